@@ -1,0 +1,472 @@
+"""What a clip looks like in time and frequency: one short-time Fourier transform, and everything that follows from it.
+
+Arrays keep time first: (n_frames, n_something). Training, the pages, the command line and the live stream all come
+through `extract`. Definitions are librosa's, computed here with cached filterbanks in float32 because librosa rebuilds them
+at each call; `tests/test_features.py` holds them against librosa's own functions. Reading files is audio.py's work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.fft
+import scipy.ndimage
+
+from ser_core import audio
+from ser_core.errors import ConfigError
+
+REFERENCE_RMS = 0.1
+"""Root mean square to which the loud frames of a clip are scaled: -20 dB re full scale."""
+
+TOP_DB = 80.0
+"""Dynamic range of the log-mel spectrogram below its loudest cell, in dB (librosa.power_to_db's default)."""
+
+N_CHROMA = 12
+N_CONTRAST_BANDS = 5
+CONTRAST_FMIN = 200.0
+CONTRAST_QUANTILE = 0.02
+ROLLOFF_SHARE = 0.85
+DELTA_WIDTH = 9
+_AMIN = 1e-10
+
+F0_MIN = 60.0
+F0_MAX = 500.0
+"""Search range of the fundamental frequency in Hz: low male to high female and excited speech."""
+
+VOICING_THRESHOLD = 0.5
+"""Normalised autocorrelation from which a frame counts as voiced (Boersma 1993 takes 0.45 on clean speech)."""
+
+OCTAVE_COST = 0.02
+"""Taken from the autocorrelation per octave below F0_MAX, so that the shortest of several equal periods wins (Boersma 1993)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureConfig:
+    """Settings of the analysis; a trained model carries its own, so what it hears never depends on the caller.
+
+    sample_rate in Hz; n_fft, win_length and hop_length in samples; fmin and fmax in Hz; trim_top_db in dB below the
+    loudest frame; window_frames is the length in frames of what a network sees at once (160 frames of 20 ms = 3.2 s).
+    """
+
+    sample_rate: int = 16_000
+    n_fft: int = 1024
+    win_length: int = 640
+    hop_length: int = 320
+    n_mels: int = 64
+    n_mfcc: int = 20
+    fmin: float = 50.0
+    fmax: float = 8000.0
+    trim_top_db: float = 35.0
+    window_frames: int = 160
+
+    def __post_init__(self) -> None:
+        if not 0 < self.hop_length <= self.win_length <= self.n_fft:
+            raise ConfigError(
+                f"FeatureConfig needs 0 < hop_length <= win_length <= n_fft. "
+                f"Got {self.hop_length}, {self.win_length}, {self.n_fft}."
+            )
+        if not 0 <= self.fmin < self.fmax <= self.sample_rate / 2:
+            raise ConfigError(
+                f"FeatureConfig needs 0 <= fmin < fmax <= {self.sample_rate / 2:g} Hz (half the sample rate). "
+                f"Got {self.fmin:g} and {self.fmax:g}."
+            )
+        if not 0 < self.n_mfcc <= self.n_mels:
+            raise ConfigError(f"FeatureConfig needs 0 < n_mfcc <= n_mels. Got {self.n_mfcc} and {self.n_mels}.")
+        if self.window_frames < 16:
+            raise ConfigError(f"window_frames must be at least 16. Got {self.window_frames}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> FeatureConfig:
+        """Build the settings from `to_dict`'s values; unknown or missing names raise ConfigError."""
+        names = {field.name for field in fields(cls)}
+        if set(values) != names:
+            raise ConfigError(
+                f"The feature settings should name {', '.join(sorted(names))}. "
+                f"Unknown: {', '.join(sorted(set(values) - names)) or 'none'}; "
+                f"missing: {', '.join(sorted(names - set(values))) or 'none'}."
+            )
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Features:
+    """Everything measured on one clip, frame by frame; frame i is centred at times_s[i].
+
+    The clip is freed of its mean and scaled by gain_db so that its loud frames have one level; log_mel (dB) and rms
+    (linear) are in that scale: subtract gain_db for the recording's own level. trim is the range of frames (start, stop)
+    that the models hear: silence around the speech is left out. f0_hz is NaN where a frame is unvoiced.
+    """
+
+    config: FeatureConfig
+    gain_db: float
+    trim: tuple[int, int]
+    times_s: np.ndarray
+    log_mel: np.ndarray
+    mfcc: np.ndarray
+    mfcc_delta: np.ndarray
+    mfcc_delta2: np.ndarray
+    chroma: np.ndarray
+    zcr: np.ndarray
+    rms: np.ndarray
+    centroid_hz: np.ndarray
+    rolloff_hz: np.ndarray
+    flatness: np.ndarray
+    contrast: np.ndarray
+    f0_hz: np.ndarray
+    voicing: np.ndarray
+
+
+def extract(waveform: audio.Waveform, config: FeatureConfig = FeatureConfig()) -> Features:
+    """Return all features of a clip, from one STFT.
+
+    Parameters
+    ----------
+    waveform
+        Mono float32 samples; resampled first where its rate is not config.sample_rate.
+    config
+        The settings; n_frames = 1 + n_samples // hop_length.
+    """
+    if waveform.sample_rate != config.sample_rate:
+        waveform = audio.resample(waveform, config.sample_rate)
+    samples, gain_db, trim = condition(waveform.samples, config)
+    power = _power_spectrogram(samples, config)
+    magnitude = np.sqrt(power)
+    log_mel = _power_to_db(power @ _mel_basis(config).T)
+    mfcc = log_mel @ _dct_basis(config).T
+    f0_hz, voicing = _fundamental(power, config)
+    n_frames = len(power)
+    return Features(
+        config=config,
+        gain_db=gain_db,
+        trim=trim,
+        times_s=np.arange(n_frames, dtype=np.float32) * (config.hop_length / config.sample_rate),
+        log_mel=log_mel,
+        mfcc=mfcc,
+        mfcc_delta=_delta(mfcc, order=1),
+        mfcc_delta2=_delta(mfcc, order=2),
+        chroma=_chroma(power, config),
+        zcr=_zero_crossing_rate(samples, config),
+        rms=np.sqrt(_mean_square(samples, config)).astype(np.float32),
+        centroid_hz=_centroid(magnitude, config),
+        rolloff_hz=_rolloff(magnitude, config),
+        flatness=_flatness(power),
+        contrast=_contrast(magnitude, config),
+        f0_hz=f0_hz,
+        voicing=voicing,
+    )
+
+
+def condition(samples: np.ndarray, config: FeatureConfig) -> tuple[np.ndarray, float, tuple[int, int]]:
+    """Return the samples as analysed (centred, at one level), the gain in dB, and the (start, stop) frames to keep.
+
+    A frame is kept from the first to the last whose mean square lies within trim_top_db of the loudest one, as in
+    librosa.effects.trim. Digital silence is returned as it is, with gain 0 and nothing trimmed.
+    """
+    samples = samples - samples.mean(dtype=np.float64).astype(np.float32)
+    mean_square = _mean_square(samples, config)
+    loudest = float(mean_square.max())
+    if loudest < 1e-12:
+        return samples, 0.0, (0, len(mean_square))
+    kept = mean_square > loudest * 10 ** (-config.trim_top_db / 10)
+    active = np.flatnonzero(kept)
+    gain = REFERENCE_RMS / float(np.sqrt(mean_square[kept].mean()))
+    return samples * np.float32(gain), 20 * float(np.log10(gain)), (int(active[0]), int(active[-1]) + 1)
+
+
+def mel_frequencies(config: FeatureConfig) -> np.ndarray:
+    """Return the centre of each mel band in Hz, shape (n_mels,)."""
+    import librosa
+
+    edges = librosa.mel_frequencies(n_mels=config.n_mels + 2, fmin=config.fmin, fmax=config.fmax)
+    return np.asarray(edges[1:-1], dtype=np.float64)
+
+
+def windows(features: Features) -> np.ndarray:
+    """Return what a network sees: float32 (n_windows, window_frames, n_mels).
+
+    The trimmed log-mel is standardised by the clip's own mean and deviation, so that level and channel gain do not
+    matter. A shorter clip is centred between zeros (its own mean); a longer one is cut into windows that overlap by
+    half at least and reach both ends.
+    """
+    start, stop = features.trim
+    frames = features.log_mel[start:stop]
+    frames = (frames - frames.mean()) / (frames.std() + 1e-3)
+    length = features.config.window_frames
+    surplus = len(frames) - length
+    if surplus <= 0:
+        before = -surplus // 2
+        return np.pad(frames, ((before, -surplus - before), (0, 0)))[np.newaxis].astype(np.float32)
+    n_windows = 1 + int(np.ceil(surplus / (length / 2)))
+    starts = np.linspace(0, surplus, n_windows).round().astype(int)
+    return np.stack([frames[i : i + length] for i in starts]).astype(np.float32)
+
+
+def summary(features: Features) -> np.ndarray:
+    """Return the summary vector of the trimmed clip: float32 (n_columns,), named by `summary_columns`.
+
+    Mean, deviation, 10th and 90th percentile of every track; for f0 (in semitones re 100 Hz, voiced frames only) also
+    its range and mean absolute slope; voiced share, voiced runs per second and their mean length, duration.
+    """
+    tracks, pitch, voiced = _tracks(features)
+    ordered = np.sort(tracks, axis=1)
+    last = ordered.shape[1] - 1
+    columns = [tracks.mean(axis=1), tracks.std(axis=1), ordered[:, round(0.1 * last)], ordered[:, round(0.9 * last)]]
+    return np.concatenate([np.stack(columns, axis=1).ravel(), _pitch_summary(pitch, voiced, features.config)]).astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def summary_columns(config: FeatureConfig) -> tuple[str, ...]:
+    """Return the names of `summary`'s columns, such as 'mfcc_03_mean' or 'voiced_share'."""
+    names = [f"{name}_{statistic}" for name in _track_names(config) for statistic in ("mean", "std", "p10", "p90")]
+    return (*names, *_PITCH_COLUMNS)
+
+
+def to_frame(features: Features) -> pd.DataFrame:
+    """Return a table with one row a frame: time_s, then every track of the clip under its name."""
+    columns: dict[str, np.ndarray] = {"time_s": features.times_s}
+    for name in ("log_mel", "mfcc", "mfcc_delta", "mfcc_delta2", "chroma", "contrast"):
+        columns |= {f"{name}_{i:02d}": track for i, track in enumerate(getattr(features, name).T)}
+    for name in ("zcr", "rms", "centroid_hz", "rolloff_hz", "flatness", "f0_hz", "voicing"):
+        columns[name] = getattr(features, name)
+    return pd.DataFrame(columns)
+
+
+_PITCH_COLUMNS = (
+    "f0_mean", "f0_std", "f0_p10", "f0_p50", "f0_p90", "f0_range", "f0_slope", "f0_change",
+    "voiced_share", "voiced_runs_per_s", "voiced_run_s", "duration_s",
+)  # fmt: skip
+
+
+def _track_names(config: FeatureConfig) -> list[str]:
+    numbered = [("log_mel", config.n_mels), ("mfcc", config.n_mfcc), ("mfcc_delta", config.n_mfcc),
+                ("mfcc_delta2", config.n_mfcc), ("chroma", N_CHROMA), ("contrast", N_CONTRAST_BANDS + 1)]  # fmt: skip
+    names = [f"{name}_{i:02d}" for name, n in numbered for i in range(n)]
+    return [*names, "zcr", "rms_db", "rms_db_delta", "centroid_hz", "rolloff_hz", "flatness_db", "voicing"]
+
+
+def _tracks(features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return tracks (n_tracks, n_trimmed), pitch in semitones re 100 Hz (n_trimmed,) and voiced (n_trimmed,) bool."""
+    start, stop = features.trim
+    keep = slice(start, stop)
+    rms_db = 20 * np.log10(np.maximum(features.rms, 1e-4))
+    wide = [features.log_mel, features.mfcc, features.mfcc_delta, features.mfcc_delta2, features.chroma, features.contrast]
+    single = [features.zcr, rms_db, _delta(rms_db[:, np.newaxis], order=1)[:, 0], features.centroid_hz, features.rolloff_hz,
+              10 * np.log10(features.flatness), features.voicing]  # fmt: skip
+    tracks = np.concatenate([array[keep].T for array in wide] + [track[np.newaxis, keep] for track in single])
+    f0 = features.f0_hz[keep]
+    voiced = np.isfinite(f0)
+    pitch = 12 * np.log2(np.where(voiced, f0, 100.0) / 100.0)
+    return tracks, pitch, voiced
+
+
+def _pitch_summary(pitch: np.ndarray, voiced: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    seconds = config.hop_length / config.sample_rate
+    n_frames = len(voiced)
+    edges = np.diff(voiced.astype(np.int8), prepend=0)
+    n_runs = int((edges == 1).sum())
+    rhythm = [voiced.mean(), n_runs / (n_frames * seconds), voiced.sum() * seconds / max(n_runs, 1), n_frames * seconds]
+    values = pitch[voiced]
+    if len(values) < 2:
+        return np.array([0.0] * 8 + rhythm)
+    p10, p50, p90 = np.percentile(values, (10, 50, 90))
+    time = np.flatnonzero(voiced) * seconds
+    slope = ((time - time.mean()) * (values - values.mean())).sum() / max(((time - time.mean()) ** 2).sum(), 1e-9)
+    inside = voiced[1:] & voiced[:-1]
+    change = np.abs(np.diff(pitch))[inside].mean() / seconds if inside.any() else 0.0
+    return np.array([values.mean(), values.std(), p10, p50, p90, p90 - p10, slope, change, *rhythm])
+
+
+def _mean_square(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    """Return the mean square of each frame, float64 (n_frames,); librosa.feature.rms squared, zeros around the clip."""
+    half = config.win_length // 2
+    energy = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
+    centres = np.arange(1 + len(samples) // config.hop_length) * config.hop_length
+    last = len(samples)
+    stops = np.minimum(centres - half + config.win_length, last)
+    return np.maximum(energy[stops] - energy[np.maximum(centres - half, 0)], 0.0) / config.win_length
+
+
+def _power_spectrogram(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    """Return |STFT|^2, float32 (n_frames, 1 + n_fft / 2).
+
+    librosa pads the window with zeros to n_fft on both sides; here the zeros follow the frame, which changes phases only.
+    """
+    half = config.win_length // 2
+    padded = np.pad(samples, (half, config.win_length))
+    n_frames = 1 + len(samples) // config.hop_length
+    frames = np.lib.stride_tricks.sliding_window_view(padded, config.win_length)[:: config.hop_length][:n_frames]
+    spectrum = scipy.fft.rfft(frames * _window(config.win_length), n=config.n_fft, axis=1)
+    return spectrum.real**2 + spectrum.imag**2
+
+
+def _power_to_db(power: np.ndarray) -> np.ndarray:
+    decibels = 10 * np.log10(np.maximum(power, _AMIN))
+    return np.maximum(decibels, decibels.max() - TOP_DB)
+
+
+def _delta(tracks: np.ndarray, *, order: int) -> np.ndarray:
+    """Return librosa.feature.delta(width=9, order=order, mode='nearest') of (n_frames, n) tracks."""
+    return scipy.ndimage.correlate1d(tracks, _delta_weights(order), axis=0, mode="nearest")
+
+
+def _chroma(power: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    raw = power @ _chroma_basis(config).T
+    loudest = raw.max(axis=1, keepdims=True)
+    return raw / np.where(loudest < np.finfo(np.float32).tiny, 1.0, loudest)
+
+
+def _zero_crossing_rate(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    half = config.win_length // 2
+    padded = np.pad(samples, (half, config.win_length - half), mode="edge")
+    padded = np.where(np.abs(padded) <= _AMIN, np.float32(0), padded)
+    sign = np.signbit(padded)
+    crossings = np.concatenate([[0], np.cumsum(sign[1:] != sign[:-1])])
+    starts = np.arange(1 + len(samples) // config.hop_length) * config.hop_length
+    return ((crossings[starts + config.win_length - 1] - crossings[starts]) / config.win_length).astype(np.float32)
+
+
+def _centroid(magnitude: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    total = magnitude.sum(axis=1)
+    return (magnitude @ _bin_frequencies(config)) / np.where(total < np.finfo(np.float32).tiny, 1.0, total)
+
+
+def _rolloff(magnitude: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    total = np.cumsum(magnitude, axis=1)
+    below = (total < ROLLOFF_SHARE * total[:, -1:]).sum(axis=1)
+    return _bin_frequencies(config)[below]
+
+
+def _flatness(power: np.ndarray) -> np.ndarray:
+    power = np.maximum(power, _AMIN)
+    return np.exp(np.log(power).mean(axis=1)) / power.mean(axis=1)
+
+
+def _contrast(magnitude: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    """Return librosa.feature.spectral_contrast(n_bands=5), (n_frames, 6): peak against valley of each octave, in dB."""
+    peaks, valleys = [], []
+    for start, stop, n_ends in _contrast_bands(config):
+        band = magnitude[:, start:stop]
+        if n_ends == 1:
+            valleys.append(band.min(axis=1))
+            peaks.append(band.max(axis=1))
+        else:
+            band = np.partition(band, (n_ends - 1, band.shape[1] - n_ends), axis=1)
+            valleys.append(band[:, :n_ends].mean(axis=1))
+            peaks.append(band[:, -n_ends:].mean(axis=1))
+    return _power_to_db(np.stack(peaks, axis=1)) - _power_to_db(np.stack(valleys, axis=1))
+
+
+def _fundamental(power: np.ndarray, config: FeatureConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Return f0 in Hz (NaN where unvoiced) and voicing in [0, 1], both float32 (n_frames,).
+
+    The autocorrelation of each frame comes from its power spectrum and is divided by that of the window (Boersma 1993,
+    "Accurate short-term analysis of the fundamental frequency ..."). Its highest peak in the search range gives the
+    period. A second pass searches near the speaker's own range, found in the first (De Looze and Hirst 2008), which
+    removes most octave errors.
+    """
+    first_lag = int(config.sample_rate / F0_MAX)
+    last_lag = int(np.ceil(config.sample_rate / F0_MIN)) + 1
+    correlation = scipy.fft.irfft(power, n=config.n_fft, axis=1)[:, : last_lag + 1]
+    energy = correlation[:, :1]
+    loud = energy[:, 0] > max(float(energy.max()) * 1e-5, 1e-9)
+    correlation = correlation / np.where(energy > 0, energy, 1.0) / _window_autocorrelation(config)[: last_lag + 1]
+    inner = correlation[:, first_lag:last_lag]
+    is_peak = (inner >= correlation[:, first_lag - 1 : last_lag - 1]) & (inner > correlation[:, first_lag + 1 : last_lag + 1])
+    lags = np.arange(first_lag, last_lag)
+    scores = np.where(is_peak, inner - _octave_cost(first_lag, last_lag), -1.0)
+
+    best = scores.argmax(axis=1)
+    strength = np.take_along_axis(inner, best[:, np.newaxis], axis=1)[:, 0]
+    voiced = loud & (strength > VOICING_THRESHOLD) & (scores.max(axis=1) > 0)
+    if voiced.sum() >= 5:
+        low, high = np.percentile(lags[best[voiced]], (25, 75))
+        in_range = (lags >= low / 1.9) & (lags <= high * 1.6)
+        scores = np.where(in_range, scores, -1.0)
+        best = scores.argmax(axis=1)
+        strength = np.take_along_axis(inner, best[:, np.newaxis], axis=1)[:, 0]
+        voiced = loud & (strength > VOICING_THRESHOLD) & (scores.max(axis=1) > 0)
+
+    rows = np.arange(len(inner))
+    lag = lags[best]
+    left, middle, right = correlation[rows, lag - 1], correlation[rows, lag], correlation[rows, lag + 1]
+    curvature = left - 2 * middle + right
+    shift = np.where(np.abs(curvature) > 1e-9, 0.5 * (left - right) / np.where(curvature == 0, 1.0, curvature), 0.0)
+    f0 = config.sample_rate / (lag + np.clip(shift, -0.5, 0.5))
+    return (
+        np.where(voiced, f0, np.nan).astype(np.float32),
+        np.where(loud, np.clip(strength, 0.0, 1.0), 0.0).astype(np.float32),
+    )
+
+
+@lru_cache(maxsize=8)
+def _window(win_length: int) -> np.ndarray:
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_length) / win_length)).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _window_autocorrelation(config: FeatureConfig) -> np.ndarray:
+    window = _window(config.win_length).astype(np.float64)
+    correlation = np.correlate(window, window, mode="full")[config.win_length - 1 :]
+    return np.maximum(correlation / correlation[0], 1e-3).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _octave_cost(first_lag: int, last_lag: int) -> np.ndarray:
+    return (OCTAVE_COST * np.log2(np.arange(first_lag, last_lag) / first_lag)).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _mel_basis(config: FeatureConfig) -> np.ndarray:
+    import librosa
+
+    return librosa.filters.mel(
+        sr=config.sample_rate, n_fft=config.n_fft, n_mels=config.n_mels, fmin=config.fmin, fmax=config.fmax
+    )
+
+
+@lru_cache(maxsize=8)
+def _chroma_basis(config: FeatureConfig) -> np.ndarray:
+    import librosa
+
+    return librosa.filters.chroma(sr=config.sample_rate, n_fft=config.n_fft, n_chroma=N_CHROMA, tuning=0.0)
+
+
+@lru_cache(maxsize=8)
+def _dct_basis(config: FeatureConfig) -> np.ndarray:
+    return scipy.fft.dct(np.eye(config.n_mels), type=2, norm="ortho", axis=0)[: config.n_mfcc].astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _bin_frequencies(config: FeatureConfig) -> np.ndarray:
+    return (np.arange(1 + config.n_fft // 2) * (config.sample_rate / config.n_fft)).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _delta_weights(order: int) -> np.ndarray:
+    """Return the Savitzky-Golay weights of librosa.feature.delta: slope or curvature of a fitted polynomial."""
+    import scipy.signal
+
+    return scipy.signal.savgol_coeffs(DELTA_WIDTH, polyorder=order, deriv=order, use="dot").astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _contrast_bands(config: FeatureConfig) -> tuple[tuple[int, int, int], ...]:
+    """Return (first bin, stop bin, number of bins averaged at each end) of each octave band, as librosa chooses them."""
+    frequencies = _bin_frequencies(config)
+    edges = [0.0, *(CONTRAST_FMIN * 2.0**k for k in range(N_CONTRAST_BANDS + 1))]
+    bands = []
+    for k in range(N_CONTRAST_BANDS + 1):
+        inside = np.flatnonzero((frequencies >= edges[k]) & (frequencies <= edges[k + 1]))
+        start = int(inside[0]) - (1 if k > 0 else 0)
+        stop = len(frequencies) if k == N_CONTRAST_BANDS else int(inside[-1]) + 1
+        n_ends = max(int(np.rint(CONTRAST_QUANTILE * (stop - start))), 1)
+        bands.append((start, stop if k == N_CONTRAST_BANDS else stop - 1, n_ends))
+    return tuple(bands)
