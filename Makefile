@@ -1,0 +1,103 @@
+# One command each: `make run` serves the app, `make test` checks it. Both make what they need in .venv first.
+# PYTHON=/path/to/python3.12 chooses the interpreter that .venv is made with; PORT=8600 chooses the port.
+
+PORT ?= 8501
+PYTHON ?=
+PY = .venv/bin/python
+
+# One thread a process: with OpenBLAS's own threads on busy cores, extracting features costs 5 to 10 times more.
+export OPENBLAS_NUM_THREADS = 1
+export OMP_NUM_THREADS = 1
+
+INSTALL = install() { if uv --version >/dev/null 2>&1; \
+	then uv pip install --quiet --compile-bytecode --python $(PY) "$$@"; \
+	else $(PY) -m pip install --quiet --disable-pip-version-check "$$@"; fi; }; install
+
+.PHONY: help run setup test lint models bench pins check-pins clean
+
+help:
+	@echo "make run      serve the app on http://localhost:$(PORT)"
+	@echo "make setup    make .venv and install what the app needs, nothing else"
+	@echo "make test     lint and run every test, the browser tests included"
+	@echo "make lint     ruff and mypy"
+	@echo "make models RAVDESS=dir TESS=dir SAVEE=dir EMODB=dir"
+	@echo "              train the four models under models/ again"
+	@echo "make bench    run the benchmarks"
+	@echo "make pins     resolve constraints.txt again; make check-pins: for every platform"
+	@echo "make clean    remove .venv and caches; models/ stays"
+
+run: .venv/.ready
+	@test -f app.py || { echo "There is no app.py in $$(pwd). Call make in the project's own folder." >&2; exit 1; }
+	@exec $(PY) -m streamlit run app.py --server.port $(PORT)
+
+setup: .venv/.ready
+
+# .ready is written last. A .venv with neither .ready nor .new was interrupted half-way: it is made anew.
+# Python's own pip installs; uv, where there is one, does the same faster.
+.venv/.ready: requirements.txt constraints.txt $(PY)
+	@test -e $@ -o -e .venv/.new || { rm -rf .venv; $(MAKE) --no-print-directory $(PY); }
+	@rm -f $@ .venv/.new
+	@echo "Installing the libraries (about 2 GB; some minutes the first time) ..."
+	@$(INSTALL) -r requirements.txt
+	@echo "Warming up ..."
+	@$(PY) -m ser_core.warm_up
+	@touch $@
+
+$(PY):
+	@for python in $(if $(PYTHON),"$(PYTHON)",python3.11 python3.12 python3.13 python3 python); do \
+		if "$$python" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1; then \
+			echo "Making .venv with $$("$$python" --version) ..."; rm -rf .venv; \
+			"$$python" -m venv .venv && touch .venv/.new; exit; \
+		fi; \
+	done; \
+	echo "Found no usable Python$(if $(PYTHON), at '$(PYTHON)',). The app needs Python 3.11, 3.12 or 3.13 with its venv module" \
+		"(on Debian and Ubuntu: the package python3-venv). Install one, or name it: make run PYTHON=/path/to/python3.12" >&2; \
+	exit 1
+
+.venv/.ready-dev: .venv/.ready requirements-dev.txt
+	@echo "Installing the test tools ..."
+	@$(INSTALL) -r requirements-dev.txt
+	@touch $@
+
+test: .venv/.ready-dev
+	@$(PY) -m tools.browser
+	@$(PY) -m ruff check .
+	@$(PY) -m pytest
+
+lint: .venv/.ready-dev
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+
+models: .venv/.ready
+	@test -n "$(RAVDESS)" -a -n "$(TESS)" -a -n "$(SAVEE)" -a -n "$(EMODB)" || { \
+		echo "make models needs the folders of all four corpora: make models RAVDESS=dir TESS=dir SAVEE=dir EMODB=dir" >&2; exit 1; }
+	@nice -n 19 $(PY) -m ser_core build-models \
+		--corpus "ravdess=$(RAVDESS)" --corpus "tess=$(TESS)" --corpus "savee=$(SAVEE)" --corpus "emodb=$(EMODB)"
+
+bench: .venv/.ready
+	@for script in benchmarks/*.py; do echo "$$script"; $(PY) "$$script" --json || exit 1; done
+
+UV = $$(command -v uv || { $(PY) -m pip install --quiet uv && echo .venv/bin/uv; })
+
+pins: .venv/.ready-dev
+	@mkdir -p build
+	@sed '/^[-#]/d' requirements.txt requirements-dev.txt > build/direct.txt
+	@MACOSX_DEPLOYMENT_TARGET=14.0 $(UV) pip compile build/direct.txt --universal --python-version 3.11 \
+		--no-header --no-annotate --quiet --upgrade --output-file build/all.txt >/dev/null
+	@head -n 1 constraints.txt > build/constraints.txt
+	@awk -F '[= ;]' 'NR == FNR { direct[$$1]; next } !($$1 in direct)' build/direct.txt build/all.txt >> build/constraints.txt
+	@mv build/constraints.txt constraints.txt
+
+# Wheels only: nobody who wants to run the app should need a compiler. PyAV's wheel needs macOS 14.
+check-pins: .venv/.ready-dev
+	@uv="$(UV)"; for version in 3.11 3.12 3.13; do \
+		for platform in x86_64-manylinux_2_28 aarch64-manylinux_2_28 x86_64-pc-windows-msvc aarch64-apple-darwin; do \
+			MACOSX_DEPLOYMENT_TARGET=14.0 "$$uv" pip compile requirements-dev.txt --only-binary :all: --quiet \
+				--python-version $$version --python-platform $$platform >/dev/null || exit 1; \
+			echo "Python $$version on $$platform: resolves"; \
+		done; \
+	done
+
+clean:
+	rm -rf .venv build .pytest_cache .ruff_cache .mypy_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
