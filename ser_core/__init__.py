@@ -1,0 +1,24 @@
+"""Speech emotion recognition without a screen: usable from the pages, a shell (`python -m ser_core`) or a notebook.
+
+Rows import downwards only (tests/test_layers.py guards it):
+
+    errors        SerError and its few kinds
+    audio         bytes -> Waveform: decode, resample, encode
+    corpora       the corpora's facts and labels; folder -> table of clips
+    evaluation    probabilities -> accuracy, UAR, F1, confusion
+    features      Waveform -> log-mel, MFCC, chroma, f0 ...: frames, windows and a summary vector
+    augment       Waveform -> Waveform: noise, pitch, gain, room
+    splits        who is in train, validation and test
+    classifiers   arrays -> probabilities: knn, mlp, cnn, cnn_lstm
+    warm_up       compiles librosa's functions once, during set-up
+    quality       is the recording good enough, and what to do about it
+    dataset       clips -> arrays, with a cache
+    recognizer    features + classifier + labels -> Prediction
+    store         the files under models/
+    analysis      one clip from bytes to predictions, for the pages, the command line and the benchmarks
+    training      clips + settings -> Recognizer, cross-validation
+    shipped       how the four shipped models are made
+    cli           python -m ser_core
+
+Importing the package loads neither tensorflow, keras, numba nor streamlit.
+"""

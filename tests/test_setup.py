@@ -1,0 +1,170 @@
+"""What a newcomer meets first: pins, configuration, the first start at a terminal, a cold numba cache."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+EXTRACT = """
+import numpy as np
+from ser_core import audio, features
+tone = 0.1 * np.sin(2 * np.pi * 220 * np.arange(16_000) / 16_000)
+found = features.extract(audio.Waveform(tone.astype(np.float32), 16_000))
+print(found.log_mel.shape[1], len(features.summary(found)) > 100)
+"""
+
+
+def requirement_lines(name: str) -> list[str]:
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith(("#", "-"))]
+
+
+def tracked_files() -> list[Path]:
+    """Return the files of the repository, or everything outside ignored folders where there is no git."""
+    if (ROOT / ".git").exists():
+        listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        return [path for name in listing.split("\0") if name and (path := ROOT / name).is_file()]
+    hidden = {".venv", "build", "runs", "corpora"}
+    return [path for path in ROOT.rglob("*") if path.is_file() and not hidden & set(path.relative_to(ROOT).parts)]
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "constraints.txt"])
+def test_every_pin_is_exact(name: str) -> None:
+    for line in requirement_lines(name):
+        assert re.match(r"^[A-Za-z0-9_.-]+==[0-9][A-Za-z0-9.]*\s*(;.*)?$", line), f"{name}: '{line}' is no exact pin (name==version)."
+
+
+def test_each_library_is_pinned_in_one_place() -> None:
+    pinned = [re.split(r"==", line)[0] for name in ("requirements.txt", "requirements-dev.txt") for line in requirement_lines(name)]
+    pulled_in = {re.split(r"==", line)[0] for line in requirement_lines("constraints.txt")}
+    assert len(pinned) == len(set(pinned))
+    assert not set(pinned) & pulled_in
+
+
+def test_no_lock_file_and_no_download_address_is_tracked() -> None:
+    names = ("pythonhosted.", "pypi.", "npmjs.", "deb.debian.")
+    hosts = [f"{name}{end}".encode() for name in names for end in ("org", "com")]
+    for path in tracked_files():
+        assert path.suffix != ".lock" and path.name not in {"package-lock.json", "pylock.toml"}, f"{path.name} is a lock file."
+        content = path.read_bytes()
+        assert not [host for host in hosts if host in content], f"{path.relative_to(ROOT)} names a package registry."
+
+
+def test_streamlit_reads_the_configuration_as_meant() -> None:
+    """Asked of Streamlit itself: it ignores a misspelt option silently."""
+    wanted = {
+        "server.address": "localhost",
+        "server.headless": True,
+        "server.showEmailPrompt": False,
+        "server.maxUploadSize": 200,
+        "server.fileWatcherType": "none",
+        "server.enableCORS": True,
+        "server.enableXsrfProtection": True,
+        "browser.gatherUsageStats": False,
+        "runner.postScriptGC": False,
+        "client.showSidebarNavigation": False,
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "type",
+    }
+    code = f"from streamlit import config; config.get_config_options(); print({{name: config.get_option(name) for name in {list(wanted)}}})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(wanted)
+    assert done.stderr.strip() == ""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_is_readable_on_a_projector(theme: str) -> None:
+    """WCAG 2.1 level AAA asks for a contrast of 7; a projector in a bright room takes some of it away."""
+    colours = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"][theme]
+    for background in ("backgroundColor", "secondaryBackgroundColor"):
+        assert contrast(colours["textColor"], colours[background]) > 12
+        assert contrast(colours["primaryColor"], colours[background]) > 3
+
+
+def contrast(first: str, second: str) -> float:
+    """Return the WCAG contrast ratio of two '#rrggbb' colours, 1 to 21."""
+
+    def luminance(colour: str) -> float:
+        channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    low, high = sorted((luminance(first), luminance(second)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("headless", ["true", "false"])
+def test_the_first_start_at_a_terminal_asks_nothing(tmp_path: Path, headless: str) -> None:
+    """A home without Streamlit's files, a terminal as input; with headless off, Streamlit would ask for an e-mail address."""
+    for opener in ("xdg-open", "open"):  # headless off opens a browser; this one does nothing
+        (tmp_path / opener).write_text("#!/bin/sh\n")
+        (tmp_path / opener).chmod(0o755)
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    environment = {**os.environ, "HOME": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}", "BROWSER": "true"}
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", headless]
+    terminal, theirs = os.openpty()
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    os.set_blocking(terminal, False)
+    shown = ""
+    try:
+        deadline = time.monotonic() + 60
+        while not healthy(port):
+            shown += read(terminal)
+            assert "Email" not in shown, shown
+            assert server.poll() is None, shown
+            assert time.monotonic() < deadline, f"not served within a minute; the terminal shows: {shown}"
+            time.sleep(0.2)
+        shown += read(terminal)
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=20)
+        os.close(terminal)
+    assert "Email" not in shown
+
+
+def read(terminal: int) -> str:
+    try:
+        return os.read(terminal, 65_536).decode(errors="replace")
+    except OSError:  # nothing new, or the other side has closed
+        return ""
+
+
+def healthy(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=2) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def test_two_processes_survive_a_cold_numba_cache(tmp_path: Path) -> None:
+    """numba's cache can break when two processes fill it at once, and kills whoever reads it later: hence the third."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", EXTRACT], cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    for count in (2, 1):
+        for process in [start() for _ in range(count)]:
+            out, err = process.communicate(timeout=120)
+            assert process.returncode == 0, err
+            assert out.split() == ["64", "True"]
