@@ -1,0 +1,69 @@
+"""One clip from bytes to predictions: the path that the pages, the command line and the benchmarks share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, BinaryIO
+
+from ser_core import audio, features, quality
+from ser_core.features import FeatureConfig, Features
+from ser_core.quality import Quality
+from ser_core.recognizer import Prediction, Recognizer
+
+MAX_LONG_S = 3600.0
+"""Longest recording that is accepted where long audio was asked for."""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A decoded clip with its features and its quality report."""
+
+    clip: audio.Clip
+    features: Features
+    quality: Quality
+
+
+def analyse(
+    source: bytes | str | os.PathLike[str] | BinaryIO,
+    *,
+    name: str = "the file",
+    long: bool = False,
+    config: FeatureConfig = FeatureConfig(),
+) -> Analysis:
+    """Decode and measure a recording; `name` is used in error sentences, `long` raises the limit to one hour.
+
+    Raises AudioError where the bytes are not usable audio.
+    """
+    limit = MAX_LONG_S if long else audio.MAX_DURATION_S
+    clip = audio.decode(source, sample_rate=config.sample_rate, max_duration_s=limit, name=name)
+    measured = features.extract(clip.waveform, config)
+    return Analysis(clip, measured, quality.report(clip.waveform, measured))
+
+
+def recognize(recognizers: Sequence[Recognizer], analysis: Analysis) -> list[Prediction]:
+    """Return one prediction a recognizer, in their order; an empty list where there is no speech to judge.
+
+    Features are extracted again only for a recognizer whose settings differ from those of the analysis.
+    """
+    if not analysis.quality.has_speech:
+        return []
+    measured = {analysis.features.config: analysis.features}
+    predictions = []
+    for each in recognizers:
+        if each.config not in measured:
+            measured[each.config] = features.extract(analysis.clip.waveform, each.config)
+        predictions.append(each.predict(measured[each.config]))
+    return predictions
+
+
+def to_dict(file: str, analysis: Analysis, predictions: Sequence[Prediction]) -> dict[str, Any]:
+    """Return the result of one file as JSON values: file, duration_s, quality, speech, predictions (fractions 0..1)."""
+    return {
+        "file": file,
+        "duration_s": round(analysis.clip.waveform.duration_s, 4),
+        "quality": analysis.quality.to_dict(),
+        "speech": analysis.quality.has_speech,
+        "predictions": [asdict(prediction) for prediction in predictions],
+    }

@@ -1,0 +1,42 @@
+"""A trained network as an ONNX Runtime session: 0.1 s to load, 60 MB, one thread, and no TensorFlow in the server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from ser_core.errors import ModelError
+
+FILE = "model.onnx"
+
+
+class OnnxClassifier:
+    """An ONNX network behind the Classifier contract; safe to share between threads."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, labels: tuple[str, ...]) -> None:
+        self.labels = labels
+        self._session = session
+        self._input = session.get_inputs()[0].name
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        """Return probabilities, float64 (n, n_labels), of windows (n, frames, n_mels)."""
+        return self._session.run(None, {self._input: X.astype(np.float32, copy=False)})[0].astype(np.float64)
+
+    @classmethod
+    def load(cls, folder: Path, labels: tuple[str, ...]) -> OnnxClassifier:
+        """Open model.onnx of a folder; raises ModelError where it is damaged or has another number of labels."""
+        path = folder / FILE
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime has its own exception for each way a file can be wrong
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"{path} cannot be read as a network: {reason}. Restore the folder or train it again.") from error
+        outputs = session.get_outputs()
+        if len(session.get_inputs()) != 1 or len(outputs) != 1 or outputs[0].shape[-1] != len(labels):
+            raise ModelError(f"{path} does not hold a classifier of {len(labels)} labels. Restore the folder or train it again.")
+        return cls(session, labels)

@@ -1,0 +1,139 @@
+"""The command line: python -m ser_core predict | models | build-models.
+
+Results go to stdout, what is being done and what went wrong to stderr, one line each. Exit status 0: all done; 2: something
+could not be used, and a line says what and what to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ser_core.errors import ConfigError, SerError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+        return status
+    except SerError as error:
+        return _complain(str(error))
+    except BrokenPipeError:
+        return 0
+    except KeyboardInterrupt:
+        return _complain("Stopped.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ser_core", description="Speech emotion recognition from the command line.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    predict = commands.add_parser("predict", help="what the trained models make of sound files")
+    predict.add_argument("files", nargs="+", metavar="FILE", help="recordings in any common format")
+    predict.add_argument("--models", default="", metavar="NAMES", help="comma-separated, such as knn,cnn (default: the shipped four)")
+    predict.add_argument("--long", action="store_true", help="accept recordings of more than 10 minutes")
+    predict.add_argument("--json", action="store_true", help="print JSON")
+    predict.set_defaults(run=_predict)
+
+    models = commands.add_parser("models", help="the trained models and their figures")
+    models.add_argument("--json", action="store_true", help="print the model cards as JSON")
+    models.set_defaults(run=_models)
+
+    build = commands.add_parser("build-models", help="retrain the shipped models from the corpora")
+    build.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", help="such as ravdess=DIR; may be repeated")
+    build.add_argument("--models", default="", metavar="NAMES", help="comma-separated (default: all four)")
+    build.add_argument("--work", type=Path, default=Path("build"), metavar="DIR", help="features and finished folds (default: build)")
+    build.add_argument("--jobs", type=int, default=2, help="processes for the features (default: 2)")
+    build.set_defaults(run=_build_models)
+    return parser
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from ser_core import analysis, store
+
+    recognizers = [store.load(slug) for slug in _names(options.models) or store.SHIPPED]
+    results: list[dict[str, Any]] = []
+    status = 0
+    for file in options.files:
+        try:
+            analysed = analysis.analyse(Path(file), name=file, long=options.long)
+            results.append(analysis.to_dict(file, analysed, analysis.recognize(recognizers, analysed)))
+        except SerError as error:
+            status = _complain(str(error))
+            results.append({"file": file, "error": str(error)})
+        if not options.json:
+            _print_result(results[-1])
+    if options.json:
+        print(json.dumps(results, indent=1, ensure_ascii=False))
+    return status
+
+
+def _print_result(result: dict[str, Any]) -> None:
+    if "error" in result:
+        return
+    print(f"{result['file']}: {result['quality']['summary']} ({result['duration_s']:.1f} s)")
+    for prediction in result["predictions"]:
+        ranked = sorted(prediction["probabilities"].items(), key=lambda item: -item[1])
+        first = ", ".join(f"{label} {p:.0%}" for label, p in ranked[:3])
+        print(f"  {prediction['model']:<10} {first}")
+
+
+def _models(options: argparse.Namespace) -> int:
+    from ser_core import store
+
+    cards, problems = store.list_models()
+    for problem in problems:
+        _complain(problem)
+    if options.json:
+        print(json.dumps([card.to_dict() for card in cards], indent=1, ensure_ascii=False))
+    else:
+        for card in cards:
+            print(f"{card.slug:<12} {card.title}, {card.n_parameters:,} parameters; trained {card.created[:10]} on {_used(card.corpora)}")
+            for name, each in card.per_corpus.items():
+                low, high = each.interval["uar"]
+                print(
+                    f"  {name:<8} {each.protocol}: UAR {each.uar:.1%} ({low:.1%} to {high:.1%}), accuracy {each.accuracy:.1%}, "
+                    f"chance {each.chance:.1%}; {each.n_clips} clips of {each.n_test_speakers} speakers never heard"
+                )
+    return 2 if problems else 0
+
+
+def _used(used: Sequence[dict[str, Any]]) -> str:
+    return ", ".join(f"{each['title']} ({each['n_clips']} clips)" for each in used)
+
+
+def _build_models(options: argparse.Namespace) -> int:
+    from ser_core import shipped
+
+    folders = {}
+    for given in options.corpus:
+        name, separator, folder = given.partition("=")
+        if not separator or not folder:
+            raise ConfigError(f"--corpus takes NAME=DIR, such as ravdess=/data/RAVDESS. Got {given!r}.")
+        folders[name] = Path(folder)
+    slugs = _names(options.models) or list(shipped.RECIPES)
+    unknown = [slug for slug in slugs if slug not in shipped.RECIPES]
+    if unknown:
+        raise ConfigError(f"There is no recipe for {', '.join(unknown)}. Choose from {', '.join(shipped.RECIPES)}.")
+    material = shipped.gather(folders, work=options.work, n_jobs=options.jobs, say=_say)
+    shipped.build(slugs, material, work=options.work, say=_say)
+    return 0
+
+
+def _names(given: str) -> list[str]:
+    return list(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _complain(sentence: str) -> int:
+    print(" ".join(sentence.split()), file=sys.stderr, flush=True)
+    return 2

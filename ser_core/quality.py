@@ -1,0 +1,149 @@
+"""What a recording is worth before any model hears it: level, clipping, silence, speech, noise and bandwidth.
+
+A report is made from the samples and the features that were extracted anyway. Its sentences tell a visitor what to do;
+its `has_speech` decides whether the models answer at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import scipy.ndimage
+
+from ser_core import audio
+from ser_core.features import REFERENCE_RMS, Features, mel_frequencies
+
+MIN_SPEECH_S = 0.2
+"""Less voiced speech than this is no utterance: one short syllable lasts about 0.2 s."""
+
+SHORT_SPEECH_S = 0.7
+MIN_LEVEL_DBFS = -65.0
+QUIET_DBFS = -40.0
+CLIPPED_SHARE = 0.002
+NOISY_SNR_DB = 15.0
+NARROW_HZ = 3800.0
+MAX_SNR_DB = 60.0
+_FULL_SCALE = 0.985
+_HANGOVER_FRAMES = 5
+_BANDWIDTH_DB = 55.0
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Facts about a recording. Levels in dB re full scale, shares as fractions from 0 to 1.
+
+    level_dbfs is the root mean square of the loud frames; speech_s counts voiced frames and what joins them (100 ms on
+    either side); snr_db (at most 60) is None where there is no speech or no pause to measure; steady marks a constant tone.
+    """
+
+    duration_s: float
+    level_dbfs: float
+    peak_dbfs: float
+    clipped: float
+    silence: float
+    speech_s: float
+    snr_db: float | None
+    bandwidth_hz: float
+    steady: bool
+
+    @property
+    def has_speech(self) -> bool:
+        """True where there is enough of a voice, loud enough, for a model to say anything."""
+        return self.speech_s >= MIN_SPEECH_S and self.level_dbfs >= MIN_LEVEL_DBFS and not self.steady
+
+    @property
+    def summary(self) -> str:
+        """One line, such as '2.1 s of speech, good level, quiet background'."""
+        if not self.has_speech:
+            return "No speech found"
+        level = "too loud" if self.clipped > CLIPPED_SHARE else "low level" if self.level_dbfs < QUIET_DBFS else "good level"
+        if self.snr_db is None:
+            background = "no pause to measure the background"
+        else:
+            background = "noisy background" if self.snr_db < NOISY_SNR_DB else "quiet background"
+        return f"{self.speech_s:.1f} s of speech, {level}, {background}"
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """Sentences that say what would make this recording better; empty where nothing would."""
+        if not self.has_speech:
+            return (self._why_no_speech(),)
+        advice = []
+        if self.speech_s < SHORT_SPEECH_S:
+            advice.append("There is little speech in it: say a whole sentence, two to four seconds long.")
+        if self.clipped > CLIPPED_SHARE:
+            advice.append("The sound is cut off at full scale: move away from the microphone or lower its level.")
+        if self.level_dbfs < QUIET_DBFS:
+            advice.append("The recording is quiet: move closer to the microphone or raise its level.")
+        if self.snr_db is not None and self.snr_db < NOISY_SNR_DB:
+            advice.append("The background is loud: record in a quieter place or closer to the microphone.")
+        if self.bandwidth_hz < NARROW_HZ:
+            advice.append(
+                f"The sound ends at about {self.bandwidth_hz / 1000:.1f} kHz, as on a telephone: expect more mistakes."
+            )
+        return tuple(advice)
+
+    def _why_no_speech(self) -> str:
+        if self.level_dbfs < MIN_LEVEL_DBFS:
+            return "The recording is silent. Check that the right microphone is chosen and not muted, then record again."
+        if self.steady:
+            return "There is a steady tone but no voice in it. Speak a sentence into the microphone."
+        return "There is sound but no voice in it. Speak a sentence, two to four seconds long, close to the microphone."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts and the summary as JSON values."""
+        return asdict(self) | {"summary": self.summary, "advice": list(self.advice)}
+
+
+def report(waveform: audio.Waveform, features: Features) -> Quality:
+    """Return the quality of a clip from its samples and from the features of the same waveform."""
+    samples = waveform.samples
+    peak = float(np.abs(samples).max())
+    level_dbfs = 20 * np.log10(REFERENCE_RMS) - features.gain_db if peak > 0 else -120.0
+    level = 20 * np.log10(np.maximum(features.rms, 1e-8)) - features.gain_db
+    loud = level > max(float(level.max()) - features.config.trim_top_db, MIN_LEVEL_DBFS)
+    voiced = np.isfinite(features.f0_hz) & loud
+    speech = scipy.ndimage.binary_dilation(voiced, iterations=_HANGOVER_FRAMES) & loud if voiced.any() else voiced
+    frame_s = features.config.hop_length / features.config.sample_rate
+    return Quality(
+        duration_s=round(waveform.duration_s, 4),
+        level_dbfs=round(max(float(level_dbfs), -120.0), 2),
+        peak_dbfs=round(20 * float(np.log10(max(peak, 1e-6))), 2),
+        clipped=round(float((np.abs(samples) >= _FULL_SCALE).mean()), 5),
+        silence=round(float((~loud).mean()), 4),
+        speech_s=round(min(int(speech.sum()) * frame_s, waveform.duration_s), 3) if voiced.sum() * frame_s >= 0.06 else 0.0,
+        snr_db=_signal_to_noise(level, speech),
+        bandwidth_hz=_bandwidth(features, loud),
+        steady=_is_steady(features, level, voiced),
+    )
+
+
+def _signal_to_noise(level_db: np.ndarray, speech: np.ndarray) -> float | None:
+    """Return speech power over the power of the quietest tenth of the other frames, in dB."""
+    pause = level_db[~speech]
+    if not speech.any() or len(pause) < 5:
+        return None
+    noise = float(np.mean(10 ** (np.sort(pause)[: max(len(pause) // 10, 5)] / 10)))
+    power = float(np.mean(10 ** (level_db[speech] / 10)))
+    return round(min(10 * float(np.log10(max(power - noise, 1e-12) / max(noise, 1e-12))), MAX_SNR_DB), 1)
+
+
+def _bandwidth(features: Features, loud: np.ndarray) -> float:
+    """Return the centre of the highest mel band within 55 dB of the strongest one, averaged over the loud frames, in Hz."""
+    if not loud.any():
+        return 0.0
+    mean = 10 * np.log10(np.mean(10 ** (features.log_mel[loud] / 10), axis=0))
+    return round(float(mel_frequencies(features.config)[np.flatnonzero(mean > mean.max() - _BANDWIDTH_DB)[-1]]), 1)
+
+
+def _is_steady(features: Features, level_db: np.ndarray, voiced: np.ndarray) -> bool:
+    """True for a constant tone: half a second or more in which neither pitch (0.15 semitones) nor level (1 dB) moves."""
+    if voiced.sum() < 25:
+        return False
+    inner = scipy.ndimage.binary_erosion(voiced, iterations=2)
+    if inner.sum() < 20:
+        return False
+    pitch = 12 * np.log2(features.f0_hz[inner])
+    return bool(pitch.std() < 0.15 and level_db[inner].std() < 1.0)

@@ -1,0 +1,76 @@
+"""A ready-to-use model: feature settings, classifier, labels and calibration in one value, so that they cannot come apart."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from ser_core import classifiers, features
+from ser_core.features import FeatureConfig, Features
+
+_FLOOR = 1e-4
+"""Probabilities below this count as this, so that a neighbour vote of 0 stays finite in the logarithm."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one model says of one clip: probabilities in label order, summing to 1; milliseconds is the classifier's own time."""
+
+    model: str
+    label: str
+    probabilities: dict[str, float]
+    milliseconds: float
+
+
+@dataclass(frozen=True)
+class Recognizer:
+    """A trained classifier with everything that its input and output need."""
+
+    slug: str
+    config: FeatureConfig
+    labels: tuple[str, ...]
+    classifier: classifiers.Classifier
+    input_kind: str
+    temperature: float = 1.0
+
+    def predict(self, measured: Features) -> Prediction:
+        """Return the model's prediction for features that were extracted with this recognizer's own config."""
+        start = time.perf_counter()
+        if self.input_kind == "vector":
+            items = features.summary(measured)[np.newaxis]
+        else:
+            items = features.windows(measured)
+        probabilities = calibrate(pool(self.classifier.predict_proba(items)), self.temperature)
+        milliseconds = (time.perf_counter() - start) * 1000
+        return Prediction(
+            model=self.slug,
+            label=self.labels[int(probabilities.argmax())],
+            probabilities={label: float(p) for label, p in zip(self.labels, probabilities, strict=True)},
+            milliseconds=round(milliseconds, 3),
+        )
+
+
+def pool(probabilities: np.ndarray) -> np.ndarray:
+    """Return one distribution (n_labels,) for the windows of a clip (n_windows, n_labels): their mean."""
+    return probabilities.mean(axis=0)
+
+
+def calibrate(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Return probabilities (..., n_labels) sharpened or flattened: p ** (1 / temperature), normalised (Guo et al. 2017)."""
+    logits = np.log(np.maximum(probabilities, _FLOOR)) / temperature
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def fit_temperature(probabilities: np.ndarray, y: np.ndarray) -> float:
+    """Return the temperature in [0.25, 8] with the least log loss on validation clips (n, n_labels), labels y (n,)."""
+
+    def loss(log_temperature: float) -> float:
+        calibrated = calibrate(probabilities, float(np.exp(log_temperature)))
+        return -float(np.mean(np.log(calibrated[np.arange(len(y)), y])))
+
+    best = minimize_scalar(loss, bounds=(np.log(0.25), np.log(8.0)), method="bounded")
+    return round(float(np.exp(best.x)), 4)

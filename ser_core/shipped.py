@@ -1,0 +1,170 @@
+"""How the four shipped models are made: their recipes, their cross-validation and their cards.
+
+`python -m ser_core build-models` calls `build`. What is measured is always the recipe that is shipped: six folds, each
+trained without the speakers that it is tested on, over all corpora at once (splits.joint_folds).
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ser_core import classifiers, corpora, dataset, evaluation, splits, store, training
+from ser_core.dataset import Dataset
+from ser_core.training import TrainingConfig
+
+MAIN_CORPUS = "ravdess"
+PROTOCOL = "speaker"
+
+RECIPES: dict[str, TrainingConfig] = {
+    "knn": TrainingConfig(classifier="knn"),
+    "mlp": TrainingConfig(classifier="mlp"),
+    "cnn": TrainingConfig(classifier="cnn"),
+    "cnn_lstm": TrainingConfig(classifier="cnn_lstm"),
+}
+
+LIMITS = (
+    "Trained on acted emotions by a few dozen speakers of English and German, recorded in quiet rooms. Everyday speech, other "
+    "languages, children, old voices and noisy rooms are outside of what was measured. It hears how something is said, "
+    "not what a person feels: do not assess people with it."
+)
+LICENCE = (
+    "Trained on corpora licensed for non-commercial research and teaching; the weights may be used for nothing else. "
+    "The licence of each corpus is listed under corpora."
+)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What all four models are made from: clips with one of the labels, their features, and the fold of each clip."""
+
+    clips: pd.DataFrame
+    data: Dataset
+    folds: np.ndarray
+    left_out: dict[str, int]
+
+
+def gather(folders: Mapping[str, Path], *, work: Path, n_jobs: int = 1, say: training.Message = print) -> Material:
+    """Return the clips and features of the corpora in `folders` (name -> folder); features are cached under `work`."""
+    config = next(iter(RECIPES.values()))
+    found = pd.concat([corpora.scan(name, folder) for name, folder in folders.items()], ignore_index=True)
+    clips = training.usable(found, config.labels)
+    left_out = found[corpora.EMOTION].value_counts()
+    left_out = {label: int(n) for label, n in left_out.items() if label not in config.labels}
+    counts = ", ".join(f"{n} {name}" for name, n in clips[corpora.CORPUS].value_counts().items())
+    say(f"{len(clips)} clips: {counts}. Left out, because the models have no such label: {left_out or 'none'}.")
+    data = dataset.build(
+        clips,
+        config.features,
+        n_copies=max(recipe.n_copies for recipe in RECIPES.values()),
+        strength=config.strength,
+        cache=work / "features",
+        n_jobs=n_jobs,
+        on_progress=lambda done, total: say(f"features: {done} of {total}") if done % 1000 == 0 or done == total else None,
+    )
+    for path, reason in data.problems:
+        say(f"left out: {path}: {reason}")
+    return Material(clips, data, splits.joint_folds(clips), left_out)
+
+
+def build(
+    slugs: Sequence[str], material: Material, *, work: Path, models: Path = store.MODELS, say: training.Message = print
+) -> list[store.ModelCard]:
+    """Cross-validate each recipe, train it on all speakers and save it under `models`; finished folds are not run again."""
+    cards = []
+    for slug in slugs:
+        config = RECIPES[slug]
+        probabilities = training.cross_validate(
+            material.clips, material.data, config, material.folds, folder=work / "folds", say=say
+        )
+        per_corpus = evaluate(material, probabilities, config)
+        say(f"{slug}: training on all speakers")
+        result = training.train(material.clips, material.data, config)
+        cards.append(
+            store.save(lambda files: _card(slug, config, material, per_corpus, result, files), result.classifier, models)  # noqa: B023
+        )
+        main = per_corpus[MAIN_CORPUS]
+        say(f"{slug}: saved; {MAIN_CORPUS} accuracy {main.accuracy:.1%}, UAR {main.uar:.1%}, ECE {main.ece:.3f}")
+    return cards
+
+
+def evaluate(material: Material, probabilities: np.ndarray, config: TrainingConfig) -> dict[str, evaluation.Evaluation]:
+    """Return the held-out figures by corpus, from calibrated probabilities (n_clips, n_labels)."""
+    tested = probabilities.sum(axis=1) > 0
+    y = training.targets(material.clips, config.labels)
+    names = material.clips[corpora.CORPUS].to_numpy()
+    speakers = material.clips[corpora.SPEAKER].to_numpy()
+    return {
+        name: evaluation.evaluate(
+            y[tested & (names == name)],
+            probabilities[tested & (names == name)],
+            labels=config.labels,
+            speakers=speakers[tested & (names == name)],
+            protocol=PROTOCOL,
+            corpus=name,
+            rng=np.random.default_rng(0),
+        )
+        for name in dict.fromkeys(names)
+    }
+
+
+def _card(
+    slug: str,
+    config: TrainingConfig,
+    material: Material,
+    per_corpus: dict[str, evaluation.Evaluation],
+    result: training.TrainingResult,
+    files: dict[str, str],
+) -> store.ModelCard:
+    spec = classifiers.CLASSIFIERS[config.classifier]
+    used = [
+        {
+            "corpus": name,
+            "title": corpora.CORPORA[name].title,
+            "n_clips": len(clips),
+            "n_speakers": int(clips[corpora.SPEAKER].nunique()),
+            "licence": corpora.CORPORA[name].licence,
+            "citation": corpora.CORPORA[name].citation,
+        }
+        for name, clips in material.clips.groupby(corpora.CORPUS, sort=False)
+    ]
+    settings = config.to_dict()
+    return store.ModelCard(
+        slug=slug,
+        title=spec.title,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        classifier=config.classifier,
+        hyperparameters={**spec.defaults, **config.hyperparameters, "seed": config.seed},
+        n_parameters=result.classifier.n_parameters,
+        labels=config.labels,
+        features=config.features,
+        training={name: settings[name] for name in ("n_copies", "strength", "speaker_cap", "validation_share", "seed")}
+        | {
+            "left_out": material.left_out,
+            "unreadable": len(material.data.problems),
+            "validation_speakers": list(result.validation_speakers),
+            "history": list(result.history),
+        },
+        corpora=tuple(used),
+        protocol=(
+            "speaker: six folds. RAVDESS by the published folds of actors (EmoBox); in the same six trainings each SAVEE speaker "
+            "and each TESS speaker is held out once, and the ten EmoDB speakers in six groups. Every clip is scored once, by a "
+            "model trained on all corpora without its speaker; epoch and temperature are chosen on other training speakers. "
+            "The shipped weights come from the same recipe on all speakers, the validation speakers aside."
+        ),
+        evaluation=per_corpus.get(MAIN_CORPUS),
+        per_corpus=per_corpus,
+        temperature=result.temperature,
+        licence=LICENCE,
+        limits=LIMITS,
+        versions={"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in ("numpy", "scikit-learn", "keras", "onnxruntime", "librosa")},
+        files=files,
+    )

@@ -1,0 +1,217 @@
+"""Train a classifier on features, and test it on speakers it never heard: plain blocking functions.
+
+`train` fits one classifier and its temperature; `cross_validate` does that fold by fold and keeps each fold's result in a
+file, so that a stopped run goes on where it was. Who calls them: the command line and shipped.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ser_core import classifiers, corpora, recognizer, splits
+from ser_core.dataset import Dataset
+from ser_core.errors import CorpusError
+from ser_core.features import FeatureConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Everything that decides what a training yields, apart from the clips.
+
+    n_copies: augmented copies of each training clip; strength: how far they go, 0..1; speaker_cap: how many clips of one
+    speaker count fully, so that TESS (1400 a speaker) does not drown the others; validation_share: share of the training
+    speakers set aside for choosing the epoch and the temperature.
+    """
+
+    classifier: str
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    labels: tuple[str, ...] = corpora.LABELS
+    features: FeatureConfig = FeatureConfig()
+    n_copies: int = 2
+    strength: float = 1.0
+    speaker_cap: int = 150
+    validation_share: float = 0.15
+    seed: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as JSON values."""
+        return asdict(self) | {"labels": list(self.labels)}
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A fitted classifier, its temperature, the validation speakers and the figures of each epoch."""
+
+    classifier: classifiers.TrainableClassifier
+    temperature: float
+    validation_speakers: tuple[str, ...]
+    history: tuple[dict[str, float], ...]
+
+
+Message = Callable[[str], None]
+
+
+def usable(clips: pd.DataFrame, labels: tuple[str, ...]) -> pd.DataFrame:
+    """Return the clips whose label is among `labels`, renumbered from 0; raises CorpusError where none is."""
+    kept = clips[clips[corpora.EMOTION].isin(labels)].reset_index(drop=True)
+    if kept.empty:
+        raise CorpusError(f"None of the {len(clips)} clips has one of the labels {', '.join(labels)}. Choose other corpora or labels.")
+    return kept
+
+
+def targets(clips: pd.DataFrame, labels: tuple[str, ...]) -> np.ndarray:
+    """Return the position of each clip's label in `labels`, int (n_clips,)."""
+    return clips[corpora.EMOTION].map({label: position for position, label in enumerate(labels)}).to_numpy(int)
+
+
+def train(
+    clips: pd.DataFrame,
+    data: Dataset,
+    config: TrainingConfig,
+    *,
+    train_mask: np.ndarray | None = None,
+    on_epoch: classifiers.Progress | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> TrainingResult:
+    """Fit one classifier on the clips of train_mask, (n_clips,) bool (all by default).
+
+    Some of these speakers are set aside: they choose the epoch and the temperature, and are not learned from. Only clips
+    of the others are taken with their augmented copies.
+    """
+    allowed = np.ones(len(clips), bool) if train_mask is None else train_mask
+    speakers = clips[corpora.SPEAKER].to_numpy()
+    rng = np.random.default_rng(config.seed)
+    held = splits.validation_speakers(clips[allowed], fraction=config.validation_share, rng=rng)
+    for_validation = allowed & np.isin(speakers, sorted(held))
+    y = targets(clips, config.labels)
+    rows = data.rows(allowed & ~for_validation, augmented=True)
+    validation_rows = data.rows(for_validation, augmented=False)
+    weight = _speaker_weight(speakers, allowed, config.speaker_cap)
+
+    X, clip_of_item, _ = _items(data, rows, config.classifier)
+    validation_X, clip_of_validation, _ = _items(data, validation_rows, config.classifier)
+    history: list[dict[str, float]] = []
+
+    def note(epoch: int, epochs: int, figures: dict[str, float]) -> None:
+        history.append({"epoch": epoch, **figures})
+        if on_epoch:
+            on_epoch(epoch, epochs, figures)
+
+    classifier = classifiers.build(config.classifier, config.labels, {**config.hyperparameters, "seed": config.seed})
+    classifier.fit(
+        X,
+        y[clip_of_item],
+        validation=(validation_X, y[clip_of_validation]) if len(validation_X) else None,
+        sample_weight=weight[clip_of_item],
+        on_epoch=note,
+        should_stop=should_stop,
+    )
+    temperature = 1.0
+    if len(validation_rows):
+        probabilities = predict_rows(classifier, data, validation_rows, config.classifier)
+        temperature = recognizer.fit_temperature(probabilities, y[data.clip[validation_rows]])
+    return TrainingResult(classifier, temperature, tuple(sorted(held)), tuple(history))
+
+
+def predict_rows(classifier: classifiers.Classifier, data: Dataset, rows: np.ndarray, name: str) -> np.ndarray:
+    """Return uncalibrated probabilities (n_rows, n_labels): the mean over the windows of each row, as Recognizer does."""
+    X, _, row_of_item = _items(data, rows, name)
+    probabilities = classifier.predict_proba(X)
+    starts = np.searchsorted(row_of_item, np.arange(len(rows)))
+    counts = np.diff([*starts, len(row_of_item)])
+    return np.add.reduceat(probabilities, starts, axis=0) / counts[:, np.newaxis]
+
+
+def cross_validate(
+    clips: pd.DataFrame,
+    data: Dataset,
+    config: TrainingConfig,
+    folds: np.ndarray,
+    *,
+    folder: Path,
+    say: Message = lambda text: None,
+) -> np.ndarray:
+    """Return calibrated probabilities (n_clips, n_labels) of every clip by the model whose training left out its fold.
+
+    folds: int (n_clips,), or -1 for clips that are only trained on (their rows stay 0). Each fold's result is kept in
+    `folder` under a name made from the settings and the clips, and read back when the same run starts again.
+    """
+    key = _run_key(clips, config, folds)
+    combined = np.zeros((len(clips), len(config.labels)))
+    for fold in sorted(set(folds[folds >= 0])):
+        path = folder / f"{config.classifier}-{key}-fold{fold}.json"
+        tested = np.flatnonzero(folds == fold)
+        stored = _read_fold(path, tested)
+        if stored is None:
+            say(f"{config.classifier}: fold {fold + 1} of {folds.max() + 1}")
+            result = train(clips, data, config, train_mask=folds != fold, on_epoch=_teller(say))
+            rows = data.rows(folds == fold, augmented=False)
+            probabilities = recognizer.calibrate(
+                predict_rows(result.classifier, data, rows, config.classifier), result.temperature
+            )
+            stored = {
+                "clips": data.clip[rows].tolist(),
+                "probabilities": probabilities.round(6).tolist(),
+                "temperature": result.temperature,
+                "history": list(result.history),
+            }
+            folder.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(".part")
+            part.write_text(json.dumps(stored))
+            os.replace(part, path)
+        combined[stored["clips"]] = stored["probabilities"]
+        y = targets(clips, config.labels)[stored["clips"]]
+        right = (combined[stored["clips"]].argmax(axis=1) == y).mean()
+        say(f"{config.classifier}: fold {fold + 1}, {right:.1%} of {len(y)} held-out clips right")
+    return combined
+
+
+def _items(data: Dataset, rows: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what the classifier sees of these rows: items, the clip of each, and the position in `rows` of each."""
+    if classifiers.CLASSIFIERS[name].input_kind == "vector":
+        return data.vectors[rows], data.clip[rows], np.arange(len(rows))
+    position = np.full(len(data.clip), -1)
+    position[rows] = np.arange(len(rows))
+    of_window = position[data.window_row]
+    chosen = np.flatnonzero(of_window >= 0)
+    chosen = chosen[np.argsort(of_window[chosen], kind="stable")]
+    return data.windows[chosen], data.clip[data.window_row[chosen]], of_window[chosen]
+
+
+def _speaker_weight(speakers: np.ndarray, allowed: np.ndarray, cap: int) -> np.ndarray:
+    counts = pd.Series(speakers[allowed]).value_counts()
+    n_clips = pd.Series(speakers).map(counts).fillna(cap).to_numpy(float)
+    return np.minimum(1.0, cap / n_clips)
+
+
+def _teller(say: Message) -> classifiers.Progress:
+    def tell(epoch: int, epochs: int, figures: dict[str, float]) -> None:
+        if epoch == epochs or epoch % 5 == 0:
+            say(f"  epoch {epoch}/{epochs}: " + ", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
+
+    return tell
+
+
+def _run_key(clips: pd.DataFrame, config: TrainingConfig, folds: np.ndarray) -> str:
+    digest = hashlib.sha256(json.dumps(config.to_dict(), sort_keys=True).encode())
+    digest.update(json.dumps(classifiers.CLASSIFIERS[config.classifier].defaults, sort_keys=True, default=list).encode())
+    digest.update("\n".join(clips[corpora.CORPUS] + "/" + clips[corpora.NAME]).encode())
+    digest.update(folds.astype(np.int64).tobytes())
+    return digest.hexdigest()[:10]
+
+
+def _read_fold(path: Path, tested: np.ndarray) -> dict[str, Any] | None:
+    try:
+        stored = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return stored if set(stored.get("clips", [])) <= set(tested.tolist()) else None
