@@ -1,0 +1,148 @@
+"""Who is in training, validation and test: folds of speakers, fixed so that figures compare with published ones.
+
+Input is the clips table of corpora.scan, of one corpus or several. Nothing here looks at labels or sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from ser_core import corpora
+from ser_core.errors import ConfigError, CorpusError
+
+Folds = tuple[tuple[str, ...], ...]
+"""One tuple of speaker codes a fold: the speakers that are tested together."""
+
+N_JOINT_FOLDS = 6
+
+
+def _by_remainder(corpus: str, n_folds: int) -> Folds:
+    speakers = corpora.CORPORA[corpus].speakers
+    return tuple(tuple(speaker for speaker in speakers if int(speaker) % n_folds == fold) for fold in range(n_folds))
+
+
+def _one_each(corpus: str) -> Folds:
+    return tuple((speaker,) for speaker in corpora.CORPORA[corpus].speakers)
+
+
+RAVDESS_FOLDS: Folds = (
+    ("01", "11", "20", "21"),
+    ("04", "10", "12", "14"),
+    ("08", "09", "19", "23"),
+    ("03", "05", "07", "24"),
+    ("02", "15", "16", "18"),
+    ("06", "13", "17", "22"),
+)
+"""Actors of the six folds of the EmoBox benchmark (Ma et al., Interspeech 2024)."""
+
+SPEAKER_FOLDS: dict[str, Folds] = {
+    "ravdess": RAVDESS_FOLDS,
+    "tess": _one_each("tess"),
+    "savee": _one_each("savee"),
+    "emodb": _one_each("emodb"),
+    "cremad": _by_remainder("cremad", 5),
+}
+"""Folds of the `speaker` protocol, by corpus."""
+
+JOINT_FOLDS: dict[str, Folds] = {
+    "ravdess": RAVDESS_FOLDS,
+    "tess": _one_each("tess"),
+    "savee": _one_each("savee"),
+    "emodb": (("03", "08"), ("09", "10"), ("11", "12"), ("13", "14"), ("15",), ("16",)),
+    "cremad": _by_remainder("cremad", N_JOINT_FOLDS),
+}
+"""Folds of six trainings over all corpora at once; a corpus of fewer speakers is tested in the first ones only."""
+
+
+def speaker_folds(clips: pd.DataFrame, corpus: str) -> np.ndarray:
+    """Return the fold in which each clip of `corpus` is tested, int (n_clips,); -1 for clips of other corpora.
+
+    The folds are SPEAKER_FOLDS. Clips with -1 may be trained on in every fold.
+
+    Raises
+    ------
+    CorpusError : if the corpus has no fixed folds, or too few of its speakers are in the table to hold some out.
+    """
+    if corpus not in SPEAKER_FOLDS:
+        raise CorpusError(f"Corpus '{corpus}' has no fixed speaker folds. Choose one of {', '.join(SPEAKER_FOLDS)}.")
+    of_corpus = (clips[corpora.CORPUS] == corpus).to_numpy()
+    folds = np.full(len(clips), -1)
+    folds[of_corpus] = _look_up(clips[of_corpus], SPEAKER_FOLDS)
+    if len(set(folds[of_corpus])) < 2:
+        n = clips.loc[of_corpus, corpora.SPEAKER].nunique()
+        raise CorpusError(
+            f"Corpus '{corpus}' has {n} speaker{'s' * (n != 1)} here, in {len(set(folds[of_corpus]))} of its "
+            f"{len(SPEAKER_FOLDS[corpus])} folds; a speaker-independent split needs speakers of 2 folds or more. "
+            "Install the whole corpus."
+        )
+    return folds
+
+
+def joint_folds(clips: pd.DataFrame) -> np.ndarray:
+    """Return the fold in which each clip is tested, int (n_clips,), 0..5, over all corpora at once.
+
+    Six trainings test every clip once, each by a model that never heard its speaker. RAVDESS has its published folds.
+
+    Raises
+    ------
+    CorpusError : for a speaker or a corpus that JOINT_FOLDS does not list.
+    """
+    return _look_up(clips, JOINT_FOLDS)
+
+
+def validation_speakers(clips: pd.DataFrame, *, fraction: float = 0.15, rng: np.random.Generator) -> set[str]:
+    """Return speakers to be set aside from the training speakers, for choosing the epoch and the temperature.
+
+    Parameters
+    ----------
+    clips : the clips of all training speakers.
+    fraction : share of the speakers of each corpus, 0..0.5. At least one is drawn from a corpus of three or more, so 0 is the
+        only way to draw none; a corpus of one or two keeps all for training. Sexes take turns.
+    rng : the draw depends on it and on the set of speakers, not on the order of the clips.
+
+    Raises
+    ------
+    ConfigError : if `fraction` is out of range.
+    """
+    if not 0 <= fraction <= 0.5:
+        raise ConfigError(f"The validation share must lie between 0 and 0.5. Got {fraction}; choose about 0.15.")
+    speakers = clips[[corpora.CORPUS, corpora.SPEAKER, corpora.SEX]].drop_duplicates(corpora.SPEAKER).sort_values(corpora.SPEAKER)
+    drawn: set[str] = set()
+    for _, group in speakers.groupby(corpora.CORPUS):
+        if fraction > 0 and len(group) >= 3:
+            drawn.update(_in_turns(group, rng)[: max(1, round(fraction * len(group)))])
+    return drawn
+
+
+def assert_disjoint(clips: pd.DataFrame, parts: Mapping[str, np.ndarray]) -> None:
+    """Raise AssertionError if two parts share a speaker. parts: name -> bool (n_clips,), such as train, validation and test."""
+    speakers = clips[corpora.SPEAKER].to_numpy()
+    seen: dict[str, str] = {}
+    for part, mask in parts.items():
+        for speaker in sorted(set(speakers[mask])):
+            other = seen.setdefault(speaker, part)
+            assert other == part, f"Speaker '{speaker}' is in both {other} and {part}; a speaker may be in one part only."
+
+
+def _in_turns(speakers: pd.DataFrame, rng: np.random.Generator) -> list[str]:
+    """Return all speakers in random order, but with the sexes taking turns as long as both last."""
+    shuffled = speakers.iloc[rng.permutation(len(speakers))]
+    turn = shuffled.groupby(corpora.SEX).cumcount()
+    return shuffled.iloc[np.argsort(turn.to_numpy(), kind="stable")][corpora.SPEAKER].tolist()
+
+
+def _look_up(clips: pd.DataFrame, table: Mapping[str, Folds]) -> np.ndarray:
+    fold_of = {
+        f"{corpus}:{speaker}": fold for corpus, folds in table.items() for fold, speakers in enumerate(folds) for speaker in speakers
+    }
+    folds = clips[corpora.SPEAKER].map(fold_of)
+    if folds.isna().any():
+        unknown = sorted(clips.loc[folds.isna(), corpora.SPEAKER].unique())
+        raise CorpusError(
+            f"Speaker '{unknown[0]}'{f' (and {len(unknown) - 1} more)' if unknown[1:] else ''} is in no fixed fold. "
+            f"Leave such clips out; fixed folds exist for {', '.join(table)}."
+        )
+    return folds.to_numpy(int)

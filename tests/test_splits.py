@@ -1,0 +1,148 @@
+"""Folds and validation speakers, on clips tables of two clips a speaker."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ser_core import corpora, splits
+from ser_core.errors import ConfigError, CorpusError
+
+
+def table(*names, n_clips=2):
+    rows = [
+        {corpora.CORPUS: name, corpora.SPEAKER: f"{name}:{speaker}", corpora.SEX: sex, corpora.NAME: f"{speaker}-{clip}"}
+        for clip in range(n_clips)
+        for name in names
+        for speaker, sex in corpora.CORPORA[name].speakers.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def speakers_by_fold(clips, folds):
+    return [set(clips.loc[folds == fold, corpora.SPEAKER].str.split(":").str[1]) for fold in range(folds.max() + 1)]
+
+
+@pytest.fixture
+def everyone():
+    return table(*corpora.CORPORA)
+
+
+def test_ravdess_folds_are_the_published_ones():
+    published = [(1, 11, 20, 21), (4, 10, 12, 14), (8, 9, 19, 23), (3, 5, 7, 24), (2, 15, 16, 18), (6, 13, 17, 22)]
+    clips = table("ravdess")
+    expected = [{f"{actor:02d}" for actor in fold} for fold in published]
+    assert speakers_by_fold(clips, splits.speaker_folds(clips, "ravdess")) == expected
+    assert speakers_by_fold(clips, splits.joint_folds(clips)) == expected
+
+
+def test_tess_is_tested_both_ways():
+    clips = table("tess")
+    assert speakers_by_fold(clips, splits.speaker_folds(clips, "tess")) == [{"OAF"}, {"YAF"}]
+
+
+@pytest.mark.parametrize("name", ["savee", "emodb"])
+def test_small_corpora_leave_one_speaker_out(name):
+    clips = table(name)
+    assert [len(fold) for fold in speakers_by_fold(clips, splits.speaker_folds(clips, name))] == [1] * len(corpora.CORPORA[name].speakers)
+
+
+def test_cremad_folds_follow_the_actor_number():
+    clips = table("cremad")
+    numbers = clips[corpora.SPEAKER].str.split(":").str[1].astype(int).to_numpy()
+    assert np.array_equal(splits.speaker_folds(clips, "cremad"), numbers % 5)
+    assert np.array_equal(splits.joint_folds(clips), numbers % 6)
+
+
+@pytest.mark.parametrize("folds_of", [splits.SPEAKER_FOLDS, splits.JOINT_FOLDS])
+@pytest.mark.parametrize("name", corpora.CORPORA)
+def test_every_speaker_is_in_one_fold(name, folds_of):
+    listed = [speaker for fold in folds_of[name] for speaker in fold]
+    assert sorted(listed) == sorted(corpora.CORPORA[name].speakers)
+
+
+def test_joint_folds_hold_out_groups_of_emodb_and_single_speakers_of_savee(everyone):
+    folds = splits.joint_folds(everyone)
+    fold_of = dict(zip(everyone[corpora.SPEAKER], folds, strict=True))
+    assert [fold_of[f"savee:{speaker}"] for speaker in ("DC", "JE", "JK", "KL")] == [0, 1, 2, 3]
+    assert [fold_of[f"emodb:{s}"] for s in ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 5]
+    assert (fold_of["tess:OAF"], fold_of["tess:YAF"]) == (0, 1)
+    assert set(folds) == set(range(splits.N_JOINT_FOLDS))
+
+
+def test_every_clip_is_tested_once_by_a_model_without_its_speaker(everyone):
+    folds = splits.joint_folds(everyone)
+    times_tested = np.zeros(len(everyone), int)
+    for fold in range(splits.N_JOINT_FOLDS):
+        test = folds == fold
+        held = splits.validation_speakers(everyone[~test], rng=np.random.default_rng(fold))
+        validation = ~test & everyone[corpora.SPEAKER].isin(held).to_numpy()
+        splits.assert_disjoint(everyone, {"train": ~test & ~validation, "validation": validation, "test": test})
+        assert validation.any() and not (validation & test).any()
+        times_tested += test
+    assert (times_tested == 1).all()
+
+
+def test_clips_of_other_corpora_are_in_no_test_fold(everyone):
+    folds = splits.speaker_folds(everyone, "savee")
+    assert set(folds[(everyone[corpora.CORPUS] == "savee").to_numpy()]) == {0, 1, 2, 3}
+    assert (folds[(everyone[corpora.CORPUS] != "savee").to_numpy()] == -1).all()
+
+
+def test_folds_follow_the_rows_whatever_their_index(everyone):
+    shuffled = everyone.sample(frac=1, random_state=1)
+    fold_of = dict(zip(everyone[corpora.SPEAKER], splits.joint_folds(everyone), strict=True))
+    assert [fold_of[speaker] for speaker in shuffled[corpora.SPEAKER]] == splits.joint_folds(shuffled).tolist()
+
+
+def test_one_speaker_is_too_few():
+    clips = table("tess")
+    with pytest.raises(CorpusError, match="Corpus 'tess' has 1 speaker here, in 1 of its 2 folds"):
+        splits.speaker_folds(clips[clips[corpora.SPEAKER] == "tess:OAF"], "tess")
+
+
+def test_a_corpus_without_folds_says_so():
+    with pytest.raises(CorpusError, match="'mine' has no fixed speaker folds"):
+        splits.speaker_folds(table("tess"), "mine")
+
+
+def test_a_speaker_without_a_fold_is_named():
+    clips = table("tess").replace({corpora.SPEAKER: {"tess:OAF": "tess:XAF"}})
+    with pytest.raises(CorpusError, match="Speaker 'tess:XAF' is in no fixed fold"):
+        splits.joint_folds(clips)
+
+
+def test_validation_takes_a_share_of_each_corpus_of_three_or_more(everyone):
+    held = splits.validation_speakers(everyone, fraction=0.15, rng=np.random.default_rng(0))
+    counts = pd.Series(sorted(held)).str.split(":").str[0].value_counts().to_dict()
+    assert counts == {"cremad": 14, "ravdess": 4, "emodb": 2, "savee": 1}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_validation_is_balanced_by_sex(seed):
+    clips = table("ravdess")
+    held = splits.validation_speakers(clips, fraction=0.25, rng=np.random.default_rng(seed))
+    sexes = clips.drop_duplicates(corpora.SPEAKER).set_index(corpora.SPEAKER)[corpora.SEX]
+    assert sexes[sorted(held)].value_counts().to_dict() == {"female": 3, "male": 3}
+
+
+def test_validation_is_the_same_for_the_same_seed_whatever_the_order(everyone):
+    first = splits.validation_speakers(everyone, rng=np.random.default_rng(3))
+    assert first == splits.validation_speakers(everyone.iloc[::-1], rng=np.random.default_rng(3))
+    assert first != splits.validation_speakers(everyone, rng=np.random.default_rng(4))
+
+
+def test_validation_share_of_zero_sets_nobody_aside(everyone):
+    assert splits.validation_speakers(everyone, fraction=0, rng=np.random.default_rng(0)) == set()
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 0.6, float("nan")])
+def test_validation_share_out_of_range(fraction, everyone):
+    with pytest.raises(ConfigError, match=r"between 0 and 0\.5"):
+        splits.validation_speakers(everyone, fraction=fraction, rng=np.random.default_rng(0))
+
+
+def test_a_shared_speaker_is_noticed():
+    clips = table("tess")
+    one = (clips[corpora.SPEAKER] == "tess:OAF").to_numpy()
+    with pytest.raises(AssertionError, match="'tess:OAF' is in both train and test"):
+        splits.assert_disjoint(clips, {"train": one, "test": np.ones(len(clips), bool)})
