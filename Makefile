@@ -37,7 +37,7 @@ setup: .venv/.ready
 .venv/.ready: requirements.txt constraints.txt $(PY)
 	@test -e $@ -o -e .venv/.new || { rm -rf .venv; $(MAKE) --no-print-directory $(PY); }
 	@rm -f $@ .venv/.new
-	@echo "Installing the libraries (about 2 GB; some minutes the first time) ..."
+	@echo "Installing the libraries (3 GB on disk; some minutes the first time) ..."
 	@$(INSTALL) -r requirements.txt
 	@echo "Warming up ..."
 	@$(PY) -m ser_core.warm_up

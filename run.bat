@@ -33,7 +33,7 @@ if not errorlevel 1 goto serve
 
 :install
 if exist .venv\installed.txt del .venv\installed.txt
-echo Installing the libraries (about 2 GB; some minutes the first time) ...
+echo Installing the libraries (3 GB on disk; some minutes the first time) ...
 %PY% -m pip install --quiet --disable-pip-version-check -r requirements.txt
 if errorlevel 1 (
     echo Installing failed: the lines above say why. Start run.bat again to go on.

@@ -31,6 +31,7 @@ ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}
 # library -> files of ser_core that may import it
 HEAVY = {
     "streamlit": set(),
+    "streamlit_webrtc": set(),  # its SRTP library crashes the process once TensorFlow is loaded
     "plotly": set(),
     "librosa": {"features.py", "augment.py", "warm_up.py"},
     "numba": set(),
