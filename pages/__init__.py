@@ -1,0 +1,1 @@
+"""The pages beside app.py; Streamlit takes each file here for one, and pages/ui/ for none."""

@@ -1,0 +1,168 @@
+"""ser_core's functions behind Streamlit's caches, so that a rerun computes nothing twice. Nothing is decided here.
+
+Clips are keyed by the digest of their bytes, models by what their card says of its weights: a model that is trained anew,
+added or removed shows at the next rerun. Cached values are shared between visitors and never changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages.ui import state
+from ser_core import analysis, audio, corpora, recognizer, store
+from ser_core.errors import SerError
+
+SAMPLES = Path(__file__).resolve().parents[1] / "samples"
+
+
+PLAYABLE = {"MP3": "audio/mpeg", "FLAC": "audio/flac"}
+"""Containers that Chrome, Firefox and Safari all play; a WAV may hold codecs that they do not."""
+
+
+def hear(given: state.Given) -> analysis.Analysis:
+    """Return a clip decoded, measured with the default settings and judged; raises AudioError where it cannot be used."""
+    return _hear(given.digest, given)
+
+
+@st.cache_resource(scope="session", max_entries=4, show_spinner="Listening to the clip …")
+def _hear(digest: str, _given: state.Given) -> analysis.Analysis:
+    return analysis.analyse(_given.data, name=_given.name)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one model says of a clip, or the sentence why it cannot."""
+
+    card: store.ModelCard
+    prediction: recognizer.Prediction | None
+    problem: str = ""
+
+
+def answers(given: state.Given, cards: list[store.ModelCard]) -> list[Answer]:
+    """Return one answer a card, in the order of the cards; none where there is no speech."""
+    return [_answer(given, card) for card in cards] if hear(given).quality.has_speech else []
+
+
+def predictions(answers: list[Answer]) -> list[recognizer.Prediction]:
+    """Return the predictions among the answers."""
+    return [answer.prediction for answer in answers if answer.prediction]
+
+
+@st.cache_resource(show_spinner=False)
+def warm_up() -> None:
+    """Load in the background what the first clip will need, while its visitor still reads; once a server."""
+    threading.Thread(target=_warm_up, daemon=True).start()
+
+
+def _warm_up() -> None:
+    quiet = audio.Waveform(np.zeros(audio.SAMPLE_RATE, dtype=np.float32), audio.SAMPLE_RATE)
+    analysis.analyse(audio.encode_wav(quiet))
+    for card in models()[0]:
+        with contextlib.suppress(SerError):
+            _recognizer(_model_key(card), card.slug)
+
+
+def _answer(given: state.Given, card: store.ModelCard) -> Answer:
+    try:
+        return Answer(card, _predict(given.digest, _model_key(card), given, card.slug))
+    except SerError as error:
+        return Answer(card, None, str(error))
+
+
+def _model_key(card: store.ModelCard) -> str:
+    """Return what tells this model, as trained, from every other."""
+    return f"{store.MODELS}/{card.slug} {card.created} {sorted(card.files.items())}"
+
+
+@st.cache_data(scope="session", max_entries=64, show_spinner=False)
+def _predict(digest: str, model_key: str, _given: state.Given, _slug: str) -> recognizer.Prediction:
+    return analysis.recognize([_recognizer(model_key, _slug)], hear(_given))[0]
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _recognizer(model_key: str, _slug: str) -> recognizer.Recognizer:
+    return store.load(_slug, store.MODELS)
+
+
+def models() -> tuple[list[store.ModelCard], list[str]]:
+    """Return the cards of the models folder and what is wrong with the others; read at each rerun, weights are not."""
+    return store.list_models(store.MODELS)
+
+
+def playable(given: state.Given, heard: analysis.Analysis) -> tuple[bytes, str]:
+    """Return bytes that every browser plays, and their type: the original where it is such a file, else what the models hear."""
+    if heard.clip.container in PLAYABLE:
+        return given.data, PLAYABLE[heard.clip.container]
+    return _wav(given.digest, heard), "audio/wav"
+
+
+@st.cache_data(scope="session", max_entries=4, show_spinner=False)
+def _wav(digest: str, _heard: analysis.Analysis) -> bytes:
+    return audio.encode_wav(_heard.clip.waveform)
+
+
+def corpora_root() -> Path:
+    """Return the folder that holds the installed corpora: SER_CORPORA, else corpora/ where the server was started."""
+    return Path(os.environ.get("SER_CORPORA", "corpora"))
+
+
+@st.cache_data(ttl=60, show_spinner=False)
+def installed(root: Path) -> dict[str, Path]:
+    """Return the corpora found under root: name -> folder."""
+    return corpora.installed(root) if root.is_dir() else {}
+
+
+def corpus_title(name: str) -> str:
+    """Return a corpus's title, such as 'RAVDESS'."""
+    return corpora.CORPORA[name].title
+
+
+@st.cache_data(ttl=600, max_entries=8, show_spinner="Reading the corpus …")
+def _clips(name: str, folder: Path) -> pd.DataFrame:
+    return corpora.scan(name, folder)
+
+
+def speakers(name: str, folder: Path) -> dict[str, str]:
+    """Return the speakers of a corpus: identifier -> code and sex, such as '01 (male)'."""
+    table = _clips(name, folder).drop_duplicates(corpora.SPEAKER).sort_values(corpora.SPEAKER)
+    codes = table[corpora.SPEAKER].str.removeprefix(f"{name}:")
+    sexes = table[corpora.SEX].map(lambda sex: f" ({sex})" if sex else "")
+    return dict(zip(table[corpora.SPEAKER], codes + sexes, strict=True))
+
+
+@dataclass(frozen=True)
+class CorpusClip:
+    """A clip of an installed corpus: where it lies, its true label, and how a list names it."""
+
+    path: Path
+    label: str
+    title: str
+
+
+def clips_of(name: str, folder: Path, speaker: str) -> dict[str, CorpusClip]:
+    """Return the clips of a speaker by path, ordered by label."""
+    table = _clips(name, folder)
+    rows = table[table[corpora.SPEAKER] == speaker].sort_values([corpora.EMOTION, corpora.NAME]).to_dict("records")
+    return {row[corpora.PATH]: CorpusClip(Path(row[corpora.PATH]), row[corpora.EMOTION], _clip_title(name, row)) for row in rows}
+
+
+def _clip_title(name: str, row: dict[str, str]) -> str:
+    text = corpora.CORPORA[name].sentences.get(row[corpora.SENTENCE], "")
+    return " · ".join(part for part in (row[corpora.EMOTION], row[corpora.INTENSITY], text, row[corpora.NAME]) if part)
+
+
+@st.cache_data(ttl=60, show_spinner=False)
+def samples() -> list[dict[str, Any]]:
+    """Return the rows of samples.json: file, title, text and what else is known of each synthetic voice."""
+    index = SAMPLES / "samples.json"
+    return json.loads(index.read_text(encoding="utf-8")) if index.exists() else []

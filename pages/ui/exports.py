@@ -1,0 +1,95 @@
+"""What a visitor takes home: predictions, figure and features of a clip, and the clip itself. No Streamlit.
+
+An offer builds its bytes when its button is clicked: a rerun of the page builds nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+import pandas as pd
+
+from pages.ui import charts
+from ser_core import analysis, features
+from ser_core.recognizer import Prediction
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One file to download: what its button says, its safe name, its type, and what makes it."""
+
+    key: str
+    title: str
+    file_name: str
+    mime: str
+    build: Callable[[], str | bytes]
+
+
+def offers(name: str, data: bytes, heard: analysis.Analysis, predictions: Sequence[Prediction]) -> list[Offer]:
+    """Return what there is to download of a clip; `name` is its untrusted file name."""
+    stem = safe_stem(name)
+    found = []
+    if predictions:
+        found += [
+            Offer("json", "Predictions (JSON)", f"{stem}.json", "application/json", lambda: predictions_json(name, heard, predictions)),
+            Offer("csv", "Probabilities (CSV)", f"{stem}.csv", "text/csv", lambda: probabilities_csv(predictions)),
+        ]
+    found += [
+        Offer("html", "Pictures (HTML)", f"{stem}.html", "text/html", lambda: pictures_html(name, heard)),
+        Offer("features_csv", "Features (CSV)", f"{stem}-features.csv", "text/csv", lambda: features_csv(heard)),
+        Offer("parquet", "Features (Parquet)", f"{stem}-features.parquet", "application/vnd.apache.parquet", lambda: features_parquet(heard)),
+        Offer("clip", "This clip", f"{stem}{safe_suffix(name)}", "application/octet-stream", lambda: data),
+    ]
+    return found
+
+
+def table(predictions: Sequence[Prediction]) -> pd.DataFrame:
+    """Return one row a label and one column a model, probabilities in words such as '63 %'."""
+    columns = {each.model: each.probabilities for each in predictions}
+    return pd.DataFrame(columns).rename_axis("emotion").map(lambda p: "" if pd.isna(p) else f"{100 * p:.1f} %")
+
+
+def predictions_json(name: str, heard: analysis.Analysis, predictions: Sequence[Prediction]) -> str:
+    """Return what `python -m ser_core predict --json` prints for this file."""
+    return json.dumps([analysis.to_dict(name, heard, predictions)], indent=1, ensure_ascii=False)
+
+
+def probabilities_csv(predictions: Sequence[Prediction]) -> str:
+    """Return one line a model: its label, its probabilities as fractions, its milliseconds."""
+    rows = [{"model": p.model, "label": p.label, **p.probabilities, "milliseconds": p.milliseconds} for p in predictions]
+    return pd.DataFrame(rows).to_csv(index=False)
+
+
+def pictures_html(name: str, heard: analysis.Analysis) -> str:
+    """Return a page with all pictures of the clip that works without a network."""
+    figure = charts.pictures(heard, rows=tuple(charts.ROWS))
+    figure.update_layout(title={"text": safe_stem(name)}, margin={"t": 80}, height=figure.layout.height + 60)
+    return str(figure.to_html(include_plotlyjs=True, config=charts.CONFIG))
+
+
+def features_csv(heard: analysis.Analysis) -> str:
+    """Return one line a frame."""
+    return features.to_frame(heard.features).to_csv(index=False, float_format="%.6g")
+
+
+def features_parquet(heard: analysis.Analysis) -> bytes:
+    """Return one row a frame."""
+    buffer = io.BytesIO()
+    features.to_frame(heard.features).to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def safe_stem(name: str) -> str:
+    """Return a file name without its ending, in letters, digits, dots, dashes and underscores, at most 60 of them."""
+    return re.sub(r"[^\w.-]+", "_", PurePath(name).stem).strip("._")[:60] or "clip"
+
+
+def safe_suffix(name: str) -> str:
+    """Return the ending of a file name where it looks like one, such as '.wav', else ''."""
+    suffix = PurePath(name).suffix.lower()
+    return suffix if re.fullmatch(r"\.[a-z0-9]{1,5}", suffix) else ""

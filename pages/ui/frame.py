@@ -1,0 +1,95 @@
+"""What every page begins with: its title in the browser's tab, the menu, the caution, and problems with models."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+ROOT = Path(__file__).resolve().parents[2]
+
+ICON = Path(__file__).with_name("icon.svg")
+"""A file of our own: Streamlit fetches named icons for the browser's tab from the network."""
+
+MENU = (
+    ("app.py", "Recognize", ":material/graphic_eq:"),
+    ("pages/live.py", "Live", ":material/mic:"),
+    ("pages/corpora.py", "Corpora", ":material/library_music:"),
+    ("pages/train.py", "Train", ":material/model_training:"),
+    ("pages/compare.py", "Compare", ":material/leaderboard:"),
+    ("pages/guide.py", "Guide", ":material/menu_book:"),
+)
+"""Page, title, icon, in the order of the menu; a page that does not exist is not shown."""
+
+CAUTION = "Trained on acted speech; it hears acting, not feelings. Do not assess people with it."
+
+STYLE = """
+<style>
+.stMainBlockContainer { max-width: 1240px; padding-top: 1.5rem; padding-bottom: 4rem; }
+.stMainBlockContainer h1 { font-size: 2rem; padding: .5rem 0 .25rem; }
+.stMainBlockContainer h2 { font-size: 1.35rem; padding: 1.25rem 0 .25rem; }
+.st-key-menu { border-bottom: 1px solid rgba(128, 128, 128, .25); padding-bottom: .25rem; }
+.st-key-caution p { font-size: .9rem; }
+.ser-grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 250px), 1fr)); gap: 1rem; }
+@media (640px < width <= 1100px) { .ser-grid { grid-template-columns: 1fr 1fr; } }
+.ser-grid section { border: 1px solid rgba(128, 128, 128, .3); border-radius: .6rem; padding: 1rem; display: flex;
+  flex-direction: column; gap: .8rem; min-width: 0; }
+.ser-grid p { margin: 0; }
+.ser-head { display: flex; justify-content: space-between; align-items: baseline; gap: .5rem; }
+.ser-head b { font-weight: 600; }
+.ser-grid .ser-small, .ser-grid .ser-problem { font-size: .85rem; line-height: 1.4; opacity: .85; }
+.ser-grid .ser-problem { overflow-wrap: anywhere; }
+.ser-grid section > p:last-child { margin-top: auto; }
+.ser-label { display: flex; align-items: center; gap: .55rem; font-size: 1.65rem; font-weight: 600; line-height: 1.15; }
+.ser-label i { flex: none; width: .9rem; height: .9rem; border-radius: 3px; }
+.ser-label span { overflow-wrap: anywhere; }
+.ser-label small { font-size: 1rem; font-weight: 400; margin-left: auto; white-space: nowrap; }
+.ser-grid ul.ser-bars { list-style: none; margin: 0; padding: 0; display: grid; gap: .35rem; }
+.ser-grid .ser-bars li { margin: 0; padding: 0; display: grid; grid-template-columns: 4.4rem 1fr 2.8rem; gap: .5rem;
+  align-items: center; font-size: .875rem; line-height: 1.3; }
+.ser-grid .ser-pair li { grid-template-columns: 4.4rem 1fr 6.2rem; }
+.ser-bars li > span:first-child { overflow-wrap: anywhere; }
+.ser-bars li > span:last-child, .ser-label small, .ser-head span { text-align: right; font-variant-numeric: tabular-nums; }
+.ser-bars li.ser-top { font-weight: 600; }
+.ser-track { display: grid; gap: 2px; background: rgba(128, 128, 128, .16); border-radius: 3px; overflow: hidden; }
+.ser-track i { display: block; height: .6rem; border-radius: 3px; min-width: 2px; }
+.ser-track i.ser-before { height: .35rem; opacity: .55; }
+.stPlotlyChart svg text { fill: light-dark(#3a424e, #dde3ea) !important; }
+</style>
+"""
+"""The few shapes that Streamlit has no element for: the model cards. Colours come from the theme, or from palette.py."""
+
+
+def page(title: str, *, lead: str = "", problems: Sequence[str] = ()) -> None:
+    """Draw the top of a page: the first call of every page.
+
+    Parameters
+    ----------
+    title, lead
+        The heading, and one sentence below it.
+    problems
+        Sentences about models that cannot be used (store.list_models), shown as notices.
+    """
+    st.set_page_config(page_title=f"{title} · Speech emotion", page_icon=str(ICON), layout="wide",
+                       initial_sidebar_state="collapsed")
+    st.html(STYLE)
+    with st.container(key="menu", horizontal=True, gap="small"):
+        for path, name, icon in MENU:
+            if (ROOT / path).exists():
+                st.page_link(path, label=name, icon=icon)
+    st.title(title, anchor=False)
+    if lead:
+        st.markdown(lead)
+    with st.container(key="caution", horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f":material/info: {CAUTION}", width="content")
+        if title != "Guide":
+            st.page_link("pages/guide.py", label="What this means", icon=":material/arrow_forward:", icon_position="right")
+    for problem in problems:
+        st.warning(plain(problem), icon=":material/warning:")
+
+
+def plain(text: str) -> str:
+    """Return text that Markdown shows as it is: file names and error sentences carry what a visitor typed."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)

@@ -1,0 +1,64 @@
+"""The three ways a clip comes in: recorder, uploader, samples. Whatever was used last becomes the clip of the session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from pages.ui import cached, frame, state
+
+FORMATS = ["wav", "flac", "ogg", "opus", "mp3", "aiff", "aif", "au", "caf", "w64", "m4a", "aac", "mp4", "webm", "wma", "amr", "3gp"]
+"""File name endings that the uploader lets through; what a file is, its content says (audio.decode)."""
+
+
+def record() -> None:
+    """Draw the recorder."""
+    key = f"recognize.record.{state.round_number()}"
+    # 44.1 kHz: at 48 kHz the browser's gain control gets in, at 16 kHz its codec costs the upper band.
+    st.audio_input("Say one sentence, two to four seconds long", sample_rate=44_100, key=key,
+                   on_change=state.receive, args=(key, state.RECORDING))
+
+
+def upload() -> None:
+    """Draw the uploader."""
+    key = f"recognize.upload.{state.round_number()}"
+    st.file_uploader("An audio file, or a video with sound, up to ten minutes", type=FORMATS, key=key,
+                     on_change=state.receive, args=(key, state.UPLOAD))
+
+
+def sample() -> None:
+    """Draw the buttons of the synthetic voices, and the clips of installed corpora."""
+    st.markdown("**Synthetic voices**, made by a speech synthesiser: nobody feels anything in them.")
+    with st.container(key="samples", horizontal=True, gap="small"):
+        for row in cached.samples():
+            st.button(frame.plain(row["title"]), key=f"recognize.sample.{row['file']}", help=frame.plain(row["text"]),
+                      on_click=_give_sample, args=(row,))
+    found = cached.installed(cached.corpora_root())
+    if found:
+        _corpus_clip(found)
+    else:
+        st.markdown("Real, acted speech with its true labels is offered here too, once a corpus is installed.")
+
+
+def _give_sample(row: dict[str, Any]) -> None:
+    data = (cached.SAMPLES / row["file"]).read_bytes()
+    state.give(row["file"], data, state.SAMPLE, note=f"Synthetic voice: “{row['text']}”")
+
+
+def _corpus_clip(found: dict[str, Path]) -> None:
+    st.markdown("**Acted speech** from the corpora installed here, with its true label.")
+    corpus_box, speaker_box = st.columns(2)
+    name = corpus_box.selectbox("Corpus", list(found), format_func=cached.corpus_title, key="recognize.corpus")
+    speakers = cached.speakers(name, found[name])
+    speaker = speaker_box.selectbox("Speaker", speakers, format_func=speakers.get, key=f"recognize.speaker.{name}")
+    clips = cached.clips_of(name, found[name], speaker)
+    clip = st.selectbox("Clip", clips, index=None, format_func=lambda path: clips[path].title, placeholder="Choose a clip",
+                        key=f"recognize.clip.{speaker}")
+    st.button("Use this clip", key="recognize.use", disabled=clip is None, on_click=_give_clip, args=(clips.get(clip),))
+
+
+def _give_clip(clip: cached.CorpusClip) -> None:
+    state.give(clip.path.name, clip.path.read_bytes(), state.SAMPLE, label=clip.label,
+               note="The models may have learned from this very clip: a right answer proves little.")

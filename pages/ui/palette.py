@@ -1,0 +1,38 @@
+"""Colours with a meaning, each defined once: emotions, lines, heat maps, shades.
+
+Each colour stands at 3:1 or more against both the white and the dark ground, so that one set serves both themes, and the
+emotions were spread to stay apart under red- and green-blind vision. Nine hues cannot be told apart by everyone: a colour
+always comes with its word.
+"""
+
+EMOTIONS = {
+    "neutral": "#5d646c",
+    "calm": "#1f9097",
+    "happy": "#b98009",
+    "sad": "#6489e6",
+    "angry": "#d31a14",
+    "fear": "#754ecd",
+    "disgust": "#4a7d2c",
+    "surprise": "#d65ab5",
+    "boredom": "#a07462",
+}
+"""Label -> colour. The order of labels is ser_core.corpora's, not this table's."""
+
+UNKNOWN = "#7b8794"
+"""For a label of a visitor's own model that is not in EMOTIONS."""
+
+LINE = "#3d85c6"
+"""Waveforms and curves."""
+
+NOT_USED = "rgba(128, 128, 128, 0.28)"
+"""Laid over the parts of a clip that the models do not hear; the sound shows through."""
+
+GRID = "rgba(128, 128, 128, 0.22)"
+
+HEAT = "Cividis"
+"""Levels: made to look the same under every common kind of colour vision."""
+
+
+def emotion(label: str) -> str:
+    """Return the colour of a label as '#rrggbb'."""
+    return EMOTIONS.get(label, UNKNOWN)

@@ -1,0 +1,83 @@
+"""What a visitor's session holds: its keys as constants, and typed access to them.
+
+Widgets forget their value when the page changes; what must outlive that is kept here under a key of our own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import streamlit as st
+
+CLIP = "recognize.clip"
+"""Given | None: the clip last recorded, uploaded or picked."""
+
+KEPT = "recognize.kept"
+"""Given | None: the clip put aside to compare with."""
+
+ROUND = "recognize.round"
+"""int: part of the input widgets' keys; a new round gives empty widgets, which is the only way to empty them."""
+
+RECORDING, UPLOAD, SAMPLE = "recording", "upload", "sample"
+
+
+@dataclass(frozen=True)
+class Given:
+    """A clip as it came in: its bytes, where it came from, and what is known of it. `name` is untrusted text."""
+
+    name: str
+    data: bytes
+    source: str
+    digest: str
+    label: str | None = None
+    note: str = ""
+
+
+def clip() -> Given | None:
+    """Return the clip the page is about."""
+    return st.session_state.get(CLIP)
+
+
+def kept() -> Given | None:
+    """Return the clip put aside for comparison."""
+    return st.session_state.get(KEPT)
+
+
+def give(name: str, data: bytes, source: str, *, label: str | None = None, note: str = "") -> None:
+    """Make these bytes the clip of the page. `label` is its true emotion where that is known."""
+    digest = hashlib.sha256(data).hexdigest()
+    st.session_state[CLIP] = Given(name=name, data=data, source=source, digest=digest, label=label, note=note)
+
+
+def keep() -> None:
+    """Put the clip aside for comparison, and make room for another."""
+    st.session_state[KEPT] = clip()
+    clear()
+
+
+def drop_kept() -> None:
+    """Forget the clip put aside."""
+    st.session_state[KEPT] = None
+
+
+def clear() -> None:
+    """Forget the clip, and empty the widgets it came from, so that it cannot return by itself."""
+    st.session_state[CLIP] = None
+    st.session_state[ROUND] = round_number() + 1
+
+
+def round_number() -> int:
+    """Return the number that the input widgets carry in their keys."""
+    return st.session_state.get(ROUND, 0)
+
+
+def receive(widget_key: str, source: str) -> None:
+    """Callback of the recorder and the uploader: take what the widget now holds, or forget what it gave before."""
+    file = st.session_state[widget_key]
+    current = clip()
+    if file is not None:
+        name = "recording.wav" if source == RECORDING else file.name
+        give(name, file.getvalue(), source)
+    elif current is not None and current.source == source:
+        st.session_state[CLIP] = None
