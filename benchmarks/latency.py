@@ -1,0 +1,66 @@
+"""Time one clip from bytes to four predictions: warm, one process, one thread.
+
+python benchmarks/latency.py [--clip FILE] [--json]: "median_ms" and "p95_ms" of decode, features, quality report and four
+models; "models_ms" has the median of each model alone. The default clip is a sample, made 3.5 s long, as 48 kHz stereo WAV.
+"""
+
+import os
+
+os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
+
+import argparse
+import io
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from ser_core import analysis, audio, store  # noqa: E402
+
+
+def default_clip() -> bytes:
+    """Return 3.5 s of a sample as 48 kHz stereo WAV, what a browser's upload often is."""
+    waveform = audio.resample(audio.decode(sorted((ROOT / "pages" / "samples").glob("*.flac"))[0]).waveform, 48_000)
+    samples = np.resize(waveform.samples, int(3.5 * 48_000))
+    file = io.BytesIO()
+    soundfile.write(file, np.stack([samples, samples], axis=1), 48_000, format="WAV", subtype="PCM_16")
+    return file.getvalue()
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clip", type=Path)
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    data = options.clip.read_bytes() if options.clip else default_clip()
+    recognizers = [store.load(slug) for slug in store.SHIPPED]
+    times = []
+    models: dict[str, list[float]] = {slug: [] for slug in store.SHIPPED}
+    for turn in range(options.runs + 10):
+        start = time.perf_counter()
+        predictions = analysis.recognize(recognizers, analysis.analyse(data))
+        if turn >= 10:
+            times.append((time.perf_counter() - start) * 1000)
+            for prediction in predictions:
+                models[prediction.model].append(prediction.milliseconds)
+    if not all(models.values()):
+        sys.exit("The clip holds no speech, so no model answered. Choose another with --clip.")
+    figures = {
+        "median_ms": round(statistics.median(times), 2),
+        "p95_ms": round(float(np.percentile(times, 95)), 2),
+        "models_ms": {slug: round(statistics.median(values), 2) for slug, values in models.items()},
+    }
+    print(json.dumps(figures) if options.json else figures)
+
+
+if __name__ == "__main__":
+    main()
