@@ -13,7 +13,7 @@ INSTALL = install() { if uv --version >/dev/null 2>&1; \
 	then uv pip install --quiet --compile-bytecode --python $(PY) "$$@"; \
 	else $(PY) -m pip install --quiet --disable-pip-version-check "$$@"; fi; }; install
 
-.PHONY: help run setup test lint models bench pins check-pins clean
+.PHONY: help run setup test lint models bench pins check-pins clean FORCE
 
 help:
 	@echo "make run      serve the app on http://localhost:$(PORT)"
@@ -32,27 +32,25 @@ run: .venv/.ready
 
 setup: .venv/.ready
 
-# .ready is written last. A .venv with neither .ready nor .new was interrupted half-way: it is made anew.
+# .ready is written last: a .venv without it, or one whose Python has gone, is made anew.
 # Python's own pip installs; uv, where there is one, does the same faster.
-.venv/.ready: requirements.txt constraints.txt $(PY)
-	@test -e $@ -o -e .venv/.new || { rm -rf .venv; $(MAKE) --no-print-directory $(PY); }
-	@rm -f $@ .venv/.new
+.venv/.ready: requirements.txt constraints.txt $(if $(shell test -x $(PY) && echo yes),,FORCE)
+	@test -e $@ -a -x $(PY) || { \
+		for python in $(if $(PYTHON),"$(PYTHON)",python3.11 python3.12 python3.13 python3 python); do \
+			if "$$python" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1; \
+			then echo "Making .venv with $$("$$python" --version) ..."; rm -rf .venv; "$$python" -m venv .venv; exit; fi; \
+		done; \
+		echo "Found no usable Python$(if $(PYTHON), at '$(PYTHON)',). The app needs Python 3.11, 3.12 or 3.13 with its venv module" \
+			"(on Debian and Ubuntu: the package python3-venv). Install one, or name it: make run PYTHON=/path/to/python3.12" >&2; \
+		exit 1; }
+	@rm -f $@
 	@echo "Installing the libraries (3 GB on disk; some minutes the first time) ..."
 	@$(INSTALL) -r requirements.txt
 	@echo "Warming up ..."
 	@$(PY) -m ser_core.warm_up
 	@touch $@
 
-$(PY):
-	@for python in $(if $(PYTHON),"$(PYTHON)",python3.11 python3.12 python3.13 python3 python); do \
-		if "$$python" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1; then \
-			echo "Making .venv with $$("$$python" --version) ..."; rm -rf .venv; \
-			"$$python" -m venv .venv && touch .venv/.new; exit; \
-		fi; \
-	done; \
-	echo "Found no usable Python$(if $(PYTHON), at '$(PYTHON)',). The app needs Python 3.11, 3.12 or 3.13 with its venv module" \
-		"(on Debian and Ubuntu: the package python3-venv). Install one, or name it: make run PYTHON=/path/to/python3.12" >&2; \
-	exit 1
+FORCE:
 
 .venv/.ready-dev: .venv/.ready requirements-dev.txt
 	@echo "Installing the test tools ..."
