@@ -154,6 +154,7 @@ def healthy(port: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_two_processes_survive_a_cold_numba_cache(tmp_path: Path) -> None:
     """numba's cache can break when two processes fill it at once, and kills whoever reads it later: hence the third."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
