@@ -56,8 +56,7 @@ if not heard.quality.has_speech:
 elif not models:
     st.info("There is no trained model to ask. `make models` trains the four from the corpora.", icon=":material/info:")
 else:
-    st.markdown(cards.verdict(answers, before))
-    st.html(cards.grid(answers, before))
+    st.html(cards.verdict(answers, before) + cards.grid(answers, before))
     with st.expander("The probabilities as a table", key="recognize.table"):
         st.table(exports.table(predictions))
 

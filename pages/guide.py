@@ -25,8 +25,8 @@ drag sideways to zoom, double-click to return. The camera above the pictures sav
 
 FIGURES = """
 **Probability.** How sure a model is that the clip was *acted* as this emotion, on recordings like those it learned from. The
-probabilities of one model add up to 100 %. They are calibrated: of the test clips that got 70 %, about 70 % were right. On a voice, a
-language or a microphone unlike the training's they promise less.
+probabilities of one model add up to 100 %. They are calibrated on speakers kept aside: of the clips that got 70 %, about 70 % were right there. On a
+voice, a language or a microphone unlike the training's they promise less.
 
 **UAR**, unweighted average recall. Of the clips of each emotion, how many did the model recognise? The average over the emotions. With
 eight emotions, guessing gives 12.5 %. The figure on each card was measured on speakers that the model had never heard, because a model
@@ -48,7 +48,7 @@ LIMITS = """
 """
 
 USE = """
-**Use it** to learn how speech recognition works, to compare methods, to test recordings of your own or of people who agreed.
+**Use it** to learn how machines listen to voices, to compare methods, to try recordings of your own or of people who agreed.
 
 **Do not use it** to judge, select, grade, monitor or diagnose anyone.
 

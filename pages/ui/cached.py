@@ -25,8 +25,8 @@ from ser_core.errors import SerError
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
 
-PLAYABLE = {"MP3": "audio/mpeg", "FLAC": "audio/flac"}
-"""Containers that Chrome, Firefox and Safari all play; a WAV may hold codecs that they do not."""
+PLAYABLE = {"MP3": "audio/mpeg", "FLAC": "audio/flac", "MP4": "audio/mp4"}
+"""Containers that Chrome, Firefox and Safari all play; a WAV of unknown origin may hold codecs that they do not."""
 
 
 def hear(given: state.Given) -> analysis.Analysis:
@@ -101,6 +101,8 @@ def models() -> tuple[list[store.ModelCard], list[str]]:
 
 def playable(given: state.Given, heard: analysis.Analysis) -> tuple[bytes, str]:
     """Return bytes that every browser plays, and their type: the original where it is such a file, else what the models hear."""
+    if given.source == state.RECORDING:
+        return given.data, "audio/wav"
     if heard.clip.container in PLAYABLE:
         return given.data, PLAYABLE[heard.clip.container]
     return _wav(given.digest, heard), "audio/wav"

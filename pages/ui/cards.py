@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from pages.ui import frame, palette
+from pages.ui import palette
 from pages.ui.cached import Answer
 from ser_core import corpora
 from ser_core.store import ModelCard
@@ -62,7 +62,7 @@ def bars(probabilities: Mapping[str, float], *, before: Mapping[str, float] | No
         if before is not None:
             past = before.get(label, 0.0)
             fills = f'<i class="ser-before" style="width:{past:.1%};background:{palette.emotion(label)}"></i>{fills}'
-            value = f"{percent(past)} → {value}"
+            value = f"{100 * past:.0f} → {value}"
         chosen = ' class="ser-top"' if label == top else ""
         rows.append(f'<li{chosen}><span>{escape(label)}</span><span class="ser-track">{fills}</span><span>{value}</span></li>')
     paired = " ser-pair" if before is not None else ""
@@ -77,8 +77,8 @@ def score(card: ModelCard) -> str:
     low, high = figures.interval["uar"]
     corpus = corpora.CORPORA[figures.corpus].title if figures.corpus in corpora.CORPORA else figures.corpus
     return (
-        f"UAR {percent(figures.uar)} ({100 * low:.0f} to {percent(high)}) on unseen speakers. {corpus}, {figures.n_test_speakers} speakers, "
-        f"protocol “{figures.protocol}”; guessing gives {100 * figures.chance:.3g} %."
+        f"UAR {percent(figures.uar)} ({100 * low:.0f} to {percent(high)}) on unseen speakers. "
+        f"{corpus}, {figures.n_test_speakers} speakers, protocol “{figures.protocol}”; guessing gives {100 * figures.chance:.3g} %."
     )
 
 
@@ -88,9 +88,15 @@ def percent(fraction: float) -> str:
 
 
 def verdict(answers: Sequence[Answer], before: Sequence[Answer] = ()) -> str:
-    """Return the models' agreement as Markdown, with that of the clip put aside."""
-    now, past = agreement(_labels(answers)), agreement(_labels(before))
-    return f"Before: {frame.plain(past)} Now: **{frame.plain(now)}**" if past else f"**{frame.plain(now)}**"
+    """Return at a glance how far the models agree: a coloured square a model, and a sentence; also for the clip put aside."""
+    lines = [("Before: ", before), ("Now: ", answers)] if before else [("", answers)]
+    return "".join(f'<p class="ser-verdict">{_squares(_labels(each))}<span>{word}{escape(agreement(_labels(each)))}</span></p>'
+                   for word, each in lines)
+
+
+def _squares(labels: Sequence[str]) -> str:
+    squares = "".join(f'<i style="background:{palette.emotion(label)}"></i>' for label in sorted(labels))
+    return f'<span class="ser-squares" aria-hidden="true">{squares}</span>'
 
 
 def _labels(answers: Sequence[Answer]) -> list[str]:
@@ -112,9 +118,9 @@ def agreement(labels: Sequence[str]) -> str:
         return f"The {n} models all differ: {_list(labels)}."
     rivals = [label for label, count in counts if count == votes]
     if len(rivals) > 1:
-        return f"The models are split: {votes} of {n} say {_list(rivals, 'and as many say')}."
+        return f"The models are split: {votes} of {n} say {f', {votes} say '.join(rivals)}."
     return f"{votes} of {n} models say {first}."
 
 
-def _list(words: Sequence[str], last: str = "and") -> str:
-    return f"{', '.join(words[:-1])}{',' if last != 'and' else ''} {last} {words[-1]}"
+def _list(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}"

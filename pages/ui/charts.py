@@ -210,7 +210,8 @@ def _chroma(heard: analysis.Analysis, ranges: Scale) -> tuple[Any, dict[str, Any
 
 
 def _zcr(heard: analysis.Analysis, ranges: Scale) -> tuple[Any, dict[str, Any]]:
-    return _curve(heard.features.zcr * heard.features.config.sample_rate, heard.features, hover="%{y:.0f} crossings a second"), {"rangemode": "tozero"}
+    rate = heard.features.zcr * heard.features.config.sample_rate
+    return _curve(rate, heard.features, hover="%{y:.0f} crossings a second"), {"rangemode": "tozero"}
 
 
 def _rms(heard: analysis.Analysis, ranges: Scale) -> tuple[Any, dict[str, Any]]:

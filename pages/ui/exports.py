@@ -19,6 +19,9 @@ from ser_core import analysis, features
 from ser_core.recognizer import Prediction
 
 
+PARQUET = "application/vnd.apache.parquet"
+
+
 @dataclass(frozen=True)
 class Offer:
     """One file to download: what its button says, its safe name, its type, and what makes it."""
@@ -33,19 +36,17 @@ class Offer:
 def offers(name: str, data: bytes, heard: analysis.Analysis, predictions: Sequence[Prediction]) -> list[Offer]:
     """Return what there is to download of a clip; `name` is its untrusted file name."""
     stem = safe_stem(name)
-    found = []
-    if predictions:
-        found += [
-            Offer("json", "Predictions (JSON)", f"{stem}.json", "application/json", lambda: predictions_json(name, heard, predictions)),
-            Offer("csv", "Probabilities (CSV)", f"{stem}.csv", "text/csv", lambda: probabilities_csv(predictions)),
-        ]
-    found += [
+    answers = [
+        Offer("json", "Predictions (JSON)", f"{stem}.json", "application/json", lambda: predictions_json(name, heard, predictions)),
+        Offer("csv", "Probabilities (CSV)", f"{stem}.csv", "text/csv", lambda: probabilities_csv(predictions)),
+    ]
+    sound = [
         Offer("html", "Pictures (HTML)", f"{stem}.html", "text/html", lambda: pictures_html(name, heard)),
         Offer("features_csv", "Features (CSV)", f"{stem}-features.csv", "text/csv", lambda: features_csv(heard)),
-        Offer("parquet", "Features (Parquet)", f"{stem}-features.parquet", "application/vnd.apache.parquet", lambda: features_parquet(heard)),
+        Offer("parquet", "Features (Parquet)", f"{stem}-features.parquet", PARQUET, lambda: features_parquet(heard)),
         Offer("clip", "This clip", f"{stem}{safe_suffix(name)}", "application/octet-stream", lambda: data),
     ]
-    return found
+    return (answers if predictions else answers[:1]) + sound
 
 
 def table(predictions: Sequence[Prediction]) -> pd.DataFrame:

@@ -33,13 +33,17 @@ def sample() -> None:
     st.markdown("**Synthetic voices**, made by a speech synthesiser: nobody feels anything in them.")
     with st.container(key="samples", horizontal=True, gap="small"):
         for row in cached.samples():
-            st.button(frame.plain(row["title"]), key=f"recognize.sample.{row['file']}", help=frame.plain(row["text"]),
+            st.button(frame.plain(_short(row["title"])), key=f"recognize.sample.{row['file']}", help=frame.plain(row["text"]),
                       on_click=_give_sample, args=(row,))
     found = cached.installed(cached.corpora_root())
     if found:
         _corpus_clip(found)
     else:
         st.markdown("Real, acted speech with its true labels is offered here too, once a corpus is installed.")
+
+
+def _short(title: str) -> str:
+    return title.removeprefix("Synthetic voice, ").capitalize()
 
 
 def _give_sample(row: dict[str, Any]) -> None:

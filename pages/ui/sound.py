@@ -19,6 +19,8 @@ def show(given: state.Given, heard: analysis.Analysis, *, title: str) -> None:
     st.audio(data, format=mime, alt=f"{title}: {heard.quality.duration_s:.1f} seconds of sound")
     icon = ":material/check_circle:" if heard.quality.has_speech else ":material/hearing_disabled:"
     st.markdown(f"{icon} **{frame.plain(heard.quality.summary)}**  \n:small[{frame.plain(file_facts(heard))}]")
+    if heard.clip.truncated:
+        st.markdown(":material/content_cut: The file ends before it says it does: only what is there was used.")
     for sentence in heard.quality.advice:
         st.markdown(f":material/lightbulb: {frame.plain(sentence)}")
 

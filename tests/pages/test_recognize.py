@@ -1,0 +1,297 @@
+"""The Recognize page and the guide, driven without a browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import cached, cards, exports, frame, state
+from ser_core import analysis, audio, store
+from ser_core.recognizer import Prediction
+from tests import tiny_models
+
+ROOT = Path(__file__).resolve().parents[2]
+SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
+OTHER_SPEECH = (ROOT / "pages" / "samples" / "flat.flac").read_bytes()
+SILENCE = audio.encode_wav(audio.Waveform(np.zeros(16_000, dtype=np.float32), 16_000))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.build(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def models(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A models folder of this test's own."""
+    folder = tmp_path / "models"
+    shutil.copytree(built, folder)
+    monkeypatch.setattr(store, "MODELS", folder)
+    return folder
+
+
+@pytest.fixture
+def page(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
+    monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    yield AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+
+
+def upload(page: AppTest, name: str = "voice.flac", data: bytes = SPEECH) -> AppTest:
+    page.get("file_uploader")[0].set_value((name, data, "application/octet-stream"))
+    return page.run()
+
+
+def text(page: AppTest) -> str:
+    """Everything the page says, HTML without its tags."""
+    assert not page.exception, page.exception[0].value
+    spoken = [element.value for kind in (page.markdown, page.info, page.error, page.warning, page.caption) for element in kind]
+    pieces = [re.sub(r"<style>.*?</style>|<[^>]+>", " ", element.proto.body, flags=re.S) for element in page.get("html")]
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", " ".join([*spoken, *map(unescape, pieces)]))
+
+
+def n_cards(page: AppTest) -> int:
+    return sum(element.proto.body.count("<section>") for element in page.get("html"))
+
+
+def test_the_empty_page_offers_three_ways_in(page: AppTest) -> None:
+    assert [tab.label for tab in page.tabs] == ["Record", "Upload", "Sample"]
+    assert len(page.get("audio_input")) == 1 and len(page.get("file_uploader")) == 1
+    assert "hears acting, not feelings" in text(page)
+    assert n_cards(page) == 0
+
+
+def test_an_upload_shows_four_predictions_that_match_the_core(page: AppTest, models: Path) -> None:
+    upload(page)
+    expected = analysis.recognize([store.load(slug, models) for slug in store.SHIPPED], analysis.analyse(SPEECH))
+    (table,) = page.table
+    for prediction in expected:
+        shown = table.value[prediction.model].map(lambda p: float(p.removesuffix(" %")) / 100).to_dict()
+        assert list(shown) == list(prediction.probabilities)
+        assert shown == pytest.approx(prediction.probabilities, abs=0.00051)
+    assert n_cards(page) == 4
+    assert cards.agreement([prediction.label for prediction in expected]) in text(page)
+
+
+def test_the_page_says_what_was_recorded_and_how_good_a_model_is(page: AppTest) -> None:
+    said = text(upload(page))
+    assert "of speech" in said and "FLAC" in said and "mono" in said
+    assert "UAR 12 %" in said and "on unseen speakers. RAVDESS, 4 speakers" in said and "parameters" in said
+
+
+def test_a_sample_is_one_click_away(page: AppTest) -> None:
+    page.button("recognize.sample.bright.flac").click().run()
+    assert "Synthetic voice" in text(page) and n_cards(page) == 4
+
+
+def test_no_speech_no_guess(page: AppTest) -> None:
+    said = text(upload(page, "quiet.wav", SILENCE))
+    assert "no model guesses" in said
+    assert n_cards(page) == 0 and not page.table
+
+
+def test_a_file_that_is_no_sound_gets_a_sentence(page: AppTest) -> None:
+    upload(page, "notes.wav", b"these are words, not sound")
+    assert "notes" in text(page) and len(page.error) == 1 and n_cards(page) == 0
+
+
+def test_a_file_name_is_shown_as_it_is_and_does_nothing(page: AppTest) -> None:
+    name = "<b>![x](http://x) $a$ :red[b] `c`.flac"
+    upload(page, name)
+    (line,) = [element.value for element in page.markdown if element.value.startswith("**Clip**")]
+    assert line == f"**Clip** · {frame.plain(name)}"
+    assert not re.search(r"(?<!\\)[<\[$`]", line.removeprefix("**Clip** · "))
+
+
+def test_a_clip_survives_a_page_change(page: AppTest) -> None:
+    upload(page)
+    page.switch_page("pages/guide.py").run()
+    assert page.title[0].value == "Guide" and "5(1)(f)" in text(page)
+    page.switch_page("app.py").run()
+    assert "voice.flac" in text(page) and n_cards(page) == 4
+
+
+def test_a_cleared_clip_does_not_return(page: AppTest) -> None:
+    upload(page)
+    page.button("recognize.clear").click().run()
+    assert n_cards(page) == 0 and page.get("file_uploader")[0].value is None
+    page.run()
+    page.switch_page("pages/guide.py").run()
+    page.switch_page("app.py").run()
+    assert n_cards(page) == 0
+
+
+def test_the_last_clip_given_counts(page: AppTest) -> None:
+    upload(page)
+    page.button("recognize.sample.flat.flac").click().run()
+    assert "flat.flac" in text(page) and "voice.flac" not in text(page)
+    page.run()
+    assert "flat.flac" in text(page)
+
+
+def test_two_clips_can_be_compared_and_the_first_dropped(page: AppTest) -> None:
+    upload(page)
+    page.button("recognize.keep").click().run()
+    assert "compare" in text(page) and n_cards(page) == 0
+    upload(page, "second.flac", OTHER_SPEECH)
+    said = text(page)
+    assert "voice.flac" in said and "second.flac" in said and "Before:" in said and "→" in said
+    assert len(page.get("plotly_chart")) == 2 and n_cards(page) == 4
+    page.button("recognize.drop").click().run()
+    assert "voice.flac" not in text(page) and len(page.get("plotly_chart")) == 1
+
+
+def test_a_kept_clip_without_speech_leaves_the_cards_single(page: AppTest) -> None:
+    upload(page, "quiet.wav", SILENCE)
+    page.button("recognize.keep").click().run()
+    upload(page)
+    assert n_cards(page) == 4 and "→" not in text(page)
+
+
+def test_a_damaged_model_says_so_and_the_others_answer(models: Path, page: AppTest) -> None:
+    weights = next(path for path in (models / "cnn").iterdir() if path.name != "card.json")
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    said = text(upload(page))
+    assert "its hash differs" in said and n_cards(page) == 4
+    assert list(page.table[0].value.columns) == ["knn", "mlp", "cnn_lstm"]
+
+
+def test_a_damaged_card_is_a_notice(models: Path, page: AppTest) -> None:
+    (models / "mlp" / "card.json").write_text("{")
+    upload(page)
+    assert len(page.warning) == 1 and "mlp" in page.warning[0].value
+    assert n_cards(page) == 3
+
+
+def test_a_model_that_is_added_shows_at_the_next_rerun(models: Path, page: AppTest) -> None:
+    shutil.move(models / "mlp", models.parent / "mlp")
+    upload(page)
+    assert n_cards(page) == 3
+    shutil.move(models.parent / "mlp", models / "mlp")
+    page.run()
+    assert n_cards(page) == 4
+
+
+def test_without_models_the_page_still_shows_the_sound(models: Path, page: AppTest) -> None:
+    shutil.rmtree(models)
+    upload(page)
+    assert "no trained model" in text(page) and len(page.get("plotly_chart")) == 1
+
+
+def test_more_rows_can_be_switched_on(page: AppTest) -> None:
+    upload(page)
+    page.pills("recognize.rows").set_value(["chroma", "f0"])
+    page.run()
+    figure = json.loads(page.get("plotly_chart")[0].proto.spec)
+    assert [trace["name"] for trace in figure["data"]] == ["Waveform", "Mel spectrogram", "MFCC", "Chroma", "Pitch (f0)"]
+
+
+def test_a_rerun_computes_nothing_again(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload(page)
+
+    def forbidden(*args: object, **kwargs: object) -> None:
+        raise AssertionError("computed twice")
+
+    for name in ("analyse", "recognize"):
+        monkeypatch.setattr(analysis, name, forbidden)
+    monkeypatch.setattr(store, "load", forbidden)
+    page.run()
+    assert n_cards(page) == 4
+
+
+def test_clips_of_an_installed_corpus_come_with_their_label(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    actor = tmp_path / "corpora" / "ravdess" / "Actor_07"
+    actor.mkdir(parents=True)
+    (actor / "03-01-05-02-01-01-07.flac").write_bytes(SPEECH)
+    monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
+    st.cache_data.clear()
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page.selectbox("recognize.clip.ravdess:07").select_index(0).run()
+    page.button("recognize.use").click().run()
+    said = text(page)
+    assert "Acted as **angry**" in said and "learned from this very clip" in said and n_cards(page) == 4
+
+
+def test_every_widget_has_a_key(page: AppTest) -> None:
+    upload(page)
+    for kind in ("button", "file_uploader", "audio_input", "selectbox", "download_button", "pills"):
+        assert all(element.key for element in page.get(kind)), kind
+
+
+PREDICTIONS = [
+    Prediction("knn", "sad", {"sad": 0.75, "calm": 0.25}, 1.5),
+    Prediction("<mlp>", "calm", {"sad": 0.0, "calm": 1.0}, 0.5),
+]
+
+
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [
+        ([], ""),
+        (["sad"], "The one model here says sad."),
+        (["sad", "sad"], "Both models say sad."),
+        (["sad"] * 4, "All 4 models say sad."),
+        (["sad", "calm", "sad", "sad"], "3 of 4 models say sad."),
+        (["sad", "calm", "sad", "fear"], "2 of 4 models say sad."),
+        (["sad", "calm", "sad", "calm"], "The models are split: 2 of 4 say sad, 2 say calm."),
+        (["sad", "calm", "fear", "happy"], "The 4 models all differ: sad, calm, fear and happy."),
+    ],
+)
+def test_agreement_in_one_sentence(labels: list[str], sentence: str) -> None:
+    assert cards.agreement(labels) == sentence
+
+
+def test_bars_keep_the_order_of_the_labels_and_escape_them() -> None:
+    html = cards.bars({"<i>": 0.1, "angry": 0.9})
+    assert html.index("&lt;i&gt;") < html.index("angry") and "<i>" not in html
+    assert 'width:90.0%' in html
+
+
+def test_the_json_is_what_the_command_line_prints() -> None:
+    heard = analysis.analyse(SPEECH)
+    (entry,) = json.loads(exports.predictions_json("a.wav", heard, PREDICTIONS))
+    assert list(entry) == ["file", "duration_s", "quality", "speech", "predictions"]
+    assert entry["predictions"][0] == {"model": "knn", "label": "sad", "probabilities": {"sad": 0.75, "calm": 0.25}, "milliseconds": 1.5}
+
+
+def test_the_csv_has_one_line_a_model() -> None:
+    assert exports.probabilities_csv(PREDICTIONS).splitlines()[:2] == ["model,label,sad,calm,milliseconds", "knn,sad,0.75,0.25,1.5"]
+
+
+def test_every_offer_builds_something() -> None:
+    heard = analysis.analyse(SPEECH)
+    built = {offer.key: offer.build() for offer in exports.offers("../b/<a>.FLAC", SPEECH, heard, PREDICTIONS)}
+    assert built["clip"] == SPEECH
+    assert built["parquet"][:4] == b"PAR1" and built["features_csv"].startswith("time_s,")
+    assert "plotly" in built["html"].lower() and 'src="https' not in built["html"]
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "suffix"),
+    [
+        ("../../x.wav", "x", ".wav"),
+        ("a b/<c>.FLAC", "c", ".flac"),
+        ("", "clip", ""),
+        ("...", "clip", ""),
+        ("x.<svg>", "x", ""),
+        ("é–1.ogg", "é_1", ".ogg"),
+    ],
+)
+def test_downloads_have_safe_names(name: str, stem: str, suffix: str) -> None:
+    assert (exports.safe_stem(name), exports.safe_suffix(name)) == (stem, suffix)
+
+
+def test_a_recording_is_played_as_it_came() -> None:
+    data = audio.encode_wav(audio.Waveform(np.zeros(16_000, dtype=np.float32), 16_000))
+    given = state.Given("recording.wav", data, state.RECORDING, "x")
+    assert cached.playable(given, analysis.analyse(data)) == (data, "audio/wav")
