@@ -19,7 +19,6 @@ from pathlib import Path
 
 import librosa
 import numpy as np
-import soundfile
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))

@@ -40,7 +40,7 @@ F0_MAX = 500.0
 VOICING_THRESHOLD = 0.5
 """Normalised autocorrelation from which a frame counts as voiced (Boersma 1993 takes 0.45 on clean speech)."""
 
-OCTAVE_COST = 0.02
+OCTAVE_COST = 0.04
 """Taken from the autocorrelation per octave below F0_MAX, so that the shortest of several equal periods wins (Boersma 1993)."""
 
 
@@ -374,7 +374,8 @@ def _fundamental(power: np.ndarray, config: FeatureConfig) -> tuple[np.ndarray, 
     """
     first_lag = int(config.sample_rate / F0_MAX)
     last_lag = int(np.ceil(config.sample_rate / F0_MIN)) + 1
-    correlation = scipy.fft.irfft(power, n=config.n_fft, axis=1)[:, : last_lag + 1]
+    heard = power * _f0_weights(config)
+    correlation = scipy.fft.irfft(heard, n=config.n_fft, axis=1)[:, : last_lag + 1]
     energy = correlation[:, :1]
     loud = energy[:, 0] > max(float(energy.max()) * 1e-5, 1e-9)
     correlation = correlation / np.where(energy > 0, energy, 1.0) / _window_autocorrelation(config)[: last_lag + 1]
@@ -416,6 +417,17 @@ def _window_autocorrelation(config: FeatureConfig) -> np.ndarray:
     window = _window(config.win_length).astype(np.float64)
     correlation = np.correlate(window, window, mode="full")[config.win_length - 1 :]
     return np.maximum(correlation / correlation[0], 1e-3).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _f0_weights(config: FeatureConfig) -> np.ndarray:
+    """Return the weight of each bin in the search for f0: its frequency, between F0_MIN and 2 kHz.
+
+    Rumble (wind, ventilation) falls with the square of frequency or faster and would pass for periodicity; hiss above
+    2 kHz would hide it, and one sample of error in the period weighs too much there.
+    """
+    frequencies = _bin_frequencies(config)
+    return np.where((frequencies >= F0_MIN) & (frequencies <= 2000), frequencies / 1000, 0).astype(np.float32)
 
 
 @lru_cache(maxsize=8)

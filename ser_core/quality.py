@@ -27,6 +27,8 @@ NARROW_HZ = 3800.0
 MAX_SNR_DB = 60.0
 _FULL_SCALE = 0.985
 _HANGOVER_FRAMES = 5
+_RUN_FRAMES = 4
+_MAX_STEP = 0.15
 _BANDWIDTH_DB = 55.0
 
 
@@ -104,7 +106,7 @@ def report(waveform: audio.Waveform, features: Features) -> Quality:
     level_dbfs = 20 * np.log10(REFERENCE_RMS) - features.gain_db if peak > 0 else -120.0
     level = 20 * np.log10(np.maximum(features.rms, 1e-8)) - features.gain_db
     loud = level > max(float(level.max()) - features.config.trim_top_db, MIN_LEVEL_DBFS)
-    voiced = np.isfinite(features.f0_hz) & loud
+    voiced = _continuous(features.f0_hz) & loud
     speech = scipy.ndimage.binary_dilation(voiced, iterations=_HANGOVER_FRAMES) & loud if voiced.any() else voiced
     frame_s = features.config.hop_length / features.config.sample_rate
     return Quality(
@@ -113,11 +115,25 @@ def report(waveform: audio.Waveform, features: Features) -> Quality:
         peak_dbfs=round(20 * float(np.log10(max(peak, 1e-6))), 2),
         clipped=round(float((np.abs(samples) >= _FULL_SCALE).mean()), 5),
         silence=round(float((~loud).mean()), 4),
-        speech_s=round(min(int(speech.sum()) * frame_s, waveform.duration_s), 3) if voiced.sum() * frame_s >= 0.06 else 0.0,
+        speech_s=round(min(int(speech.sum()) * frame_s, waveform.duration_s), 3) if voiced.any() else 0.0,
         snr_db=_signal_to_noise(level, speech),
         bandwidth_hz=_bandwidth(features, loud),
         steady=_is_steady(features, level, voiced),
     )
+
+
+def _continuous(f0_hz: np.ndarray) -> np.ndarray:
+    """Return which frames belong to a voice, (n_frames,) bool: runs of 4 frames (80 ms) or more without a jump in pitch.
+
+    Noise now and then looks periodic for a frame or two, but its pitch jumps; a voice's moves by less than 15 % a frame.
+    """
+    step = np.abs(np.diff(np.log(f0_hz)))
+    joined = np.concatenate([[False], step < _MAX_STEP, [False]])  # NaN compares as False
+    edges = np.flatnonzero(np.diff(joined.astype(np.int8)))
+    voiced = np.zeros(len(f0_hz), bool)
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        voiced[start : stop + 1] = stop - start + 1 >= _RUN_FRAMES
+    return voiced
 
 
 def _signal_to_noise(level_db: np.ndarray, speech: np.ndarray) -> float | None:

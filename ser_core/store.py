@@ -142,7 +142,7 @@ def load(slug: str, folder: Path = MODELS) -> Recognizer:
         except OSError as error:
             raise ModelError(f"Model '{slug}': {name} cannot be read ({error.strerror}). Restore {path} or train it again.") from error
         if found != expected:
-            raise ModelError(f"Model '{slug}': {name} is not the file its card describes (its hash differs). Restore {path} or train it again.")
+            raise ModelError(f"Model '{slug}': {name} is not what its card describes (the hash differs). Restore {path} or train it again.")
     classifier = classifiers.load(card.classifier, path, card.labels)
     return Recognizer(
         slug=slug,

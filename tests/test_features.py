@@ -34,7 +34,7 @@ def samples() -> np.ndarray:
     rng = np.random.default_rng(0)
     voice = harmonic(np.linspace(120, 260, 2 * RATE), 2.0) * np.hanning(2 * RATE)
     padded = np.pad(voice, (RATE // 2, RATE // 3))
-    return (padded + 0.003 * rng.standard_normal(len(padded))).astype(np.float32)
+    return (padded + 0.0005 * rng.standard_normal(len(padded))).astype(np.float32)
 
 
 @pytest.fixture(scope="module")

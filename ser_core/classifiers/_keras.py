@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import layers
-from sklearn.metrics import balanced_accuracy_score, log_loss
+from sklearn.metrics import balanced_accuracy_score
 
 from ser_core.classifiers import Progress, _onnx
 
@@ -77,9 +77,8 @@ class KerasClassifier:
                 probabilities = self.predict_proba(validation[0])
                 uar = float(balanced_accuracy_score(validation[1], probabilities.argmax(axis=1)))
                 figures["validation_uar"] = uar
-                figures["validation_loss"] = float(
-                    log_loss(validation[1], probabilities, labels=np.arange(len(self.labels)))
-                )
+                of_truth = probabilities[np.arange(len(probabilities)), validation[1]]
+                figures["validation_loss"] = -float(np.log(np.maximum(of_truth, 1e-7)).mean())
                 if uar > best_uar:
                     best, best_uar = model.get_weights(), uar
             if on_epoch:
@@ -137,21 +136,28 @@ def _augment(windows: np.ndarray, settings: Mapping[str, Any], rng: np.random.Ge
     return windows
 
 
-def _convolve(x: Any, filters: int, pool: tuple[int, int], dropout: float) -> Any:
-    x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+def _convolve(x: Any, filters: int, pool: tuple[int, int], dropout: float, *, kernel: int = 3, stride: int = 1) -> Any:
+    x = layers.Conv2D(filters, kernel, strides=stride, padding="same", use_bias=False)(x)
     x = layers.BatchNormalization()(x)
     x = layers.ReLU()(x)
-    x = layers.MaxPooling2D(pool)(x)
+    if pool != (1, 1):
+        x = layers.MaxPooling2D(pool)(x)
     return layers.SpatialDropout2D(dropout / 3)(x)
 
 
+def _front(inputs: Any, settings: Mapping[str, Any], pools: tuple[tuple[int, int], ...]) -> Any:
+    """Convolutions over time and frequency, (batch, time, features): the first of 5 x 5 in steps of 2, the others of 3 x 3."""
+    x = layers.Reshape((*inputs.shape[1:], 1))(inputs)
+    for position, (filters, pool) in enumerate(zip(settings["filters"], pools, strict=True)):
+        first = {"kernel": 5, "stride": 2} if position == 0 else {}
+        x = _convolve(x, filters, pool, settings["dropout"], **first)
+    return layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]))(x)
+
+
 def _cnn(shape: tuple[int, ...], n_labels: int, settings: Mapping[str, Any]) -> keras.Model:
-    """Four convolutions of 3 x 3, each halving time and frequency; then mean and maximum over time."""
+    """Four convolutions, then mean and maximum over time."""
     inputs = keras.Input(shape)
-    x = layers.Reshape((*shape, 1))(inputs)
-    for filters in settings["filters"]:
-        x = _convolve(x, filters, (2, 2), settings["dropout"])
-    x = layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]))(x)
+    x = _front(inputs, settings, ((2, 2), (2, 2), (2, 2), (1, 1)))
     x = layers.Dense(128, activation="relu")(x)
     x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
     x = layers.Dropout(settings["dropout"])(x)
@@ -159,12 +165,9 @@ def _cnn(shape: tuple[int, ...], n_labels: int, settings: Mapping[str, Any]) -> 
 
 
 def _cnn_lstm(shape: tuple[int, ...], n_labels: int, settings: Mapping[str, Any]) -> keras.Model:
-    """Three convolutions, a bidirectional LSTM over time, and attention that weighs its steps."""
+    """Three convolutions, a bidirectional LSTM over time in steps of 80 ms, and attention that weighs the steps."""
     inputs = keras.Input(shape)
-    x = layers.Reshape((*shape, 1))(inputs)
-    for filters, pool in zip(settings["filters"], ((2, 2), (2, 2), (1, 2)), strict=True):
-        x = _convolve(x, filters, pool, settings["dropout"])
-    x = layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]))(x)
+    x = _front(inputs, settings, ((2, 2), (1, 2), (1, 2)))
     x = layers.Dense(96, activation="relu")(x)
     x = layers.Dropout(settings["dropout"])(x)
     x = layers.Bidirectional(layers.LSTM(settings["units"], return_sequences=True))(x)
