@@ -18,7 +18,6 @@ from pages.ui import charts
 from ser_core import analysis, features
 from ser_core.recognizer import Prediction
 
-
 PARQUET = "application/vnd.apache.parquet"
 
 

@@ -1,0 +1,154 @@
+"""A running server and a real Chromium with a voice in its microphone, for the browser tests."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from ser_core import store
+from tests import tiny_models
+from tools import browser as browsers
+
+ROOT = Path(__file__).resolve().parents[2]
+VOICE = ROOT / "pages" / "samples" / "bright.flac"
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+)
+
+
+expect.set_options(timeout=30_000)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server of app.py in a process of its own."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    modules_file: Path
+
+    def modules(self) -> set[str]:
+        """Return the names of all modules that the server has loaded."""
+        self.modules_file.unlink(missing_ok=True)
+        self.process.send_signal(signal.SIGUSR1)
+        deadline = time.monotonic() + 20
+        while not self.modules_file.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return set(self.modules_file.read_text(encoding="utf-8").split())
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped models; where they are not all there, tiny ones in their place."""
+    cards, _ = store.list_models(store.MODELS)
+    if {card.slug for card in cards} >= set(store.SHIPPED):
+        return store.MODELS
+    return tiny_models.build(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def start_server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Server]]:
+    """A function that starts a fresh server; all are stopped at the end."""
+    started = []
+
+    def start() -> Server:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        folder = tmp_path_factory.mktemp("server")
+        environment = os.environ | {"SER_MODELS": str(models), "SER_CORPORA": str(folder / "corpora")}
+        with (folder / "log.txt").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("serve.py")), str(port), str(folder / "modules.txt")],
+                cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        started.append(process)
+        server = Server(f"http://localhost:{port}", process, folder / "modules.txt")
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                urllib.request.urlopen(f"{server.url}/_stcore/health", timeout=2).close()
+                return server
+            except OSError:
+                time.sleep(0.2)
+        pytest.fail(f"The server did not start:\n{(folder / 'log.txt').read_text(errors='replace')}")
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def server(start_server: Callable[[], Server]) -> Server:
+    return start_server()
+
+
+@pytest.fixture(scope="session")
+def voice_wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic voice as the file that Chromium plays into its microphone: 48 kHz mono PCM16, after half a second of silence."""
+    samples, rate = soundfile.read(VOICE, dtype="float32")
+    samples = np.concatenate([np.zeros(24_000, dtype=np.float32), soxr.resample(samples, rate, 48_000), np.zeros(96_000, dtype=np.float32)])
+    path = tmp_path_factory.mktemp("voice") / "voice.wav"
+    soundfile.write(path, samples, 48_000, subtype="PCM_16")
+    return path
+
+
+@pytest.fixture(scope="session")
+def chromium(voice_wav: Path) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=browsers.system_browser(),
+            args=[*FLAGS, f"--use-file-for-fake-audio-capture={voice_wav}%noloop"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """A blank page in a context of its own, wide, with the microphone allowed."""
+    context = chromium.new_context(permissions=["microphone"], viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    yield page
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def stereo_wav() -> bytes:
+    """The voice as 48 kHz stereo WAV, the right channel half as loud."""
+    samples, rate = soundfile.read(VOICE, dtype="float32")
+    voice = soxr.resample(samples, rate, 48_000)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.column_stack([voice, voice / 2]), 48_000, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()
