@@ -97,7 +97,7 @@ class SklearnClassifier:
             [
                 ("scale", StandardScaler()),
                 ("project", LinearDiscriminantAnalysis(solver="eigen", shrinkage=settings["shrinkage"])),
-                ("classify", KNeighborsClassifier(min(settings["n_neighbors"], len(y)), weights=settings["weights"])),
+                ("classify", KNeighborsClassifier(min(settings["n_neighbors"], len(y)), weights=settings["weights"], algorithm="brute")),
             ]
         )
         return pipeline.fit(X, y)

@@ -1,0 +1,127 @@
+"""The way the shipped models are made, end to end, on a small corpus of synthetic voices.
+
+TensorFlow trains, so the building runs in processes of their own; this process only serves what they saved.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from ser_core import analysis, corpora, splits, store
+
+ROOT = Path(__file__).resolve().parent.parent
+RATE = 16_000
+PITCH = {"01": 1.0, "02": 0.9, "03": 1.5, "04": 0.75, "05": 1.9, "06": 2.3, "07": 0.6, "08": 2.8}
+BUILD = """
+import dataclasses, sys
+from ser_core import cli, shipped
+quick = {"mlp": {"epochs": 20}, "cnn": {"epochs": 2, "clips_per_epoch": 200}, "cnn_lstm": {"epochs": 2, "clips_per_epoch": 200}}
+for slug, recipe in shipped.RECIPES.items():
+    shipped.RECIPES[slug] = dataclasses.replace(recipe, n_copies=1, hyperparameters=quick.get(slug, {}))
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def voice(actor: int, emotion: str, repetition: int) -> np.ndarray:
+    """Return a syllable-like voice whose pitch tells the emotion, from an actor with a pitch of their own."""
+    rng = np.random.default_rng(actor * 100 + int(emotion) * 10 + repetition)
+    time = np.arange(int(0.8 * RATE)) / RATE
+    phase = 2 * np.pi * 110 * (1 + 0.01 * actor) * PITCH[emotion] * time
+    tone = sum(np.sin(k * phase) / k for k in range(1, 8)) * (0.2 + np.abs(np.sin(2 * np.pi * 4 * time)))
+    return (0.1 * tone + 0.002 * rng.standard_normal(len(time))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    """RAVDESS in small: two clips of each of eight emotions by each of twelve actors, two a fold, and one unreadable file."""
+    folder = tmp_path_factory.mktemp("ravdess")
+    for actor in sorted(int(actor) for fold in splits.RAVDESS_FOLDS for actor in fold[:2]):
+        for emotion in PITCH:
+            for repetition in (1, 2):
+                name = f"03-01-{emotion}-01-01-{repetition:02d}-{actor:02d}.wav"
+                soundfile.write(folder / name, voice(actor, emotion, repetition), RATE)
+    (folder / "03-01-01-01-02-01-01.wav").write_text("version https://git-lfs.github.com/spec/v1\n")
+    return folder
+
+
+def build(corpus: Path, work: Path, models: Path, slugs: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", BUILD, "build-models", "--corpus", f"ravdess={corpus}", "--models", slugs, "--work", str(work)]
+    environment = {"SER_MODELS": str(models), "PATH": "/usr/bin:/bin", "TF_CPP_MIN_LOG_LEVEL": "3", "OPENBLAS_NUM_THREADS": "1"}
+    return subprocess.run([*command, "--jobs", "1"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=170)
+
+
+@pytest.fixture(scope="module")
+def built(corpus, tmp_path_factory) -> tuple[Path, Path, str]:
+    work, models = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("models")
+    result = build(corpus, work, models, "knn,mlp,cnn,cnn_lstm")
+    assert result.returncode == 0, result.stderr
+    return work, models, result.stderr
+
+
+@pytest.mark.slow
+def test_the_four_models_are_made_and_serve(built, corpus):
+    _, models, said = built
+    cards, problems = store.list_models(models)
+    assert [card.slug for card in cards] == list(store.SHIPPED)
+    assert problems == []
+    assert "Git LFS pointer" in said
+    heard = analysis.analyse(corpus / "03-01-05-01-01-01-01.wav")
+    predictions = analysis.recognize([store.load(slug, models) for slug in store.SHIPPED], heard)
+    for prediction in predictions:
+        assert list(prediction.probabilities) == list(corpora.LABELS)
+        assert sum(prediction.probabilities.values()) == pytest.approx(1.0)
+
+
+@pytest.mark.slow
+def test_the_card_tells_what_was_measured(built):
+    _, models, _ = built
+    for card in store.list_models(models)[0]:
+        assert card.evaluation.n_clips == 192
+        assert card.evaluation.n_test_speakers == 12
+        assert card.corpora[0]["n_clips"] == 193
+        assert card.training["unreadable"] == 1
+        assert "speaker" in card.protocol
+        assert card.n_parameters > 0
+    assert store.read_card("knn", models).evaluation.accuracy > 0.8
+
+
+@pytest.mark.slow
+def test_a_network_serves_what_it_learned(built, corpus):
+    """The ONNX file gives the probabilities that Keras gives, in a process that may load TensorFlow."""
+    _, models, _ = built
+    code = f"""
+import json, keras, numpy as np
+from pathlib import Path
+from ser_core import audio, features, store
+windows = features.windows(features.extract(audio.decode(Path({str(corpus)!r}) / "03-01-03-01-01-01-11.wav").waveform))
+ours = store.load("cnn_lstm", Path({str(models)!r})).classifier.predict_proba(windows)
+theirs = keras.saving.load_model({str(models / "cnn_lstm" / "model.keras")!r}, compile=False).predict(windows, verbose=0)
+print(json.dumps(float(np.abs(ours - theirs).max())))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert json.loads(done.stdout.splitlines()[-1]) < 1e-5, done.stderr
+
+
+@pytest.mark.slow
+def test_finished_folds_are_not_run_again(built, corpus, tmp_path):
+    work, _, _ = built
+    folds = sorted((work / "folds").glob("knn-*"))
+    assert len(folds) == 6
+    folds[2].unlink()
+    folds[3].write_text("half a fi")
+    result = build(corpus, work, tmp_path, "knn")
+    assert result.returncode == 0, result.stderr
+    run = [line for line in result.stderr.splitlines() if line.startswith("knn: fold") and " of 6" in line]
+    assert run == ["knn: fold 3 of 6", "knn: fold 4 of 6"]
+
+
+def test_a_corpus_argument_without_a_folder_is_explained(tmp_path):
+    result = build(Path("/nowhere"), tmp_path, tmp_path, "knn")
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert "/nowhere" in result.stderr
