@@ -1,13 +1,14 @@
 """Trained models on disk: the one place that knows the files under models/.
 
-A model is a folder: card.json and the weights it names with their hashes. A folder is written beside its place and renamed,
-so that a crash leaves the old model or the new one. Nothing here runs code from a model file.
+A model is a folder: card.json and the weights it names with their hashes. A folder is written beside its place and renamed;
+until that is done its predecessor stays as .old-NAME, and is read from there. Nothing here runs code from a model file.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -26,6 +27,14 @@ FORMAT = 1
 CARD = "card.json"
 MODELS = Path(os.environ.get("SER_MODELS") or Path(__file__).resolve().parent.parent / "models")
 SHIPPED = ("knn", "mlp", "cnn", "cnn_lstm")
+_OLD = ".old-"
+_KINDS: dict[type, tuple[str, ...]] = {
+    str: ("slug", "title", "created", "classifier", "protocol", "licence", "limits"),
+    dict: ("hyperparameters", "features", "training", "per_corpus", "versions", "files"),
+    list: ("labels", "corpora"),
+    int: ("n_parameters",),
+}
+"""What each entry of card.json is; evaluation and temperature are checked where they are read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +85,18 @@ class ModelCard:
         if set(values) != names:
             wrong = ", ".join(sorted(set(values) ^ names))
             raise ModelError(f"its card has missing or unknown entries ({wrong}). Restore the folder or train it again.")
+        for kind, entries in _KINDS.items():
+            for name in entries:
+                if not isinstance(values[name], kind):
+                    raise ModelError(f"its card has {values[name]!r} as {name}. Restore the folder or train it again.")
+        if not 0 < len(values["labels"]) == len(set(map(str, values["labels"]))):
+            raise ModelError(f"its card has {values['labels']!r} as labels. Restore the folder or train it again.")
+        if not values["files"]:
+            raise ModelError("its card names no weight file. Restore the folder or train it again.")
         try:
+            temperature = float(values["temperature"])
+            if not (math.isfinite(temperature) and temperature > 0):
+                raise ValueError(f"temperature must be above 0, got {temperature}")
             evaluation = values["evaluation"]
             return cls(
                 **values
@@ -86,7 +106,7 @@ class ModelCard:
                     "corpora": tuple(values["corpora"]),
                     "evaluation": Evaluation.from_dict(evaluation) if evaluation else None,
                     "per_corpus": {name: Evaluation.from_dict(each) for name, each in values["per_corpus"].items()},
-                    "temperature": float(values["temperature"]),
+                    "temperature": temperature,
                 }
             )
         except (TypeError, ValueError, KeyError, AttributeError, ConfigError) as error:
@@ -101,11 +121,9 @@ def list_models(folder: Path = MODELS) -> tuple[list[ModelCard], list[str]]:
     cards, problems = [], []
     if not folder.is_dir():
         return [], [f"There is no models folder at {folder}. Restore it from the project, or set SER_MODELS to another folder."]
-    for path in sorted(folder.iterdir()):
-        if not path.is_dir() or path.name.startswith("."):
-            continue
+    for slug in _slugs(folder):
         try:
-            cards.append(read_card(path.name, folder))
+            cards.append(read_card(slug, folder))
         except ModelError as error:
             problems.append(str(error))
     order = {slug: position for position, slug in enumerate(SHIPPED)}
@@ -115,6 +133,9 @@ def list_models(folder: Path = MODELS) -> tuple[list[ModelCard], list[str]]:
 def read_card(slug: str, folder: Path = MODELS) -> ModelCard:
     """Return the card of one model; raises ModelError."""
     path = _folder(slug, folder) / CARD
+    if not path.parent.exists():
+        known = ", ".join(_slugs(folder)) if folder.is_dir() else ""
+        raise ModelError(f"There is no model '{slug}' in {folder}. {f'Choose from {known}.' if known else 'Restore that folder.'}")
     try:
         card = ModelCard.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -159,33 +180,49 @@ def save(card: Callable[[dict[str, str]], ModelCard], classifier: classifiers.Tr
 
     card is called with {file name: sha256} once the weights are written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=folder, prefix=".part-"))
+    part = None
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(dir=folder, prefix=".part-"))
         names = classifier.save(part)
         written = card({name: _sha256(part / name) for name in names})
         text = json.dumps(written.to_dict(), indent=1, ensure_ascii=False)
         (part / CARD).write_text(text + "\n", encoding="utf-8")
-        target = _folder(written.slug, folder)
         part.chmod(0o755)
-        if target.exists():
-            old = Path(tempfile.mkdtemp(dir=folder, prefix=".old-"))
-            os.replace(target, old / target.name)
-            os.replace(part, target)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.replace(part, target)
+        _put_in_place(part, written.slug, folder)
     except OSError as error:
-        raise ModelError(f"The model could not be saved in {folder}: {error.strerror}. Free some space and train again.") from error
+        reason = error.strerror or str(error)
+        raise ModelError(f"The model could not be saved in {folder}: {reason}. Free some space and train again.") from error
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        if part:
+            shutil.rmtree(part, ignore_errors=True)
     return written
 
 
+def _put_in_place(part: Path, slug: str, folder: Path) -> None:
+    """Rename a finished folder to its slug. Its predecessor waits as .old-SLUG, where `_folder` finds it if this is cut short."""
+    _folder(slug, folder)
+    target, old = folder / slug, folder / (_OLD + slug)
+    if target.exists():
+        if old.exists():
+            shutil.rmtree(old)
+        os.replace(target, old)
+    os.replace(part, target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _slugs(folder: Path) -> list[str]:
+    """Return the names of the models in a folder, sorted."""
+    names = {path.name.removeprefix(_OLD) for path in folder.iterdir() if path.is_dir()}
+    return sorted(name for name in names if not name.startswith("."))
+
+
 def _folder(slug: str, folder: Path) -> Path:
+    """Return the folder that holds a model; raises ModelError for a name that would lead elsewhere."""
     if not slug or Path(slug).name != slug or slug.startswith("."):
         raise ModelError(f"{slug!r} is not a model's name. Names are plain folder names such as 'cnn'.")
-    return folder / slug
+    path, old = folder / slug, folder / (_OLD + slug)
+    return old if old.is_dir() and not path.exists() else path
 
 
 def _sha256(path: Path) -> str:

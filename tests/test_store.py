@@ -1,0 +1,292 @@
+"""The store: what is saved comes back, every damage has its own sentence, and no file of a model can run code."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from ser_core import classifiers, corpora, features, store
+from ser_core.errors import ModelError
+from tests import tiny_models
+
+N_COLUMNS = len(features.summary_columns(features.FeatureConfig()))
+VECTORS = np.random.default_rng(1).normal(size=(5, N_COLUMNS)).astype(np.float32) * 50
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.build(tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture
+def models(built: Path, tmp_path: Path) -> Path:
+    """The four tiny models in a folder that a test may damage."""
+    return shutil.copytree(built, tmp_path / "models")
+
+
+@pytest.fixture(scope="module")
+def trained() -> classifiers.TrainableClassifier:
+    return trained_classifier(seed=9)
+
+
+def trained_classifier(*, seed: int) -> classifiers.TrainableClassifier:
+    rng = np.random.default_rng(seed)
+    y = np.arange(80) % len(corpora.LABELS)
+    X = rng.normal(size=(len(y), N_COLUMNS)).astype(np.float32) * 50
+    return classifiers.build("mlp", corpora.LABELS, {"hidden": 8, "epochs": 2, "seed": seed}).fit(X, y)
+
+
+def change_card(models: Path, slug: str, /, **values: object) -> None:
+    path = models / slug / store.CARD
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | values), encoding="utf-8")
+
+
+def test_a_saved_model_comes_back_as_it_was(models, trained):
+    saved = store.save(lambda files: replace(store.read_card("mlp", models), files=files, temperature=1.5), trained, models)
+    assert store.read_card("mlp", models) == saved
+    loaded = store.load("mlp", models)
+    assert (loaded.slug, loaded.labels, loaded.config, loaded.temperature) == ("mlp", corpora.LABELS, saved.features, 1.5)
+    np.testing.assert_array_equal(loaded.classifier.predict_proba(VECTORS), trained.predict_proba(VECTORS))
+    assert sorted(path.name for path in models.iterdir()) == sorted(store.SHIPPED)
+
+
+def test_a_card_survives_json(models):
+    card = store.read_card("cnn", models)
+    assert store.ModelCard.from_dict(json.loads(json.dumps(card.to_dict()))) == card
+
+
+def test_a_card_has_every_kind_checked():
+    checked = {name for names in store._KINDS.values() for name in names}
+    assert checked | {"evaluation", "temperature", "format"} == {field.name for field in fields(store.ModelCard)}
+
+
+def test_the_shipped_four_come_first_then_the_others_by_title(models):
+    for slug, title in [("aaa", "zebra"), ("zzz", "Ant")]:
+        shutil.copytree(models / "knn", models / slug)
+        change_card(models, slug, slug=slug, title=title)
+    cards, problems = store.list_models(models)
+    assert [card.slug for card in cards] == ["knn", "mlp", "cnn", "cnn_lstm", "zzz", "aaa"]
+    assert problems == []
+
+
+def test_files_and_hidden_folders_are_no_models(models):
+    (models / "README.md").write_text("notes")
+    (models / ".part-1").mkdir()
+    cards, problems = store.list_models(models)
+    assert len(cards) == 4 and problems == []
+
+
+def test_a_missing_models_folder_is_named(tmp_path):
+    cards, (problem,) = store.list_models(tmp_path / "nowhere")
+    assert cards == [] and "There is no models folder at" in problem and "SER_MODELS" in problem
+    with pytest.raises(ModelError, match=r"There is no model 'cnn' in .*nowhere\. Restore that folder"):
+        store.load("cnn", tmp_path / "nowhere")
+
+
+def remove_card(folder: Path) -> None:
+    (folder / store.CARD).unlink()
+
+
+def break_json(folder: Path) -> None:
+    text = (folder / store.CARD).read_text()
+    (folder / store.CARD).write_text(text[: len(text) // 2])
+
+
+def break_encoding(folder: Path) -> None:
+    (folder / store.CARD).write_bytes(b"\xff\xfe\x00{")
+
+
+def edit(**values: object):
+    return lambda folder: change_card(folder.parent, folder.name, **values)
+
+
+def drop(name: str):
+    def damage(folder: Path) -> None:
+        values = json.loads((folder / store.CARD).read_text())
+        del values[name]
+        (folder / store.CARD).write_text(json.dumps(values))
+
+    return damage
+
+
+CARD_DAMAGES = {
+    "no card": (remove_card, r"Model 'mlp' has no card\.json\. Restore"),
+    "half a card": (break_json, r"Model 'mlp': its card cannot be read .*Restore"),
+    "not text": (break_encoding, r"Model 'mlp': its card cannot be read"),
+    "later format": (edit(format=99), r"format 99, and this version reads format 1\. Update"),
+    "a list": (lambda folder: (folder / store.CARD).write_text("[]"), r"its card has format None"),
+    "missing entry": (drop("labels"), r"missing or unknown entries \(labels\)"),
+    "unknown entry": (edit(colour=1), r"missing or unknown entries \(colour\)"),
+    "other slug": (edit(slug="cnn"), r"its card says it is 'cnn'. Rename the folder"),
+    "wrong features": (edit(features={"n_mels": 3}), r"its card cannot be used: The feature settings should name"),
+    "no temperature": (edit(temperature=0), r"temperature must be above 0"),
+    "no labels": (edit(labels=[]), r"its card has \[\] as labels"),
+    "a label twice": (edit(labels=["sad", "sad"]), r"its card has \['sad', 'sad'\] as labels"),
+    "no files": (edit(files={}), r"its card names no weight file"),
+}
+
+
+@pytest.mark.parametrize(("damage", "sentence"), CARD_DAMAGES.values(), ids=CARD_DAMAGES.keys())
+def test_a_damaged_card_is_reported_and_the_other_models_stay(models, damage, sentence):
+    damage(models / "mlp")
+    cards, (problem,) = store.list_models(models)
+    assert [card.slug for card in cards] == ["knn", "cnn", "cnn_lstm"]
+    with pytest.raises(ModelError, match=sentence) as caught:
+        store.load("mlp", models)
+    assert str(caught.value) == problem
+    assert store.load("cnn", models).slug == "cnn"
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(store.ModelCard)])
+@pytest.mark.parametrize("value", [7.5, "text", ["text"], {"text": None}, None], ids=repr)
+def test_an_entry_of_another_kind_never_escapes_as_a_bug(models, name, value):
+    change_card(models, "mlp", **{name: value})
+    cards, problems = store.list_models(models)
+    assert len(cards) + len(problems) == 4
+    try:
+        store.load("mlp", models)
+    except ModelError as error:
+        assert "Model 'mlp'" in str(error) or "model.skops" in str(error)
+
+
+def truncate(folder: Path) -> None:
+    weights = folder / "model.skops"
+    weights.write_bytes(weights.read_bytes()[:-100])
+
+
+def truncate_and_rehash(folder: Path) -> None:
+    truncate(folder)
+    rehash(folder)
+
+
+def rehash(folder: Path) -> None:
+    change_card(folder.parent, folder.name, files={"model.skops": store._sha256(folder / "model.skops")})
+
+
+def plant(step: object):
+    def damage(folder: Path) -> None:
+        skops.io.dump(Pipeline([("step", step)]), folder / "model.skops")
+        rehash(folder)
+
+    return damage
+
+
+WEIGHT_DAMAGES = {
+    "hash mismatch": (edit(files={"model.skops": "0" * 64}), r"model\.skops is not what its card describes \(the hash differs\)"),
+    "truncated": (truncate, r"model\.skops is not what its card describes"),
+    "truncated before the card was written": (truncate_and_rehash, r"model\.skops cannot be read as a model"),
+    "missing": (lambda folder: (folder / "model.skops").unlink(), r"model\.skops cannot be read \(No such file"),
+    "outside": (edit(files={"../cnn/model.skops": "0" * 64}), r"names a file outside its folder \('\.\./cnn/model\.skops'\)"),
+    "absolute": (edit(files={"/etc/hostname": "0" * 64}), r"names a file outside its folder"),
+    "fewer labels": (edit(labels=["happy", "sad"]), r"does not hold a classifier of 2 labels"),
+    "unknown classifier": (edit(classifier="forest"), r"is a 'forest', which this version does not know"),
+    "foreign type": (plant(FunctionTransformer(os.system)), r"cannot be read as a model: .*(?i:untrusted)"),
+}
+
+
+@pytest.mark.parametrize(("damage", "sentence"), WEIGHT_DAMAGES.values(), ids=WEIGHT_DAMAGES.keys())
+def test_damaged_weights_are_refused_with_a_sentence(models, damage, sentence):
+    damage(models / "mlp")
+    with pytest.raises(ModelError, match=sentence):
+        store.load("mlp", models)
+    assert len(store.list_models(models)[0]) == 4
+    assert store.load("knn", models).slug == "knn"
+
+
+def test_a_pickle_in_place_of_the_weights_is_not_run(models, tmp_path):
+    witness = tmp_path / "was here"
+    (models / "mlp" / "model.skops").write_bytes(b"cos\nmkdir\n(V" + str(witness).encode() + b"\ntR.")
+    rehash(models / "mlp")
+    with pytest.raises(ModelError, match="cannot be read as a model"):
+        store.load("mlp", models)
+    assert not witness.exists()
+
+
+@pytest.mark.parametrize("slug", ["..", ".", "", "../models/cnn", "/etc", ".part-1", "cnn/..", "a\0b"])
+def test_a_name_that_leads_elsewhere_is_refused(models, slug):
+    with pytest.raises(ModelError, match=r"is not a model's name|There is no model|cannot be read"):
+        store.load(slug, models)
+
+
+@pytest.mark.parametrize("slug", ["..", "../escape", ".hidden"])
+def test_nothing_is_saved_under_a_name_that_leads_elsewhere(models, trained, slug):
+    before = sorted(models.parent.rglob("*"))
+    with pytest.raises(ModelError, match="is not a model's name"):
+        store.save(lambda files: replace(store.read_card("mlp", models), slug=slug, files=files), trained, models)
+    assert sorted(models.parent.rglob("*")) == before
+
+
+def test_an_unknown_model_is_named_with_those_there_are(models):
+    with pytest.raises(ModelError, match=r"There is no model 'tree' in .*\. Choose from cnn, cnn_lstm, knn, mlp\."):
+        store.load("tree", models)
+
+
+def save_again(models: Path, classifier: classifiers.TrainableClassifier) -> store.ModelCard:
+    card = replace(store.read_card("mlp", models), title="Second")
+    return store.save(lambda files: replace(card, files=files), classifier, models)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: no handler of the code under test may answer it."""
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_kill_between_writing_and_renaming_leaves_the_old_model(models, trained, monkeypatch, at):
+    before = store.load("mlp", models).classifier.predict_proba(VECTORS)
+    calls = []
+
+    def interrupted(source, target, original=os.replace):
+        calls.append(target)
+        if len(calls) == at:
+            raise Killed
+        original(source, target)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(Killed):
+        save_again(models, trained)
+    monkeypatch.undo()
+    cards, problems = store.list_models(models)
+    assert [card.slug for card in cards] == list(store.SHIPPED) and problems == []
+    np.testing.assert_array_equal(store.load("mlp", models).classifier.predict_proba(VECTORS), before)
+
+    assert save_again(models, trained).title == "Second"
+    assert store.read_card("mlp", models).title == "Second"
+    assert sorted(path.name for path in models.iterdir()) == sorted(store.SHIPPED)
+
+
+def test_a_kill_after_renaming_leaves_the_new_model(models, trained, monkeypatch):
+    def killed(*_, **__):
+        raise Killed
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(Killed):
+        save_again(models, trained)
+    monkeypatch.undo()
+    cards, problems = store.list_models(models)
+    assert [card.title for card in cards] == ["KNN", "Second", "CNN", "CNN-LSTM"] and problems == []
+
+
+@pytest.mark.parametrize("where", ["weights", "card", "folder"])
+def test_a_full_disk_leaves_the_old_model_and_nothing_else(models, trained, monkeypatch, where):
+    before = store.read_card("mlp", models)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    place = {"weights": (type(trained), "save"), "card": (Path, "write_text"), "folder": (store.tempfile, "mkdtemp")}
+    monkeypatch.setattr(*place[where], full)
+    with pytest.raises(ModelError, match=r"could not be saved in .*: No space left on device\. Free some space"):
+        save_again(models, trained)
+    monkeypatch.undo()
+    assert store.read_card("mlp", models) == before
+    assert sorted(path.name for path in models.iterdir()) == sorted(store.SHIPPED)
+    assert store.load("mlp", models)
