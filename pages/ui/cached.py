@@ -66,10 +66,12 @@ def warm_up() -> None:
 
 def _warm_up() -> None:
     quiet = audio.Waveform(np.zeros(audio.SAMPLE_RATE, dtype=np.float32), audio.SAMPLE_RATE)
-    analysis.analyse(audio.encode_wav(quiet))
+    heard = analysis.analyse(audio.encode_wav(quiet))
     for card in models()[0]:
-        with contextlib.suppress(SerError):
-            _recognizer(_model_key(card), card.slug)
+        with contextlib.suppress(SerError):  # the page tells at the first clip
+            model = _recognizer(_model_key(card), card.slug)
+            if model.config == heard.features.config:
+                model.predict(heard.features)
 
 
 def _answer(given: state.Given, card: store.ModelCard) -> Answer:

@@ -50,8 +50,8 @@ STYLE = """
 .ser-grid .ser-bars li { margin: 0; padding: 0; display: grid; grid-template-columns: 4.4rem 1fr 2.8rem; gap: .5rem;
   align-items: center; font-size: .875rem; line-height: 1.3; }
 .ser-grid .ser-pair li { grid-template-columns: 4.4rem 1fr 5rem; }
-.ser-verdict { display: flex; flex-wrap: wrap; align-items: center; gap: .6rem; margin: 0 0 .9rem; font-size: 1.1rem; font-weight: 600; }
-.ser-squares { display: flex; gap: 3px; }
+.ser-verdict { display: flex; align-items: baseline; gap: .6rem; margin: 0 0 .9rem; font-size: 1.1rem; font-weight: 600; }
+.ser-squares { display: flex; flex: none; gap: 3px; }
 .ser-squares i { width: .9rem; height: .9rem; border-radius: 3px; }
 .ser-bars li > span:first-child { overflow-wrap: anywhere; }
 .ser-bars li > span:last-child, .ser-label small, .ser-head span { text-align: right; font-variant-numeric: tabular-nums; }

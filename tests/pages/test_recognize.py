@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
@@ -295,3 +298,11 @@ def test_a_recording_is_played_as_it_came() -> None:
     data = audio.encode_wav(audio.Waveform(np.zeros(16_000, dtype=np.float32), 16_000))
     given = state.Given("recording.wav", data, state.RECORDING, "x")
     assert cached.playable(given, analysis.analyse(data)) == (data, "audio/wav")
+
+
+def test_pages_hold_the_numeric_libraries_to_one_thread_before_these_load() -> None:
+    names = "os.environ['OPENBLAS_NUM_THREADS'], os.environ['OMP_NUM_THREADS']"
+    code = f"import os, sys, streamlit, pages.ui; print('numpy' in sys.modules, {names})"
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "1", "1"]
