@@ -39,6 +39,7 @@ def models(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     folder = tmp_path / "models"
     shutil.copytree(built, folder)
     monkeypatch.setattr(store, "MODELS", folder)
+    monkeypatch.setattr(cached, "_warm_up", lambda: None)
     return folder
 
 
@@ -229,6 +230,18 @@ def test_every_widget_has_a_key(page: AppTest) -> None:
     upload(page)
     for kind in ("button", "file_uploader", "audio_input", "selectbox", "download_button", "pills"):
         assert all(element.key for element in page.get(kind)), kind
+
+
+def test_warming_up_loads_every_model_and_survives_a_damaged_one(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(store, "MODELS", models)
+    next(path for path in (models / "cnn").iterdir() if path.name != "card.json").write_bytes(b"")
+    loaded = []
+    load = store.load
+    monkeypatch.setattr(store, "load", lambda slug, folder: loaded.append(slug) or load(slug, folder))
+    st.cache_resource.clear()
+    cached._warm_up()
+    assert loaded == list(store.SHIPPED)
 
 
 PREDICTIONS = [
