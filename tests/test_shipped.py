@@ -38,9 +38,9 @@ def voice(actor: int, emotion: str, repetition: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory) -> Path:
-    """RAVDESS in small: two clips of each of eight emotions by each of twelve actors, two a fold, and one unreadable file."""
+    """RAVDESS in small: two clips of each of eight emotions by each of eight actors, of two folds, and one unreadable file."""
     folder = tmp_path_factory.mktemp("ravdess")
-    for actor in sorted(int(actor) for fold in splits.RAVDESS_FOLDS for actor in fold[:2]):
+    for actor in sorted(int(actor) for fold in splits.RAVDESS_FOLDS[:2] for actor in fold):
         for emotion in PITCH:
             for repetition in (1, 2):
                 name = f"03-01-{emotion}-01-01-{repetition:02d}-{actor:02d}.wav"
@@ -81,9 +81,9 @@ def test_the_four_models_are_made_and_serve(built, corpus):
 def test_the_card_tells_what_was_measured(built):
     _, models, _ = built
     for card in store.list_models(models)[0]:
-        assert card.evaluation.n_clips == 192
-        assert card.evaluation.n_test_speakers == 12
-        assert card.corpora[0]["n_clips"] == 193
+        assert card.evaluation.n_clips == 128
+        assert card.evaluation.n_test_speakers == 8
+        assert card.corpora[0]["n_clips"] == 129
         assert card.training["unreadable"] == 1
         assert "speaker" in card.protocol
         assert card.n_parameters > 0
@@ -111,13 +111,12 @@ print(json.dumps(float(np.abs(ours - theirs).max())))
 def test_finished_folds_are_not_run_again(built, corpus, tmp_path):
     work, _, _ = built
     folds = sorted((work / "folds").glob("knn-*"))
-    assert len(folds) == 6
-    folds[2].unlink()
-    folds[3].write_text("half a fi")
+    assert len(folds) == 2
+    folds[1].write_text("half a fi")
     result = build(corpus, work, tmp_path, "knn")
     assert result.returncode == 0, result.stderr
-    run = [line for line in result.stderr.splitlines() if line.startswith("knn: fold") and " of 6" in line]
-    assert run == ["knn: fold 3 of 6", "knn: fold 4 of 6"]
+    run = [line for line in result.stderr.splitlines() if line.startswith("knn: fold") and " of 2" in line]
+    assert run == ["knn: fold 2 of 2"]
 
 
 def test_a_corpus_argument_without_a_folder_is_explained(tmp_path):

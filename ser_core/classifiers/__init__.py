@@ -78,7 +78,7 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
         title="MLP",
         description="a perceptron with one hidden layer on the summary of the clip",
         input_kind="vector",
-        defaults={"hidden": 256, "alpha": 1e-2, "learning_rate": 5e-4, "batch_size": 64, "epochs": 40, "seed": 0},
+        defaults={"hidden": 256, "alpha": 1e-2, "learning_rate": 5e-4, "batch_size": 64, "epochs": 20, "seed": 0},
     ),
     "cnn": ClassifierSpec(
         title="CNN",

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.metrics import log_loss
+from sklearn.metrics import recall_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
@@ -114,16 +114,15 @@ class SklearnClassifier:
             random_state=settings["seed"],
         )
         classes = np.unique(y)
-        best, best_loss = network, np.inf
+        best, best_uar = network, -1.0
         for epoch in range(1, settings["epochs"] + 1):
             network.partial_fit(X, y, classes=classes, sample_weight=sample_weight)
             figures = {"loss": float(network.loss_)}
             if validation is not None:
-                seen = np.isin(validation[1], classes)
-                probabilities = network.predict_proba(scale.transform(validation[0][seen]))
-                figures["validation_loss"] = float(log_loss(validation[1][seen], probabilities, labels=classes))
-                if figures["validation_loss"] < best_loss:
-                    best, best_loss = copy.deepcopy(network), figures["validation_loss"]
+                guessed = network.predict(scale.transform(validation[0]))
+                figures["validation_uar"] = float(recall_score(validation[1], guessed, average="macro", zero_division=0))
+                if figures["validation_uar"] > best_uar:
+                    best, best_uar = copy.deepcopy(network), figures["validation_uar"]
             if on_epoch:
                 on_epoch(epoch, settings["epochs"], figures)
             if should_stop():
