@@ -9,15 +9,15 @@ from pages.ui import frame
 frame.page("Guide", lead="What the pictures and the figures mean, and what they do not.")
 
 PICTURES = """
-| Picture | What it shows | What to look for |
-|---|---|---|
-| **Waveform** | air pressure over time; 1 is as loud as a file can hold | flat tops: the recording was too loud |
-| **Mel spectrogram** | how strong each frequency is, over time; the frequency axis is spaced as the ear hears it | stripes close together: a low voice; wide apart: a high one; stripes that rise and fall: melody |
-| **MFCC** | the shape of the spectrum in twenty numbers a moment; the first, which is only loudness, is not drawn | changes from vowel to vowel |
-| **Chroma** | strength of the twelve notes, whatever the octave | a held note |
-| **Zero crossings** | how often the wave changes sign | high: hissing sounds such as s; low: vowels |
-| **Level (RMS)** | loudness, in decibels below full scale | pauses, stress, the background between words |
-| **Pitch (f0)** | how fast the vocal folds swing; gaps where the voice rests | a wide range: lively speech; a flat line: monotony |
+- **Waveform.** Air pressure over time; 1 is as loud as a file can hold. Flat tops mean that the recording was too loud.
+- **Mel spectrogram.** How strong each frequency is, over time; the frequency axis is spaced as the ear hears it. Stripes close
+  together are a low voice, stripes wide apart a high one; where they rise and fall, so does the melody.
+- **MFCC.** The shape of the spectrum in twenty numbers a moment. It changes from vowel to vowel. The first number is only
+  loudness and is not drawn.
+- **Chroma.** The strength of the twelve notes, whatever the octave. A held note makes a line.
+- **Zero crossings.** How often the wave changes sign: often in hissing sounds such as s, seldom in vowels.
+- **Level (RMS).** Loudness in decibels below full scale: pauses, stress, and the background between words.
+- **Pitch (f0).** How fast the vocal folds swing, with gaps where they rest. Lively speech covers a wide range.
 
 The shaded parts are the silence before and after the speech. The models do not hear them. All pictures share one time axis:
 drag sideways to zoom, double-click to return. The camera above the pictures saves them as PNG.
@@ -25,8 +25,8 @@ drag sideways to zoom, double-click to return. The camera above the pictures sav
 
 FIGURES = """
 **Probability.** How sure a model is that the clip was *acted* as this emotion, on recordings like those it learned from. The
-probabilities of one model add up to 100 %. They are calibrated on speakers kept aside: of the clips that got 70 %, about 70 % were right there. On a
-voice, a language or a microphone unlike the training's they promise less.
+probabilities of one model add up to 100 %. They are calibrated on speakers kept aside: of the clips that got 70 %, about 70 %
+were right there. On a voice, a language or a microphone unlike the training's they promise less.
 
 **UAR**, unweighted average recall. Of the clips of each emotion, how many did the model recognise? The average over the emotions. With
 eight emotions, guessing gives 12.5 %. The figure on each card was measured on speakers that the model had never heard, because a model
