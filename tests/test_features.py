@@ -45,7 +45,7 @@ def measured(samples):
 @pytest.fixture(scope="module")
 def reference(samples):
     """The same features, one librosa call each, on the samples as `condition` prepares them."""
-    y, _, _ = features.condition(samples, CONFIG)
+    y, _, _, _ = features.condition(samples, CONFIG)
     magnitude = np.abs(librosa.stft(y, **STFT))
     mel = librosa.feature.melspectrogram(y=y, sr=RATE, n_mels=CONFIG.n_mels, fmin=CONFIG.fmin, fmax=CONFIG.fmax, **STFT)
     log_mel = librosa.power_to_db(mel)
