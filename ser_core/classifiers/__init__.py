@@ -72,7 +72,7 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
         title="KNN",
         description="k nearest neighbours, after a linear discriminant projection that pulls the emotions apart",
         input_kind="vector",
-        defaults={"n_neighbors": 25, "weights": "distance", "shrinkage": "auto", "seed": 0},
+        defaults={"n_neighbors": 60, "weights": "distance", "shrinkage": "auto", "seed": 0},
     ),
     "mlp": ClassifierSpec(
         title="MLP",
