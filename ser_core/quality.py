@@ -29,6 +29,8 @@ _FULL_SCALE = 0.985
 _HANGOVER_FRAMES = 5
 _RUN_FRAMES = 4
 _MAX_STEP = 0.15
+_RUMBLE_HZ = 70.0
+_RUMBLE_STEP = 0.027
 _BANDWIDTH_DB = 55.0
 
 
@@ -103,7 +105,8 @@ def report(waveform: audio.Waveform, features: Features) -> Quality:
     """Return the quality of a clip from its samples and from the features of the same waveform."""
     samples = waveform.samples
     peak = float(np.abs(samples).max())
-    level_dbfs = 20 * np.log10(REFERENCE_RMS) - features.gain_db if peak > 0 else -120.0
+    sounds = float(features.rms.max()) > 1e-6
+    level_dbfs = 20 * np.log10(REFERENCE_RMS) - features.gain_db if sounds else -120.0
     level = 20 * np.log10(np.maximum(features.rms, 1e-8)) - features.gain_db
     loud = level > max(float(level.max()) - features.config.trim_top_db, MIN_LEVEL_DBFS)
     voiced = _continuous(features.f0_hz) & loud
@@ -115,7 +118,7 @@ def report(waveform: audio.Waveform, features: Features) -> Quality:
         peak_dbfs=round(20 * float(np.log10(max(peak, 1e-6))), 2),
         clipped=round(float((np.abs(samples) >= _FULL_SCALE).mean()), 5),
         silence=round(float((~loud).mean()), 4),
-        speech_s=round(min(int(speech.sum()) * frame_s, waveform.duration_s), 3) if voiced.any() else 0.0,
+        speech_s=round(min(int(speech.sum()) * frame_s, waveform.duration_s), 4) if voiced.any() else 0.0,
         snr_db=_signal_to_noise(level, speech),
         bandwidth_hz=_bandwidth(features, loud),
         steady=_is_steady(features, level, voiced),
@@ -126,13 +129,17 @@ def _continuous(f0_hz: np.ndarray) -> np.ndarray:
     """Return which frames belong to a voice, (n_frames,) bool: runs of 4 frames (80 ms) or more without a jump in pitch.
 
     Noise now and then looks periodic for a frame or two, but its pitch jumps; a voice's moves by less than 15 % a frame.
+    Rumble looks periodic at the lower end of the search range, for longer; there a run takes 8 frames, and moves by less
+    than 3 % on average, as a low voice does.
     """
     step = np.abs(np.diff(np.log(f0_hz)))
     joined = np.concatenate([[False], step < _MAX_STEP, [False]])  # NaN compares as False
     edges = np.flatnonzero(np.diff(joined.astype(np.int8)))
     voiced = np.zeros(len(f0_hz), bool)
     for start, stop in zip(edges[::2], edges[1::2], strict=True):
-        voiced[start : stop + 1] = stop - start + 1 >= _RUN_FRAMES
+        low = np.median(f0_hz[start : stop + 1]) < _RUMBLE_HZ
+        steps, n_least = step[start:stop], 2 * _RUN_FRAMES if low else _RUN_FRAMES
+        voiced[start : stop + 1] = len(steps) + 1 >= n_least and not (low and steps.mean() > _RUMBLE_STEP)
     return voiced
 
 
