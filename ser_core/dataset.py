@@ -143,12 +143,17 @@ def _read_entry(entry: Path) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def _write_entry(entry: Path, vector: np.ndarray, windows: np.ndarray) -> None:
-    """Write an entry beside its place and rename it, so that another process sees all of it or nothing."""
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=entry.parent, suffix=".part")
+    """Write an entry beside its place and rename it, so that another process sees all of it or nothing.
+
+    Where the disk is full the entry is left out: it is computed again next time.
+    """
+    temporary = None
     try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=entry.parent, suffix=".part")
         with os.fdopen(handle, "wb") as file:
             np.savez(file, vector=vector, windows=windows)
         os.replace(temporary, entry)
     except OSError:
-        Path(temporary).unlink(missing_ok=True)
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)

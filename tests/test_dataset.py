@@ -1,0 +1,234 @@
+"""Features of many clips: what is counted, what is left out, and a cache that is never stale and never in the way."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ser_core import audio, corpora, dataset, features
+from ser_core.audio import Waveform
+from ser_core.features import FeatureConfig
+
+RATE = 16_000
+CONFIG = FeatureConfig()
+
+
+def write_voice(path: Path, *, f0_hz: float, seconds: float = 0.8) -> None:
+    phase = 2 * np.pi * f0_hz * np.arange(int(seconds * RATE)) / RATE
+    voice = 0.1 * sum(np.sin(k * phase) / k for k in range(1, 8)) * np.hanning(len(phase))
+    path.write_bytes(audio.encode_wav(Waveform(voice.astype(np.float32), RATE)))
+
+
+def table(*paths: Path) -> pd.DataFrame:
+    return pd.DataFrame({corpora.PATH: [str(path) for path in paths]})
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> pd.DataFrame:
+    """Three short voices, one long enough for two windows."""
+    paths = [tmp_path / f"{name}.wav" for name in ("a", "b", "long")]
+    for path, f0_hz, seconds in zip(paths, (120, 180, 220), (0.6, 0.8, 4.0), strict=True):
+        write_voice(path, f0_hz=f0_hz, seconds=seconds)
+    return table(*paths)
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the clips that are decoded from here on."""
+    names: list[str] = []
+    original = audio.decode
+
+    def spy(*arguments, **options):
+        names.append(options["name"])
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(audio, "decode", spy)
+    return names
+
+
+def assert_same(first: dataset.Dataset, second: dataset.Dataset) -> None:
+    for name in ("vectors", "windows", "window_row", "clip", "copy"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name), err_msg=name)
+        assert getattr(first, name).dtype == getattr(second, name).dtype
+    assert first.problems == second.problems
+
+
+def test_every_clip_and_every_copy_has_a_row(clips):
+    built = dataset.build(clips, n_copies=2)
+    assert built.clip.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert built.copy.tolist() == [0, 1, 2] * 3
+    assert built.vectors.shape == (9, len(features.summary_columns(CONFIG))) and built.vectors.dtype == np.float32
+    assert built.windows.dtype == np.float16 and built.windows.shape[1:] == (CONFIG.window_frames, CONFIG.n_mels)
+    assert len(built.window_row) == len(built.windows) > 9
+    assert np.bincount(built.window_row).tolist()[:6] == [1] * 6
+    assert (np.diff(built.window_row) >= 0).all() and set(built.window_row) == set(range(9))
+    assert built.problems == ()
+
+
+def test_an_original_holds_what_extract_says(clips):
+    built = dataset.build(clips, n_copies=1)
+    for position, path in enumerate(clips[corpora.PATH]):
+        measured = features.extract(audio.decode(path).waveform)
+        (row,) = np.flatnonzero((built.clip == position) & (built.copy == 0))
+        np.testing.assert_array_equal(built.vectors[row], features.summary(measured))
+        np.testing.assert_array_equal(built.windows[built.window_row == row], features.windows(measured).astype(np.float16))
+
+
+def test_copies_differ_from_their_original_and_from_each_other(clips):
+    built = dataset.build(clips, n_copies=2)
+    for position in range(3):
+        rows = built.vectors[built.clip == position]
+        assert all(np.abs(rows[i] - rows[j]).max() > 0.01 for i, j in ((0, 1), (0, 2), (1, 2)))
+
+
+def test_copies_are_rows_only_where_asked_for(clips):
+    built = dataset.build(clips, n_copies=2)
+    wanted = np.array([True, False, True])
+    assert built.rows(wanted, augmented=False).tolist() == [0, 6]
+    assert built.rows(wanted, augmented=True).tolist() == [0, 1, 2, 6, 7, 8]
+    assert built.rows(np.zeros(3, bool), augmented=True).tolist() == []
+
+
+@pytest.mark.parametrize("n_copies", [0, 2])
+def test_an_unreadable_clip_is_reported_once_and_the_others_stay(clips, tmp_path, n_copies):
+    text, gone = tmp_path / "text.wav", tmp_path / "gone.wav"
+    text.write_text("not a recording")
+    first, *others = map(Path, clips[corpora.PATH])
+    built = dataset.build(table(first, text, gone, tmp_path, *others), n_copies=n_copies, cache=tmp_path / "cache")
+    assert [path for path, _ in built.problems] == [str(text), str(gone), str(tmp_path)]
+    reasons = dict(built.problems)
+    assert "text.wav is text" in reasons[str(text)] and "No such file" in reasons[str(gone)]
+    assert sorted(set(built.clip)) == [0, 4, 5]
+    expected = dataset.build(clips, n_copies=n_copies)
+    np.testing.assert_array_equal(built.vectors, expected.vectors)
+    assert built.rows(np.ones(6, bool), augmented=False).tolist() == [0, n_copies + 1, 2 * (n_copies + 1)]
+
+
+def test_no_readable_clip_gives_empty_arrays(tmp_path):
+    built = dataset.build(table(tmp_path / "gone.wav"))
+    assert built.vectors.shape == (0, len(features.summary_columns(CONFIG)))
+    assert built.windows.shape == (0, CONFIG.window_frames, CONFIG.n_mels)
+    assert len(built.problems) == 1
+
+
+def test_a_second_build_reads_the_cache(clips, tmp_path, decoded):
+    first = dataset.build(clips, n_copies=1, cache=tmp_path / "cache")
+    assert len(decoded) == 6
+    decoded.clear()
+    assert_same(first, dataset.build(clips, n_copies=1, cache=tmp_path / "cache"))
+    assert decoded == []
+    assert_same(first, dataset.build(clips, n_copies=1))
+    assert not list((tmp_path / "cache").rglob("*.part"))
+
+
+def test_a_clip_that_moved_is_still_in_the_cache(clips, tmp_path, decoded):
+    dataset.build(clips, n_copies=1, cache=tmp_path / "cache")
+    moved = [Path(path).rename(tmp_path / f"moved{i}.wav") for i, path in enumerate(clips[corpora.PATH])]
+    decoded.clear()
+    dataset.build(table(*moved), n_copies=1, cache=tmp_path / "cache")
+    assert decoded == []
+
+
+@pytest.mark.parametrize("change", [
+    {"config": FeatureConfig(n_mels=80)}, {"config": FeatureConfig(fmin=60.0)}, {"config": FeatureConfig(window_frames=100)},
+    {"strength": 0.5}, {"seed": 1},
+], ids=lambda change: "-".join(change))  # fmt: skip
+def test_a_changed_setting_finds_no_entry(clips, tmp_path, decoded, change):
+    dataset.build(clips, n_copies=1, cache=tmp_path / "cache")
+    decoded.clear()
+    again = dataset.build(clips, n_copies=1, cache=tmp_path / "cache", **change)
+    assert_same(again, dataset.build(clips, n_copies=1, **change))
+    assert {"a.wav", "b.wav", "long.wav"} <= set(decoded)
+
+
+def test_strength_and_seed_do_not_touch_the_originals(clips, tmp_path, decoded):
+    dataset.build(clips, cache=tmp_path / "cache")
+    decoded.clear()
+    dataset.build(clips, cache=tmp_path / "cache", strength=0.5, seed=7)
+    assert decoded == []
+
+
+def test_changed_code_finds_no_entry(clips, tmp_path, decoded, monkeypatch):
+    dataset.build(clips, cache=tmp_path / "cache")
+    decoded.clear()
+    monkeypatch.setattr(dataset, "_READERS", (*dataset._READERS, dataset))
+    dataset.build(clips, cache=tmp_path / "cache")
+    assert len(decoded) == 3
+
+
+def test_a_changed_file_finds_no_entry(clips, tmp_path, decoded):
+    before = dataset.build(clips, cache=tmp_path / "cache")
+    path = Path(clips[corpora.PATH][1])
+    times = (path.stat().st_atime, path.stat().st_mtime)
+    write_voice(path, f0_hz=300, seconds=0.8)  # as long as before
+    os.utime(path, times)
+    decoded.clear()
+    after = dataset.build(clips, cache=tmp_path / "cache")
+    assert decoded == ["b.wav"]
+    assert np.abs(after.vectors[1] - before.vectors[1]).max() > 0.1
+    np.testing.assert_array_equal(after.vectors[[0, 2]], before.vectors[[0, 2]])
+
+
+DAMAGES = {
+    "cut": lambda data: data[:200],
+    "half": lambda data: data[: len(data) // 2],
+    "empty": lambda data: b"",
+    "noise": lambda data: bytes(range(256)) * 8,
+    "flipped": lambda data: data[:400] + bytes(byte ^ 0xFF for byte in data[400:500]) + data[500:],
+    "one array": lambda data: b"\x93NUMPY" + data,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_damaged_entry_is_computed_again_and_mended(clips, tmp_path, decoded, damage):
+    first = dataset.build(clips, cache=tmp_path / "cache")
+    for entry in (tmp_path / "cache").rglob("*.npz"):
+        entry.write_bytes(damage(entry.read_bytes()))
+    decoded.clear()
+    assert_same(first, dataset.build(clips, cache=tmp_path / "cache"))
+    assert len(decoded) == 3
+    decoded.clear()
+    assert_same(first, dataset.build(clips, cache=tmp_path / "cache"))
+    assert decoded == []
+
+
+def test_an_entry_without_an_array_is_computed_again(clips, tmp_path):
+    first = dataset.build(clips, cache=tmp_path / "cache")
+    for entry in (tmp_path / "cache").rglob("*.npz"):
+        np.savez(entry, vector=np.zeros(3))
+    assert_same(first, dataset.build(clips, cache=tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("where", ["savez", "replace", "mkstemp", "mkdir"])
+def test_a_full_disk_does_not_stop_a_build(clips, tmp_path, monkeypatch, where):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    expected = dataset.build(clips, n_copies=1)
+    place = {"savez": np, "replace": os, "mkstemp": dataset.tempfile, "mkdir": Path}[where]
+    with monkeypatch.context() as patch:
+        patch.setattr(place, where, full)
+        assert_same(expected, dataset.build(clips, n_copies=1, cache=tmp_path / "cache"))
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+def test_two_processes_give_what_one_gives(clips, tmp_path):
+    alone = dataset.build(clips, n_copies=1)
+    both = dataset.build(clips, n_copies=1, n_jobs=2, cache=tmp_path / "cache")
+    for name in ("window_row", "clip", "copy"):
+        np.testing.assert_array_equal(getattr(both, name), getattr(alone, name))
+    # Where an array lies in memory decides how float32 sums are grouped, and that differs between processes.
+    np.testing.assert_allclose(both.vectors, alone.vectors, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(both.windows, alone.windows, rtol=2e-3, atol=2e-3)
+    assert_same(both, dataset.build(clips, n_copies=1, cache=tmp_path / "cache"))
+
+
+def test_progress_ends_with_all_done(clips):
+    seen: list[tuple[int, int]] = []
+    dataset.build(clips, n_copies=1, on_progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(6, 6)]
