@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ser_core.errors import ConfigError, SerError
+
+if TYPE_CHECKING:
+    from ser_core.store import ModelCard
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,10 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
+        sys.stdout.flush()
         return status
     except SerError as error:
         return _complain(str(error))
-    except BrokenPipeError:
+    except BrokenPipeError:  # the reader, such as head, has seen enough; what is left in the buffer goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         return _complain("Stopped.")
@@ -57,9 +63,16 @@ def _parser() -> argparse.ArgumentParser:
 def _predict(options: argparse.Namespace) -> int:
     from ser_core import analysis, store
 
-    recognizers = [store.load(slug) for slug in _names(options.models) or store.SHIPPED]
-    results: list[dict[str, Any]] = []
     status = 0
+    recognizers = []
+    for slug in _names(options.models) or store.SHIPPED:
+        try:
+            recognizers.append(store.load(slug, store.MODELS))
+        except SerError as error:
+            status = _complain(str(error))
+    if not recognizers:
+        return status
+    results: list[dict[str, Any]] = []
     for file in options.files:
         try:
             analysed = analysis.analyse(Path(file), name=file, long=options.long)
@@ -70,7 +83,7 @@ def _predict(options: argparse.Namespace) -> int:
         if not options.json:
             _print_result(results[-1])
     if options.json:
-        print(json.dumps(results, indent=1, ensure_ascii=False))
+        print(json.dumps(results, indent=1))
     return status
 
 
@@ -87,25 +100,28 @@ def _print_result(result: dict[str, Any]) -> None:
 def _models(options: argparse.Namespace) -> int:
     from ser_core import store
 
-    cards, problems = store.list_models()
+    cards, problems = store.list_models(store.MODELS)
     for problem in problems:
         _complain(problem)
     if options.json:
-        print(json.dumps([card.to_dict() for card in cards], indent=1, ensure_ascii=False))
+        print(json.dumps([card.to_dict() for card in cards], indent=1))
     else:
-        for card in cards:
-            print(f"{card.slug:<12} {card.title}, {card.n_parameters:,} parameters; trained {card.created[:10]} on {_used(card.corpora)}")
-            for name, each in card.per_corpus.items():
-                low, high = each.interval["uar"]
-                print(
-                    f"  {name:<8} {each.protocol}: UAR {each.uar:.1%} ({low:.1%} to {high:.1%}), accuracy {each.accuracy:.1%}, "
-                    f"chance {each.chance:.1%}; {each.n_clips} clips of {each.n_test_speakers} speakers never heard"
-                )
+        _print_models(cards)
     return 2 if problems else 0
 
 
-def _used(used: Sequence[dict[str, Any]]) -> str:
-    return ", ".join(f"{each['title']} ({each['n_clips']} clips)" for each in used)
+def _print_models(cards: Sequence[ModelCard]) -> None:
+    """Print a row a model and corpus: what was measured on speakers that the model had never heard."""
+    row = "{:<10} {:>10}  {:<8} {:<9} {:<21} {:>8} {:>7} {:>6} {:>9}"
+    print(row.format("model", "parameters", "corpus", "protocol", "UAR (95 %)", "accuracy", "chance", "clips", "speakers"))
+    for card in cards:
+        first = (card.slug, f"{card.n_parameters:,}")
+        for name, each in card.per_corpus.items():
+            low, high = each.interval["uar"]
+            uar = f"{each.uar:.1%} ({low:.1%} to {high:.1%})"
+            figures = (uar, f"{each.accuracy:.1%}", f"{each.chance:.1%}", each.n_clips, each.n_test_speakers)
+            print(row.format(*first, name, each.protocol, *figures))
+            first = ("", "")
 
 
 def _build_models(options: argparse.Namespace) -> int:

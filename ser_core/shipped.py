@@ -7,6 +7,7 @@ trained without the speakers that it is tested on, over all corpora at once (spl
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import pandas as pd
 
 from ser_core import classifiers, corpora, dataset, evaluation, splits, store, training
 from ser_core.dataset import Dataset
+from ser_core.errors import ModelError
 from ser_core.training import TrainingConfig
 
 MAIN_CORPUS = "ravdess"
@@ -77,10 +79,20 @@ def gather(folders: Mapping[str, Path], *, work: Path, n_jobs: int = 1, say: tra
 def build(
     slugs: Sequence[str], material: Material, *, work: Path, models: Path = store.MODELS, say: training.Message = print
 ) -> list[store.ModelCard]:
-    """Cross-validate each recipe, train it on all speakers and save it under `models`; finished folds are not run again."""
+    """Cross-validate each recipe, train it on all speakers and save it under `models`.
+
+    What was finished with the same clips and settings is not run again: a fold where `work` holds its result, a model where
+    `work` holds the hashes of the files it was saved with and they are still the model's.
+    """
     cards = []
     for slug in slugs:
         config = RECIPES[slug]
+        receipt = work / "saved" / f"{slug}-{training.run_key(material.clips, config, material.folds)}.json"
+        made = _made_before(slug, models, receipt)
+        if made:
+            say(f"{slug}: made before, nothing to do (delete {work} to make it again)")
+            cards.append(made)
+            continue
         probabilities = training.cross_validate(
             material.clips, material.data, config, material.folds, folder=work / "folds", say=say
         )
@@ -90,9 +102,20 @@ def build(
         cards.append(
             store.save(lambda files: _card(slug, config, material, per_corpus, result, files), result.classifier, models)  # noqa: B023
         )
-        main = per_corpus[MAIN_CORPUS]
-        say(f"{slug}: saved; {MAIN_CORPUS} accuracy {main.accuracy:.1%}, UAR {main.uar:.1%}, ECE {main.ece:.3f}")
+        receipt.parent.mkdir(parents=True, exist_ok=True)
+        receipt.write_text(json.dumps(cards[-1].files))
+        main = per_corpus.get(MAIN_CORPUS) or next(iter(per_corpus.values()))
+        say(f"{slug}: saved; {main.corpus} accuracy {main.accuracy:.1%}, UAR {main.uar:.1%}, ECE {main.ece:.3f}")
     return cards
+
+
+def _made_before(slug: str, models: Path, receipt: Path) -> store.ModelCard | None:
+    """Return the card of a model that an earlier run of the same recipe saved; None where there is none or it has changed."""
+    try:
+        card = store.read_card(slug, models)
+        return card if json.loads(receipt.read_text()) == card.files else None
+    except (OSError, ValueError, ModelError):
+        return None
 
 
 def evaluate(material: Material, probabilities: np.ndarray, config: TrainingConfig) -> dict[str, evaluation.Evaluation]:

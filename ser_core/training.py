@@ -145,7 +145,7 @@ def cross_validate(
     folds: int (n_clips,), or -1 for clips that are only trained on (their rows stay 0). Each fold's result is kept in
     `folder` under a name made from the settings and the clips, and read back when the same run starts again.
     """
-    key = _run_key(clips, config, folds)
+    key = run_key(clips, config, folds)
     combined = np.zeros((len(clips), len(config.labels)))
     for fold in sorted(set(folds[folds >= 0])):
         path = folder / f"{config.classifier}-{key}-fold{fold}.json"
@@ -201,7 +201,8 @@ def _teller(say: Message) -> classifiers.Progress:
     return tell
 
 
-def _run_key(clips: pd.DataFrame, config: TrainingConfig, folds: np.ndarray) -> str:
+def run_key(clips: pd.DataFrame, config: TrainingConfig, folds: np.ndarray) -> str:
+    """Return a short name that changes with the settings, the clips and the folds: what a stored result belongs to."""
     digest = hashlib.sha256(json.dumps(config.to_dict(), sort_keys=True).encode())
     digest.update(json.dumps(classifiers.CLASSIFIERS[config.classifier].defaults, sort_keys=True, default=list).encode())
     digest.update("\n".join(clips[corpora.CORPUS] + "/" + clips[corpora.NAME]).encode())

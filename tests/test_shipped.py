@@ -119,6 +119,19 @@ def test_finished_folds_are_not_run_again(built, corpus, tmp_path):
     assert run == ["knn: fold 2 of 2"]
 
 
+@pytest.mark.slow
+def test_a_finished_model_is_not_made_again_unless_it_was_changed(built, corpus):
+    work, models, _ = built
+    before = store.read_card("mlp", models)
+    result = build(corpus, work, models, "mlp")
+    assert "mlp: made before" in result.stderr
+    assert store.read_card("mlp", models) == before
+    (models / "mlp" / "card.json").unlink()
+    result = build(corpus, work, models, "mlp")
+    assert "mlp: saved" in result.stderr
+    assert store.read_card("mlp", models).files.keys() == before.files.keys()
+
+
 def test_a_corpus_argument_without_a_folder_is_explained(tmp_path):
     result = build(Path("/nowhere"), tmp_path, tmp_path, "knn")
     assert result.returncode == 2
