@@ -1,5 +1,6 @@
 """`python -m ser_core`: see cli.py."""
 
+import io
 import os
 import sys
 
@@ -10,4 +11,7 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
 from ser_core.cli import main  # noqa: E402
 
 if __name__ == "__main__":
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name need not be text, nor in the terminal's encoding
     sys.exit(main())
