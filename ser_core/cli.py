@@ -1,4 +1,4 @@
-"""The command line: python -m ser_core predict | models | build-models.
+"""The command line: python -m ser_core predict | models | build-models | corpora.
 
 Results go to stdout, what is being done and what went wrong to stderr, one line each. Exit status 0: all done; 2: something
 could not be used, and a line says what and what to do.
@@ -57,6 +57,16 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--work", type=Path, default=Path("build"), metavar="DIR", help="features and finished folds (default: build)")
     build.add_argument("--jobs", type=int, default=2, help="processes for the features (default: 2)")
     build.set_defaults(run=_build_models)
+
+    group = commands.add_parser("corpora", help="speech corpora: check")
+    corpora_commands = group.add_subparsers(required=True, metavar="COMMAND")
+
+    check = corpora_commands.add_parser("check", help="find what is missing, damaged or doubled in a corpus")
+    check.add_argument("name", metavar="NAME", help="such as ravdess")
+    check.add_argument("folder", type=Path, metavar="DIR", help="where the corpus lies")
+    check.add_argument("--json", action="store_true", help="print the report as JSON")
+    check.add_argument("--jobs", type=int, default=2, metavar="N", help="processes that read the clips (default: 2)")
+    check.set_defaults(run=_check_corpus)
     return parser
 
 
@@ -139,6 +149,15 @@ def _build_models(options: argparse.Namespace) -> int:
         raise ConfigError(f"There is no recipe for {', '.join(unknown)}. Choose from {', '.join(shipped.RECIPES)}.")
     material = shipped.gather(folders, work=options.work, n_jobs=options.jobs, say=_say)
     shipped.build(slugs, material, work=options.work, say=_say)
+    return 0
+
+
+def _check_corpus(options: argparse.Namespace) -> int:
+    from ser_core import doctor
+
+    report = doctor.check(options.name, options.folder, n_jobs=options.jobs)
+    if options.json:
+        print(json.dumps(report.to_dict(), indent=1))
     return 0
 
 

@@ -1,0 +1,1 @@
+"""The corpus doctor: what is missing, damaged, doubled or misnamed in a folder that holds a corpus, and what that does to a score."""
