@@ -12,8 +12,8 @@ PICTURES = """
 - **Waveform.** Air pressure over time; 1 is as loud as a file can hold. Flat tops mean that the recording was too loud.
 - **Mel spectrogram.** How strong each frequency is, over time; the frequency axis is spaced as the ear hears it. Stripes close
   together are a low voice, stripes wide apart a high one; where they rise and fall, so does the melody.
-- **MFCC.** The shape of the spectrum in twenty numbers a moment. It changes from vowel to vowel. The first number is only
-  loudness and is not drawn.
+- **MFCC.** The shape of the spectrum in twenty numbers a moment. It changes from vowel to vowel. Each number
+  is coloured by how far it is from its own mean, in standard deviations (SD); the first, only loudness, is not drawn.
 - **Chroma.** The strength of the twelve notes, whatever the octave. A held note makes a line.
 - **Zero crossings.** How often the wave changes sign: often in hissing sounds such as s, seldom in vowels.
 - **Level (RMS).** Loudness in decibels below full scale: pauses, stress, and the background between words.

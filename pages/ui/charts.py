@@ -25,6 +25,9 @@ MAX_COLUMNS = 1200
 DYNAMIC_RANGE_DB = 70.0
 """From the loudest cell of the mel spectrogram down to the darkest colour."""
 
+MFCC_REACH_SD = 2.5
+"""Deviations from a coefficient's own mean over the clip at which the colours of the MFCCs end."""
+
 MEL_TICKS_HZ = (125, 250, 500, 1000, 2000, 4000, 8000)
 PITCH_CLASSES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 
@@ -193,11 +196,13 @@ def _mel(heard: analysis.Analysis, ranges: Scale) -> tuple[Any, dict[str, Any]]:
 
 
 def _mfcc(heard: analysis.Analysis, ranges: Scale) -> tuple[Any, dict[str, Any]]:
-    # Coefficient 0 is the level: ten times the others, it would leave them one colour.
+    # Coefficient 0 is the level, and the first ones vary ten times as much as the last: on one scale those would be one colour.
     values = heard.features.mfcc[:, 1:]
-    reach = float(np.percentile(np.abs(values), 98)) or 1.0
+    start, stop = heard.features.trim
+    used = values[start:stop]
+    relative = (values - used.mean(axis=0)) / np.maximum(used.std(axis=0), 1e-3)
     numbers = np.arange(1, heard.features.mfcc.shape[1], dtype=np.uint16)
-    trace = _heat(values, heard.features, hover="MFCC %{customdata}: %{z:.0f}", told=numbers, zmin=-reach, zmax=reach)
+    trace = _heat(relative, heard.features, hover="MFCC %{customdata}: %{z:+.1f} SD", told=numbers, zmin=-MFCC_REACH_SD, zmax=MFCC_REACH_SD)
     ticks = np.arange(0, len(numbers), 4)
     return trace, {"tickmode": "array", "tickvals": ticks, "ticktext": [str(n) for n in numbers[ticks]],
                    "range": (-0.5, len(numbers) - 0.5)}
@@ -246,7 +251,7 @@ def _curve(values: np.ndarray, measured: features.Features, *, hover: str) -> go
 ROWS = {
     "waveform": Row("Waveform", "Amplitude", "", 110, _waveform),
     "mel": Row("Mel spectrogram", "Frequency (Hz)", "dB", 260, _mel),
-    "mfcc": Row("MFCC", "Coefficient", "", 140, _mfcc),
+    "mfcc": Row("MFCC", "Coefficient", "SD", 140, _mfcc),
     "chroma": Row("Chroma", "Pitch class", "", 120, _chroma),
     "zcr": Row("Zero crossings", "per second", "", 90, _zcr),
     "rms": Row("Level (RMS)", "dBFS", "", 90, _rms),
