@@ -1,14 +1,17 @@
 """Facts about speech corpora, and the clips table of a folder that holds one.
 
-A corpus is a row of CORPORA; `scan` reads them all. Only names of files are looked at here, never their sound. Who is in
-which split is splits.py's business.
+A corpus is a row of CORPORA; `scan` reads them all. Recordings without a row are read from folders named after labels, or from a
+table. Only names of files are looked at here, never their sound. Who is in which split is splits.py's business, fetching a corpus
+download.py's.
 """
 
 from __future__ import annotations
 
+import csv
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,11 +32,33 @@ INTENSITY = "intensity"
 NAME = "name"
 COLUMNS = (PATH, CORPUS, SPEAKER, EMOTION, SENTENCE, SEX, INTENSITY, NAME)
 
+UNKNOWN_SPEAKER = ""
+"""Speaker of a clip of which nobody said who speaks. No speaker-independent split is possible with such clips; splits.py refuses them."""
+
+SYNONYMS: dict[str, str] = {
+    **{label: label for label in ALL_LABELS},
+    "neutrality": "neutral", "calmness": "calm", "happiness": "happy", "joy": "happy", "joyful": "happy", "sadness": "sad",
+    "anger": "angry", "fearful": "fear", "afraid": "fear", "scared": "fear", "disgusted": "disgust", "surprised": "surprise",
+    "pleasant_surprise": "surprise", "pleasant_surprised": "surprise", "ps": "surprise", "bored": "boredom",
+    "neu": "neutral", "hap": "happy", "ang": "angry", "fea": "fear", "dis": "disgust", "sur": "surprise", "bor": "boredom",
+}
+"""What people call the labels, in lower case with underscores -> canonical label."""
+
 AUDIO_ENDINGS = (
     ".wav", ".flac", ".aiff", ".aif", ".au", ".caf", ".w64", ".m4a", ".aac", ".mp4", ".ogg", ".opus", ".mp3", ".webm", ".wma",
     ".amr", ".3gp",
 )
 """Endings of files that may be clips, the best copy first: some corpora hold each clip as WAV and as MP3."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """A file of a corpus at its official source. size (bytes) and checksum ("md5:…" or "sha256:…") are the ones that source states."""
+
+    url: str
+    name: str
+    size: int
+    checksum: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +69,11 @@ class CorpusSpec:
     `emotion` and, where the name tells, `sentence` and `intensity`. labels: emotion code -> canonical label. speakers:
     speaker code -> "female" or "male". speaker_aliases: misspelt code -> code. intensities: code -> word; others are "".
     sentences: code -> text where the texts are published. speaker_folders: the clips may also lie in folders named after
-    the speaker, without the speaker's code in their own names. n_clips: how many clips the whole corpus has. example and
-    place: a clip's name and where clips lie, for error sentences.
+    the speaker, without the speaker's code in their own names. speakers_of: the corpus whose speakers these are, if not this
+    one: they are one person under one name, so no split ever parts them. ages: speaker code -> years, where published. n_clips:
+    how many clips the whole corpus has. example and place: a clip's name and where clips lie, for error sentences. licence:
+    "" where its publication does not tell. page: the official page. download: what may be fetched from there without a form;
+    empty where the source states no size and checksum, or asks for a form.
     """
 
     title: str
@@ -63,12 +91,29 @@ class CorpusSpec:
     intensities: Mapping[str, str] = field(default_factory=dict)
     speaker_aliases: Mapping[str, str] = field(default_factory=dict)
     speaker_folders: bool = False
+    speakers_of: str = ""
+    ages: Mapping[str, int] = field(default_factory=dict)
+    download: tuple[Archive, ...] = ()
 
 
 # Sexes as in VideoDemographics.csv of the official release: 48 men, 43 women.
 _CREMAD_WOMEN = frozenset(
     "1002 1003 1004 1006 1007 1008 1009 1010 1012 1013 1018 1020 1021 1024 1025 1028 1029 1030 1037 1043 1046 1047 1049 1052 1053 "
     "1054 1055 1056 1058 1060 1061 1063 1072 1073 1074 1075 1076 1078 1079 1082 1084 1089 1091".split()
+)
+
+# Ages as in the same table, from actor 1001 on.
+_CREMAD_AGES = (
+    "51 21 21 42 29 58 38 46 24 27 32 23 22 24 32 61 42 25 29 61 30 22 22 59 48 33 44 57 33 42 31 30 31 74 48 49 45 21 51 42 42 37 25 40 "
+    "22 22 22 38 25 62 56 33 35 36 57 52 25 36 21 28 51 56 33 53 38 25 66 34 27 25 41 33 24 31 40 25 20 21 21 21 30 20 45 46 34 33 62 23 "
+    "24 50 29"
+)
+
+_RAVDESS_ACTORS = {f"{actor:02d}": "male" if actor % 2 else "female" for actor in range(1, 25)}
+_RAVDESS_SENTENCES = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
+_RAVDESS_CITATION = (
+    "Livingstone & Russo (2018). The Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS). "
+    "PLoS ONE 13(5): e0196391. doi:10.1371/journal.pone.0196391"
 )
 
 CORPORA: dict[str, CorpusSpec] = {
@@ -80,18 +125,23 @@ CORPORA: dict[str, CorpusSpec] = {
         labels={
             "01": "neutral", "02": "calm", "03": "happy", "04": "sad", "05": "angry", "06": "fear", "07": "disgust", "08": "surprise",
         },
-        speakers={f"{actor:02d}": "male" if actor % 2 else "female" for actor in range(1, 25)},
-        sentences={"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"},
+        speakers=_RAVDESS_ACTORS,
+        sentences=_RAVDESS_SENTENCES,
         intensities={"01": "normal", "02": "strong"},
         n_clips=1440,
         example="03-01-05-01-02-01-12.wav",
         place="the folder that contains Actor_01 … Actor_24",
         licence="CC BY-NC-SA 4.0",
-        citation=(
-            "Livingstone & Russo (2018). The Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS). "
-            "PLoS ONE 13(5): e0196391. doi:10.1371/journal.pone.0196391"
-        ),
+        citation=_RAVDESS_CITATION,
         page="https://doi.org/10.5281/zenodo.1188976",
+        download=(
+            Archive(
+                url="https://zenodo.org/records/1188976/files/Audio_Speech_Actors_01-24.zip?download=1",
+                name="Audio_Speech_Actors_01-24.zip",
+                size=208_468_073,
+                checksum="md5:bc696df654c87fed845eb13823edef8a",
+            ),
+        ),
     ),
     "tess": CorpusSpec(
         title="TESS",
@@ -140,6 +190,7 @@ CORPORA: dict[str, CorpusSpec] = {
             "03": "male", "08": "female", "09": "female", "10": "male", "11": "male",
             "12": "male", "13": "female", "14": "female", "15": "male", "16": "female",
         },
+        ages={"03": 31, "08": 34, "09": 21, "10": 32, "11": 26, "12": 30, "13": 32, "14": 35, "15": 25, "16": 31},
         sentences={
             "a01": "Der Lappen liegt auf dem Eisschrank.",
             "a02": "Das will sie am Mittwoch abgeben.",
@@ -166,6 +217,7 @@ CORPORA: dict[str, CorpusSpec] = {
         pattern=re.compile(r"(?P<speaker>1\d{3})_(?P<sentence>[a-z]{3})_(?P<emotion>[a-z]{3})_(?P<intensity>LO|MD|HI|XX?)", re.IGNORECASE),
         labels={"NEU": "neutral", "HAP": "happy", "SAD": "sad", "ANG": "angry", "FEA": "fear", "DIS": "disgust"},
         speakers={str(actor): "female" if str(actor) in _CREMAD_WOMEN else "male" for actor in range(1001, 1092)},
+        ages={str(actor): int(age) for actor, age in enumerate(_CREMAD_AGES.split(), start=1001)},
         sentences={
             "IEO": "It's eleven o'clock.",
             "TIE": "That is exactly what happened.",
@@ -191,7 +243,145 @@ CORPORA: dict[str, CorpusSpec] = {
         ),
         page="https://github.com/CheyneyComputerScience/CREMA-D",
     ),
+    "ravdess_song": CorpusSpec(
+        title="RAVDESS song",
+        languages=("English",),
+        # Channel 02 is song. Nobody sings disgust or surprise, and actor 18 does not sing.
+        pattern=re.compile(r"03-02-(?P<emotion>\d\d)-(?P<intensity>\d\d)-(?P<sentence>\d\d)-\d\d-(?P<speaker>\d\d)"),
+        labels={"01": "neutral", "02": "calm", "03": "happy", "04": "sad", "05": "angry", "06": "fear"},
+        speakers={actor: sex for actor, sex in _RAVDESS_ACTORS.items() if actor != "18"},
+        speakers_of="ravdess",
+        sentences=_RAVDESS_SENTENCES,
+        intensities={"01": "normal", "02": "strong"},
+        n_clips=1012,
+        example="03-02-05-01-02-01-12.wav",
+        place="the folder that contains Actor_01 … Actor_24 of the songs",
+        licence="CC BY-NC-SA 4.0",
+        citation=_RAVDESS_CITATION,
+        page="https://doi.org/10.5281/zenodo.1188976",
+        download=(
+            Archive(
+                url="https://zenodo.org/records/1188976/files/Audio_Song_Actors_01-24.zip?download=1",
+                name="Audio_Song_Actors_01-24.zip",
+                size=225_505_317,
+                checksum="md5:5411230427d67a21e18aa4d466e6d1b9",
+            ),
+        ),
+    ),
+    "emovo": CorpusSpec(
+        title="EMOVO",
+        languages=("Italian",),
+        pattern=re.compile(r"(?P<emotion>[a-z]{3})-(?P<speaker>[fm]\d)-(?P<sentence>[bdln]\d)", re.IGNORECASE),
+        # disgusto, gioia, neutro, paura, rabbia, sorpresa, tristezza
+        labels={
+            "dis": "disgust", "gio": "happy", "neu": "neutral", "pau": "fear", "rab": "angry", "sor": "surprise", "tri": "sad",
+        },
+        speakers={"f1": "female", "f2": "female", "f3": "female", "m1": "male", "m2": "male", "m3": "male"},
+        # Short, long, nonsense and question.
+        sentences={
+            "b1": "Gli operai si alzano presto.",
+            "b2": "I vigili sono muniti di pistola.",
+            "b3": "La cascata fa molto rumore.",
+            "l1": "L'autunno prossimo Tony partirà per la Spagna: nella prima metà di ottobre.",
+            "l2": "Ora prendo la felpa di là ed esco per fare una passeggiata.",
+            "l3": "Un attimo dopo s'è incamminato … ed è inciampato.",
+            "l4": "Vorrei il numero telefonico del Signor Piatti.",
+            "n1": "La casa forte vuole col pane.",
+            "n2": "La forza trova il passo e l'aglio rosso.",
+            "n3": "Il gatto sta scorrendo nella pera.",
+            "n4": "Insalata pastasciutta coscia d'agnello limoncello.",
+            "n5": "Uno quarantatré dieci mille cinquantasette venti.",
+            "d1": "Sabato sera cosa farà?",
+            "d2": "Porti con te quella cosa?",
+        },
+        n_clips=588,
+        example="gio-f1-b1.wav",
+        place="the folder that contains f1 … m3",
+        licence="",
+        citation="Costantini, Iaderola, Paoloni & Todisco (2014). EMOVO Corpus: an Italian Emotional Speech Database. LREC",
+        page="http://www.lrec-conf.org/proceedings/lrec2014/summaries/591.html",
+    ),
+    "urdu": CorpusSpec(
+        title="URDU",
+        languages=("Urdu",),
+        # Speaker, number of the file of this speaker and emotion, number of the file of this emotion. Spontaneous: no two say the same.
+        pattern=re.compile(r"(?P<speaker>S[MF]\d{1,2})_F\d{1,2}_(?P<emotion>[ahns])\d{2,4}", re.IGNORECASE),
+        labels={"A": "angry", "H": "happy", "N": "neutral", "S": "sad"},
+        # The readme counts 38 speakers, 27 of them men; the files name 29, of whom 18 are men.
+        speakers={
+            **{f"SF{number}": "female" for number in range(1, 12)},
+            **{f"SM{number}": "male" for number in (*range(1, 8), *range(17, 28))},
+        },
+        n_clips=400,
+        example="SM1_F1_A01.wav",
+        place="the folder that contains Angry, Happy, Neutral and Sad",
+        licence="research use only",
+        citation="Latif, Qayyum, Usman & Qadir (2018). Cross Lingual Speech Emotion Recognition: Urdu vs. Western Languages. FIT, 88–93",
+        page="https://github.com/siddiquelatif/URDU-Dataset",
+    ),
+    "nemo": CorpusSpec(
+        title="nEMO",
+        languages=("Polish",),
+        pattern=re.compile(r"(?P<speaker>[a-z]{2}\d)_(?P<emotion>[a-z]+)_(?P<sentence>\d{1,2})", re.IGNORECASE),
+        labels={
+            "neutral": "neutral", "happiness": "happy", "sadness": "sad", "anger": "angry", "fear": "fear", "surprised": "surprise",
+        },
+        speakers={
+            "EB0": "female", "IC0": "female", "KD0": "female", "MK0": "female",
+            "KS0": "male", "MP0": "male", "SM0": "male", "TP0": "male", "WR0": "male",
+        },
+        ages={"EB0": 27, "IC0": 28, "KD0": 28, "MK0": 23, "KS0": 23, "MP0": 24, "SM0": 24, "TP0": 26, "WR0": 23},
+        n_clips=4481,
+        example="EB0_anger_1.wav",
+        place="the folder 'samples' of the corpus",
+        licence="CC BY-NC-SA 4.0",
+        citation="Christop (2024). nEMO: Dataset of Emotional Speech in Polish. arXiv:2404.06292",
+        page="https://github.com/amu-cai/nEMO",
+    ),
+    "cafe": CorpusSpec(
+        title="CaFE",
+        languages=("French",),
+        pattern=re.compile(r"(?P<speaker>\d\d)-(?P<emotion>[a-z])-(?P<intensity>\d)-(?P<sentence>\d)", re.IGNORECASE),
+        # The letters are French: colère, dégoût, joie, neutre, peur, surprise, tristesse.
+        labels={"C": "angry", "D": "disgust", "J": "happy", "N": "neutral", "P": "fear", "S": "surprise", "T": "sad"},
+        speakers={f"{actor:02d}": "male" if actor % 2 else "female" for actor in range(1, 13)},
+        ages={
+            "01": 46, "02": 64, "03": 18, "04": 50, "05": 22, "06": 34, "07": 15, "08": 25, "09": 42, "10": 20, "11": 35, "12": 37,
+        },
+        sentences={
+            "1": "Un cheval fou dans mon jardin",
+            "2": "Deux ânes aigris au pelage brun",
+            "3": "Trois cygnes aveugles au bord du lac",
+            "4": "Quatre vieilles truies éléphantesques",
+            "5": "Cinq pumas fiers et passionnés",
+            "6": "Six ours aimants domestiqués",
+        },
+        intensities={"1": "low", "2": "high"},
+        n_clips=936,
+        example="01-C-1-1.wav",
+        place="the folder that contains Colère … Tristesse",
+        licence="CC BY-NC-SA 4.0",
+        citation="Gournay, Lahaie & Lefebvre (2018). A Canadian French emotional speech dataset. ACM Multimedia Systems, 399–402",
+        page="https://zenodo.org/records/1478765",
+    ),
 }
+
+
+def known(name: str) -> CorpusSpec:
+    """Return the facts of a corpus.
+
+    Raises
+    ------
+    CorpusError : if no row of CORPORA has that name.
+    """
+    if name not in CORPORA:
+        raise CorpusError(f"Corpus '{name}' is not known. Choose one of {', '.join(CORPORA)}.")
+    return CORPORA[name]
+
+
+def root() -> Path:
+    """Return the folder that holds the installed corpora: SER_CORPORA, else corpora/ below the current folder."""
+    return Path(os.environ.get("SER_CORPORA", "corpora"))
 
 
 def scan(name: str, folder: str | os.PathLike[str]) -> pd.DataFrame:
@@ -213,26 +403,175 @@ def scan(name: str, folder: str | os.PathLike[str]) -> pd.DataFrame:
     ------
     CorpusError : for an unknown corpus, a missing folder, or one without any clip. A part of a corpus is no error.
     """
-    if name not in CORPORA:
-        raise CorpusError(f"Corpus '{name}' is not known. Choose one of {', '.join(CORPORA)}.")
-    spec = CORPORA[name]
+    spec = known(name)
     if not Path(folder).is_dir():
         raise CorpusError(f"{spec.title} folder '{folder}' does not exist. Point to {spec.place}.")
-    copies: dict[str, list[tuple[tuple[int, int, str], dict[str, str]]]] = {}
-    for row in _rows(name, spec, Path(os.path.abspath(folder))):
-        path = Path(row[PATH])
-        rank = (len(path.parts), AUDIO_ENDINGS.index(path.suffix.lower()), row[PATH])
-        copies.setdefault(row[NAME].casefold(), []).append((rank, row))
-    if not copies:
+    clips = _table(_rows(name, spec, Path(os.path.abspath(folder))))
+    if clips.empty:
         raise CorpusError(f"{spec.title} folder '{folder}' has 0 clips named like '{spec.example}'. Point to {spec.place}.")
-    rows = [min(copies[key], key=lambda copy: copy[0])[1] for key in sorted(copies)]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return clips
+
+
+def label_of(text: str) -> str | None:
+    """Return the canonical label that a word stands for ("Happiness" -> "happy"), or None if it is none of SYNONYMS."""
+    return SYNONYMS.get(re.sub(r"[\s_-]+", "_", text.strip()).casefold())
+
+
+def read_folders(folder: str | os.PathLike[str], *, corpus: str, speaker_pattern: str = "") -> pd.DataFrame:
+    """Return the clips table of a folder with sub-folders named after labels, such as happy/ and Sadness/, at any depth.
+
+    Parameters
+    ----------
+    folder : a clip's label is the nearest folder above it that SYNONYMS knows; clips without such a folder are passed over.
+    corpus : what the table calls this corpus; no key of CORPORA.
+    speaker_pattern : regular expression with a group `speaker`, searched in a clip's path below `folder` ("happy/anna_01.wav").
+        The folders of labels do not tell who speaks, and a guess would let one voice into training and test. Without a pattern,
+        and where it does not match, the speaker is UNKNOWN_SPEAKER.
+
+    Returns
+    -------
+    Table as from `scan`. Sentence, sex and intensity are ""; the name is the path below `folder` without its ending.
+
+    Raises
+    ------
+    CorpusError : for a missing folder, one without labelled clips, a corpus name or a pattern that cannot be used.
+    """
+    _check_own_name(corpus)
+    find_speaker = _speaker_finder(speaker_pattern)
+    top = Path(os.path.abspath(folder))
+    if not top.is_dir():
+        raise CorpusError(f"Folder '{folder}' does not exist. Point to one with sub-folders named after labels: {', '.join(ALL_LABELS)}.")
+
+    def rows() -> Iterator[dict[str, str]]:
+        for parent, _, files in os.walk(top):
+            folders = Path(parent).relative_to(top).parts
+            label = next(filter(None, map(label_of, reversed(folders))), None)
+            if label is None:
+                continue
+            for file in files:
+                stem, ending = os.path.splitext(file)
+                if ending.lower() in AUDIO_ENDINGS and not stem.startswith("."):
+                    speaker = find_speaker("/".join((*folders, file)))
+                    yield _own_row(os.path.join(parent, file), corpus, label, speaker, name="/".join((*folders, stem)))
+
+    clips = _table(rows())
+    if clips.empty:
+        raise CorpusError(
+            f"Folder '{folder}' has 0 clips in sub-folders named after labels. Name the sub-folders {', '.join(ALL_LABELS)}, "
+            "and put recordings into them."
+        )
+    return clips
+
+
+def read_table(file: str | os.PathLike[str], *, corpus: str) -> pd.DataFrame:
+    """Return the clips table that a CSV or Parquet file lists.
+
+    Parameters
+    ----------
+    file : a table with the columns path, label (or emotion) and speaker; sentence, sex, intensity and name are taken if they are
+        there. Paths may be relative to the file's folder; labels may be any of SYNONYMS. A clip may leave its speaker empty.
+    corpus : what the table calls this corpus; no key of CORPORA.
+
+    Raises
+    ------
+    CorpusError : for a file that cannot be read, lacks a column, names an unknown label, lists a file that does not exist or one twice.
+    """
+    _check_own_name(corpus)
+    given = _read_any(Path(file))
+    given.columns = [str(column).strip().casefold() for column in given.columns]
+    given = given.rename(columns={"label": EMOTION}) if EMOTION not in given.columns else given
+    missing = [column for column in (PATH, EMOTION, SPEAKER) if column not in given.columns]
+    if missing:
+        raise CorpusError(
+            f"Table '{file}' has no column {' and no column '.join(missing).replace(EMOTION, 'label')}. "
+            "It needs path, label and speaker; leave the speaker empty where it is unknown."
+        )
+    if given.empty:
+        raise CorpusError(f"Table '{file}' lists 0 clips. It needs a row a clip: path, label and speaker.")
+    text = given.reindex(columns=list(COLUMNS)).astype(object).where(lambda cells: cells.notna(), "").map(lambda cell: str(cell).strip())
+    labels = text[EMOTION].map(label_of)
+    if labels.isna().any():
+        unknown = sorted(set(text.loc[labels.isna(), EMOTION]))
+        raise CorpusError(
+            f"Table '{file}' has labels that are not known: {', '.join(map(repr, unknown[:5]))}{' …' if unknown[5:] else ''}. "
+            f"Use {', '.join(ALL_LABELS)}, or leave those clips out."
+        )
+    top = Path(os.path.abspath(file)).parent
+    paths = [os.path.abspath(top / path) for path in text[PATH]]
+    absent = [path for path, given_path in zip(paths, text[PATH], strict=True) if not given_path or not os.path.isfile(path)]
+    if absent:
+        raise CorpusError(
+            f"Table '{file}' lists {len(absent)} file{'s' * (len(absent) != 1)} that {'do' if absent[1:] else 'does'} not exist, "
+            f"such as '{absent[0]}'. Paths are absolute, or relative to the table's folder '{top}'."
+        )
+    if len(set(paths)) < len(paths):
+        twice, _ = Counter(paths).most_common(1)[0]
+        raise CorpusError(f"Table '{file}' lists '{twice}' more than once. Keep one row a clip; a copy could be trained on and tested.")
+    rows = [
+        {
+            **_own_row(path, corpus, label, row[SPEAKER], name=row[NAME] or os.path.splitext(row[PATH])[0].replace(os.sep, "/")),
+            **{column: row[column] for column in (SENTENCE, SEX, INTENSITY)},
+        }
+        for path, label, row in zip(paths, labels, text.to_dict("records"), strict=True)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).sort_values(NAME, kind="stable", ignore_index=True)
 
 
 def installed(root: str | os.PathLike[str]) -> dict[str, Path]:
     """Return the corpora that lie under `root` in a folder of their own (root/ravdess …) with at least one clip: key -> folder."""
     folders = {name: Path(root) / name for name in CORPORA}
     return {name: folder for name, folder in folders.items() if next(_rows(name, CORPORA[name], folder), None)}
+
+
+def _table(rows: Iterable[dict[str, str]]) -> pd.DataFrame:
+    """Return rows as a table sorted by name; of rows of one name, the one nearest to the top and with the best ending."""
+    copies: dict[str, list[tuple[tuple[int, int, str], dict[str, str]]]] = {}
+    for row in rows:
+        path = Path(row[PATH])
+        rank = (len(path.parts), AUDIO_ENDINGS.index(path.suffix.lower()), row[PATH])
+        copies.setdefault(row[NAME].casefold(), []).append((rank, row))
+    best = [min(copies[key], key=lambda copy: copy[0])[1] for key in sorted(copies)]
+    return pd.DataFrame(best, columns=list(COLUMNS))
+
+
+def _own_row(path: str, corpus: str, label: str, speaker: str, *, name: str) -> dict[str, str]:
+    return {
+        PATH: path, CORPUS: corpus, SPEAKER: f"{corpus}:{speaker}" if speaker else UNKNOWN_SPEAKER, EMOTION: label,
+        SENTENCE: "", SEX: "", INTENSITY: "", NAME: name,
+    }
+
+
+def _check_own_name(corpus: str) -> None:
+    if corpus in CORPORA or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", corpus):
+        raise CorpusError(
+            f"Recordings of your own cannot be called '{corpus}'. Take letters, digits, - and _, and none of {', '.join(CORPORA)}."
+        )
+
+
+def _speaker_finder(pattern: str) -> Callable[[str], str]:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise CorpusError(f"The speaker pattern '{pattern}' is no regular expression: {error}.") from None
+    if pattern and "speaker" not in compiled.groupindex:
+        raise CorpusError(f"The speaker pattern '{pattern}' has no group named speaker. Write it like '(?P<speaker>[a-z]+)_'.")
+
+    def find(path: str) -> str:
+        match = compiled.search(path) if pattern else None
+        return (match["speaker"] or "") if match else ""
+
+    return find
+
+
+def _read_any(file: Path) -> pd.DataFrame:
+    try:
+        if file.suffix.lower() in (".parquet", ".pq"):
+            return pd.read_parquet(file)
+        return pd.read_csv(file, dtype=str, keep_default_na=False, sep=None, engine="python", encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise CorpusError(f"Table '{file}' does not exist. Point to a CSV or Parquet file with path, label and speaker.") from None
+    except (OSError, ValueError, csv.Error) as error:  # pandas' and Arrow's own errors are ValueErrors
+        raise CorpusError(f"Table '{file}' cannot be read ({error}). It must be CSV or Parquet, with path, label and speaker.") from None
 
 
 def _rows(name: str, spec: CorpusSpec, folder: Path) -> Iterator[dict[str, str]]:
@@ -252,7 +591,7 @@ def _rows(name: str, spec: CorpusSpec, folder: Path) -> Iterator[dict[str, str]]
                     **facts,
                     PATH: os.path.join(parent, file),
                     CORPUS: name,
-                    SPEAKER: f"{name}:{speaker}",
+                    SPEAKER: f"{spec.speakers_of or name}:{speaker}",
                     SEX: spec.speakers[speaker],
                     NAME: stem,
                 }

@@ -60,15 +60,18 @@ JOINT_FOLDS: dict[str, Folds] = {
 def speaker_folds(clips: pd.DataFrame, corpus: str) -> np.ndarray:
     """Return the fold in which each clip of `corpus` is tested, int (n_clips,); -1 for clips of other corpora.
 
-    The folds are SPEAKER_FOLDS. Clips with -1 may be trained on in every fold.
+    The folds are SPEAKER_FOLDS. Clips with -1 may be trained on in every fold. What the speakers of `corpus` say or sing in another
+    corpus (RAVDESS's songs) is tested with them.
 
     Raises
     ------
-    CorpusError : if the corpus has no fixed folds, or too few of its speakers are in the table to hold some out.
+    CorpusError : if the corpus has no fixed folds, too few of its speakers are in the table to hold some out, or a clip's speaker is
+        unknown.
     """
     if corpus not in SPEAKER_FOLDS:
         raise CorpusError(f"Corpus '{corpus}' has no fixed speaker folds. Choose one of {', '.join(SPEAKER_FOLDS)}.")
-    of_corpus = (clips[corpora.CORPUS] == corpus).to_numpy()
+    _check_speakers(clips)
+    of_corpus = (clips[corpora.SPEAKER].str.partition(":")[0] == corpus).to_numpy()
     folds = np.full(len(clips), -1)
     folds[of_corpus] = _look_up(clips[of_corpus], SPEAKER_FOLDS)
     if len(set(folds[of_corpus])) < 2:
@@ -106,7 +109,9 @@ def validation_speakers(clips: pd.DataFrame, *, fraction: float = 0.15, rng: np.
     Raises
     ------
     ConfigError : if `fraction` is out of range.
+    CorpusError : if a clip's speaker is unknown.
     """
+    _check_speakers(clips)
     if not 0 <= fraction <= 0.5:
         raise ConfigError(f"The validation share must lie between 0 and 0.5. Got {fraction}; choose about 0.15.")
     speakers = clips[[corpora.CORPUS, corpora.SPEAKER, corpora.SEX]].drop_duplicates(corpora.SPEAKER).sort_values(corpora.SPEAKER)
@@ -134,7 +139,17 @@ def _in_turns(speakers: pd.DataFrame, rng: np.random.Generator) -> list[str]:
     return shuffled.iloc[np.argsort(turn.to_numpy(), kind="stable")][corpora.SPEAKER].tolist()
 
 
+def _check_speakers(clips: pd.DataFrame) -> None:
+    unknown = int((clips[corpora.SPEAKER] == corpora.UNKNOWN_SPEAKER).sum())
+    if unknown:
+        raise CorpusError(
+            f"Of {unknown} of {len(clips)} clips nobody said who speaks; a speaker-independent split needs the speaker of every clip. "
+            "Name the speakers, or leave those clips out."
+        )
+
+
 def _look_up(clips: pd.DataFrame, table: Mapping[str, Folds]) -> np.ndarray:
+    _check_speakers(clips)
     fold_of = {
         f"{corpus}:{speaker}": fold for corpus, folds in table.items() for fold, speakers in enumerate(folds) for speaker in speakers
     }

@@ -1,8 +1,10 @@
 """The clips table, from empty files that are named by the corpora's own rules: no recording is needed."""
 
 import itertools
+import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from ser_core import corpora
@@ -51,8 +53,55 @@ def cremad_names():
             yield from (f"AudioWAV/{actor}_{sentence}_{emotion}_{level}" for level in levels)
 
 
+def ravdess_song_names():
+    """1012 names: six emotions, actor 18 does not sing."""
+    kinds = [(emotion, intensity) for emotion in range(1, 7) for intensity in (1, 2) if (emotion, intensity) != (1, 2)]
+    actors = [actor for actor in range(1, 25) if actor != 18]
+    for actor, (emotion, intensity), statement, take in itertools.product(actors, kinds, (1, 2), (1, 2)):
+        yield f"Actor_{actor:02d}/03-02-{emotion:02d}-{intensity:02d}-{statement:02d}-{take:02d}-{actor:02d}"
+
+
+def emovo_names():
+    """588 names: 6 actors, 7 emotions, 14 sentences."""
+    spec = corpora.CORPORA["emovo"]
+    for emotion, speaker, sentence in itertools.product(spec.labels, spec.speakers, spec.sentences):
+        yield f"{speaker}/{emotion}-{speaker}-{sentence}"
+
+
+URDU_FILES = {
+    "Angry": {"SM1": 22, "SM2": 28, "SM3": 2, "SM4": 48},
+    "Happy": {"SF1": 12, "SF2": 2, "SF3": 2, "SF4": 4, "SF5": 4, "SF6": 14, "SF7": 6, "SF8": 2, "SM17": 2, "SM18": 2, "SM19": 2,
+              "SM3": 2, "SM5": 8, "SM6": 10, "SM7": 28},
+    "Neutral": {"SF9": 4, "SM20": 10, "SM21": 4, "SM22": 2, "SM3": 8, "SM5": 72},
+    "Sad": {"SF10": 2, "SF11": 4, "SM23": 6, "SM24": 38, "SM25": 40, "SM26": 2, "SM27": 4, "SM6": 4},
+}
+
+
+def urdu_names():
+    """The 400 names of the release: a number of the speaker's file, and one that runs through the emotion after a 0."""
+    for folder, speakers in URDU_FILES.items():
+        files = [(speaker, n) for speaker, n_files in speakers.items() for n in range(1, n_files + 1)]
+        yield from (f"{folder}/{speaker}_F{n}_{folder[0]}0{running}" for running, (speaker, n) in enumerate(files, start=1))
+
+
+def nemo_names():
+    """4860 possible names, of which the real corpus has 4481: take them from all speakers."""
+    spec = corpora.CORPORA["nemo"]
+    names = [f"samples/{'_'.join(parts)}" for parts in itertools.product(spec.speakers, spec.labels, map(str, range(1, 91)))]
+    yield from (names[37 * i % len(names)] for i in range(4481))
+
+
+def cafe_names():
+    """936 names: neutral has one intensity."""
+    spec = corpora.CORPORA["cafe"]
+    kinds = [(emotion, intensity) for emotion in spec.labels for intensity in "12" if (emotion, intensity) != ("N", "2")]
+    for actor, (emotion, intensity), sentence in itertools.product(spec.speakers, kinds, spec.sentences):
+        yield f"{emotion}/{actor}-{emotion}-{intensity}-{sentence}"
+
+
 NAMES = {"ravdess": ravdess_names, "tess": tess_names, "savee": savee_names, "emodb": emodb_names,
-         "cremad": lambda: itertools.islice(cremad_names(), 7442)}
+         "cremad": lambda: itertools.islice(cremad_names(), 7442), "ravdess_song": ravdess_song_names, "emovo": emovo_names,
+         "urdu": urdu_names, "nemo": nemo_names, "cafe": cafe_names}
 
 
 def make(folder: Path, names, *, ending=".wav"):
@@ -71,7 +120,7 @@ def test_every_corpus_is_read_whole(name, tmp_path):
     assert tuple(clips.columns) == corpora.COLUMNS
     assert set(clips[corpora.CORPUS]) == {name}
     assert set(clips[corpora.EMOTION]) == set(spec.labels.values())
-    assert set(clips[corpora.SPEAKER]) == {f"{name}:{speaker}" for speaker in spec.speakers}
+    assert set(clips[corpora.SPEAKER]) == {f"{spec.speakers_of or name}:{speaker}" for speaker in spec.speakers}
     assert set(clips[corpora.SEX]) <= {"female", "male"}
     assert clips[corpora.NAME].is_unique
     assert all(Path(path).is_absolute() and Path(path).is_file() for path in clips[corpora.PATH])
@@ -84,14 +133,26 @@ def test_every_row_states_its_facts(name):
     spec = corpora.CORPORA[name]
     assert set(spec.labels.values()) <= set(corpora.ALL_LABELS)
     assert set(spec.speakers.values()) <= {"female", "male"}
-    assert spec.title and spec.languages and spec.licence and spec.citation and spec.place
+    assert spec.title and spec.languages and spec.citation and spec.place
     assert spec.page.startswith("http")
     assert spec.pattern.fullmatch(Path(spec.example).stem)
+    assert not spec.ages or set(spec.ages) == set(spec.speakers)
+    assert all(14 < age < 100 for age in spec.ages.values())
+    assert not spec.speakers_of or set(spec.speakers) <= set(corpora.CORPORA[spec.speakers_of].speakers)
+    for archive in spec.download:
+        assert archive.url.startswith("https://") and archive.name in archive.url
+        assert archive.size > 0 and re.fullmatch(r"md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}", archive.checksum)
+
+
+def test_only_a_publication_that_states_no_licence_has_none():
+    assert [name for name, spec in corpora.CORPORA.items() if not spec.licence] == ["emovo"]
 
 
 def test_sexes_are_counted_as_published():
     women = {name: list(spec.speakers.values()).count("female") for name, spec in corpora.CORPORA.items()}
-    assert women == {"ravdess": 12, "tess": 2, "savee": 0, "emodb": 5, "cremad": 43}
+    assert women == {
+        "ravdess": 12, "tess": 2, "savee": 0, "emodb": 5, "cremad": 43, "ravdess_song": 11, "emovo": 3, "urdu": 11, "nemo": 4, "cafe": 6,
+    }
 
 
 @pytest.mark.parametrize(
@@ -114,6 +175,14 @@ def test_sexes_are_counted_as_published():
         ("cremad", "AudioWAV/1001_DFA_ANG_XX.wav", "1001", "angry", "DFA", "male", ""),
         ("cremad", "1091_ieo_hap_hi.mp3", "1091", "happy", "IEO", "female", "high"),
         ("cremad", "1040_ITH_SAD_X.wav", "1040", "sad", "ITH", "male", ""),
+        ("emovo", "f2/gio-f2-b2.wav", "f2", "happy", "b2", "female", ""),
+        ("emovo", "DIS-M3-D1.WAV", "m3", "disgust", "d1", "male", ""),
+        ("urdu", "Angry/SM4_F48_A0100.wav", "SM4", "angry", "", "male", ""),
+        ("urdu", "Happy/SF1_F1_H01.wav", "SF1", "happy", "", "female", ""),
+        ("nemo", "samples/WR0_surprised_64.wav", "WR0", "surprise", "64", "male", ""),
+        ("nemo", "samples/MK0_anger_8.wav", "MK0", "angry", "8", "female", ""),
+        ("cafe", "Colère/Fort/02-C-2-6.wav", "02", "angry", "6", "female", "high"),
+        ("cafe", "Neutre/11-N-1-1.aiff", "11", "neutral", "1", "male", "low"),
     ],
 )
 def test_a_name_tells_its_facts(corpus, file, speaker, emotion, sentence, sex, intensity, tmp_path):
@@ -143,6 +212,13 @@ def test_a_name_tells_its_facts(corpus, file, speaker, emotion, sentence, sex, i
         ("savee", "XX/a01.wav"),
         ("emodb", "04a01Fa.wav"),
         ("cremad", "1092_DFA_ANG_XX.wav"),
+        ("ravdess_song", "Actor_01/03-01-01-01-01-01-01.wav"),
+        ("ravdess_song", "03-02-07-01-01-01-01.wav"),
+        ("ravdess_song", "03-02-01-01-01-01-18.wav"),
+        ("emovo", "gio-f4-b1.wav"),
+        ("urdu", "SM8_F1_A01.wav"),
+        ("nemo", "XX0_anger_1.wav"),
+        ("cafe", "13-C-1-1.wav"),
     ],
 )
 def test_a_file_of_another_kind_is_passed_over(corpus, file, tmp_path):
@@ -219,3 +295,122 @@ def test_installed_lists_folders_with_a_clip(tmp_path):
     make(tmp_path / "tess", ["readme"])
     assert corpora.installed(tmp_path) == {"ravdess": tmp_path / "ravdess"}
     assert corpora.installed(tmp_path / "nowhere") == {}
+
+
+def test_who_sings_is_who_speaks(tmp_path):
+    speech = corpora.scan("ravdess", make(tmp_path / "speech", ["03-01-05-01-01-01-07"]))
+    song = corpora.scan("ravdess_song", make(tmp_path / "song", ["03-02-05-01-01-01-07"]))
+    assert speech[corpora.SPEAKER].item() == song[corpora.SPEAKER].item() == "ravdess:07"
+    assert song[corpora.CORPUS].item() == "ravdess_song"
+
+
+@pytest.mark.parametrize(
+    ("word", "label"),
+    [("Happiness", "happy"), ("joy", "happy"), ("ANGER", "angry"), ("fearful", "fear"), ("Pleasant Surprise", "surprise"),
+     ("pleasant-surprised", "surprise"), (" ps ", "surprise"), ("sad", "sad"), ("Boredom", "boredom"), ("wav", None), ("", None)],
+)
+def test_words_for_labels_are_understood(word, label):
+    assert corpora.label_of(word) == label
+
+
+def test_synonyms_name_canonical_labels_only():
+    assert set(corpora.SYNONYMS.values()) == set(corpora.ALL_LABELS)
+    assert all(corpora.label_of(word) == label for word, label in corpora.SYNONYMS.items())
+
+
+def test_folders_named_after_labels_are_read(tmp_path):
+    make(tmp_path, ["Happy/anna_1", "sadness/ben_1", "train/ANGRY/anna_2", "Angry/take2/ben_3", "notes/anna_4", "._x"])
+    make(tmp_path, ["Happy/readme", "Happy/._anna_1"], ending=".txt")
+    clips = corpora.read_folders(tmp_path, corpus="mine")
+    assert dict(zip(clips[corpora.NAME], clips[corpora.EMOTION], strict=True)) == {
+        "Angry/take2/ben_3": "angry", "Happy/anna_1": "happy", "sadness/ben_1": "sad", "train/ANGRY/anna_2": "angry",
+    }
+    assert tuple(clips.columns) == corpora.COLUMNS
+    assert set(clips[corpora.CORPUS]) == {"mine"}
+    assert set(clips[corpora.SPEAKER]) == {corpora.UNKNOWN_SPEAKER}
+    assert all(Path(path).is_file() for path in clips[corpora.PATH])
+
+
+def test_a_pattern_tells_who_speaks_where_it_matches(tmp_path):
+    make(tmp_path, ["happy/anna_1", "sad/ben_1", "sad/someone"])
+    clips = corpora.read_folders(tmp_path, corpus="mine", speaker_pattern=r"/(?P<speaker>[a-z]+)_")
+    assert list(clips[corpora.SPEAKER]) == ["mine:anna", "mine:ben", corpora.UNKNOWN_SPEAKER]
+
+
+@pytest.mark.parametrize(
+    ("corpus", "pattern", "words"),
+    [
+        ("ravdess", "", "cannot be called 'ravdess'"),
+        ("../x", "", "Take letters, digits"),
+        ("mine", "(", "is no regular expression"),
+        ("mine", "([a-z]+)_", "no group named speaker"),
+        ("mine", "", "0 clips in sub-folders named after labels. Name the sub-folders neutral, calm"),
+    ],
+)
+def test_folders_that_cannot_be_read_say_why(corpus, pattern, words, tmp_path):
+    make(tmp_path, ["wav/a"])
+    with pytest.raises(CorpusError, match=re.escape(words)):
+        corpora.read_folders(tmp_path, corpus=corpus, speaker_pattern=pattern)
+
+
+def test_a_missing_folder_of_labels_says_so(tmp_path):
+    with pytest.raises(CorpusError, match="does not exist"):
+        corpora.read_folders(tmp_path / "nowhere", corpus="mine")
+
+
+def table_of(folder: Path, kind: str, rows):
+    make(folder, ["b/two", "a/one"])
+    if kind == "parquet":
+        pd.DataFrame(rows).to_parquet(folder / "clips.parquet")
+        return folder / "clips.parquet"
+    pd.DataFrame(rows).to_csv(folder / "clips.csv", index=False, sep=";" if kind == "semicolons" else ",")
+    return folder / "clips.csv"
+
+
+@pytest.mark.parametrize("kind", ["csv", "semicolons", "parquet"])
+def test_a_table_of_clips_is_read(kind, tmp_path):
+    rows = [
+        {"Path": "b/two.wav", "Label": "Joy", "Speaker": "007", "sex": "female"},
+        {"Path": str(tmp_path / "a" / "one.wav"), "Label": "ps", "Speaker": None, "sex": None},
+    ]
+    clips = corpora.read_table(table_of(tmp_path, kind, rows), corpus="mine").set_index(corpora.EMOTION)
+    assert set(clips.reset_index().columns) == set(corpora.COLUMNS)
+    assert clips.loc["happy", corpora.SPEAKER] == "mine:007"
+    assert clips.loc["happy", corpora.SEX] == "female"
+    assert clips.loc["happy", corpora.NAME] == "b/two"
+    assert clips.loc["happy", corpora.PATH] == str(tmp_path / "b" / "two.wav")
+    assert clips.loc["surprise", corpora.SPEAKER] == corpora.UNKNOWN_SPEAKER
+    assert clips.loc["surprise", corpora.SEX] == ""
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([{"path": "a/one.wav", "label": "sad"}], "has no column speaker. It needs path, label and speaker"),
+        ([{"path": "a/one.wav", "label": "envy", "speaker": "1"}], "labels that are not known: 'envy'. Use neutral, calm"),
+        ([{"path": "a/three.wav", "label": "sad", "speaker": "1"}], "lists 1 file that does not exist"),
+        ([{"path": "", "label": "sad", "speaker": "1"}], "lists 1 file that does not exist"),
+        ([{"path": path, "label": "sad", "speaker": "1"} for path in ("a/one.wav", "a/../a/one.wav")], "more than once"),
+    ],
+)
+def test_a_table_that_cannot_be_used_says_why(rows, words, tmp_path):
+    with pytest.raises(CorpusError, match=re.escape(words)):
+        corpora.read_table(table_of(tmp_path, "csv", rows), corpus="mine")
+
+
+@pytest.mark.parametrize(("name", "content"), [("x.csv", b""), ("x.csv", b"\xff\xfe\x00\x01"), ("x.parquet", b"no parquet")])
+def test_a_file_that_is_no_table_says_so(name, content, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CorpusError, match="cannot be read"):
+        corpora.read_table(tmp_path / name, corpus="mine")
+
+
+def test_a_missing_table_says_so(tmp_path):
+    with pytest.raises(CorpusError, match="does not exist"):
+        corpora.read_table(tmp_path / "x.csv", corpus="mine")
+
+
+def test_a_table_without_rows_says_so(tmp_path):
+    (tmp_path / "x.csv").write_text("path,label,speaker\n")
+    with pytest.raises(CorpusError, match="lists 0 clips"):
+        corpora.read_table(tmp_path / "x.csv", corpus="mine")

@@ -10,7 +10,10 @@ from ser_core.errors import ConfigError, CorpusError
 
 def table(*names, n_clips=2):
     rows = [
-        {corpora.CORPUS: name, corpora.SPEAKER: f"{name}:{speaker}", corpora.SEX: sex, corpora.NAME: f"{speaker}-{clip}"}
+        {
+            corpora.CORPUS: name, corpora.SPEAKER: f"{corpora.CORPORA[name].speakers_of or name}:{speaker}",
+            corpora.SEX: sex, corpora.NAME: f"{speaker}-{clip}",
+        }
         for clip in range(n_clips)
         for name in names
         for speaker, sex in corpora.CORPORA[name].speakers.items()
@@ -24,7 +27,7 @@ def speakers_by_fold(clips, folds):
 
 @pytest.fixture
 def everyone():
-    return table(*corpora.CORPORA)
+    return table(*splits.JOINT_FOLDS)
 
 
 def test_ravdess_folds_are_the_published_ones():
@@ -54,7 +57,7 @@ def test_cremad_folds_follow_the_actor_number():
 
 
 @pytest.mark.parametrize("folds_of", [splits.SPEAKER_FOLDS, splits.JOINT_FOLDS])
-@pytest.mark.parametrize("name", corpora.CORPORA)
+@pytest.mark.parametrize("name", splits.JOINT_FOLDS)
 def test_every_speaker_is_in_one_fold(name, folds_of):
     listed = [speaker for fold in folds_of[name] for speaker in fold]
     assert sorted(listed) == sorted(corpora.CORPORA[name].speakers)
@@ -103,6 +106,28 @@ def test_one_speaker_is_too_few():
 def test_a_corpus_without_folds_says_so():
     with pytest.raises(CorpusError, match="'mine' has no fixed speaker folds"):
         splits.speaker_folds(table("tess"), "mine")
+
+
+@pytest.mark.parametrize("name", sorted(set(corpora.CORPORA) - set(splits.SPEAKER_FOLDS)))
+def test_no_folds_are_invented_for_a_corpus_without_published_ones(name):
+    with pytest.raises(CorpusError, match=f"'{name}' has no fixed speaker folds"):
+        splits.speaker_folds(table(name), name)
+
+
+def test_songs_are_tested_with_their_singer_never_trained_on():
+    clips = table("ravdess", "ravdess_song")
+    for folds in (splits.speaker_folds(clips, "ravdess"), splits.joint_folds(clips)):
+        assert (pd.Series(folds).groupby(clips[corpora.SPEAKER]).nunique() == 1).all()
+        assert folds.min() == 0
+
+
+def test_clips_of_unknown_speakers_are_refused():
+    clips = table("ravdess", "tess")
+    clips.loc[[3, 5], corpora.SPEAKER] = corpora.UNKNOWN_SPEAKER
+    for split in (lambda: splits.joint_folds(clips), lambda: splits.speaker_folds(clips, "ravdess"),
+                  lambda: splits.validation_speakers(clips, rng=np.random.default_rng(0))):
+        with pytest.raises(CorpusError, match="Of 2 of 52 clips nobody said who speaks"):
+            split()
 
 
 def test_a_speaker_without_a_fold_is_named():
