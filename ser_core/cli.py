@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     check = corpora_commands.add_parser("check", help="find what is missing, damaged or doubled in a corpus")
     check.add_argument("name", metavar="NAME", help="such as ravdess")
     check.add_argument("folder", type=Path, metavar="DIR", help="where the corpus lies")
-    check.add_argument("--json", action="store_true", help="print the report as JSON")
+    check.add_argument("--json", action="store_true", help="print the report, with the names of all files, as JSON")
     check.add_argument("--jobs", type=int, default=2, metavar="N", help="processes that read the clips (default: 2)")
     check.set_defaults(run=_check_corpus)
     return parser
@@ -155,9 +155,20 @@ def _build_models(options: argparse.Namespace) -> int:
 def _check_corpus(options: argparse.Namespace) -> int:
     from ser_core import doctor
 
-    report = doctor.check(options.name, options.folder, n_jobs=options.jobs)
+    def on_progress(done: int, total: int) -> None:
+        if done % 500 == 0 or done == total:
+            _say(f"Read {done} of {total} clips.")
+
+    report = doctor.check(options.name, options.folder, n_jobs=options.jobs, on_progress=on_progress)
     if options.json:
         print(json.dumps(report.to_dict(), indent=1))
+        return 0
+    labels = ", ".join(f"{label} {n}" for label, n in report.labels.items())
+    print(f"{report.n_clips} clips, {report.n_speakers} speakers: {labels}")
+    for finding in report.findings:
+        print(f"\n{finding.kind}: {finding.message}\n  What it does to a score: {finding.effect}")
+    if not report.findings:
+        print("Nothing found: no clip is missing, doubled or damaged.")
     return 0
 
 

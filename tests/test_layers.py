@@ -18,9 +18,9 @@ CORE = ROOT / "ser_core"
 ROWS = (
     {"errors"},
     {"audio", "corpora", "evaluation", "jobs"},
-    {"features", "augment", "splits", "balance", "classifiers", "warm_up"},
-    {"segments", "dataset", "doctor", "recognizer", "quality"},
-    {"store", "analysis"},
+    {"features", "augment", "splits", "download", "balance", "classifiers", "warm_up"},
+    {"segments", "dataset", "recognizer", "quality"},
+    {"store", "analysis", "doctor"},
     {"training"},
     {"lab", "shipped"},
     {"cli"},
