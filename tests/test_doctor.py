@@ -152,7 +152,7 @@ def test_files_of_another_name_are_named_and_hidden_ones_passed_over(corpus):
     assert (finding.kind, finding.files) == ("unknown_name", ("more/take two.wav",))
 
 
-def test_saved_codes_that_do_not_exist_are_told_from_other_names(corpus):
+def test_codes_that_do_not_exist_are_told_from_other_names(corpus):
     write(corpus / "AA_s01.wav", speech(50))
     finding = only(corpus)
     assert (finding.kind, finding.files) == ("unknown_code", ("AA_s01.wav",))
