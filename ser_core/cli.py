@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,8 +59,17 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--jobs", type=int, default=2, help="processes for the features (default: 2)")
     build.set_defaults(run=_build_models)
 
-    group = commands.add_parser("corpora", help="speech corpora: check")
+    group = commands.add_parser("corpora", help="speech corpora: list, download, check")
     corpora_commands = group.add_subparsers(required=True, metavar="COMMAND")
+
+    listing = corpora_commands.add_parser("list", help="the known corpora, where to get them, and which are installed")
+    listing.add_argument("--json", action="store_true", help="print all facts as JSON")
+    listing.set_defaults(run=_list_corpora)
+
+    fetch = corpora_commands.add_parser("download", help="fetch a corpus from its official source; a stopped download goes on")
+    fetch.add_argument("name", metavar="NAME", help="such as ravdess")
+    fetch.add_argument("--to", type=Path, metavar="DIR", help="folder of all corpora (default: SER_CORPORA, or corpora)")
+    fetch.set_defaults(run=_download_corpus)
 
     check = corpora_commands.add_parser("check", help="find what is missing, damaged or doubled in a corpus")
     check.add_argument("name", metavar="NAME", help="such as ravdess")
@@ -149,6 +159,39 @@ def _build_models(options: argparse.Namespace) -> int:
         raise ConfigError(f"There is no recipe for {', '.join(unknown)}. Choose from {', '.join(shipped.RECIPES)}.")
     material = shipped.gather(folders, work=options.work, n_jobs=options.jobs, say=_say)
     shipped.build(slugs, material, work=options.work, say=_say)
+    return 0
+
+
+def _list_corpora(options: argparse.Namespace) -> int:
+    from ser_core import corpora
+
+    installed = corpora.installed(corpora.root())
+    if options.json:
+        facts = [{**corpora.facts(name), "folder": str(installed[name]) if name in installed else None} for name in corpora.CORPORA]
+        print(json.dumps(facts, indent=1, ensure_ascii=False))
+        return 0
+    row = "{:<13} {:<8} {:>6} {:>9}  {:<10} {}"
+    print(row.format("corpus", "language", "clips", "speakers", "", "source"))
+    for name, spec in corpora.CORPORA.items():
+        state = "installed" if name in installed else "download" if spec.download else ""
+        print(row.format(name, ", ".join(spec.languages), spec.n_clips, len(spec.speakers), state, spec.page))
+    return 0
+
+
+def _download_corpus(options: argparse.Namespace) -> int:
+    from ser_core import corpora, download
+
+    said_s = 0.0
+
+    def on_progress(progress: download.Progress) -> None:
+        nonlocal said_s
+        now_s = time.monotonic()
+        if now_s - said_s >= 2 or progress.done == progress.total:
+            said_s = now_s
+            _say(progress.text)
+
+    folder = download.download(options.name, options.to or corpora.root(), on_progress=on_progress)
+    print(f"{folder}: {len(corpora.scan(options.name, folder))} clips of {corpora.CORPORA[options.name].title}")
     return 0
 
 

@@ -12,8 +12,9 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -377,6 +378,23 @@ def known(name: str) -> CorpusSpec:
     if name not in CORPORA:
         raise CorpusError(f"Corpus '{name}' is not known. Choose one of {', '.join(CORPORA)}.")
     return CORPORA[name]
+
+
+def facts(name: str) -> dict[str, Any]:
+    """Return the facts of a corpus as plain data, for JSON: name, title, labels, n_clips, n_speakers, licence, page, download …"""
+    spec = known(name)
+    return {
+        "name": name,
+        "title": spec.title,
+        "languages": list(spec.languages),
+        "labels": [label for label in ALL_LABELS if label in spec.labels.values()],
+        "n_clips": spec.n_clips,
+        "n_speakers": len(spec.speakers),
+        "licence": spec.licence,
+        "citation": spec.citation,
+        "page": spec.page,
+        "download": [asdict(archive) for archive in spec.download],
+    }
 
 
 def root() -> Path:

@@ -31,7 +31,7 @@ from ser_core import corpora
 from ser_core.corpora import Archive, CorpusSpec
 from ser_core.errors import CorpusError
 
-CHUNK = 2**18
+CHUNK = 2**16
 ATTEMPTS = 4
 RETRY_WAIT_S = 1.0
 TIMEOUT_S = 30.0
@@ -106,7 +106,7 @@ def download(
     ----------
     name : a key of corpora.CORPORA.
     root : folder of all corpora; made if missing.
-    on_progress : is called several times a second, from this thread.
+    on_progress : is called after every 64 KiB or clip, from this thread; what is slow should skip most calls.
     should_stop : is asked as often; True ends with Cancelled.
 
     A call after a stop or a kill goes on where the last one was.

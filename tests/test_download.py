@@ -7,6 +7,7 @@ import errno
 import hashlib
 import http.server
 import io
+import json
 import os
 import random
 import shutil
@@ -22,7 +23,7 @@ from pathlib import Path
 
 import pytest
 
-from ser_core import corpora, download
+from ser_core import cli, corpora, download
 from ser_core.corpora import Archive
 from ser_core.errors import CorpusError
 
@@ -185,7 +186,7 @@ def run_until_killed(server: Server, root: Path, stage: str) -> None:
     """Fetch in another process that dies by SIGKILL in the middle of a stage."""
     code = f"""
 import dataclasses, os, signal
-from ser_core import corpora, download
+from ser_core import cli, corpora, download
 archive = corpora.Archive(url={server.url!r}, name="savee.zip", size={len(WHOLE)}, checksum="md5:{hashlib.md5(WHOLE).hexdigest()}")
 corpora.CORPORA["savee"] = dataclasses.replace(corpora.CORPORA["savee"], download=(archive,))
 def die(progress):
@@ -477,3 +478,42 @@ def test_the_time_left_follows_the_speed(monkeypatch):
     watch.begin("download", 100, 400)
     watch.tell(200)
     assert [each.left_s for each in seen] == [None, 20.0]
+
+
+def test_the_command_fetches_a_corpus(server, capsys, tmp_path):
+    assert cli.main(["corpora", "download", "savee", "--to", str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    assert out == f"{tmp_path / 'savee'}: 480 clips of SAVEE\n"
+    assert "Downloading: 1 of 1 MB" in err and "Unpacking: 1 of 1 MB" in err
+    assert is_whole(tmp_path / "savee")
+
+
+def test_the_command_fetches_into_the_folder_of_all_corpora(server, monkeypatch, tmp_path):
+    monkeypatch.setenv("SER_CORPORA", str(tmp_path / "all"))
+    assert cli.main(["corpora", "download", "savee"]) == 0
+    assert is_whole(tmp_path / "all" / "savee")
+
+
+def test_a_command_that_fails_says_why_in_one_line(capsys, tmp_path):
+    assert cli.main(["corpora", "download", "tess", "--to", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert "TESS is not fetched by this program" in err and corpora.CORPORA["tess"].page in err
+
+
+def test_the_list_names_every_corpus_and_where_it_is(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("SER_CORPORA", str(tmp_path))
+    (tmp_path / "emodb").mkdir()
+    (tmp_path / "emodb" / "03a01Fa.wav").touch()
+    assert cli.main(["corpora", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(corpora.CORPORA) + 1
+    for line, (name, spec) in zip(lines[1:], corpora.CORPORA.items(), strict=True):
+        assert line.startswith(name) and line.endswith(spec.page) and str(spec.n_clips) in line
+        assert ("installed" in line) == (name == "emodb") and (" download " in line) == bool(spec.download)
+    assert cli.main(["corpora", "list", "--json"]) == 0
+    facts = {each["name"]: each for each in json.loads(capsys.readouterr().out)}
+    assert list(facts) == list(corpora.CORPORA)
+    assert facts["emodb"]["folder"] == str(tmp_path / "emodb") and facts["tess"]["folder"] is None
+    assert facts["ravdess_song"]["labels"] == ["neutral", "calm", "happy", "sad", "angry", "fear"]
+    assert facts["ravdess"]["download"][0]["size"] == 208_468_073
