@@ -7,6 +7,7 @@ added or removed shows at the next rerun. Cached values are shared between visit
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import threading
@@ -117,10 +118,10 @@ def _wav(digest: str, _heard: analysis.Analysis) -> bytes:
 
 def corpora_root() -> Path:
     """Return the folder that holds the installed corpora: SER_CORPORA, else corpora/ where the server was started."""
-    return Path(os.environ.get("SER_CORPORA", "corpora"))
+    return corpora.root()
 
 
-@st.cache_data(ttl=60, show_spinner=False)
+@st.cache_data(ttl=10, show_spinner=False)
 def installed(root: Path) -> dict[str, Path]:
     """Return the corpora found under root: name -> folder."""
     return corpora.installed(root) if root.is_dir() else {}
@@ -131,14 +132,38 @@ def corpus_title(name: str) -> str:
     return corpora.CORPORA[name].title
 
 
-@st.cache_data(ttl=600, max_entries=8, show_spinner="Reading the corpus …")
-def _clips(name: str, folder: Path) -> pd.DataFrame:
+@st.cache_data(ttl=5, max_entries=32, show_spinner=False)
+def fingerprint(folder: Path) -> str:
+    """Return a digest of the names, sizes and times of a folder's files: it changes as soon as one of them does."""
+    digest = hashlib.sha256()
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        for file in sorted(files):
+            path = os.path.join(parent, file)
+            with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+                facts = os.lstat(path)
+                digest.update(f"{path}\0{facts.st_size} {facts.st_mtime_ns}\0".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def clips(name: str, folder: Path) -> pd.DataFrame:
+    """Return the clips table of a corpus, read again only when its folder has changed."""
+    return _clips(name, folder, fingerprint(folder))
+
+
+def clips_of_all(folders: dict[str, Path]) -> pd.DataFrame:
+    """Return the clips tables of some corpora (name -> folder) as one."""
+    return pd.concat([clips(name, folder) for name, folder in folders.items()], ignore_index=True)
+
+
+@st.cache_data(max_entries=16, show_spinner="Reading the corpus …")
+def _clips(name: str, folder: Path, fingerprint: str) -> pd.DataFrame:
     return corpora.scan(name, folder)
 
 
 def speakers(name: str, folder: Path) -> dict[str, str]:
     """Return the speakers of a corpus: identifier -> code and sex, such as '01 (male)'."""
-    table = _clips(name, folder).drop_duplicates(corpora.SPEAKER).sort_values(corpora.SPEAKER)
+    table = clips(name, folder).drop_duplicates(corpora.SPEAKER).sort_values(corpora.SPEAKER)
     codes = table[corpora.SPEAKER].str.removeprefix(f"{name}:")
     sexes = table[corpora.SEX].map(lambda sex: f" ({sex})" if sex else "")
     return dict(zip(table[corpora.SPEAKER], codes + sexes, strict=True))
@@ -155,9 +180,15 @@ class CorpusClip:
 
 def clips_of(name: str, folder: Path, speaker: str) -> dict[str, CorpusClip]:
     """Return the clips of a speaker by path, ordered by label."""
-    table = _clips(name, folder)
+    table = clips(name, folder)
     rows = table[table[corpora.SPEAKER] == speaker].sort_values([corpora.EMOTION, corpora.NAME]).to_dict("records")
     return {row[corpora.PATH]: CorpusClip(Path(row[corpora.PATH]), row[corpora.EMOTION], _clip_title(name, row)) for row in rows}
+
+
+def corpus_clip(clips: pd.DataFrame, number: int) -> CorpusClip:
+    """Return the clip in a row of a clips table."""
+    row = clips.iloc[number].to_dict()
+    return CorpusClip(Path(row[corpora.PATH]), row[corpora.EMOTION], _clip_title(row[corpora.CORPUS], row))
 
 
 def _clip_title(name: str, row: dict[str, str]) -> str:

@@ -64,5 +64,10 @@ def _corpus_clip(found: dict[str, Path]) -> None:
 
 
 def _give_clip(clip: cached.CorpusClip) -> None:
-    state.give(clip.path.name, clip.path.read_bytes(), state.SAMPLE, label=clip.label,
-               note="The models may have learned from this very clip: a right answer proves little.")
+    state.take(read(clip))
+
+
+def read(clip: cached.CorpusClip) -> state.Given:
+    """Return a clip of a corpus with its bytes and its true label; raises OSError where its file cannot be read."""
+    return state.given(clip.path.name, clip.path.read_bytes(), state.SAMPLE, label=clip.label,
+                       note="The models may have learned from this very clip: a right answer proves little.")

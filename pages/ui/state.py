@@ -46,8 +46,17 @@ def kept() -> Given | None:
 
 def give(name: str, data: bytes, source: str, *, label: str | None = None, note: str = "") -> None:
     """Make these bytes the clip of the page. `label` is its true emotion where that is known."""
-    digest = hashlib.sha256(data).hexdigest()
-    st.session_state[CLIP] = Given(name=name, data=data, source=source, digest=digest, label=label, note=note)
+    take(given(name, data, source, label=label, note=note))
+
+
+def given(name: str, data: bytes, source: str, *, label: str | None = None, note: str = "") -> Given:
+    """Return a clip that no page holds yet."""
+    return Given(name=name, data=data, source=source, digest=hashlib.sha256(data).hexdigest(), label=label, note=note)
+
+
+def take(clip: Given) -> None:
+    """Make this the clip of the page."""
+    st.session_state[CLIP] = clip
 
 
 def keep() -> None:

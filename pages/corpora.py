@@ -1,0 +1,31 @@
+"""Corpora: which recordings there are to have, whether those here are sound, and what is in them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui import cached, corpus_check, corpus_explore, corpus_list, frame
+from ser_core.errors import SerError
+
+frame.page("Corpora", lead="Recordings of acted speech with their true labels: get them, check them, see and hear what is in them.")
+
+root = cached.corpora_root()
+found = cached.installed(root)
+if not found:
+    st.info("No corpus is installed yet. These can be had; the models here work without them.", icon=":material/library_music:")
+    corpus_list.show(root, found)
+    st.stop()
+
+listing, checking, exploring = st.tabs(["Corpora", "Check", "Explore"], key="corpora.tab", on_change="rerun")
+try:
+    if listing.open:
+        with listing:
+            corpus_list.show(root, found)
+    if checking.open:
+        with checking:
+            corpus_check.show(found)
+    if exploring.open:
+        with exploring:
+            corpus_explore.show(found)
+except SerError as error:
+    st.error(frame.plain(str(error)), icon=":material/error:")

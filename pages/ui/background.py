@@ -1,0 +1,98 @@
+"""Work that takes longer than a page may: a thread of the server, its progress, and how it ended.
+
+A task is known by what it works on, not by who started it: every visitor sees the same one, a refresh loses nothing, and
+no two of one kind work on one thing at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from pages.ui import frame
+from ser_core.errors import SerError
+
+BUG = "This ended because of a fault in the program. The terminal of the server tells more."
+STOPPED = "Stopped. Nothing was changed."
+
+
+class Stopped(SerError):
+    """The visitor asked the task to end."""
+
+
+class Task:
+    """One piece of work. running, progress (fraction 0..1, line of text), result (None until it is done), problem (a sentence, or "")."""
+
+    def __init__(self) -> None:
+        self.running = False
+        self.progress: tuple[float, str] = (0.0, "")
+        self.result: Any = None
+        self.problem = ""
+        self._asked = threading.Event()
+        self._starting = threading.Lock()
+
+    def start(self, work: Callable[[Task], Any]) -> None:
+        """Run work(task) in a thread of its own; does nothing while an earlier one runs. What it returns becomes the result."""
+        with self._starting:
+            if self.running:
+                return
+            self._asked.clear()
+            self.running, self.progress, self.result, self.problem = True, (0.0, "Starting …"), None, ""
+        threading.Thread(target=self._run, args=(work,), daemon=True).start()
+
+    def _run(self, work: Callable[[Task], Any]) -> None:
+        try:
+            self.result = work(self)
+        except SerError as error:
+            self.problem = str(error)
+        except Exception:  # the thread has no other edge: the page must not wait for ever
+            logging.getLogger(__name__).exception("A task in the background failed")
+            self.problem = BUG
+        finally:
+            self.running = False
+
+    def tell(self, fraction: float, text: str) -> None:
+        """Say how far the work is; the work calls it."""
+        self.progress = (min(max(fraction, 0.0), 1.0), text)
+
+    def stop(self) -> None:
+        """Ask the work to end soon."""
+        self._asked.set()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether somebody asked the work to end."""
+        return self._asked.is_set()
+
+    def check_stop(self) -> None:
+        """Raise Stopped if somebody asked the work to end; the work calls it where it can end."""
+        if self.stopping:
+            raise Stopped(STOPPED)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def task(kind: str, subject: str) -> Task:
+    """Return the task of this kind that works on this subject, one for the whole server."""
+    return Task()
+
+
+@st.fragment(run_every=0.5)
+def watch(current: Task, *, key: str) -> None:
+    """Draw the progress of a running task and a button that stops it; draws the whole page anew when it has ended."""
+    if not current.running:
+        st.rerun()
+    fraction, text = current.progress
+    st.progress(fraction, text=frame.plain("Stopping …" if current.stopping else text))
+    st.button("Cancel", key=f"{key}.cancel", icon=":material/close:", disabled=current.stopping, on_click=current.stop)
+
+
+def show_problem(current: Task) -> None:
+    """Draw why a task ended without a result, if it did."""
+    if current.problem and current.stopping:
+        st.info(frame.plain(current.problem), icon=":material/info:")
+    elif current.problem:
+        st.error(frame.plain(current.problem), icon=":material/error:")

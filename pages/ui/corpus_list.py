@@ -1,0 +1,131 @@
+"""What there is to have: a card a corpus with its facts, whether it is here, and ways to get it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from pages.ui import background, cached, frame
+from ser_core import corpora, download
+from ser_core.corpora import CorpusSpec
+
+WHERE = """
+Have one already? Put its folder into the corpora folder of the machine that runs the app (`corpora/`, or what `SER_CORPORA` names) under
+the name on its card, such as `ravdess/`; it shows here within seconds.
+"""
+
+
+@dataclass(frozen=True)
+class Here:
+    """What of a corpus is on this machine; 0 clips where there is nothing."""
+
+    n_clips: int = 0
+    n_speakers: int = 0
+    has_folder: bool = False
+
+
+def here(name: str, root: Path, found: dict[str, Path]) -> Here:
+    """Return what of a corpus lies below the corpora folder."""
+    if name not in found:
+        return Here(has_folder=(root / name).is_dir())
+    clips = cached.clips(name, found[name])
+    return Here(len(clips), clips[corpora.SPEAKER].nunique(), has_folder=True)
+
+
+def status(name: str, spec: CorpusSpec, there: Here) -> str:
+    """Return a line of Markdown: whether a corpus is here, and how much of it."""
+    if there.n_clips:
+        whole = there.n_clips >= spec.n_clips and there.n_speakers >= len(spec.speakers)
+        icon, word = (":material/check_circle:", "Installed") if whole else (":material/incomplete_circle:", "Installed in part")
+        return (f"{icon} **{word}** in `{name}/`: {there.n_clips:,} of {spec.n_clips:,} clips, "
+                f"{there.n_speakers} of {len(spec.speakers)} speakers")
+    if there.has_folder:
+        return (f":material/help: **Not recognised**: the folder `{name}/` is there, but holds no clip named like `{spec.example}`. "
+                f"It should be {frame.plain(spec.place)}.")
+    return f":material/radio_button_unchecked: **Not installed**; its folder is `{name}/`"
+
+
+def facts(spec: CorpusSpec) -> str:
+    """Return what a whole corpus has, as Markdown: clips, speakers, labels, licence, citation."""
+    sexes = Counter(spec.speakers.values())
+    who = ", ".join(f"{sexes[sex]} {sex}" for sex in ("female", "male") if sexes[sex])
+    labels = set(spec.labels.values())
+    return "  \n".join([
+        f"{spec.n_clips:,} clips, {len(spec.speakers)} speakers ({who})",
+        ", ".join(label for label in corpora.ALL_LABELS if label in labels),
+        f"Licence: {frame.plain(spec.licence or 'not stated in its publication; ask at the official page')}",
+        f":small[{frame.plain(spec.citation)}]",
+    ])
+
+
+def show(root: Path, found: dict[str, Path]) -> None:
+    """Draw a card for each corpus, two side by side where they fit, the installed ones first."""
+    names = sorted(corpora.CORPORA, key=lambda name: name not in found)
+    for pair in zip(names[::2], [*names[1::2], None], strict=False):
+        for place, name in zip(st.columns(2), pair, strict=True):
+            if name:
+                with place.container(border=True, height="stretch", key=f"corpora_card_{name}"):
+                    _card(name, corpora.CORPORA[name], root, found)
+    st.markdown(WHERE)
+    _unpack(root, [name for name in names if name not in found])
+
+
+def _card(name: str, spec: CorpusSpec, root: Path, found: dict[str, Path]) -> None:
+    there = here(name, root, found)
+    st.header(f"{frame.plain(spec.title)} :small[{frame.plain(', '.join(spec.languages))}]", anchor=False)
+    st.markdown(status(name, spec, there))
+    st.markdown(facts(spec))
+    task = background.task("download", str(root / name))
+    with st.container(key=f"corpora_actions_{name}", horizontal=True):
+        st.link_button("Official page", spec.page, key=f"corpora.page.{name}", icon=":material/open_in_new:")
+        if spec.download and not there.n_clips and not task.running:
+            megabytes = sum(archive.size for archive in spec.download) / 1e6
+            st.button(f"Download {megabytes:,.0f} MB", key=f"corpora.download.{name}", icon=":material/download:",
+                      on_click=_fetch, args=(task, name, root))
+    if task.running:
+        background.watch(task, key=f"corpora.download.{name}")
+    background.show_problem(task)
+
+
+def _fetch(task: background.Task, name: str, root: Path) -> None:
+    def work(task: background.Task) -> Path:
+        folder = download.download(name, root, on_progress=lambda at: _tell(task, at), should_stop=lambda: task.stopping)
+        cached.installed.clear()
+        return folder
+
+    task.start(work)
+
+
+def _tell(task: background.Task, at: download.Progress) -> None:
+    task.tell(at.done / max(at.total, 1), at.text)
+
+
+def _unpack(root: Path, names: list[str]) -> None:
+    """Draw the uploader for a corpus's own zip."""
+    if not names:
+        return
+    with st.expander("Install from a zip that you have", key="corpora.zip", icon=":material/folder_zip:"):
+        limit = st.get_option("server.maxUploadSize")
+        st.markdown(f"The zip as its source offers it, up to {limit} MB; unpack a larger one into its folder.")
+        name = st.selectbox("Corpus", names, format_func=cached.corpus_title, key="corpora.zip.corpus")
+        # Another key once a corpus is installed: its zip is let go of.
+        file = st.file_uploader("Zip", type=["zip"], key=f"corpora.zip.file.{len(names)}")
+        task = background.task("unpack", str(root / name))
+        if task.running:
+            background.watch(task, key=f"corpora.zip.{name}")
+        else:
+            st.button("Install", key=f"corpora.zip.install.{name}", icon=":material/unarchive:", disabled=file is None,
+                      on_click=_install, args=(task, name, file, root))
+        background.show_problem(task)
+
+
+def _install(task: background.Task, name: str, file: object, root: Path) -> None:
+    def work(task: background.Task) -> Path:
+        folder = download.install_archive(name, file, root, on_progress=lambda at: _tell(task, at), should_stop=lambda: task.stopping)
+        cached.installed.clear()
+        return folder
+
+    task.start(work)

@@ -1,0 +1,118 @@
+"""The Corpora page in a real Chromium: install, check, explore, hear, and pass a clip on."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from ser_core import doctor
+from tests.browser.conftest import VOICE, Server
+
+LABELS = {"F": "happy", "T": "sad", "W": "angry", "N": "neutral"}
+NAMES = [f"{speaker}a0{sentence}{code}a" for speaker in ("03", "08") for sentence in (1, 2) for code in LABELS]
+
+
+@pytest.fixture(scope="module")
+def root(start_server: Callable[[], Server]) -> tuple[Server, Path]:
+    """A server of its own, and its corpora folder with a part of EmoDB: one synthetic voice under all names."""
+    server = start_server()
+    folder = server.modules_file.parent / "corpora"
+    (folder / "emodb").mkdir(parents=True)
+    for name in NAMES:
+        (folder / "emodb" / f"{name}.flac").write_bytes(VOICE.read_bytes())
+    return server, folder
+
+
+def open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+    expect(page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
+
+
+def clip_table(page: Page) -> Locator:
+    table = page.get_by_test_id("stDataFrame").last
+    expect(table).to_be_visible()
+    return table
+
+
+def tick_first(page: Page) -> None:
+    """Tick the first row: the table is a canvas, rows are 35 pixels high."""
+    table = clip_table(page)
+    table.scroll_into_view_if_needed()
+    page.wait_for_timeout(700)
+    box = table.bounding_box()
+    page.mouse.click(box["x"] + 14, box["y"] + 35 + 18)
+
+
+def test_a_server_without_corpora_says_what_can_be_had(page: Page, server: Server) -> None:
+    page.goto(f"{server.url}/corpora")
+    expect(page.get_by_text("No corpus is installed yet")).to_be_visible()
+    for title in ("RAVDESS", "TESS", "SAVEE", "EmoDB", "CREMA-D"):
+        expect(page.get_by_role("heading", name=title).first).to_be_visible()
+    expect(page.get_by_role("button", name="Download 208 MB")).to_be_enabled()
+
+
+def test_a_check_shows_what_the_doctor_finds(page: Page, root: tuple[Server, Path]) -> None:
+    server, folder = root
+    page.goto(f"{server.url}/corpora")
+    open_tab(page, "Check")
+    page.get_by_role("button", name="Check EmoDB").click()
+    expect(page.get_by_role("button", name="Check EmoDB again")).to_be_visible()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Report (JSON)").click()
+    found = json.loads(Path(waiting.value.path()).read_text(encoding="utf-8"))
+    assert found == doctor.check("emodb", folder / "emodb").to_dict()
+    assert "identical" in {finding["kind"] for finding in found["findings"]}
+    expect(page.get_by_text("What it does to a score.")).to_have_count(len(found["findings"]))
+    page.reload()
+    open_tab(page, "Check")
+    expect(page.get_by_role("button", name="Check EmoDB again")).to_be_visible()
+
+
+def test_a_clip_is_heard_and_opened_in_recognize(page: Page, root: tuple[Server, Path]) -> None:
+    server, _ = root
+    page.goto(f"{server.url}/corpora")
+    open_tab(page, "Explore")
+    expect(page.get_by_text(f"All {len(NAMES)} clips")).to_be_visible()
+    expect(page.get_by_test_id("stPlotlyChart")).to_have_count(2)
+    tick_first(page)
+    expect(page.get_by_test_id("stAudio")).to_be_visible()
+    page.wait_for_function("document.querySelector('audio').readyState > 0 || document.querySelector('audio').error")
+    assert page.evaluate("document.querySelector('audio').error") is None
+    page.get_by_role("button", name="Open in Recognize").click()
+    expect(page.get_by_role("heading", name="Recognize")).to_be_visible()
+    expect(page.get_by_text("Acted as happy")).to_be_visible()
+    expect(page.locator(".ser-grid section")).to_have_count(4)
+
+
+def test_a_zip_is_installed_and_shown(page: Page, root: tuple[Server, Path]) -> None:
+    server, folder = root
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("AudioData/DC/a01.flac", VOICE.read_bytes())
+    page.goto(f"{server.url}/corpora")
+    page.get_by_text("Install from a zip that you have").click()
+    page.get_by_role("combobox", name="Corpus").click()
+    page.get_by_role("option", name="SAVEE").click()
+    expect(page.get_by_role("button", name="Install", exact=True)).to_be_disabled()
+    page.locator("input[type=file]").set_input_files({"name": "savee.zip", "mimeType": "application/zip", "buffer": packed.getvalue()})
+    page.get_by_role("button", name="Install", exact=True).click()
+    expect(page.get_by_text("1 of 480 clips")).to_be_visible()
+    assert (folder / "savee" / "AudioData" / "DC" / "a01.flac").is_file()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_every_tab_within_its_width(page: Page, root: tuple[Server, Path], scheme: str) -> None:
+    server, _ = root
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{server.url}/corpora")
+    for tab, sign in (("Corpora", "Install from a zip"), ("Check", "Every clip is read once"), ("Explore", "Tick one to hear it")):
+        open_tab(page, tab)
+        expect(page.get_by_text(sign).first).to_be_visible()
+        assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390

@@ -1,0 +1,390 @@
+"""The Corpora page, driven without a browser, on small corpora that are named by the real ones' rules."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import re
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import background, cached, corpus_charts, corpus_check, corpus_list, palette, state
+from ser_core import audio, corpora, doctor, download
+from ser_core.errors import CorpusError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def ravdess_names(actors: int = 2) -> list[str]:
+    """Sixteen names an actor: eight emotions, two sentences."""
+    return [f"Actor_{actor:02d}/03-01-{emotion:02d}-01-{sentence:02d}-01-{actor:02d}"
+            for actor, emotion, sentence in itertools.product(range(1, actors + 1), range(1, 9), (1, 2))]  # fmt: skip
+
+
+EMODB_NAMES = ["03a01Fa", "03a01Nc", "08a01Wa", "08a02La"]
+
+
+def wav(f0_hz: float) -> bytes:
+    """Half a second of a buzz."""
+    t = np.arange(8000) / 16_000
+    samples = sum(np.sin(2 * np.pi * k * f0_hz * t) / k for k in range(1, 12))
+    return audio.encode_wav(audio.Waveform((0.3 * samples / np.abs(samples).max()).astype(np.float32), 16_000))
+
+
+def write(folder: Path, names: list[str]) -> Path:
+    for number, name in enumerate(names):
+        path = folder / f"{name}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(wav(100 + 3 * number))
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A corpora folder of this test's own, still empty."""
+    folder = tmp_path / "corpora"
+    folder.mkdir()
+    monkeypatch.setenv("SER_CORPORA", str(folder))
+    monkeypatch.setattr(cached, "_warm_up", lambda: None)
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    yield folder
+
+
+@pytest.fixture
+def both(root: Path) -> Path:
+    """A part of RAVDESS and of EmoDB."""
+    write(root / "ravdess", ravdess_names())
+    write(root / "emodb", EMODB_NAMES)
+    return root
+
+
+def visit(tab: str = "Corpora") -> AppTest:
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page.switch_page("pages/corpora.py")
+    page.session_state["corpora.tab"] = tab
+    return page.run()
+
+
+def text(page: AppTest) -> str:
+    assert not page.exception, page.exception[0].value
+    spoken = [each.value for kind in (page.header, page.markdown, page.info, page.error, page.warning) for each in kind]
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", " ".join(spoken))
+
+
+def wait(page: AppTest, until: Callable[[str], bool]) -> str:
+    """Run the page until what it says is as wanted; a browser's timer does this."""
+    deadline = time.monotonic() + 60
+    while not until(said := text(page.run())):
+        assert time.monotonic() < deadline, said
+        time.sleep(0.2)
+    return said
+
+
+def button(page: AppTest, key: str) -> list:
+    return [each for each in page.button if each.key == key]
+
+
+def keys(page: AppTest, kind: str) -> list[str]:
+    return [each.key for each in page.get(kind)]
+
+
+# --- what there is to have
+
+
+def test_without_a_corpus_the_page_lists_what_can_be_had(root: Path) -> None:
+    page = visit()
+    said = text(page)
+    assert "No corpus is installed yet" in said and not page.tabs
+    for spec in corpora.CORPORA.values():
+        assert spec.title in said and spec.citation in said and f"{spec.n_clips:,} clips, {len(spec.speakers)} speakers" in said
+        assert (spec.licence or "not stated in its publication") in said
+    assert said.count("**Not installed**") == len(corpora.CORPORA)
+    assert keys(page, "link_button") and "corpora/" in said
+
+
+def test_a_corpus_is_offered_as_a_download_only_where_its_row_has_one(root: Path) -> None:
+    page = visit()
+    offered = {each.key.removeprefix("corpora.download.") for each in page.button if (each.key or "").startswith("corpora.download.")}
+    assert offered == {name for name, spec in corpora.CORPORA.items() if spec.download} != set()
+
+
+def test_an_installed_part_is_told_from_the_whole(both: Path) -> None:
+    said = text(visit())
+    assert "**Installed in part** in `ravdess/`: 32 of 1,440 clips, 2 of 24 speakers" in said
+    assert str(both) not in said
+    whole = corpus_list.Here(535, 10, has_folder=True)
+    assert "**Installed** in" in corpus_list.status("emodb", corpora.CORPORA["emodb"], whole)
+
+
+def test_a_folder_without_a_clip_of_its_corpus_says_what_belongs_there(root: Path) -> None:
+    write(root / "savee", ["holiday"])
+    said = text(visit())
+    assert "**Not recognised**: the folder `savee/` is there" in said and "`DC_a01.wav`" in said
+
+
+def test_a_new_folder_shows_soon(root: Path) -> None:
+    page = visit()
+    write(root / "emodb", EMODB_NAMES)
+    cached.installed.clear()
+    assert "4 of 535 clips" in text(page.run())
+
+
+# --- getting one
+
+
+def test_a_download_shows_its_progress_and_then_the_corpus(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+
+    def fetch(name: str, into: Path, *, on_progress: Callable, should_stop: Callable) -> Path:
+        on_progress(download.Progress("download", 50_000_000, 200_000_000, 30.0))
+        assert go_on.wait(60)
+        return write(Path(into) / name, ravdess_names())
+
+    monkeypatch.setattr(download, "download", fetch)
+    page = visit()
+    page.button("corpora.download.ravdess").click().run()
+    deadline = time.monotonic() + 30
+    while not any("50 of 200 MB" in each.proto.text for each in page.get("progress")):
+        assert time.monotonic() < deadline
+        page.run()
+    assert page.get("progress")[0].proto.value == 25 and not button(page, "corpora.download.ravdess")
+    go_on.set()
+    assert "32 of 1,440 clips" in wait(page, lambda said: "Installed" in said)
+    assert not page.get("progress")
+
+
+def test_a_download_can_be_cancelled_and_offered_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(name: str, into: Path, *, on_progress: Callable, should_stop: Callable) -> Path:
+        while not should_stop():
+            time.sleep(0.01)
+        raise download.Cancelled("Stopped; 50 of 200 MB are kept.")
+
+    monkeypatch.setattr(download, "download", fetch)
+    page = visit()
+    page.button("corpora.download.ravdess").click().run()
+    page.button("corpora.download.ravdess.cancel").click().run()
+    wait(page, lambda said: "50 of 200 MB are kept" in said)
+    assert not page.error and button(page, "corpora.download.ravdess")
+
+
+def test_a_download_that_fails_says_why(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(name: str, into: Path, **_: object) -> Path:
+        raise CorpusError("zenodo.org cannot be reached. Check the [network] connection.")
+
+    monkeypatch.setattr(download, "download", fetch)
+    page = visit()
+    page.button("corpora.download.ravdess").click().run()
+    wait(page, lambda said: "cannot be reached. Check the [network]" in said)
+    assert len(page.error) == 1 and button(page, "corpora.download.ravdess")
+
+
+def test_a_zip_installs_a_corpus(root: Path, tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in EMODB_NAMES:
+            archive.writestr(f"wav/{name}.wav", wav(120))
+    page = visit()
+    page.selectbox("corpora.zip.corpus").set_value("emodb").run()
+    assert page.button("corpora.zip.install.emodb").disabled
+    page.get("file_uploader")[0].set_value(("any name.zip", packed.getvalue(), "application/zip")).run()
+    page.button("corpora.zip.install.emodb").click().run()
+    wait(page, lambda said: "4 of 535 clips" in said)
+    assert sorted(path.name for path in (root / "emodb" / "wav").iterdir()) == sorted(f"{name}.wav" for name in EMODB_NAMES)
+
+
+def test_a_zip_that_is_none_gets_a_sentence(root: Path) -> None:
+    page = visit()
+    page.selectbox("corpora.zip.corpus").set_value("emodb").run()
+    page.get("file_uploader")[0].set_value(("x.zip", b"these are words", "application/zip")).run()
+    page.button("corpora.zip.install.emodb").click().run()
+    wait(page, lambda said: "no zip archive" in said)
+    assert not (root / "emodb").exists()
+
+
+# --- checking
+
+
+def test_a_check_lists_its_findings_and_offers_them_as_json(both: Path) -> None:
+    (both / "emodb" / "08a01Wb.wav").write_bytes((both / "emodb" / "08a01Wa.wav").read_bytes())
+    (both / "emodb" / "03a02Fa.wav").write_bytes(b"")
+    page = visit("Check")
+    page.selectbox("corpora.check.corpus").set_value("emodb").run()
+    page.button("corpora.check.start.emodb").click().run()
+    said = wait(page, lambda said: "findings" in said)
+    report = doctor.check("emodb", both / "emodb")
+    assert {"identical", "undecodable", "missing_clips"} <= {finding.kind for finding in report.findings}
+    for finding in report.findings:
+        assert finding.message in said and finding.effect in said
+    assert ["08a01Wa.wav", "08a01Wb.wav"] in [list(each.value["File"]) for each in page.dataframe]
+    assert json.loads(corpus_check.as_json(report)) == report.to_dict()
+    assert "corpora.check.json" in keys(page, "download_button")
+
+
+def test_a_result_is_kept_until_the_folder_changes(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = visit("Check")
+    page.selectbox("corpora.check.corpus").set_value("emodb").run()
+    page.button("corpora.check.start.emodb").click().run()
+    wait(page, lambda said: "finding" in said)
+    other = visit("Check")
+    assert "finding" in text(other.selectbox("corpora.check.corpus").set_value("emodb").run())
+    (both / "emodb" / "08b01Wa.wav").write_bytes(wav(300))
+    cached.fingerprint.clear()
+    assert "finding" not in text(page.run())
+
+
+def test_a_check_can_be_cancelled(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(name: str, folder: Path, *, n_jobs: int, on_progress: Callable) -> None:
+        while True:
+            on_progress(10, 40)
+            time.sleep(0.01)
+
+    monkeypatch.setattr(doctor, "check", check)
+    page = visit("Check")
+    page.button("corpora.check.start.ravdess").click().run()
+    assert page.get("progress")[0].proto.value == 25
+    page.button("corpora.check.ravdess.cancel").click().run()
+    wait(page, lambda said: background.STOPPED in said)
+    assert button(page, "corpora.check.start.ravdess")
+
+
+def test_a_fault_in_a_check_is_a_sentence(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "check", lambda *_, **__: 1 / 0)
+    page = visit("Check")
+    page.button("corpora.check.start.ravdess").click().run()
+    wait(page, lambda said: background.BUG in said)
+    assert "ZeroDivisionError" not in text(page)
+
+
+def test_a_task_that_runs_is_not_started_twice() -> None:
+    go_on, started = threading.Event(), []
+
+    def work(task: background.Task) -> str:
+        started.append(task)
+        assert go_on.wait(30)
+        return "done"
+
+    task = background.Task()
+    task.start(work)
+    task.start(work)
+    go_on.set()
+    deadline = time.monotonic() + 30
+    while task.running and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert task.result == "done" and len(started) == 1
+
+
+# --- exploring
+
+
+def test_labels_are_counted_over_all_corpora(both: Path) -> None:
+    page = visit("Explore")
+    assert "**All 36 clips** by 4 speakers" in text(page)
+    overall, split = (json.loads(each.proto.spec) for each in page.get("plotly_chart"))
+    (bars,) = overall["data"]
+    assert dict(zip(bars["y"], bars["text"], strict=True))["angry"] == "5 · 13.9%"
+    assert {trace["name"]: trace["marker"]["color"] for trace in split["data"]} == palette.EMOTIONS
+    page.pills("corpora.explore.corpora").set_value(["emodb"])
+    assert "**All 4 clips** by 2 speakers" in text(page.run())
+    page.pills("corpora.explore.corpora").set_value([])
+    assert "Choose a corpus" in text(page.run()) and not page.dataframe
+
+
+@pytest.mark.parametrize(
+    ("by", "rows"),
+    [
+        (corpora.CORPUS, ["RAVDESS", "EmoDB"]),
+        (corpora.SPEAKER, ["EmoDB 03", "EmoDB 08", "RAVDESS 01", "RAVDESS 02"]),
+        (corpora.SEX, ["female", "male"]),
+        (corpora.INTENSITY, ["not stated", "normal"]),
+    ],
+)
+def test_a_distribution_is_split_with_its_table_behind_it(both: Path, by: str, rows: list[str]) -> None:
+    page = visit("Explore")
+    page.segmented_control("corpora.explore.by").set_value(by)
+    page.run()
+    (table,) = [each.value for each in page.dataframe if "all clips" in each.value]
+    assert list(table.index) == rows and table["all clips"].sum() == 36
+    page.segmented_control("corpora.explore.unit").set_value("Shares")
+    page.run()
+    (table,) = [each.value for each in page.dataframe if "all clips" in each.value]
+    assert table.drop(columns="all clips").sum(axis=1).to_list() == pytest.approx([100] * len(rows), abs=0.5)
+
+
+def clip_table(page: AppTest):
+    return next(each for each in page.dataframe if (each.key or "").startswith("corpora.explore.clips"))
+
+
+def test_clips_are_filtered_heard_and_sent_to_recognize(both: Path) -> None:
+    page = visit("Explore")
+    assert len(clip_table(page).value) == 36
+    page.multiselect("corpora.explore.label").set_value(["angry"])
+    page.multiselect("corpora.explore.speaker").set_value(["ravdess:02"])
+    page.run()
+    shown = clip_table(page)
+    assert list(shown.value["Name"]) == ["03-01-05-01-01-01-02", "03-01-05-01-02-01-02"]
+    assert list(shown.value["Sentence"]) == ["Kids are talking by the door", "Dogs are sitting by the door"]
+    page.session_state[shown.key] = {"selection": {"rows": [1], "columns": [], "cells": []}}
+    page.run()
+    assert "03-01-05-01-02-01-02.wav" in text(page) and "Acted as **angry**" in text(page) and len(page.get("audio")) == 1
+    page.button("corpora.explore.open").click().run()
+    assert page.title[0].value == "Recognize" and "Acted as **angry**" in text(page)
+    assert page.session_state[state.CLIP].data == (both / "ravdess/Actor_02/03-01-05-01-02-01-02.wav").read_bytes()
+
+
+def test_a_clip_that_is_no_sound_gets_a_sentence(both: Path) -> None:
+    (both / "emodb" / "03a01Fa.wav").write_bytes(b"words")
+    page = visit("Explore")
+    page.pills("corpora.explore.corpora").set_value(["emodb"])
+    page.run()
+    page.session_state[clip_table(page).key] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    page.run()
+    assert not page.exception and len(page.error) == 1 and not page.get("audio")
+
+
+def test_every_widget_has_a_key(both: Path) -> None:
+    kinds = ("button", "link_button", "file_uploader", "selectbox", "download_button", "pills", "segmented_control", "multiselect")
+    for tab in ("Corpora", "Check", "Explore"):
+        page = visit(tab)
+        assert all(each.key for kind in kinds for each in page.get(kind)), tab
+
+
+def clips(*rows: tuple[str, str, str]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=[corpora.CORPUS, corpora.SPEAKER, corpora.EMOTION])
+
+
+def test_counts_keep_the_order_of_corpora_and_labels_and_take_strange_ones() -> None:
+    rows = clips(("emodb", "emodb:03", "odd"), ("emodb", "emodb:03", "boredom"), ("ravdess", "ravdess:01", "neutral"))
+    table = corpus_charts.counts(rows, corpora.CORPUS)
+    assert list(table.index) == ["RAVDESS", "EmoDB"] and list(table.columns) == ["neutral", "boredom", "odd"]
+    assert table.to_numpy().tolist() == [[1, 0, 0], [0, 1, 1]]
+    assert corpus_charts.shares(table).to_numpy().tolist() == [[1, 0, 0], [0, 0.5, 0.5]]
+
+
+def test_a_figure_of_many_speakers_ends_somewhere() -> None:
+    table = corpus_charts.counts(clips(*((("cremad", f"cremad:{n}", "sad")) for n in range(150))), corpora.SPEAKER)
+    figure = corpus_charts.groups(table, as_shares=False)
+    assert len(table) == 150 and len(figure.data[0].y) == corpus_charts.MAX_GROUPS
+
+
+def test_a_fingerprint_changes_with_names_sizes_and_times(tmp_path: Path) -> None:
+    fingerprint = cached.fingerprint.__wrapped__
+    file = tmp_path / "a" / "x.wav"
+    file.parent.mkdir()
+    file.write_bytes(b"1")
+    seen = {fingerprint(tmp_path)}
+    assert fingerprint(tmp_path) in seen
+    for change in (lambda: file.write_bytes(b"22"), lambda: file.rename(file.with_name("y.wav")), lambda: (tmp_path / "z").touch()):
+        change()
+        assert fingerprint(tmp_path) not in seen
+        seen.add(fingerprint(tmp_path))
