@@ -7,6 +7,7 @@ at each call; `tests/test_features.py` holds them against librosa's own function
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from typing import Any
@@ -286,14 +287,18 @@ def _pitch_summary(pitch: np.ndarray, voiced: np.ndarray, config: FeatureConfig)
     return np.array([values.mean(), values.std(), p10, p50, p90, p90 - p10, slope, change, *rhythm])
 
 
-def _mean_square(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
-    """Return the mean square of each frame, float64 (n_frames,); librosa.feature.rms squared, zeros around the clip."""
+def _frames(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    """Return a view of the frames, float32 (n_frames, win_length), frame i centred at i * hop_length; zeros around the clip."""
     half = config.win_length // 2
-    energy = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
-    centres = np.arange(1 + len(samples) // config.hop_length) * config.hop_length
-    last = len(samples)
-    stops = np.minimum(centres - half + config.win_length, last)
-    return np.maximum(energy[stops] - energy[np.maximum(centres - half, 0)], 0.0) / config.win_length
+    padded = np.pad(samples, (half, config.win_length))
+    n_frames = 1 + len(samples) // config.hop_length
+    return np.lib.stride_tricks.sliding_window_view(padded, config.win_length)[:: config.hop_length][:n_frames]
+
+
+def _mean_square(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    """Return the mean square of each frame, (n_frames,); librosa.feature.rms squared."""
+    frames = _frames(samples, config)
+    return np.einsum("ij,ij->i", frames, frames) / config.win_length
 
 
 def _power_spectrogram(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
@@ -301,11 +306,7 @@ def _power_spectrogram(samples: np.ndarray, config: FeatureConfig) -> np.ndarray
 
     librosa pads the window with zeros to n_fft on both sides; here the zeros follow the frame, which changes phases only.
     """
-    half = config.win_length // 2
-    padded = np.pad(samples, (half, config.win_length))
-    n_frames = 1 + len(samples) // config.hop_length
-    frames = np.lib.stride_tricks.sliding_window_view(padded, config.win_length)[:: config.hop_length][:n_frames]
-    spectrum = scipy.fft.rfft(frames * _window(config.win_length), n=config.n_fft, axis=1)
+    spectrum = scipy.fft.rfft(_frames(samples, config) * _window(config.win_length), n=config.n_fft, axis=1)
     return spectrum.real**2 + spectrum.imag**2
 
 
@@ -375,8 +376,8 @@ def _fundamental(power: np.ndarray, config: FeatureConfig) -> tuple[np.ndarray, 
     """
     first_lag = int(config.sample_rate / F0_MAX)
     last_lag = int(np.ceil(config.sample_rate / F0_MIN)) + 1
-    heard = power * _f0_weights(config)
-    correlation = scipy.fft.irfft(heard, n=config.n_fft, axis=1)[:, : last_lag + 1]
+    basis = _autocorrelation_basis(config, last_lag)
+    correlation = power[:, : len(basis)] @ basis
     energy = correlation[:, :1]
     loud = energy[:, 0] > max(float(energy.max()) * 1e-5, 1e-9)
     correlation = correlation / np.where(energy > 0, energy, 1.0) / _window_autocorrelation(config)[: last_lag + 1]
@@ -421,14 +422,18 @@ def _window_autocorrelation(config: FeatureConfig) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def _f0_weights(config: FeatureConfig) -> np.ndarray:
-    """Return the weight of each bin in the search for f0: its frequency, between F0_MIN and 2 kHz.
+def _autocorrelation_basis(config: FeatureConfig, last_lag: int) -> np.ndarray:
+    """Return the cosines that turn a power spectrum into its autocorrelation, float32 (n_bins up to 2 kHz, last_lag + 1).
 
-    Rumble (wind, ventilation) falls with the square of frequency or faster and would pass for periodicity; hiss above
-    2 kHz would hide it, and one sample of error in the period weighs too much there.
+    Each bin is weighted by its frequency, and those below F0_MIN not at all: rumble (wind, ventilation) falls with the
+    square of frequency or faster and would pass for periodicity. Above 2 kHz hiss would hide it, and one sample of error in
+    the period weighs too much.
     """
     frequencies = _bin_frequencies(config)
-    return np.where((frequencies >= F0_MIN) & (frequencies <= 2000), frequencies / 1000, 0).astype(np.float32)
+    bins = np.flatnonzero(frequencies <= 2000)
+    weights = np.where(frequencies[bins] >= F0_MIN, frequencies[bins] / 1000, 0)
+    cosines = np.cos(2 * np.pi * np.outer(bins, np.arange(last_lag + 1)) / config.n_fft)
+    return (weights[:, np.newaxis] * cosines * (2 / config.n_fft)).astype(np.float32)
 
 
 @lru_cache(maxsize=8)
@@ -464,10 +469,10 @@ def _bin_frequencies(config: FeatureConfig) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _delta_weights(order: int) -> np.ndarray:
-    """Return the Savitzky-Golay weights of librosa.feature.delta: slope or curvature of a fitted polynomial."""
-    import scipy.signal
-
-    return scipy.signal.savgol_coeffs(DELTA_WIDTH, polyorder=order, deriv=order, use="dot").astype(np.float32)
+    """Return the Savitzky-Golay weights of librosa.feature.delta: slope or curvature of a fitted polynomial of that order."""
+    offsets = np.arange(DELTA_WIDTH) - DELTA_WIDTH // 2
+    coefficients = np.linalg.pinv(np.vander(offsets, order + 1, increasing=True))
+    return (math.factorial(order) * coefficients[order]).astype(np.float32)
 
 
 @lru_cache(maxsize=8)

@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from ser_core import classifiers, features
 from ser_core.features import FeatureConfig, Features
@@ -67,6 +66,8 @@ def calibrate(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 
 def fit_temperature(probabilities: np.ndarray, y: np.ndarray) -> float:
     """Return the temperature in [0.25, 8] with the least log loss on validation clips (n, n_labels), labels y (n,)."""
+
+    from scipy.optimize import minimize_scalar  # training only: 0.1 s that a server need not wait for
 
     def loss(log_temperature: float) -> float:
         calibrated = calibrate(probabilities, float(np.exp(log_temperature)))
