@@ -32,6 +32,7 @@ STYLE = """
 .stMainBlockContainer h2 { font-size: 1.35rem; padding: 1.25rem 0 .25rem; }
 .st-key-menu { border-bottom: 1px solid rgba(128, 128, 128, .25); padding-bottom: .25rem; }
 .st-key-caution p { font-size: .9rem; }
+[class*="st-key-corpora_card"] h2 { padding-top: 0; }
 .ser-grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 250px), 1fr)); gap: 1rem; }
 @media (640px < width <= 1100px) { .ser-grid { grid-template-columns: 1fr 1fr; } }
 .ser-grid section { border: 1px solid rgba(128, 128, 128, .3); border-radius: .6rem; padding: 1rem; display: flex;
@@ -39,7 +40,7 @@ STYLE = """
 .ser-grid p { margin: 0; }
 .ser-head { display: flex; justify-content: space-between; align-items: baseline; gap: .5rem; }
 .ser-head b { font-weight: 600; }
-.ser-grid .ser-small, .ser-grid .ser-problem { font-size: .85rem; line-height: 1.4; opacity: .85; }
+.ser-grid .ser-small, .ser-grid .ser-problem { font-size: .85rem; line-height: 1.4; opacity: .85; text-wrap: pretty; }
 .ser-grid .ser-problem { overflow-wrap: anywhere; }
 .ser-grid section > p:last-child { margin-top: auto; }
 .ser-label { display: flex; align-items: center; gap: .55rem; font-size: 1.65rem; font-weight: 600; line-height: 1.15; }
