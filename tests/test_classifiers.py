@@ -113,7 +113,7 @@ def test_a_classifier_of_more_labels_is_refused(name, tmp_path):
 
 
 def test_unknown_classifiers_and_hyperparameters_are_named():
-    with pytest.raises(ConfigError, match="no classifier 'svm'.*knn, mlp"):
+    with pytest.raises(ConfigError, match=r"no classifier 'svm'.*knn, mlp"):
         classifiers.build("svm", LABELS)
     with pytest.raises(ConfigError, match="KNN has no hyperparameter depth"):
         classifiers.build("knn", LABELS, {"depth": 3})
