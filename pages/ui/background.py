@@ -59,6 +59,11 @@ class Task:
         """Say how far the work is; the work calls it."""
         self.progress = (min(max(fraction, 0.0), 1.0), text)
 
+    def take(self) -> Any:
+        """Return the result, if there is one, and forget it: for work whose result shows elsewhere."""
+        result, self.result = self.result, None
+        return result
+
     def stop(self) -> None:
         """Ask the work to end soon."""
         self._asked.set()

@@ -18,6 +18,9 @@ the name on its card, such as `ravdess/`; it shows here within seconds.
 """
 
 
+ZIP_CORPUS = "corpora.zip.corpus"
+
+
 @dataclass(frozen=True)
 class Here:
     """What of a corpus is on this machine; 0 clips where there is nothing."""
@@ -87,14 +90,12 @@ def _card(name: str, spec: CorpusSpec, root: Path, found: dict[str, Path]) -> No
                       on_click=_fetch, args=(task, name, root))
     if task.running:
         background.watch(task, key=f"corpora.download.{name}")
-    background.show_problem(task)
+    _after(task)
 
 
 def _fetch(task: background.Task, name: str, root: Path) -> None:
     def work(task: background.Task) -> Path:
-        folder = download.download(name, root, on_progress=lambda at: _tell(task, at), should_stop=lambda: task.stopping)
-        cached.installed.clear()
-        return folder
+        return download.download(name, root, on_progress=lambda at: _tell(task, at), should_stop=lambda: task.stopping)
 
     task.start(work)
 
@@ -110,22 +111,34 @@ def _unpack(root: Path, names: list[str]) -> None:
     with st.expander("Install from a zip that you have", key="corpora.zip", icon=":material/folder_zip:"):
         limit = st.get_option("server.maxUploadSize")
         st.markdown(f"The zip as its source offers it, up to {limit} MB; unpack a larger one into its folder.")
-        name = st.selectbox("Corpus", names, format_func=cached.corpus_title, key="corpora.zip.corpus")
+        name = st.selectbox("Corpus", names, format_func=cached.corpus_title, key=ZIP_CORPUS)
         # Another key once a corpus is installed: its zip is let go of.
-        file = st.file_uploader("Zip", type=["zip"], key=f"corpora.zip.file.{len(names)}")
+        file_key = f"corpora.zip.file.{len(names)}"
+        file = st.file_uploader("Zip", type=["zip"], key=file_key)
         task = background.task("unpack", str(root / name))
         if task.running:
             background.watch(task, key=f"corpora.zip.{name}")
         else:
-            st.button("Install", key=f"corpora.zip.install.{name}", icon=":material/unarchive:", disabled=file is None,
-                      on_click=_install, args=(task, name, file, root))
-        background.show_problem(task)
+            st.button("Install", key="corpora.zip.install", icon=":material/unarchive:", disabled=file is None,
+                      on_click=_install, args=(file_key, root))
+        _after(task)
 
 
-def _install(task: background.Task, name: str, file: object, root: Path) -> None:
-    def work(task: background.Task) -> Path:
-        folder = download.install_archive(name, file, root, on_progress=lambda at: _tell(task, at), should_stop=lambda: task.stopping)
+def _after(task: background.Task) -> None:
+    """Draw why nothing was installed; if something was, maybe since this run of the page began, look again."""
+    background.show_problem(task)
+    if task.take():
         cached.installed.clear()
-        return folder
+        st.rerun()
 
-    task.start(work)
+
+def _install(file_key: str, root: Path) -> None:
+    # What is chosen now: the button may have been drawn before the choice was.
+    name, file = st.session_state[ZIP_CORPUS], st.session_state[file_key]
+    if file is None:
+        return
+
+    def work(task: background.Task) -> Path:
+        return download.install_archive(name, file, root, on_progress=lambda at: _tell(task, at), should_stop=lambda: task.stopping)
+
+    background.task("unpack", str(root / name)).start(work)
