@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import cached, corpus_check, corpus_explore, corpus_list, frame
+from pages.ui import cached, corpus_check, corpus_explore, corpus_list, frame, state
 from ser_core.errors import SerError
 
 frame.page("Corpora", lead="Recordings of acted speech with their true labels: get them, check them, see and hear what is in them.")
@@ -16,7 +16,10 @@ if not found:
     corpus_list.show(root, found)
     st.stop()
 
-listing, checking, exploring = st.tabs(["Corpora", "Check", "Explore"], key="corpora.tab", on_change="rerun")
+listing, checking, exploring = st.tabs(
+    ["Corpora", "Check", "Explore"], key="corpora.tab", default=st.session_state.get(state.CORPORA_TAB),
+    on_change=state.remember, args=(state.CORPORA_TAB, "corpora.tab"),
+)  # fmt: skip
 try:
     if listing.open:
         with listing:

@@ -12,7 +12,7 @@ import streamlit as st
 from pages.ui import background, cached, frame
 from ser_core import doctor
 
-HOW = "Every clip is read once and nothing is changed; a thousand clips take some twenty seconds. The app stays usable meanwhile."
+HOW = "Every clip is read once and nothing is changed; a thousand clips take some ten seconds. The app stays usable meanwhile."
 
 _ONE_AT_A_TIME = threading.Lock()
 """Two checks at once would take twice as long each, and leave the pages less to run on."""

@@ -19,6 +19,9 @@ KEPT = "recognize.kept"
 ROUND = "recognize.round"
 """int: part of the input widgets' keys; a new round gives empty widgets, which is the only way to empty them."""
 
+CORPORA_TAB = "corpora.last_tab"
+"""str: the tab of the Corpora page that was open last."""
+
 RECORDING, UPLOAD, SAMPLE = "recording", "upload", "sample"
 
 
@@ -74,6 +77,11 @@ def clear() -> None:
     """Forget the clip, and empty the widgets it came from, so that it cannot return by itself."""
     st.session_state[CLIP] = None
     st.session_state[ROUND] = round_number() + 1
+
+
+def remember(key: str, widget_key: str) -> None:
+    """Callback: keep under a key of our own what a widget holds, for when its page is opened again."""
+    st.session_state[key] = st.session_state[widget_key]
 
 
 def round_number() -> int:

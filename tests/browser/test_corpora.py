@@ -88,6 +88,11 @@ def test_a_clip_is_heard_and_opened_in_recognize(page: Page, root: tuple[Server,
     expect(page.get_by_role("heading", name="Recognize")).to_be_visible()
     expect(page.get_by_text("Acted as happy")).to_be_visible()
     expect(page.locator(".ser-grid section")).to_have_count(4)
+    page.get_by_role("link", name="Corpora").click()
+    expect(page.get_by_role("tab", name="Explore")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_test_id("stPlotlyChart")).to_have_count(2)
+    open_tab(page, "Check")
+    expect(page.get_by_text("Every clip is read once")).to_be_visible()
 
 
 def test_a_zip_is_installed_and_shown(page: Page, root: tuple[Server, Path]) -> None:
