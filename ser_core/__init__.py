@@ -5,6 +5,8 @@ Rows import downwards only (tests/test_layers.py guards it):
     errors        SerError and its few kinds
     audio         bytes -> Waveform: decode, resample, encode
     corpora       the corpora's facts and labels; folder -> table of clips
+    library       the corpora folder of this machine: what is installed, what was left out
+    mapping       what the labels of several corpora become together
     evaluation    probabilities -> accuracy, UAR, F1, confusion
     features      Waveform -> log-mel, MFCC, chroma, f0 ...: frames, windows and a summary vector
     augment       Waveform -> Waveform: noise, pitch, gain, room

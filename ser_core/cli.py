@@ -163,9 +163,9 @@ def _build_models(options: argparse.Namespace) -> int:
 
 
 def _list_corpora(options: argparse.Namespace) -> int:
-    from ser_core import corpora
+    from ser_core import corpora, library
 
-    installed = corpora.installed(corpora.root())
+    installed = corpora.installed(library.root())
     if options.json:
         facts = [{**corpora.facts(name), "folder": str(installed[name]) if name in installed else None} for name in corpora.CORPORA]
         print(json.dumps(facts, indent=1, ensure_ascii=False))
@@ -179,7 +179,7 @@ def _list_corpora(options: argparse.Namespace) -> int:
 
 
 def _download_corpus(options: argparse.Namespace) -> int:
-    from ser_core import corpora, download
+    from ser_core import corpora, download, library
 
     said_s = 0.0
 
@@ -190,7 +190,7 @@ def _download_corpus(options: argparse.Namespace) -> int:
             said_s = now_s
             _say(progress.text)
 
-    folder = download.download(options.name, options.to or corpora.root(), on_progress=on_progress)
+    folder = download.download(options.name, options.to or library.root(), on_progress=on_progress)
     print(f"{folder}: {len(corpora.scan(options.name, folder))} clips of {corpora.CORPORA[options.name].title}")
     return 0
 

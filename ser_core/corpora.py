@@ -397,11 +397,6 @@ def facts(name: str) -> dict[str, Any]:
     }
 
 
-def root() -> Path:
-    """Return the folder that holds the installed corpora: SER_CORPORA, else corpora/ below the current folder."""
-    return Path(os.environ.get("SER_CORPORA", "corpora"))
-
-
 def scan(name: str, folder: str | os.PathLike[str]) -> pd.DataFrame:
     """Return the clips table of a corpus: one row a clip, sorted by name; all columns are text.
 
@@ -559,8 +554,13 @@ def _own_row(path: str, corpus: str, label: str, speaker: str, *, name: str) -> 
     }
 
 
+def is_own_name(corpus: str) -> bool:
+    """Return whether recordings without a row may be called so: letters, digits, - and _, and no key of CORPORA."""
+    return corpus not in CORPORA and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", corpus) is not None
+
+
 def _check_own_name(corpus: str) -> None:
-    if corpus in CORPORA or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", corpus):
+    if not is_own_name(corpus):
         raise CorpusError(
             f"Recordings of your own cannot be called '{corpus}'. Take letters, digits, - and _, and none of {', '.join(CORPORA)}."
         )

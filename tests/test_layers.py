@@ -18,7 +18,7 @@ CORE = ROOT / "ser_core"
 ROWS = (
     {"errors"},
     {"audio", "corpora", "evaluation", "jobs"},
-    {"features", "augment", "splits", "download", "balance", "classifiers", "warm_up"},
+    {"features", "augment", "splits", "download", "balance", "classifiers", "warm_up", "library", "mapping"},
     {"segments", "dataset", "recognizer", "quality"},
     {"store", "analysis", "doctor"},
     {"training"},

@@ -20,7 +20,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import state
-from ser_core import analysis, audio, corpora, recognizer, store
+from ser_core import analysis, audio, corpora, library, recognizer, store
 from ser_core.errors import SerError
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
@@ -118,7 +118,7 @@ def _wav(digest: str, _heard: analysis.Analysis) -> bytes:
 
 def corpora_root() -> Path:
     """Return the folder that holds the installed corpora: SER_CORPORA, else corpora/ where the server was started."""
-    return corpora.root()
+    return library.root()
 
 
 @st.cache_data(ttl=10, show_spinner=False)

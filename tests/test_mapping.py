@@ -1,0 +1,70 @@
+"""Labels kept, merged and left out."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from ser_core import corpora, mapping
+from ser_core.errors import ConfigError, CorpusError
+from ser_core.mapping import LabelMapping
+
+
+@pytest.fixture
+def clips() -> pd.DataFrame:
+    """One clip a label: RAVDESS has calm, EmoDB boredom."""
+    rows = [("ravdess", label) for label in ("neutral", "calm", "happy", "surprise")] + [
+        ("emodb", label) for label in ("boredom", "neutral", "happy")
+    ]
+    return pd.DataFrame(rows, columns=[corpora.CORPUS, corpora.EMOTION]).assign(path="clip.wav")
+
+
+def test_calm_is_kept_merged_or_left_out(clips: pd.DataFrame) -> None:
+    counts = {calm: mapping.apply(clips, LabelMapping(calm=calm))[corpora.EMOTION].value_counts() for calm in mapping.CALM}
+    assert counts["keep"]["calm"] == 1
+    assert counts["keep"]["neutral"] == 2
+    assert "calm" not in counts["neutral"]
+    assert counts["neutral"]["neutral"] == 3
+    assert "calm" not in counts["leave out"]
+    assert counts["leave out"]["neutral"] == 2
+
+
+@pytest.mark.parametrize("boredom", [True, False])
+def test_boredom_is_in_only_where_asked_for(clips: pd.DataFrame, boredom: bool) -> None:
+    assert ("boredom" in set(mapping.apply(clips, LabelMapping(boredom=boredom))[corpora.EMOTION])) is boredom
+
+
+def test_labels_choose_after_merging(clips: pd.DataFrame) -> None:
+    kept = mapping.apply(clips, LabelMapping(calm="neutral", labels=("neutral",)))
+    assert kept[corpora.CORPUS].tolist() == ["ravdess", "ravdess", "emodb"]
+    assert kept.index.tolist() == [0, 1, 2]
+
+
+def test_the_table_given_is_not_changed(clips: pd.DataFrame) -> None:
+    before = clips.copy()
+    mapping.apply(clips, LabelMapping(calm="neutral"))
+    pd.testing.assert_frame_equal(clips, before)
+
+
+def test_shared_labels_are_those_of_every_corpus(clips: pd.DataFrame) -> None:
+    assert mapping.present(clips) == ("neutral", "calm", "happy", "surprise", "boredom")
+    assert mapping.shared(clips) == ("neutral", "happy")
+
+
+def test_a_mapping_survives_json(clips: pd.DataFrame) -> None:
+    chosen = LabelMapping(calm="neutral", boredom=True, labels=("neutral", "boredom"))
+    assert LabelMapping.from_dict(chosen.to_dict()) == chosen
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [({"calm": "sleepy"}, "must be one of 'keep'"), ({"labels": ("joy",)}, "no label 'joy'")],
+)
+def test_an_unknown_choice_is_refused(values: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        LabelMapping(**values)
+
+
+def test_no_clip_left_is_said(clips: pd.DataFrame) -> None:
+    with pytest.raises(CorpusError, match="None of the 7 clips"):
+        mapping.apply(clips, LabelMapping(labels=("fear",)))
