@@ -18,6 +18,10 @@ Folds = tuple[tuple[str, ...], ...]
 
 N_JOINT_FOLDS = 6
 
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+PARTS = (TRAIN, VALIDATION, TEST)
+"""What `holdout` calls the three parts."""
+
 
 def _by_remainder(corpus: str, n_folds: int) -> Folds:
     speakers = corpora.CORPORA[corpus].speakers
@@ -114,12 +118,48 @@ def validation_speakers(clips: pd.DataFrame, *, fraction: float = 0.15, rng: np.
     _check_speakers(clips)
     if not 0 <= fraction <= 0.5:
         raise ConfigError(f"The validation share must lie between 0 and 0.5. Got {fraction}; choose about 0.15.")
-    speakers = clips[[corpora.CORPUS, corpora.SPEAKER, corpora.SEX]].drop_duplicates(corpora.SPEAKER).sort_values(corpora.SPEAKER)
+    speakers = _speakers(clips)
     drawn: set[str] = set()
     for _, group in speakers.groupby(corpora.CORPUS):
         if fraction > 0 and len(group) >= 3:
             drawn.update(_in_turns(group, rng)[: max(1, round(fraction * len(group)))])
     return drawn
+
+
+def holdout(clips: pd.DataFrame, *, test: float = 0.2, validation: float = 0.15, rng: np.random.Generator) -> np.ndarray:
+    """Return the part of each clip, str (n_clips,), one of PARTS: a speaker-independent split of any corpora, by whole speakers.
+
+    Parameters
+    ----------
+    clips : clips table; whoever is heard in several corpora (RAVDESS's actors in its songs) is one speaker in one part.
+    test : share of the speakers of each corpus that is tested, 0..0.5. At least one is drawn from a corpus of two or more; corpora of one
+        speaker are drawn from together. Sexes take turns.
+    validation : share of the speakers that are left, drawn as `validation_speakers` does. So TESS (2 speakers) has one for training, one
+        for testing and none for validation.
+    rng : the draw depends on it and on the set of speakers, not on the order of the clips.
+
+    Raises
+    ------
+    ConfigError : if a share is out of range.
+    CorpusError : if there are too few speakers to test one that is not trained on, or a clip's speaker is unknown.
+    """
+    _check_speakers(clips)
+    if not 0 <= test <= 0.5:
+        raise ConfigError(f"The test share must lie between 0 and 0.5. Got {test}; choose about 0.2.")
+    speakers = _speakers(clips)
+    alone = ~speakers.duplicated(corpora.CORPUS, keep=False)
+    tested: set[str] = set()
+    for _, group in speakers.groupby(speakers[corpora.CORPUS].mask(alone, "")):
+        if test > 0 and len(group) >= 2:
+            tested.update(_in_turns(group, rng)[: max(1, round(test * len(group)))])
+    if test > 0 and not tested:
+        raise CorpusError(
+            f"There {'is 1 speaker' if len(speakers) == 1 else f'are {len(speakers)} speakers'} here; a speaker-independent split needs 2 "
+            "or more. Add a corpus, or recordings of somebody else."
+        )
+    is_tested = clips[corpora.SPEAKER].isin(tested).to_numpy()
+    held = validation_speakers(clips[~is_tested], fraction=validation, rng=rng)
+    return np.where(is_tested, TEST, np.where(clips[corpora.SPEAKER].isin(held), VALIDATION, TRAIN))
 
 
 def assert_disjoint(clips: pd.DataFrame, parts: Mapping[str, np.ndarray]) -> None:
@@ -130,6 +170,12 @@ def assert_disjoint(clips: pd.DataFrame, parts: Mapping[str, np.ndarray]) -> Non
         for speaker in sorted(set(speakers[mask])):
             other = seen.setdefault(speaker, part)
             assert other == part, f"Speaker '{speaker}' is in both {other} and {part}; a speaker may be in one part only."
+
+
+def _speakers(clips: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a speaker, sorted: corpus (the first of several), speaker and sex."""
+    rows = clips[[corpora.CORPUS, corpora.SPEAKER, corpora.SEX]].sort_values([corpora.SPEAKER, corpora.CORPUS])
+    return rows.drop_duplicates(corpora.SPEAKER)
 
 
 def _in_turns(speakers: pd.DataFrame, rng: np.random.Generator) -> list[str]:

@@ -166,6 +166,72 @@ def test_validation_share_out_of_range(fraction, everyone):
         splits.validation_speakers(everyone, fraction=fraction, rng=np.random.default_rng(0))
 
 
+def parts_of(clips, parts):
+    """Corpus -> part -> number of its speakers."""
+    counts = pd.DataFrame({"corpus": clips[corpora.CORPUS], "speaker": clips[corpora.SPEAKER], "part": parts}).drop_duplicates()
+    return {corpus: group["part"].value_counts().to_dict() for corpus, group in counts.groupby("corpus")}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_holdout_takes_a_share_of_the_speakers_of_each_corpus(everyone, seed):
+    parts = splits.holdout(everyone, rng=np.random.default_rng(seed))
+    splits.assert_disjoint(everyone, {part: parts == part for part in splits.PARTS})
+    assert parts_of(everyone, parts) == {
+        "cremad": {"train": 62, "validation": 11, "test": 18}, "emodb": {"train": 7, "validation": 1, "test": 2},
+        "ravdess": {"train": 16, "validation": 3, "test": 5}, "savee": {"train": 2, "validation": 1, "test": 1},
+        "tess": {"train": 1, "test": 1},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_holdout_tests_both_sexes_in_turns(seed):
+    clips = table("ravdess")
+    tested = clips[splits.holdout(clips, test=0.25, rng=np.random.default_rng(seed)) == "test"].drop_duplicates(corpora.SPEAKER)
+    assert tested[corpora.SEX].value_counts().to_dict() == {"female": 3, "male": 3}
+
+
+def test_a_holdout_follows_the_seed_and_not_the_order_of_the_clips(everyone):
+    first = splits.holdout(everyone, rng=np.random.default_rng(3))
+    shuffled = everyone.sample(frac=1, random_state=1)
+    again = pd.Series(splits.holdout(shuffled, rng=np.random.default_rng(3)), shuffled.index)
+    assert again[everyone.index].tolist() == first.tolist()
+    assert first.tolist() != splits.holdout(everyone, rng=np.random.default_rng(4)).tolist()
+
+
+def test_a_holdout_keeps_a_singer_and_speaker_in_one_part():
+    clips = table("ravdess", "ravdess_song")
+    parts = splits.holdout(clips, rng=np.random.default_rng(0))
+    assert pd.Series(parts).groupby(clips[corpora.SPEAKER]).nunique().max() == 1
+
+
+def one_clip_each(*speakers):
+    return pd.DataFrame([{corpora.CORPUS: name.split(":")[0], corpora.SPEAKER: name, corpora.SEX: ""} for name in speakers])
+
+
+def test_corpora_of_one_speaker_are_drawn_from_together():
+    clips = one_clip_each("ann:a", "ben:b", "cat:c")
+    assert sorted(splits.holdout(clips, rng=np.random.default_rng(0))) == ["test", "train", "train"]
+    with_tess = pd.concat([clips.head(1), table("tess", n_clips=1)])
+    assert splits.holdout(with_tess, rng=np.random.default_rng(0))[0] == "train"
+
+
+def test_a_holdout_of_one_speaker_is_refused():
+    with pytest.raises(CorpusError, match="There is 1 speaker here; a speaker-independent split needs 2"):
+        splits.holdout(one_clip_each("ann:a", "ann:a"), rng=np.random.default_rng(0))
+    with pytest.raises(CorpusError, match="Of 1 of 2 clips nobody said who speaks"):
+        splits.holdout(one_clip_each("ann:a", corpora.UNKNOWN_SPEAKER), rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("shares", [{"test": 0.6}, {"test": -0.1}, {"validation": 0.7}])
+def test_shares_of_a_holdout_out_of_range(everyone, shares):
+    with pytest.raises(ConfigError, match=r"between 0 and 0\.5"):
+        splits.holdout(everyone, **shares, rng=np.random.default_rng(0))
+
+
+def test_without_a_test_share_a_holdout_tests_nobody(everyone):
+    assert set(splits.holdout(everyone, test=0, rng=np.random.default_rng(0))) == {"train", "validation"}
+
+
 def test_a_shared_speaker_is_noticed():
     clips = table("tess")
     one = (clips[corpora.SPEAKER] == "tess:OAF").to_numpy()
