@@ -9,7 +9,7 @@ Rows import downwards only (tests/test_layers.py guards it):
     mapping       what the labels of several corpora become together
     evaluation    probabilities -> accuracy, UAR, F1, confusion
     features      Waveform -> log-mel, MFCC, chroma, f0 ...: frames, windows and a summary vector
-    augment       Waveform -> Waveform: noise, pitch, gain, room
+    augment       Waveform -> Waveform: noise, pitch, stretch, gain, room; the table of effects
     splits        who is in train, validation and test
     classifiers   arrays -> probabilities: knn, mlp, cnn, cnn_lstm
     warm_up       compiles librosa's functions once, during set-up

@@ -1,16 +1,26 @@
 """Changes to a waveform that imitate other speakers, rooms and microphones; for the training part only.
 
-Every function takes a Waveform and an rng, and returns a new Waveform at the same sample rate. `chain` draws a random
-combination from a strength; which clips are augmented, and how often, is dataset.py's choice.
+Every function takes a Waveform and returns a new one at the same sample rate. EFFECTS is the table to choose from; `chain` draws
+a random combination. Which clips are augmented, and how often, is dataset.py's choice.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.signal
 import soxr
 
 from ser_core.audio import Waveform
+from ser_core.errors import ConfigError
+
+STFT_SIZE = 1024
+"""Samples of a frame of the phase vocoder: 64 ms at 16 kHz, short enough for syllables to stay apart."""
+
+DRAWN_SHARE = 0.5
+"""Chance that a chosen effect is part of one copy; at least one always is."""
 
 
 def add_noise(waveform: Waveform, *, snr_db: float, rng: np.random.Generator) -> Waveform:
@@ -29,6 +39,29 @@ def add_noise(waveform: Waveform, *, snr_db: float, rng: np.random.Generator) ->
 def change_speed(waveform: Waveform, *, factor: float) -> Waveform:
     """Return the clip played `factor` times as fast, pitch and formants moving with it (Ko et al. 2015)."""
     return _like(waveform, soxr.resample(waveform.samples, waveform.sample_rate * factor, waveform.sample_rate, quality="MQ"))
+
+
+def stretch_time(waveform: Waveform, *, factor: float) -> Waveform:
+    """Return the clip spoken `factor` times as fast at the same pitch, by a phase vocoder (Flanagan & Golden 1966)."""
+    import librosa  # training and previews only: the server starts without it
+
+    stretched = librosa.effects.time_stretch(_padded(waveform.samples), rate=factor, n_fft=STFT_SIZE)
+    return _like(waveform, stretched[: max(round(len(waveform.samples) / factor), 1)])
+
+
+def shift_pitch(waveform: Waveform, *, semitones: float) -> Waveform:
+    """Return the clip with its pitch, and the formants with it, moved by semitones; it lasts as long as before."""
+    import librosa
+
+    shifted = librosa.effects.pitch_shift(
+        _padded(waveform.samples), sr=waveform.sample_rate, n_steps=semitones, n_fft=STFT_SIZE, res_type="soxr_mq"
+    )
+    return _like(waveform, shifted[: len(waveform.samples)])
+
+
+def change_level(waveform: Waveform, *, gain_db: float) -> Waveform:
+    """Return the clip louder or softer by gain_db; what then passes full scale is clipped, as a recorder does."""
+    return _like(waveform, np.clip(waveform.samples * 10 ** (gain_db / 20), -1.0, 1.0))
 
 
 def limit_band(waveform: Waveform, *, low_hz: float = 300.0, high_hz: float = 3400.0) -> Waveform:
@@ -54,11 +87,106 @@ def tilt(waveform: Waveform, *, db_per_octave: float) -> Waveform:
     return _like(waveform, np.fft.irfft(spectrum * 10 ** (db_per_octave * octaves / 20), len(waveform.samples)))
 
 
-def chain(waveform: Waveform, *, strength: float = 1.0, rng: np.random.Generator) -> Waveform:
-    """Return a random combination: always another speed and microphone; often noise; sometimes a room or a telephone.
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """One row of EFFECTS. imitates: what the change stands for; unit: of the amount.
 
-    strength scales how far each goes, from 0 (speed and microphone hardly change) to 1.
+    least, most: the amount at strength 0 and at strength 1, straight in between. change(waveform, amount, rng) makes the change;
+    where it can go two ways (faster or slower), the rng chooses.
     """
+
+    title: str
+    imitates: str
+    unit: str
+    least: float
+    most: float
+    change: Callable[[Waveform, float, np.random.Generator], Waveform]
+    strength: float = 0.5
+
+    def amount(self, strength: float) -> float:
+        """Return how far a strength of 0..1 goes, in `unit`."""
+        return self.least + (self.most - self.least) * strength
+
+    def apply(self, waveform: Waveform, strength: float, rng: np.random.Generator) -> Waveform:
+        """Return the changed clip; strength 0 changes nothing."""
+        if strength == 0:
+            return _like(waveform, waveform.samples.copy())
+        return self.change(waveform, self.amount(strength), rng)
+
+
+def _factor(percent: float, rng: np.random.Generator) -> float:
+    return float((1 + percent / 100) ** _either_way(rng))
+
+
+def _either_way(rng: np.random.Generator) -> float:
+    return 1.0 if rng.random() < 0.5 else -1.0
+
+
+EFFECTS: dict[str, Effect] = {
+    "stretch": Effect(
+        title="Time stretch", imitates="a faster or a slower speaker, at the same pitch", unit="% faster or slower", least=0, most=25,
+        change=lambda waveform, percent, rng: stretch_time(waveform, factor=_factor(percent, rng)),
+    ),
+    "pitch": Effect(
+        title="Pitch shift", imitates="a higher or a lower voice", unit="semitones up or down", least=0, most=4,
+        change=lambda waveform, semitones, rng: shift_pitch(waveform, semitones=semitones * _either_way(rng)),
+    ),
+    "speed": Effect(
+        title="Speed", imitates="another speaker: pace and voice change together", unit="% faster or slower", least=0, most=25,
+        change=lambda waveform, percent, rng: change_speed(waveform, factor=_factor(percent, rng)),
+    ),
+    "reverb": Effect(
+        title="Room", imitates="a room with bare walls", unit="s of reverberation", least=0.05, most=0.8,
+        change=lambda waveform, rt60_s, rng: add_reverb(waveform, rt60_s=rt60_s, wet=0.3, rng=rng),
+    ),
+    "tilt": Effect(
+        title="Microphone", imitates="a dull or a shrill microphone", unit="dB per octave", least=0, most=6,
+        change=lambda waveform, db, rng: tilt(waveform, db_per_octave=db * _either_way(rng)),
+    ),
+    "telephone": Effect(
+        title="Telephone band", imitates="a telephone, with everything above cut off", unit="Hz at the most", least=8000, most=3400,
+        change=lambda waveform, high_hz, rng: limit_band(waveform, high_hz=min(high_hz, 0.49 * waveform.sample_rate)),
+    ),
+    "noise": Effect(
+        title="Noise", imitates="a fan, a street, a full classroom", unit="dB from voice to noise", least=40, most=5,
+        change=lambda waveform, snr_db, rng: add_noise(waveform, snr_db=snr_db, rng=rng),
+    ),
+    "gain": Effect(
+        title="Gain", imitates="closer to the microphone, or further away", unit="dB louder or softer", least=0, most=12,
+        change=lambda waveform, db, rng: change_level(waveform, gain_db=db * _either_way(rng)),
+    ),
+}  # fmt: skip
+"""The effects by name, in the order in which they are applied: the voice, the room, the microphone and the line."""
+
+
+def check_effects(effects: Mapping[str, float]) -> None:
+    """Raise ConfigError unless `effects` maps names of EFFECTS to strengths of 0..1."""
+    for name, strength in effects.items():
+        if name not in EFFECTS:
+            raise ConfigError(f"There is no effect '{name}'. Choose from {', '.join(EFFECTS)}.")
+        if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= 1:
+            raise ConfigError(f"The strength of '{name}' must be a number from 0 to 1. Got {strength!r}.")
+
+
+def chain(
+    waveform: Waveform, *, strength: float = 1.0, effects: Mapping[str, float] | None = None, rng: np.random.Generator
+) -> Waveform:
+    """Return a random combination of changes.
+
+    effects : name of EFFECTS -> its largest strength; each is drawn by chance, at least one of them always, and goes a random
+        part of its way. None for the mix that the shipped models learned from: always another speed and microphone; often
+        noise; sometimes a room or a telephone, where `strength` scales how far each goes, from 0 to 1.
+    """
+    if effects is None:
+        return _shipped_mix(waveform, strength, rng)
+    chosen = [name for name in EFFECTS if effects.get(name, 0) > 0]
+    drawn = [name for name in chosen if rng.random() < DRAWN_SHARE]
+    for name in drawn or ([chosen[int(rng.integers(len(chosen)))]] if chosen else []):
+        waveform = EFFECTS[name].apply(waveform, float(rng.uniform(0, effects[name])), rng)
+    return waveform
+
+
+def _shipped_mix(waveform: Waveform, strength: float, rng: np.random.Generator) -> Waveform:
     result = change_speed(waveform, factor=float(np.exp(rng.uniform(-0.12, 0.12) * strength)))
     result = tilt(result, db_per_octave=float(rng.uniform(-3, 3) * strength))
     if rng.random() < 0.3 * strength:
@@ -68,6 +196,11 @@ def chain(waveform: Waveform, *, strength: float = 1.0, rng: np.random.Generator
     if rng.random() < 0.6 * strength:
         result = add_noise(result, snr_db=float(rng.uniform(10, 35)), rng=rng)
     return result
+
+
+def _padded(samples: np.ndarray) -> np.ndarray:
+    """Return at least one frame of samples: silence is added to what is shorter."""
+    return np.pad(samples, (0, max(STFT_SIZE - len(samples), 0)))
 
 
 def _like(waveform: Waveform, samples: np.ndarray) -> Waveform:

@@ -7,6 +7,8 @@ import pytest
 
 from ser_core import augment
 from ser_core.audio import Waveform
+from ser_core.augment import EFFECTS
+from ser_core.errors import ConfigError
 
 RATE = 16_000
 
@@ -36,6 +38,10 @@ CHANGES = {
     "add_reverb": lambda waveform, rng: augment.add_reverb(waveform, rt60_s=0.3, wet=0.3, rng=rng),
     "tilt": lambda waveform, rng: augment.tilt(waveform, db_per_octave=3),
     "chain": lambda waveform, rng: augment.chain(waveform, rng=rng),
+    "stretch_time": lambda waveform, rng: augment.stretch_time(waveform, factor=1.2),
+    "shift_pitch": lambda waveform, rng: augment.shift_pitch(waveform, semitones=-3),
+    "change_level": lambda waveform, rng: augment.change_level(waveform, gain_db=6),
+    **{name: lambda waveform, rng, effect=effect: effect.apply(waveform, 1.0, rng) for name, effect in EFFECTS.items()},
 }
 
 
@@ -58,8 +64,8 @@ def test_digital_silence_stays_silent(change):
     assert np.abs(after.samples).max() < 1e-9
 
 
-@pytest.mark.parametrize("change", [name for name in CHANGES if name != "change_speed" and name != "chain"])
-def test_only_speed_changes_the_length(change):
+@pytest.mark.parametrize("change", sorted(set(CHANGES) - {"change_speed", "speed", "stretch_time", "stretch", "chain"}))
+def test_only_speed_and_stretch_change_the_length(change):
     assert len(CHANGES[change](noise(0.7), np.random.default_rng(0)).samples) == len(noise(0.7).samples)
 
 
@@ -142,3 +148,80 @@ def test_a_chain_of_no_strength_changes_nothing_to_speak_of():
 def test_a_chain_keeps_speed_within_its_bounds():
     lengths = [len(augment.chain(noise(1.0), rng=np.random.default_rng(seed)).samples) / RATE for seed in range(30)]
     assert np.exp(-0.125) < min(lengths) < 0.95 and 1.05 < max(lengths) < np.exp(0.125)
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.25])
+def test_stretching_changes_the_length_and_not_the_pitch(factor):
+    after = augment.stretch_time(sine(440, 2.0), factor=factor)
+    assert len(after.samples) == pytest.approx(2.0 * RATE / factor, abs=1)
+    assert peak_hz(after) == pytest.approx(440, abs=3)
+
+
+@pytest.mark.parametrize("semitones", [-3, 4])
+def test_shifting_changes_the_pitch_and_not_the_length(semitones):
+    after = augment.shift_pitch(sine(440, 2.0), semitones=semitones)
+    assert len(after.samples) == 2 * RATE
+    assert peak_hz(after) == pytest.approx(440 * 2 ** (semitones / 12), rel=0.01)
+
+
+def test_gain_is_in_decibel_and_clips_at_full_scale():
+    assert power_db(augment.change_level(sine(440), gain_db=6).samples) - power_db(sine(440).samples) == pytest.approx(6, abs=0.01)
+    assert augment.change_level(sine(440), gain_db=40).samples.max() == 1.0
+
+
+@pytest.mark.parametrize("effect", EFFECTS.values(), ids=EFFECTS)
+def test_no_strength_changes_nothing_and_full_strength_does(effect):
+    before = noise()
+    np.testing.assert_array_equal(effect.apply(before, 0.0, np.random.default_rng(0)).samples, before.samples)
+    after = effect.apply(before, 1.0, np.random.default_rng(0)).samples
+    assert len(after) != len(before.samples) or np.abs(after - before.samples).max() > 0.01
+
+
+@pytest.mark.parametrize("name", ["stretch", "pitch", "speed", "tilt", "gain"])
+def test_an_effect_with_two_ways_goes_both(name):
+    ways = {
+        (len(after.samples), round(peak_hz(after)), round(power_db(after.samples)))
+        for after in (EFFECTS[name].apply(sine(300), 1.0, np.random.default_rng(seed)) for seed in range(12))
+    }
+    assert len(ways) == 2
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100])
+def test_the_telephone_works_at_other_sample_rates(rate):
+    after = EFFECTS["telephone"].apply(Waveform(noise().samples, rate), 0.1, np.random.default_rng(0))
+    assert np.isfinite(after.samples).all() and after.sample_rate == rate
+
+
+def test_the_noise_of_a_strength_is_as_loud_as_the_table_says():
+    before = sine(440)
+    after = EFFECTS["noise"].apply(before, 0.5, np.random.default_rng(0))
+    assert EFFECTS["noise"].amount(0.5) == 22.5
+    assert power_db(before.samples) - power_db(after.samples - before.samples) == pytest.approx(22.5, abs=0.1)
+
+
+def test_a_chain_of_chosen_effects_uses_these_alone():
+    before = sine(440, amplitude=0.1)
+    for seed in range(20):
+        after = augment.chain(before, effects={"gain": 1.0, "noise": 0.0}, rng=np.random.default_rng(seed)).samples
+        factor = after[np.abs(before.samples) > 0.01] / before.samples[np.abs(before.samples) > 0.01]
+        assert np.ptp(factor) < 1e-4 and abs(factor[0] - 1) > 1e-3
+    np.testing.assert_array_equal(augment.chain(before, effects={}, rng=np.random.default_rng(0)).samples, before.samples)
+
+
+@pytest.mark.parametrize(
+    ("seed", "n_samples", "loudness"), [(0, 15483, 754.6527), (1, 15955, 1861.9463), (3, 17673, 1180.5728), (5, 14871, 1620.6998)]
+)
+def test_the_shipped_mix_draws_what_it_always_drew(seed, n_samples, loudness):
+    """What the cards of the shipped models describe: a seed gives the same copies as when they were trained."""
+    after = augment.chain(noise(), rng=np.random.default_rng(seed)).samples
+    assert len(after) == n_samples
+    assert np.abs(after).sum() == pytest.approx(loudness, rel=1e-4)
+
+
+def test_unknown_effects_and_strengths_are_named():
+    with pytest.raises(ConfigError, match=r"no effect 'echo'\. Choose from stretch, pitch"):
+        augment.check_effects({"echo": 0.5})
+    for wrong in (1.5, -0.1, True, "much"):
+        with pytest.raises(ConfigError, match="strength of 'noise' must be a number from 0 to 1"):
+            augment.check_effects({"noise": wrong})
+    augment.check_effects(dict.fromkeys(EFFECTS, 1))
