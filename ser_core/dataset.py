@@ -12,9 +12,10 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,12 +53,13 @@ def build(
     *,
     n_copies: int = 0,
     strength: float = 1.0,
+    effects: Mapping[str, float] | None = None,
     seed: int = 0,
     cache: Path | None = None,
     n_jobs: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
-    """Return the features of all clips and of n_copies augmented copies of each.
+    """Return the features of all clips and of n_copies augmented copies of each (strength, effects: see augment.chain).
 
     A clip that cannot be read is left out and reported in `problems`. With a cache folder, what was computed for the same
     bytes, settings and code is read back. on_progress(done, total) is called as clips finish.
@@ -65,9 +67,10 @@ def build(
     import joblib
 
     tasks = [(path, copy) for path in clips[corpora.PATH] for copy in range(n_copies + 1)]
+    drawn = {"strength": strength, "seed": seed} if effects is None else {"effects": dict(effects), "seed": seed}
     features.mel_frequencies(config)  # loads librosa once, before any worker does
     run = joblib.Parallel(n_jobs=n_jobs, return_as="generator", batch_size=16)
-    results = run(joblib.delayed(_measure)(path, copy, config, strength, seed, cache) for path, copy in tasks)
+    results = run(joblib.delayed(_measure)(path, copy, config, drawn, cache) for path, copy in tasks)
     measured: list[tuple[int, int, np.ndarray, np.ndarray]] = []
     problems: dict[str, str] = {}
     for done, ((path, copy), result) in enumerate(zip(tasks, results, strict=True), start=1):
@@ -98,12 +101,12 @@ def _assemble(
 
 
 def _measure(
-    path: str, copy: int, config: FeatureConfig, strength: float, seed: int, cache: Path | None
+    path: str, copy: int, config: FeatureConfig, drawn: Mapping[str, Any], cache: Path | None
 ) -> tuple[np.ndarray, np.ndarray] | str:
     """Return (vector, windows) of a clip or of an augmented copy, or the reason why it cannot be read."""
     try:
         data = Path(path).read_bytes()
-        key = _key(data, copy, config, strength, seed)
+        key = _key(data, copy, config, drawn)
         entry = cache / key[:2] / f"{key}.npz" if cache else None
         stored = _read_entry(entry) if entry else None
         if stored:
@@ -115,7 +118,7 @@ def _measure(
         return str(error)
     if copy:
         rng = np.random.default_rng(int(key[:16], 16))
-        waveform = augment.chain(waveform, strength=strength, rng=rng)
+        waveform = augment.chain(waveform, strength=drawn.get("strength", 1.0), effects=drawn.get("effects"), rng=rng)
     measured = features.extract(waveform, config)
     vector, windows = features.summary(measured), features.windows(measured).astype(np.float16)
     if entry:
@@ -123,9 +126,9 @@ def _measure(
     return vector, windows
 
 
-def _key(data: bytes, copy: int, config: FeatureConfig, strength: float, seed: int) -> str:
+def _key(data: bytes, copy: int, config: FeatureConfig, drawn: Mapping[str, Any]) -> str:
     """Return the name of a cache entry: the clip's bytes, every setting, and the code that computes the features."""
-    settings = {"copy": copy, "config": config.to_dict()} | ({"strength": strength, "seed": seed} if copy else {})
+    settings = {"copy": copy, "config": config.to_dict()} | (dict(drawn) if copy else {})
     code = "".join(inspect.getsource(module) for module in _READERS)
     digest = hashlib.sha256(hashlib.sha256(data).digest())
     digest.update(json.dumps(settings, sort_keys=True).encode())

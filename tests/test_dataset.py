@@ -136,7 +136,7 @@ def test_a_clip_that_moved_is_still_in_the_cache(clips, tmp_path, decoded):
 
 @pytest.mark.parametrize("change", [
     {"config": FeatureConfig(n_mels=80)}, {"config": FeatureConfig(fmin=60.0)}, {"config": FeatureConfig(window_frames=100)},
-    {"strength": 0.5}, {"seed": 1},
+    {"strength": 0.5}, {"seed": 1}, {"effects": {"gain": 1.0}},
 ], ids=lambda change: "-".join(change))  # fmt: skip
 def test_a_changed_setting_finds_no_entry(clips, tmp_path, decoded, change):
     dataset.build(clips, n_copies=1, cache=tmp_path / "cache")
