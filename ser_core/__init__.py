@@ -14,7 +14,8 @@ Rows import downwards only (tests/test_layers.py guards it):
     classifiers   arrays -> probabilities: knn, mlp, cnn, cnn_lstm
     warm_up       compiles librosa's functions once, during set-up
     quality       is the recording good enough, and what to do about it
-    dataset       clips -> arrays, with a cache
+    syllables     how fast somebody speaks
+    dataset       clips -> arrays and facts, with a cache
     recognizer    features + classifier + labels -> Prediction
     store         the files under models/
     analysis      one clip from bytes to predictions, for the pages, the command line and the benchmarks

@@ -1,30 +1,50 @@
-"""From a clips table to arrays: features of every clip, and of augmented copies of it, with a cache on disk.
+"""From a clips table to arrays: features and facts of every clip, and of augmented copies of it, with a cache on disk.
 
 Which clips are for training is splits.py's business: here every clip and every copy is computed once, and `Dataset.rows`
-picks originals for testing, originals and copies for training.
+picks originals for testing, originals and copies for training. Training, exploration.py and the export share the cache.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import inspect
 import json
 import os
+import re
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ser_core import audio, augment, corpora, features
-from ser_core.errors import AudioError
+from ser_core import audio, augment, corpora, features, quality, syllables
+from ser_core.errors import AudioError, SerError
 from ser_core.features import FeatureConfig
 
-_READERS = (audio, augment, features)
+FACTS = ("duration_s", "source_rate", "source_channels", "truncated", "level_dbfs", "peak_dbfs", "clipped", "silence", "speech_s", "snr_db",
+         "bandwidth_hz", "steady", "syllables_per_s")  # fmt: skip
+"""What is known of each clip besides its features: of its file, quality.Quality's facts, syllables.rate. NaN: nothing to measure."""
+
+_READERS = (audio, features, quality, syllables)
+_WORTH_WORKERS = 64
+"""Fewer clips than this are measured before the first worker has started."""
+
+TABLES, MAPS = "tables", "maps"
+"""Folders of a cache, beside those of the clips, in which exploration.py keeps what it made of many clips."""
+
+_OURS = re.compile(rf"([0-9a-f]{{2}}|{TABLES}|{MAPS})/([0-9a-f]{{64}}\.npz|ser-\w+\.part)")
+"""The files of a cache, below its folder; what else lies there is somebody else's."""
+
+
+class Cancelled(SerError):
+    """The caller's should_stop said yes; what has been measured is in the cache."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +53,7 @@ class Dataset:
 
     vectors: float32 (n_rows, n_columns); windows: float16 (n_windows, window_frames, n_mels); window_row: the row of each
     window; clip: position in the clips table; copy: 0 for the recording. problems: (path, reason) of unreadable clips.
+    facts: a table with a row each and the columns FACTS.
     """
 
     vectors: np.ndarray
@@ -41,10 +62,25 @@ class Dataset:
     clip: np.ndarray
     copy: np.ndarray
     problems: tuple[tuple[str, str], ...]
+    facts: pd.DataFrame
 
     def rows(self, wanted: np.ndarray, *, augmented: bool) -> np.ndarray:
         """Return the rows of the wanted clips, (n_clips,) bool; with their augmented copies only where asked for."""
         return np.flatnonzero(wanted[self.clip] & (augmented | (self.copy == 0)))
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What is kept of a clip or a copy: its vector, windows and facts, float64 (len(FACTS),)."""
+
+    vector: np.ndarray
+    windows: np.ndarray
+    facts: np.ndarray
+
+
+def cache_folder() -> Path:
+    """Return the folder of the feature cache of this machine: SER_CACHE, else cache/features in the project's own folder."""
+    return Path(os.environ.get("SER_CACHE") or Path(__file__).resolve().parent.parent / "cache" / "features")
 
 
 def build(
@@ -55,108 +91,219 @@ def build(
     strength: float = 1.0,
     effects: Mapping[str, float] | None = None,
     seed: int = 0,
+    with_windows: bool = True,
     cache: Path | None = None,
     n_jobs: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
 ) -> Dataset:
     """Return the features of all clips and of n_copies augmented copies of each (strength, effects: see augment.chain).
 
     A clip that cannot be read is left out and reported in `problems`. With a cache folder, what was computed for the same
-    bytes, settings and code is read back. on_progress(done, total) is called as clips finish.
-    """
-    import joblib
+    bytes, settings and code is read back; only the rest is measured, by n_jobs processes (-1: one a core). on_progress(done,
+    total) is called as clips finish. Without windows less is read and held, and `windows` is empty.
 
+    Raises
+    ------
+    Cancelled : if should_stop said yes.
+    """
     tasks = [(path, copy) for path in clips[corpora.PATH] for copy in range(n_copies + 1)]
     drawn = {"strength": strength, "seed": seed} if effects is None else {"effects": dict(effects), "seed": seed}
-    features.mel_frequencies(config)  # loads librosa once, before any worker does
-    run = joblib.Parallel(n_jobs=n_jobs, return_as="generator", batch_size=16)
-    results = run(joblib.delayed(_measure)(path, copy, config, drawn, cache) for path, copy in tasks)
-    measured: list[tuple[int, int, np.ndarray, np.ndarray]] = []
-    problems: dict[str, str] = {}
-    for done, ((path, copy), result) in enumerate(zip(tasks, results, strict=True), start=1):
-        if isinstance(result, str):
-            problems[path] = result
-        else:
-            measured.append(((done - 1) // (n_copies + 1), copy, *result))
+    measure = functools.partial(_measure, config=config, drawn=drawn, cache=cache, with_windows=with_windows)
+    results: list[_Entry | str | None] = [None] * len(tasks)
+    done = 0
+
+    def note(task: int, result: _Entry | str) -> None:
+        nonlocal done
+        results[task] = result
+        done += 1
         if on_progress and (done % 50 == 0 or done == len(tasks)):
             on_progress(done, len(tasks))
-    return _assemble(measured, config, problems)
+
+    def check_stop() -> None:
+        if should_stop and should_stop():
+            raise Cancelled("Stopped. What has been measured so far is kept and need not be measured again.")
+
+    for task, (path, copy) in enumerate(tasks if cache else ()):
+        check_stop()
+        stored = _recall(path, copy, config, drawn, cache, with_windows)
+        if stored:
+            note(task, stored)
+    missing = [task for task, result in enumerate(results) if result is None]
+    if len(missing) < _WORTH_WORKERS:
+        n_jobs = 1
+    if missing and n_jobs != 1:
+        _compile(config, effects)
+    check_stop()
+    for task, result in zip(missing, _run(measure, [tasks[task] for task in missing], n_jobs), strict=True):
+        note(task, result)
+        check_stop()
+    return _assemble(tasks, results, n_copies, config)
 
 
-def _assemble(
-    measured: Sequence[tuple[int, int, np.ndarray, np.ndarray]], config: FeatureConfig, problems: dict[str, str]
-) -> Dataset:
-    counts = [len(windows) for *_, windows in measured]
+def _run(measure: Callable[[str, int], _Entry | str], tasks: Sequence[tuple[str, int]], n_jobs: int) -> Iterator[_Entry | str]:
+    """Yield measure(path, copy) of each task in their order, from processes with one thread of the numeric libraries each."""
+    import joblib
+
+    with joblib.parallel_config("loky", inner_max_num_threads=1, initializer=_step_back):
+        run = joblib.Parallel(n_jobs=n_jobs, return_as="generator", batch_size=16)
+        yield from run(joblib.delayed(measure)(path, copy) for path, copy in tasks)
+
+
+def _step_back() -> None:
+    """Let whoever serves pages on this machine go first; called once in each worker."""
+    if hasattr(os, "nice"):
+        os.nice(10)
+
+
+def _compile(config: FeatureConfig, effects: Mapping[str, float] | None) -> None:
+    """Call once what numba compiles: two workers that fill its cache at the same time leave it corrupt."""
+    rng = np.random.default_rng(0)
+    sound = audio.Waveform(rng.normal(scale=0.1, size=config.sample_rate // 2).astype(np.float32), config.sample_rate)
+    features.extract(sound, config)
+    for name in effects or ():
+        augment.EFFECTS[name].apply(sound, 1.0, rng)
+
+
+def _assemble(tasks: Sequence[tuple[str, int]], results: Sequence[Any], n_copies: int, config: FeatureConfig) -> Dataset:
+    good = [task for task, result in enumerate(results) if isinstance(result, _Entry)]
+    entries: list[_Entry] = [results[task] for task in good]
+    counts = [len(entry.windows) for entry in entries]
     empty = np.zeros((0, config.window_frames, config.n_mels), np.float16)
+    columns = features.summary_columns(config)
     return Dataset(
-        vectors=np.array([vector for _, _, vector, _ in measured], np.float32).reshape(
-            len(measured), len(features.summary_columns(config))
-        ),
-        windows=np.concatenate([empty, *(windows for *_, windows in measured)]),
-        window_row=np.repeat(np.arange(len(measured)), counts),
-        clip=np.array([clip for clip, *_ in measured], int),
-        copy=np.array([copy for _, copy, *_ in measured], int),
-        problems=tuple(problems.items()),
+        vectors=np.array([entry.vector for entry in entries], np.float32).reshape(len(good), len(columns)),
+        windows=np.concatenate([empty, *(entry.windows for entry in entries)]),
+        window_row=np.repeat(np.arange(len(good)), counts),
+        clip=np.array([task // (n_copies + 1) for task in good], int),
+        copy=np.array([tasks[task][1] for task in good], int),
+        problems=tuple({path: result for (path, _), result in zip(tasks, results, strict=True) if isinstance(result, str)}.items()),
+        facts=pd.DataFrame(np.array([entry.facts for entry in entries], float).reshape(len(good), len(FACTS)), columns=list(FACTS)),
     )
 
 
 def _measure(
-    path: str, copy: int, config: FeatureConfig, drawn: Mapping[str, Any], cache: Path | None
-) -> tuple[np.ndarray, np.ndarray] | str:
-    """Return (vector, windows) of a clip or of an augmented copy, or the reason why it cannot be read."""
+    path: str, copy: int, *, config: FeatureConfig, drawn: Mapping[str, Any], cache: Path | None, with_windows: bool = True
+) -> _Entry | str:
+    """Return what a clip or an augmented copy measures, and keep it; or the reason why it cannot be read."""
     try:
         data = Path(path).read_bytes()
-        key = _key(data, copy, config, drawn)
-        entry = cache / key[:2] / f"{key}.npz" if cache else None
-        stored = _read_entry(entry) if entry else None
-        if stored:
-            return stored
-        waveform = audio.decode(data, name=Path(path).name, sample_rate=config.sample_rate).waveform
+        clip = audio.decode(data, name=Path(path).name, sample_rate=config.sample_rate)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     except AudioError as error:
         return str(error)
+    key = _key(data, copy, config, drawn)
+    waveform = clip.waveform
     if copy:
         rng = np.random.default_rng(int(key[:16], 16))
         waveform = augment.chain(waveform, strength=drawn.get("strength", 1.0), effects=drawn.get("effects"), rng=rng)
     measured = features.extract(waveform, config)
-    vector, windows = features.summary(measured), features.windows(measured).astype(np.float16)
-    if entry:
-        _write_entry(entry, vector, windows)
-    return vector, windows
+    windows = features.windows(measured).astype(np.float16)
+    entry = _Entry(features.summary(measured), windows, _facts(clip, waveform, measured))
+    if cache:
+        write_arrays(_place(cache, key), vector=entry.vector, windows=entry.windows, facts=entry.facts)
+    return entry if with_windows else _Entry(entry.vector, windows[:0], entry.facts)
+
+
+def _facts(clip: audio.Clip, waveform: audio.Waveform, measured: features.Features) -> np.ndarray:
+    of_file = {"source_rate": clip.source_rate, "source_channels": clip.source_channels, "truncated": clip.truncated}
+    known = quality.report(waveform, measured).to_dict() | of_file | {"syllables_per_s": syllables.rate(measured)}
+    return np.array([np.nan if known[name] is None else known[name] for name in FACTS], float)
+
+
+def _recall(
+    path: str, copy: int, config: FeatureConfig, drawn: Mapping[str, Any], cache: Path | None, with_windows: bool
+) -> _Entry | None:
+    """Return what the cache holds of a clip or a copy; None where it has nothing whole, or the clip cannot be read."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError:
+        return None
+    names = ("vector", "facts", *(("windows",) if with_windows else ()))
+    stored = read_arrays(_place(cache, _key(data, copy, config, drawn)), *names) if cache else None
+    n_columns = len(features.summary_columns(config))
+    if not stored or stored["vector"].shape != (n_columns,) or stored["facts"].shape != (len(FACTS),):
+        return None
+    nothing = np.zeros((0, config.window_frames, config.n_mels), np.float16)
+    return _Entry(stored["vector"], stored.get("windows", nothing), stored["facts"])
 
 
 def _key(data: bytes, copy: int, config: FeatureConfig, drawn: Mapping[str, Any]) -> str:
     """Return the name of a cache entry: the clip's bytes, every setting, and the code that computes the features."""
     settings = {"copy": copy, "config": config.to_dict()} | (dict(drawn) if copy else {})
-    code = "".join(inspect.getsource(module) for module in _READERS)
+    readers = (*_READERS, augment) if copy else _READERS
     digest = hashlib.sha256(hashlib.sha256(data).digest())
     digest.update(json.dumps(settings, sort_keys=True).encode())
-    digest.update(hashlib.sha256(code.encode()).digest())
+    digest.update(code_digest(readers))
     return digest.hexdigest()
 
 
-def _read_entry(entry: Path) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return what a cache entry holds; None where it is missing or damaged (it is then computed again)."""
+@functools.lru_cache(maxsize=32)
+def code_digest(modules: tuple[ModuleType, ...] = _READERS) -> bytes:
+    """Return a digest of the source of these modules and of FACTS: what was computed by other code is not found again."""
+    code = "".join(inspect.getsource(module) for module in modules)
+    return hashlib.sha256(f"{FACTS}{code}".encode()).digest()
+
+
+def _place(cache: Path, key: str) -> Path:
+    return cache / key[:2] / f"{key}.npz"
+
+
+def read_arrays(path: Path, *names: str) -> dict[str, np.ndarray] | None:
+    """Return arrays of a file of the cache; None where it is missing, damaged or lacks one (it is then computed again)."""
     try:
-        with np.load(entry, allow_pickle=False) as stored:
-            return stored["vector"], stored["windows"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in names}
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
         return None
 
 
-def _write_entry(entry: Path, vector: np.ndarray, windows: np.ndarray) -> None:
-    """Write an entry beside its place and rename it, so that another process sees all of it or nothing.
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Write a file of the cache beside its place and rename it, so that another process sees all of it or nothing.
 
-    Where the disk is full the entry is left out: it is computed again next time.
+    Where the disk is full the file is left out: it is computed again next time.
     """
     temporary = None
     try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=entry.parent, suffix=".part")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix="ser-", suffix=".part")
         with os.fdopen(handle, "wb") as file:
-            np.savez(file, vector=vector, windows=windows)
-        os.replace(temporary, entry)
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+        os.replace(temporary, path)
     except OSError:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
+
+
+def usage(folder: Path) -> tuple[int, int]:
+    """Return how many files a cache holds, and how many bytes; what else lies in its folder does not count."""
+    sizes = []
+    for path in _files(folder):
+        with contextlib.suppress(OSError):  # removed or renamed meanwhile
+            sizes.append(path.stat().st_size)
+    return len(sizes), sum(sizes)
+
+
+def clear(folder: Path) -> tuple[int, int]:
+    """Remove what a cache holds, unfinished files of killed processes included; return how many files and bytes went.
+
+    What else lies in its folder stays. Whoever writes meanwhile loses an entry, which is computed again.
+    """
+    n, freed = 0, 0
+    files = _files(folder)
+    for path in files:
+        try:
+            size = path.stat().st_size
+            path.unlink()
+        except OSError:
+            continue
+        n, freed = n + 1, freed + size
+    for parent in {path.parent for path in files}:
+        with contextlib.suppress(OSError):  # not empty: somebody writes, or it is not ours alone
+            parent.rmdir()
+    return n, freed
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("*/*") if _OURS.fullmatch(path.relative_to(folder).as_posix()) and not path.is_symlink()]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from ser_core import audio, corpora, dataset, features
+from ser_core import analysis, audio, corpora, dataset, features, syllables
 from ser_core.audio import Waveform
 from ser_core.features import FeatureConfig
 
@@ -56,6 +60,7 @@ def assert_same(first: dataset.Dataset, second: dataset.Dataset) -> None:
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name), err_msg=name)
         assert getattr(first, name).dtype == getattr(second, name).dtype
     assert first.problems == second.problems
+    pd.testing.assert_frame_equal(first.facts, second.facts)
 
 
 def test_every_clip_and_every_copy_has_a_row(clips):
@@ -217,7 +222,8 @@ def test_a_full_disk_does_not_stop_a_build(clips, tmp_path, monkeypatch, where):
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
 
 
-def test_two_processes_give_what_one_gives(clips, tmp_path):
+def test_two_processes_give_what_one_gives(clips, tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset, "_WORTH_WORKERS", 0)
     alone = dataset.build(clips, n_copies=1)
     both = dataset.build(clips, n_copies=1, n_jobs=2, cache=tmp_path / "cache")
     for name in ("window_row", "clip", "copy"):
@@ -225,7 +231,144 @@ def test_two_processes_give_what_one_gives(clips, tmp_path):
     # Where an array lies in memory decides how float32 sums are grouped, and that differs between processes.
     np.testing.assert_allclose(both.vectors, alone.vectors, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(both.windows, alone.windows, rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(both.facts, alone.facts, rtol=1e-3, atol=1e-3)
     assert_same(both, dataset.build(clips, n_copies=1, cache=tmp_path / "cache"))
+
+
+def test_facts_are_those_of_the_quality_report(clips, tmp_path):
+    hushed = Path(clips[corpora.PATH][0])
+    hushed.write_bytes(audio.encode_wav(Waveform(np.zeros(RATE, np.float32), RATE)))
+    for cache in (None, tmp_path / "cache", tmp_path / "cache"):
+        built = dataset.build(clips, cache=cache)
+        assert tuple(built.facts) == dataset.FACTS
+        for row, path in enumerate(clips[corpora.PATH]):
+            heard = analysis.analyse(Path(path))
+            known = heard.quality.to_dict() | {
+                "source_rate": RATE, "source_channels": 1, "truncated": False, "syllables_per_s": syllables.rate(heard.features),
+            }
+            told = built.facts.iloc[row].to_dict()
+            expected = {name: np.nan if known[name] is None else float(known[name]) for name in dataset.FACTS}
+            assert told == pytest.approx(expected, nan_ok=True)
+    assert np.isnan(built.facts["snr_db"][0]) and built.facts["level_dbfs"][0] == -120
+
+
+def test_without_windows_all_else_is_the_same_and_training_finds_its_entries(clips, tmp_path, decoded):
+    light = dataset.build(clips, with_windows=False, cache=tmp_path / "cache")
+    assert light.windows.shape == (0, CONFIG.window_frames, CONFIG.n_mels) and len(light.window_row) == 0
+    decoded.clear()
+    whole = dataset.build(clips, cache=tmp_path / "cache")
+    again = dataset.build(clips, with_windows=False, cache=tmp_path / "cache")
+    assert decoded == [] and len(whole.windows) > 3
+    np.testing.assert_array_equal(light.vectors, whole.vectors)
+    assert_same(light, again)
+
+
+def test_a_changed_augmentation_leaves_the_originals_in_the_cache(clips, tmp_path, decoded, monkeypatch):
+    dataset.build(clips, n_copies=1, cache=tmp_path / "cache")
+    decoded.clear()
+    monkeypatch.setattr(dataset, "augment", pytest)  # another module: other source
+    monkeypatch.setattr(pytest, "chain", lambda waveform, **_: waveform, raising=False)
+    dataset.build(clips, n_copies=1, cache=tmp_path / "cache")
+    assert len(decoded) == 3
+
+
+@pytest.mark.filterwarnings("ignore:.*still being processed by the workers:UserWarning")
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_build_stops_when_asked_and_goes_on_where_it_was(clips, tmp_path, monkeypatch, decoded, n_jobs):
+    monkeypatch.setattr(dataset, "_WORTH_WORKERS", 0)
+    asked = iter([False] * 5)
+    with pytest.raises(dataset.Cancelled, match="need not be measured again"):
+        dataset.build(clips, cache=tmp_path / "cache", n_jobs=n_jobs, should_stop=lambda: next(asked, True))
+    n_kept, _ = dataset.usage(tmp_path / "cache")
+    decoded.clear()
+    dataset.build(clips, cache=tmp_path / "cache")
+    assert n_kept >= 1 and len(decoded) == 3 - n_kept
+
+
+def test_workers_are_started_only_for_what_is_not_in_the_cache(clips, tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset, "_WORTH_WORKERS", 0)
+    asked: list[int] = []
+    original = dataset._run
+    monkeypatch.setattr(dataset, "_run", lambda measure, tasks, n_jobs: asked.append(len(tasks)) or original(measure, tasks, 1))
+    dataset.build(clips.head(2), cache=tmp_path / "cache", n_jobs=-1)
+    dataset.build(clips, cache=tmp_path / "cache", n_jobs=-1)
+    dataset.build(clips, cache=tmp_path / "cache", n_jobs=-1)
+    assert asked == [2, 1, 0]
+
+
+WRITER = """
+    import os, sys, time
+    import numpy as np
+    from ser_core import corpora, dataset
+    import pandas as pd
+
+    original, written = np.savez, []
+
+    def slow(file, **arrays):
+        written.append(file)
+        if len(written) < 2:
+            return original(file, **arrays)
+        file.write(b"PK half an entry")
+        file.flush()
+        print("writing", flush=True)
+        time.sleep(60)
+
+    np.savez = slow
+    dataset.build(pd.DataFrame({corpora.PATH: sys.argv[2:]}), cache=dataset.Path(sys.argv[1]))
+"""
+
+
+def test_a_process_killed_in_the_middle_of_a_write_leaves_nothing_that_hurts(clips, tmp_path, decoded):
+    cache = tmp_path / "cache"
+    writer = subprocess.Popen([sys.executable, "-c", textwrap.dedent(WRITER), str(cache), *clips[corpora.PATH]], stdout=subprocess.PIPE)
+    assert writer.stdout.readline() == b"writing\n"
+    writer.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
+    assert writer.wait(timeout=30) != 0
+    writer.stdout.close()
+    assert len(list(cache.rglob("*.part"))) == 1 and len(list(cache.rglob("*.npz"))) == 1
+    expected = dataset.build(clips)
+    decoded.clear()
+    np.testing.assert_allclose(dataset.build(clips, cache=cache).vectors, expected.vectors, rtol=1e-4, atol=1e-4)
+    assert decoded == ["b.wav", "long.wav"]
+    decoded.clear()
+    dataset.build(clips, cache=cache)
+    assert decoded == []
+    assert dataset.clear(cache)[0] == 4 and not list(cache.iterdir())
+
+
+def test_two_processes_that_fill_one_cache_at_once_agree(clips, tmp_path):
+    code = "import sys, pandas as pd; from ser_core import corpora, dataset; " \
+           "built = dataset.build(pd.DataFrame({corpora.PATH: sys.argv[2:]}), n_copies=2, cache=dataset.Path(sys.argv[1])); " \
+           "print(len(built.vectors))"
+    call = [sys.executable, "-c", code, str(tmp_path / "cache"), *clips[corpora.PATH]]
+    both = [subprocess.Popen(call, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate(timeout=120)[0].strip() for process in both] == ["9", "9"]
+    assert dataset.usage(tmp_path / "cache")[0] == 9
+    expected = dataset.build(clips, n_copies=2)
+    np.testing.assert_allclose(dataset.build(clips, n_copies=2, cache=tmp_path / "cache").vectors, expected.vectors, rtol=1e-4, atol=1e-4)
+
+
+def test_clear_removes_what_the_cache_wrote_and_nothing_else(clips, tmp_path):
+    cache = tmp_path / "cache"
+    assert dataset.usage(cache) == dataset.clear(cache) == (0, 0)
+    dataset.build(clips, cache=cache)
+    others = [cache / "notes.txt", cache / "ab" / "thesis.npz", cache / "downloads" / "film.part", cache / "ab" / "film.part"]
+    for other in others:
+        other.parent.mkdir(exist_ok=True)
+        other.write_bytes(b"mine")
+    (cache / "ab" / "ser-x1_y.part").write_bytes(b"12345")
+    n, size = dataset.usage(cache)
+    assert n == 4 and size == 5 + sum(path.stat().st_size for path in cache.rglob("*.npz") if path.name != "thesis.npz")
+    assert dataset.clear(cache) == (n, size)
+    assert sorted(path for path in cache.rglob("*") if path.is_file()) == sorted(others)
+    assert dataset.usage(cache) == (0, 0)
+
+
+def test_the_cache_lies_where_the_environment_says_or_in_the_project(monkeypatch, tmp_path):
+    monkeypatch.setenv("SER_CACHE", str(tmp_path))
+    assert dataset.cache_folder() == tmp_path
+    monkeypatch.delenv("SER_CACHE")
+    assert dataset.cache_folder() == Path(dataset.__file__).parents[1] / "cache" / "features"
 
 
 def test_progress_ends_with_all_done(clips):
