@@ -20,7 +20,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ser_core import audio, corpora, features, quality
+from ser_core import audio, corpora, features, library, quality
 from ser_core.corpora import CorpusSpec
 from ser_core.errors import AudioError, ConfigError
 from ser_core.features import FeatureConfig
@@ -45,7 +45,10 @@ EFFECTS: dict[str, str] = {
     "missing_speakers": (
         "Fewer speakers make a model worse on new voices and its figures less certain; published splits cannot be followed."
     ),
-    "unknown_name": "None: files that are not named like a clip are not read.",
+    "unknown_speaker": (
+        "No score on new voices can be had with them: nobody knows whether one person is trained on and tested on, which raises a score."
+    ),
+    "unknown_name": "None: files that are not named like a clip, or that nobody gave a label, are not read.",
     "unknown_code": "They are not read. A program that guesses their label or speaker learns and scores something false.",
     "song": "They are not read. Singing is no speech: mixed in, it makes a score for speech say something else.",
     "git_lfs_pointer": "They hold no sound, so a model learns nothing from them and is not tested on them.",
@@ -122,8 +125,8 @@ class Finding:
     """One thing that is wrong with a corpus.
 
     kind: a key of EFFECTS; n: how many clips, files or speakers it concerns; files: their paths relative to the corpus' folder,
-    with "/"; message: what was found and what to do; surplus: those of the files that `leave_out` drops (of identical clips the
-    first stays where all have one label).
+    with "/"; message: what was found and what to do; surplus: those of the files that `leave_out` drops: the clips among them, for what
+    is not read need not be left out; of identical clips the first stays where all have one label.
     """
 
     kind: str
@@ -164,27 +167,30 @@ def check(
 
     Parameters
     ----------
-    name : a key of corpora.CORPORA.
+    name : a key of corpora.CORPORA; with any other name, `folder` is read as a table or as folders of labels, of which no published
+        facts tell what is missing or misnamed.
     folder : where the corpus lies.
     n_jobs : processes that read the clips; -1 for one a core.
     on_progress : called as on_progress(done, total) while the clips are read.
 
     Raises
     ------
-    CorpusError : for an unknown corpus, a missing folder, or one without any clip.
+    CorpusError : for a missing folder, one without any clip, one that is neither a known corpus nor of a kind that tells its labels.
     ConfigError : where n_jobs is neither -1 nor 1 or more.
     """
     if n_jobs < 1 and n_jobs != -1:
         raise ConfigError(f"The number of processes must be 1 or more, or -1 for one a core. Got {n_jobs}.")
-    clips = corpora.scan(name, folder)
-    spec = corpora.CORPORA[name]
+    clips = library.read(name, folder)
+    spec = corpora.CORPORA.get(name)
     root = os.path.abspath(folder)
     files = [_relative(path, root) for path in clips[corpora.PATH]]
     looks = _look_at_all(list(clips[corpora.PATH]), n_jobs, on_progress)
+    if spec:
+        by_name = [*_missing(name, spec, clips), *_other_files(name, spec, clips, root), *_aliases(spec, clips, files)]
+    else:
+        by_name = [*_unknown_speakers(files, clips), *_unlabelled(clips, root)]
     found = [
-        *_missing(name, spec, clips),
-        *_other_files(name, spec, clips, root),
-        *_aliases(spec, clips, files),
+        *by_name,
         *_damaged(files, looks),
         *_unlike_the_rest(files, looks),
         *_clipped(files, looks, clips),
@@ -194,7 +200,7 @@ def check(
     return Report(
         folder=root,
         n_clips=len(clips),
-        n_speakers=clips[corpora.SPEAKER].nunique(),
+        n_speakers=clips.loc[clips[corpora.SPEAKER] != corpora.UNKNOWN_SPEAKER, corpora.SPEAKER].nunique(),
         labels={label: counts[label] for label in corpora.ALL_LABELS if counts[label]},
         findings=tuple(sorted(found, key=lambda finding: list(EFFECTS).index(finding.kind))),
     )
@@ -320,25 +326,57 @@ def _other_files(name: str, spec: CorpusSpec, clips: pd.DataFrame, root: str) ->
         yield _finding(
             "nested_copy", len(copies), _all_relative(copies, root),
             f"{_count(len(copies), 'file repeats', 'files repeat')} a clip that lies nearer to the top or in a better format (in {where})."
-            f"{sizes} Delete the second copy, or leave it: it is passed over.",
+            f"{sizes} Delete the second copy, or leave it: it is passed over.", surplus=(),
         )  # fmt: skip
     if sung:
         yield _finding(
             "song", len(sung), _all_relative(sung, root),
             f"{_count(len(sung), 'file is', 'files are')} sung, not spoken: {_names(sung)}. "
-            "Keep song in a folder of its own, or leave it: it is passed over.",
+            "Keep song in a folder of its own, or leave it: it is passed over.", surplus=(),
         )  # fmt: skip
     if miscoded:
         yield _finding(
             "unknown_code", len(miscoded), _all_relative(miscoded, root),
             f"{_count(len(miscoded), 'file is', 'files are')} named like a clip of {spec.title} but with a label or speaker code that it "
             f"does not have: {_names(miscoded)}. Its labels are {', '.join(spec.labels)}. Rename them, or leave them: they are not read.",
+            surplus=(),
         )  # fmt: skip
     if strange:
         yield _finding(
             "unknown_name", len(strange), _all_relative(strange, root),
             f"{_count(len(strange), 'audio file is', 'audio files are')} not named like a clip of {spec.title}, such as {spec.example}: "
-            f"{_names(strange)}. Rename them if they belong to it, or leave them: they are passed over.",
+            f"{_names(strange)}. Rename them if they belong to it, or leave them: they are passed over.", surplus=(),
+        )  # fmt: skip
+
+
+def _unknown_speakers(files: Sequence[str], clips: pd.DataFrame) -> Iterator[Finding]:
+    nobody = [file for file, speaker in zip(files, clips[corpora.SPEAKER], strict=True) if speaker == corpora.UNKNOWN_SPEAKER]
+    if nobody:
+        yield _finding(
+            "unknown_speaker", len(nobody), nobody,
+            f"Of {_count(len(nobody), 'clip', 'clips')} nobody said who speaks: {_names(nobody)}. "
+            "Put a table clips.csv with the columns path, label and speaker beside them, or leave them out.",
+        )  # fmt: skip
+
+
+def _unlabelled(clips: pd.DataFrame, root: str) -> Iterator[Finding]:
+    """Yield findings about the audio files that are no row of a clips table that no corpus' rules made."""
+    taken = set(clips[corpora.PATH])
+    stems = {os.path.splitext(path)[0].casefold() for path in taken}
+    others = [path for path in _audio_files(root) if path not in taken]
+    copies = [path for path in others if os.path.splitext(path)[0].casefold() in stems]
+    if copies:
+        yield _finding(
+            "nested_copy", len(copies), _all_relative(copies, root),
+            f"{_count(len(copies), 'file repeats', 'files repeat')} a clip under another ending: {_names(copies)}. "
+            "Delete the second copy, or leave it: it is passed over.", surplus=(),
+        )  # fmt: skip
+    strange = [path for path in others if path not in copies]
+    if strange:
+        yield _finding(
+            "unknown_name", len(strange), _all_relative(strange, root),
+            f"{_count(len(strange), 'audio file has', 'audio files have')} no label, by a table or by a folder: {_names(strange)}. "
+            "Give them one if they belong to the corpus, or leave them: they are passed over.", surplus=(),
         )  # fmt: skip
 
 
@@ -483,9 +521,9 @@ def _doubled(files: Sequence[str], looks: Sequence[_Look], clips: pd.DataFrame) 
         how = f"are nearly identical (equal length, log-mel correlation over {NEAR_IDENTICAL})"
         yield _group_finding("near_identical", near, how, files, clips)
     speakers = clips[corpora.SPEAKER].str.partition(":")[2].to_numpy()
-    across = [group for group in [*identical, *near] if len(set(speakers[group])) > 1]
+    across = [group for group in [*identical, *near] if len(set(speakers[group]) - {corpora.UNKNOWN_SPEAKER}) > 1]
     if across:
-        who = sorted({" and ".join(sorted(set(speakers[group]))) for group in across})
+        who = sorted({" and ".join(sorted(set(speakers[group]) - {corpora.UNKNOWN_SPEAKER})) for group in across})
         named = [files[index] for group in across for index in group]
         yield _finding(
             "shared_clips", len(named), named,
@@ -532,8 +570,8 @@ def _near_identical(candidates: Sequence[int], looks: Sequence[_Look]) -> list[l
     return sorted(groups)
 
 
-def _finding(kind: str, n: int, files: Sequence[str], message: str) -> Finding:
-    return Finding(kind, n, tuple(files), message, tuple(files))
+def _finding(kind: str, n: int, files: Sequence[str], message: str, *, surplus: Sequence[str] | None = None) -> Finding:
+    return Finding(kind, n, tuple(files), message, tuple(files if surplus is None else surplus))
 
 
 def _relative(path: str, root: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,13 @@ from ser_core.errors import CorpusError
 
 TABLES = ("clips.csv", "clips.parquet")
 KNOWN, TABLE, FOLDERS = "known", "table", "folders"
+TITLE = "title.txt"
+"""A file beside the recordings of a corpus without a row in CORPORA: what people call it, on its first line."""
+
+MAX_TITLE = 60
+BY_HAND = "by_hand"
+"""The reason of what somebody left out without one."""
+
 _LEFT_OUT = ".left-out"
 
 
@@ -51,10 +59,56 @@ def installed(folder: str | os.PathLike[str]) -> dict[str, Installed]:
     for path in sorted(top.iterdir()):
         if path.name in corpora.CORPORA or not path.is_dir() or not corpora.is_own_name(path.name):
             continue
-        kind = _kind(path)
+        kind = kind_of(path)
         if kind:
-            found[path.name] = Installed(path.name, path.name, path, kind)
+            found[path.name] = Installed(path.name, title(path), path, kind)
     return found
+
+
+def kind_of(folder: Path) -> str:
+    """Return how a folder of no known corpus is read: TABLE, FOLDERS, or "" if it does not look like a corpus."""
+    if any((folder / name).is_file() for name in TABLES):
+        return TABLE
+    try:
+        return FOLDERS if any(path.is_dir() and corpora.label_of(path.name) for path in folder.iterdir()) else ""
+    except OSError:  # not ours to read, or gone meanwhile
+        return ""
+
+
+def title(folder: Path) -> str:
+    """Return what people call a corpus without a row in CORPORA: what its TITLE says, else the name of its folder."""
+    try:
+        with (folder / TITLE).open(encoding="utf-8", errors="replace") as file:
+            return tidy(file.read(10 * MAX_TITLE), MAX_TITLE) or folder.name
+    except OSError:
+        return folder.name
+
+
+def tidy(text: str, longest: int) -> str:
+    """Return free text as one line of at most so many printable characters, without blanks around it."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return line[:longest].strip()
+
+
+def read(name: str, folder: str | os.PathLike[str]) -> pd.DataFrame:
+    """Return the clips table of any corpus: of a row of CORPORA, of a table, or of folders named after labels. Nothing is left out.
+
+    Raises
+    ------
+    CorpusError : for a folder that is missing, holds no clip, or is none of these; for a name or a table that cannot be used.
+    """
+    if name in corpora.CORPORA:
+        return corpora.scan(name, folder)
+    top = Path(folder)
+    kind = kind_of(top)
+    if top.is_dir() and not kind:
+        raise CorpusError(
+            f"Corpus '{name}' is not known, and '{folder}' has neither a table ({' or '.join(TABLES)}) nor sub-folders named after labels. "
+            f"Choose one of {', '.join(corpora.CORPORA)}, or add the table or the folders."
+        )
+    if kind == TABLE:
+        return corpora.read_table(next(top / file for file in TABLES if (top / file).is_file()), corpus=name)
+    return corpora.read_folders(top, corpus=name)
 
 
 def clips(folder: str | os.PathLike[str], names: Sequence[str]) -> pd.DataFrame:
@@ -74,16 +128,19 @@ def clips(folder: str | os.PathLike[str], names: Sequence[str]) -> pd.DataFrame:
     return pd.concat([_clips(there[name], Path(folder)) for name in names], ignore_index=True)
 
 
-def leave_out(folder: str | os.PathLike[str], name: str, files: Iterable[str]) -> None:
-    """Remember which clips of an installed corpus are not to be used, in place of what was remembered before; () uses all again.
+def leave_out(folder: str | os.PathLike[str], name: str, files: Iterable[str], *, reason: str = BY_HAND) -> None:
+    """Remember which clips of an installed corpus are not to be used, for everyone who uses this folder; () uses them again.
 
-    files : paths below the corpus' folder, with "/". The recordings themselves are not touched.
+    files : paths below the corpus' folder, with "/", in place of those remembered for this reason before. The recordings themselves
+        are not touched.
+    reason : why, such as the kind of a doctor's finding: letters, digits and _.
 
     Raises
     ------
     CorpusError : if it cannot be written.
     """
-    path = _left_out_file(Path(folder), name)
+    # A file a reason: two who leave out for different reasons at the same time do not undo each other.
+    path = _left_out_folder(Path(folder), name) / f"{_checked(reason)}.json"
     listed = sorted(set(files))
     temporary = None
     try:
@@ -93,25 +150,32 @@ def leave_out(folder: str | os.PathLike[str], name: str, files: Iterable[str]) -
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
         with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
-            json.dump(listed, file, indent=0)
+            json.dump(listed, file, indent=0, ensure_ascii=False)
         os.replace(temporary, path)
     except OSError as error:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-        raise CorpusError(f"What to leave out could not be written to '{path}' ({error.strerror}). Make room and try again.") from None
+        raise CorpusError(
+            f"What to leave out could not be written to '{path}' ({error.strerror}). The corpora folder must be one that the app may "
+            "write to, with room on its disk. Nothing was changed."
+        ) from None
 
 
-def left_out(folder: str | os.PathLike[str], name: str) -> tuple[str, ...]:
-    """Return the clips of an installed corpus that are not to be used: paths below its folder, sorted; () where none was left out.
+def left_out(folder: str | os.PathLike[str], name: str) -> dict[str, tuple[str, ...]]:
+    """Return the clips of an installed corpus that are not to be used: reason -> paths below its folder, sorted.
 
     Raises
     ------
-    CorpusError : if the list is damaged: to use what somebody left out would be worse than to stop.
+    CorpusError : if a list is damaged: to use what somebody left out would be worse than to stop.
     """
-    path = _left_out_file(Path(folder), name)
+    kept = _left_out_folder(Path(folder), name)
+    return {path.stem: _read_list(path) for path in sorted(kept.glob("*.json"))} if kept.is_dir() else {}
+
+
+def _read_list(path: Path) -> tuple[str, ...]:
     try:
         listed = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
-    except FileNotFoundError:
+    except FileNotFoundError:  # taken back meanwhile
         return ()
     except (OSError, ValueError) as error:
         listed = error
@@ -121,27 +185,22 @@ def left_out(folder: str | os.PathLike[str], name: str) -> tuple[str, ...]:
 
 
 def _clips(corpus: Installed, top: Path) -> pd.DataFrame:
-    if corpus.kind == KNOWN:
-        table = corpora.scan(corpus.name, corpus.folder)
-    elif corpus.kind == TABLE:
-        file = next(corpus.folder / name for name in TABLES if (corpus.folder / name).is_file())
-        table = corpora.read_table(file, corpus=corpus.name)
-    else:
-        table = corpora.read_folders(corpus.folder, corpus=corpus.name)
-    unused = set(left_out(top, corpus.name))
+    table = read(corpus.name, corpus.folder)
+    unused = {file for files in left_out(top, corpus.name).values() for file in files}
     if not unused:
         return table
     base = os.path.abspath(corpus.folder)
     stays = [Path(os.path.relpath(path, base)).as_posix() not in unused for path in table[corpora.PATH]]
+    if not any(stays):
+        raise CorpusError(f"All {len(table)} clips of {corpus.title} are left out. Use some of them again: the Check tab tells which.")
     return table[stays].reset_index(drop=True)
 
 
-def _kind(folder: Path) -> str:
-    """Return how a folder of no known corpus is read, "" if it does not look like a corpus."""
-    if any((folder / name).is_file() for name in TABLES):
-        return TABLE
-    return FOLDERS if any(path.is_dir() and corpora.label_of(path.name) for path in folder.iterdir()) else ""
+def _left_out_folder(top: Path, name: str) -> Path:
+    return top / _LEFT_OUT / name
 
 
-def _left_out_file(top: Path, name: str) -> Path:
-    return top / _LEFT_OUT / f"{name}.json"
+def _checked(reason: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_]+", reason):
+        raise CorpusError(f"A reason to leave clips out is made of small letters, digits and _. Got {reason!r}.")
+    return reason

@@ -323,6 +323,50 @@ def test_peaks_that_touch_full_scale_are_not_clipped(corpus):
     assert doctor.check("tiny", corpus).findings == ()
 
 
+@pytest.fixture
+def moods(originals, tmp_path) -> Path:
+    """The same recordings in folders named after labels, without a word of who speaks."""
+    for name in NAMES:
+        write_to = tmp_path / "moods" / ("joy" if "_h" in name else "Sad") / f"{name}.wav"
+        write_to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(originals / f"{name}.wav", write_to)
+    return tmp_path / "moods"
+
+
+def test_folders_of_labels_are_checked_for_all_that_no_published_fact_is_needed_for(moods):
+    finding = only(moods, "moods")
+    assert (finding.kind, finding.n, finding.surplus) == ("unknown_speaker", 12, finding.files)
+    assert "nobody said who speaks" in finding.message and "raises a score" in finding.effect
+    shutil.copy(moods / "joy" / "AA_h01.wav", moods / "Sad" / "AA_h01.wav")
+    write(moods / "AA_h09.wav", speech(50))
+    write(moods / "Sad" / "BB_sa01.flac", speech(51))
+    report = doctor.check("moods", moods)
+    assert (report.n_clips, report.n_speakers, report.labels) == (13, 0, {"happy": 6, "sad": 7})
+    found = {each.kind: each.files for each in report.findings}
+    assert list(found) == ["unknown_speaker", "unknown_name", "nested_copy", "identical"]
+    assert found["unknown_name"] == ("AA_h09.wav",)
+    assert found["nested_copy"] == ("Sad/BB_sa01.flac",)
+    assert found["identical"] == ("joy/AA_h01.wav", "Sad/AA_h01.wav")
+
+
+def test_a_table_is_checked_and_names_speakers_that_may_be_one_person(moods):
+    shutil.copy(moods / "joy" / "AA_h01.wav", moods / "joy" / "again.wav")
+    rows = [f"{'joy' if '_h' in name else 'Sad'}/{name}.wav,{'happy' if '_h' in name else 'sad'},{name[:2]}" for name in NAMES]
+    (moods / "clips.csv").write_text("\n".join(["path,label,speaker", *rows, "joy/again.wav,happy,CC"]), encoding="utf-8")
+    identical, shared = doctor.check("moods", moods).findings
+    assert (identical.kind, shared.kind) == ("identical", "shared_clips")
+    assert "AA and CC" in shared.message
+
+
+def test_what_is_not_read_need_not_be_left_out(corpus, originals):
+    shutil.copytree(originals, corpus / "again")
+    write(corpus / "take two.wav", speech(50))
+    write(corpus / "AA_s01.wav", speech(51))
+    assert {each.kind: each.surplus for each in doctor.check("tiny", corpus).findings} == {
+        "nested_copy": (), "unknown_name": (), "unknown_code": (),
+    }  # fmt: skip
+
+
 def test_an_unknown_kind_cannot_be_left_out(corpus):
     with pytest.raises(ConfigError, match="no finding of the kind boring"):
         doctor.leave_out(corpora.scan("tiny", corpus), doctor.check("tiny", corpus), ["boring"])
@@ -379,7 +423,7 @@ def test_the_command_prints_sentences(corpus, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("nonsense", "{folder}"), "Corpus 'nonsense' is not known"),
+        (("nonsense", "{folder}"), "Corpus 'nonsense' is not known, and"),
         (("tiny", "{folder}/nowhere"), "does not exist"),
         (("ravdess", "{folder}"), "has 0 clips"),
         (("tiny", "{folder}", "--jobs", "0"), "must be 1 or more"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -37,18 +38,55 @@ def test_clips_of_several_corpora_are_one_table(root: Path) -> None:
     assert set(clips.loc[clips[corpora.CORPUS] == "mine", corpora.SPEAKER]) == {"mine:ann", "mine:bob"}
 
 
+def test_any_kind_of_corpus_is_read_by_its_folder(root: Path) -> None:
+    assert {name: len(library.read(name, root / name)) for name in ("savee", "moods", "mine")} == {"savee": 3, "moods": 2, "mine": 2}
+    with pytest.raises(CorpusError, match=r"Corpus 'notes' is not known, and '.*notes' has neither a table \(clips.csv or clips.parquet\)"):
+        library.read("notes", root / "notes")
+
+
+def test_a_corpus_without_a_row_is_called_what_its_title_says(root: Path) -> None:
+    (root / "moods" / library.TITLE).write_text("  Class 9b,\u2028 spring\t term \n", encoding="utf-8")
+    titles = {name: each.title for name, each in library.installed(root).items()}
+    assert titles == {"savee": "SAVEE", "mine": "mine", "moods": "Class 9b, spring term"}
+
+
 def test_clips_left_out_are_not_used_until_they_are_taken_back(root: Path) -> None:
-    library.leave_out(root, "savee", ["JE/a01.wav", "DC_h01.wav"])
-    assert library.left_out(root, "savee") == ("DC_h01.wav", "JE/a01.wav")
+    library.leave_out(root, "savee", ["JE/a01.wav", "DC_h01.wav"], reason="silent")
+    library.leave_out(root, "savee", ["JE/a01.wav"])
+    assert library.left_out(root, "savee") == {"by_hand": ("JE/a01.wav",), "silent": ("DC_h01.wav", "JE/a01.wav")}
     assert library.clips(root, ["savee"])[corpora.NAME].tolist() == ["DC_a01"]
+    library.leave_out(root, "savee", [], reason="silent")
+    assert library.clips(root, ["savee"])[corpora.NAME].tolist() == ["DC_a01", "DC_h01"]
     library.leave_out(root, "savee", [])
-    assert library.left_out(root, "savee") == ()
+    assert library.left_out(root, "savee") == {}
     assert len(library.clips(root, ["savee"])) == 3
+
+
+def test_a_corpus_of_which_all_is_left_out_says_so(root: Path) -> None:
+    library.leave_out(root, "moods", ["happy/one.wav", "Sadness/two.wav"])
+    with pytest.raises(CorpusError, match=r"All 2 clips of moods are left out\. Use some of them again"):
+        library.clips(root, ["moods"])
+
+
+@pytest.mark.parametrize("reason", ["", "../x", "no voice"])
+def test_a_reason_is_a_word(root: Path, reason: str) -> None:
+    with pytest.raises(CorpusError, match="A reason to leave clips out"):
+        library.leave_out(root, "savee", ["JE/a01.wav"], reason=reason)
+
+
+def test_a_folder_that_may_not_be_written_to_gets_a_sentence(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(library.tempfile, "mkstemp", refuse)
+    with pytest.raises(CorpusError, match=r"could not be written .*Read-only file system.* must be one that the app may write to"):
+        library.leave_out(root, "savee", ["JE/a01.wav"])
+    assert library.left_out(root, "savee") == {}
 
 
 def test_a_damaged_list_stops_rather_than_use_what_was_left_out(root: Path) -> None:
     library.leave_out(root, "savee", ["DC_h01.wav"])
-    (root / ".left-out" / "savee.json").write_text('["DC_h', encoding="utf-8")
+    (root / ".left-out" / "savee" / "by_hand.json").write_text('["DC_h', encoding="utf-8")
     with pytest.raises(CorpusError, match="Delete it and choose them again"):
         library.clips(root, ["savee"])
 

@@ -29,6 +29,9 @@ SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 PLAYABLE = {"MP3": "audio/mpeg", "FLAC": "audio/flac", "MP4": "audio/mp4"}
 """Containers that Chrome, Firefox and Safari all play; a WAV of unknown origin may hold codecs that they do not."""
 
+UNKNOWN_SPEAKER = "not stated"
+"""What people read where nobody said who speaks."""
+
 
 def hear(given: state.Given) -> analysis.Analysis:
     """Return a clip decoded, measured with the default settings and judged; raises AudioError where it cannot be used."""
@@ -122,14 +125,28 @@ def corpora_root() -> Path:
 
 
 @st.cache_data(ttl=10, show_spinner=False)
+def rows(root: Path) -> dict[str, library.Installed]:
+    """Return the corpora found under root, with their titles and kinds."""
+    return library.installed(root)
+
+
+@st.cache_data(ttl=10, show_spinner=False)
 def installed(root: Path) -> dict[str, Path]:
     """Return the corpora found under root: name -> folder."""
-    return corpora.installed(root) if root.is_dir() else {}
+    return {name: row.folder for name, row in library.installed(root).items()}
+
+
+def look_again() -> None:
+    """Forget which corpora there were, and the state of their files: something was installed, written or removed."""
+    rows.clear()
+    installed.clear()
+    fingerprint.clear()
 
 
 def corpus_title(name: str) -> str:
-    """Return a corpus's title, such as 'RAVDESS'."""
-    return corpora.CORPORA[name].title
+    """Return a corpus's title, such as 'RAVDESS'. A corpus without a row in CORPORA has the title that somebody typed."""
+    row = rows(corpora_root()).get(name)
+    return row.title if row else corpora.CORPORA[name].title if name in corpora.CORPORA else name
 
 
 @st.cache_data(ttl=5, max_entries=32, show_spinner=False)
@@ -147,8 +164,11 @@ def fingerprint(folder: Path) -> str:
 
 
 def clips(name: str, folder: Path) -> pd.DataFrame:
-    """Return the clips table of a corpus, read again only when its folder has changed."""
-    return _clips(name, folder, fingerprint(folder))
+    """Return the clips table of an installed corpus without what was left out, read again only when one of them has changed.
+
+    Raises CorpusError where the corpus cannot be read, or all of it was left out.
+    """
+    return _clips(name, folder, fingerprint(folder), tuple(sorted(left_out(name, folder).items())))
 
 
 def clips_of_all(folders: dict[str, Path]) -> pd.DataFrame:
@@ -157,14 +177,19 @@ def clips_of_all(folders: dict[str, Path]) -> pd.DataFrame:
 
 
 @st.cache_data(max_entries=16, show_spinner="Reading the corpus …")
-def _clips(name: str, folder: Path, fingerprint: str) -> pd.DataFrame:
-    return corpora.scan(name, folder)
+def _clips(name: str, folder: Path, fingerprint: str, left_out: tuple[tuple[str, tuple[str, ...]], ...]) -> pd.DataFrame:
+    return library.clips(folder.parent, [name])
+
+
+def left_out(name: str, folder: Path) -> dict[str, tuple[str, ...]]:
+    """Return the clips of an installed corpus that are not to be used: reason -> paths below its folder."""
+    return library.left_out(folder.parent, name)
 
 
 def speakers(name: str, folder: Path) -> dict[str, str]:
     """Return the speakers of a corpus: identifier -> code and sex, such as '01 (male)'."""
     table = clips(name, folder).drop_duplicates(corpora.SPEAKER).sort_values(corpora.SPEAKER)
-    codes = table[corpora.SPEAKER].str.removeprefix(f"{name}:")
+    codes = table[corpora.SPEAKER].str.partition(":")[2].replace("", UNKNOWN_SPEAKER)
     sexes = table[corpora.SEX].map(lambda sex: f" ({sex})" if sex else "")
     return dict(zip(table[corpora.SPEAKER], codes + sexes, strict=True))
 
@@ -192,7 +217,8 @@ def corpus_clip(clips: pd.DataFrame, number: int) -> CorpusClip:
 
 
 def _clip_title(name: str, row: dict[str, str]) -> str:
-    text = corpora.CORPORA[name].sentences.get(row[corpora.SENTENCE], "")
+    known = corpora.CORPORA.get(name)
+    text = known.sentences.get(row[corpora.SENTENCE], "") if known else row[corpora.SENTENCE]
     return " · ".join(part for part in (row[corpora.EMOTION], row[corpora.INTENSITY], text, row[corpora.NAME]) if part)
 
 

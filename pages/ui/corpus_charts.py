@@ -35,7 +35,8 @@ def counts(clips: pd.DataFrame, by: str) -> pd.DataFrame:
     labels = [label for label in corpora.ALL_LABELS if label in table.columns]
     table = table.reindex(columns=[*labels, *sorted(set(table.columns) - set(labels))])
     if by == corpora.CORPUS:
-        table = table.reindex([name for name in corpora.CORPORA if name in table.index])
+        known = [name for name in corpora.CORPORA if name in table.index]
+        table = table.reindex([*known, *sorted(set(table.index) - set(known))])
     table.index = pd.Index([title(by, value) for value in table.index], name=GROUPS[by])
     return table
 

@@ -1,21 +1,26 @@
-"""What there is to have: a card a corpus with its facts, whether it is here, and ways to get it."""
+"""What there is to have: a card a corpus with its facts, whether it is here, what of it is left out, and ways to get it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import streamlit as st
 
 from pages.ui import background, cached, frame
-from ser_core import corpora, download
+from ser_core import corpora, download, library
 from ser_core.corpora import CorpusSpec
+from ser_core.errors import SerError
 
 WHERE = """
 Have one already? Put its folder into the corpora folder of the machine that runs the app (`corpora/`, or what `SER_CORPORA` names) under
-the name on its card, such as `ravdess/`; it shows here within seconds.
+the name on its card, such as `ravdess/`; it shows here within seconds. So does any other folder that has sub-folders named after labels
+(`happy/`, `sad/` …), or a table `clips.csv` or `clips.parquet` with the columns path, label and speaker.
 """
+
+KINDS = {library.TABLE: "A table of clips", library.FOLDERS: "Folders named after labels"}
+"""Kinds of corpora that have no row in CORPORA -> how their cards call them."""
 
 
 ZIP_CORPUS = "corpora.zip.corpus"
@@ -23,28 +28,41 @@ ZIP_CORPUS = "corpora.zip.corpus"
 
 @dataclass(frozen=True)
 class Here:
-    """What of a corpus is on this machine; 0 clips where there is nothing."""
+    """What of a corpus is on this machine; 0 clips where there is nothing. labels: label -> clips in use. left_out: how many are not."""
 
     n_clips: int = 0
     n_speakers: int = 0
     has_folder: bool = False
+    left_out: int = 0
+    labels: dict[str, int] = field(default_factory=dict)
+    problem: str = ""
 
 
 def here(name: str, root: Path, found: dict[str, Path]) -> Here:
     """Return what of a corpus lies below the corpora folder."""
     if name not in found:
         return Here(has_folder=(root / name).is_dir())
-    clips = cached.clips(name, found[name])
-    return Here(len(clips), clips[corpora.SPEAKER].nunique(), has_folder=True)
+    try:
+        clips = cached.clips(name, found[name])
+        left_out = {file for files in cached.left_out(name, found[name]).values() for file in files}
+    except SerError as error:
+        return Here(has_folder=True, problem=str(error))
+    counts = clips[corpora.EMOTION].value_counts()
+    return Here(
+        len(clips), clips.loc[clips[corpora.SPEAKER] != corpora.UNKNOWN_SPEAKER, corpora.SPEAKER].nunique(), has_folder=True,
+        left_out=len(left_out), labels={label: int(counts[label]) for label in corpora.ALL_LABELS if label in counts},
+    )
 
 
 def status(name: str, spec: CorpusSpec, there: Here) -> str:
     """Return a line of Markdown: whether a corpus is here, and how much of it."""
+    if there.problem:
+        return f":material/error: **Cannot be used**: {frame.plain(there.problem)}"
     if there.n_clips:
-        whole = there.n_clips >= spec.n_clips and there.n_speakers >= len(spec.speakers)
+        whole = there.n_clips + there.left_out >= spec.n_clips and there.n_speakers >= len(spec.speakers)
         icon, word = (":material/check_circle:", "Installed") if whole else (":material/incomplete_circle:", "Installed in part")
         return (f"{icon} **{word}** in `{name}/`: {there.n_clips:,} of {spec.n_clips:,} clips, "
-                f"{there.n_speakers} of {len(spec.speakers)} speakers")
+                f"{there.n_speakers} of {len(spec.speakers)} speakers{_left_out(there)}")
     if there.has_folder:
         return (f":material/help: **Not recognised**: the folder `{name}/` is there, but holds no clip named like `{spec.example}`. "
                 f"It should be {frame.plain(spec.place)}.")
@@ -64,16 +82,40 @@ def facts(spec: CorpusSpec) -> str:
     ])
 
 
+def _left_out(there: Here) -> str:
+    n = there.left_out
+    return f"  \n:material/do_not_disturb_on: **{n:,} clip{'s are' if n != 1 else ' is'} left out**; the Check tab tells why" if n else ""
+
+
+def own_status(name: str, there: Here) -> str:
+    """Return a line of Markdown about a corpus without published facts: what of it is here."""
+    if there.problem:
+        return f":material/error: **Cannot be used**: {frame.plain(there.problem)}"
+    who = f"{there.n_speakers} speaker{'s' * (there.n_speakers != 1)}" if there.n_speakers else "nobody said who speaks"
+    return f":material/check_circle: **Here** in `{name}/`: {there.n_clips:,} clip{'s' * (there.n_clips != 1)}, {who}{_left_out(there)}"
+
+
 def show(root: Path, found: dict[str, Path]) -> None:
-    """Draw a card for each corpus, two side by side where they fit, the installed ones first."""
-    names = sorted(corpora.CORPORA, key=lambda name: name not in found)
+    """Draw a card for each corpus, two side by side where they fit: the installed ones first, then what can be had."""
+    names = [*found, *(name for name in corpora.CORPORA if name not in found)]
+    rows = cached.rows(root)
     for pair in zip(names[::2], [*names[1::2], None], strict=False):
         for place, name in zip(st.columns(2), pair, strict=True):
             if name:
                 with place.container(border=True, height="stretch", key=f"corpora_card_{name}"):
-                    _card(name, corpora.CORPORA[name], root, found)
+                    if name in corpora.CORPORA:
+                        _card(name, corpora.CORPORA[name], root, found)
+                    elif name in rows:
+                        _own_card(rows[name], root, found)
     st.markdown(WHERE)
-    _unpack(root, [name for name in names if name not in found])
+    _unpack(root, [name for name in corpora.CORPORA if name not in found])
+
+
+def _own_card(row: library.Installed, root: Path, found: dict[str, Path]) -> None:
+    there = here(row.name, root, found)
+    st.header(frame.plain(row.title), anchor=False)
+    st.markdown(own_status(row.name, there))
+    st.markdown("  \n".join([KINDS[row.kind], ", ".join(f"{label} {n:,}" for label, n in there.labels.items())]))
 
 
 def _card(name: str, spec: CorpusSpec, root: Path, found: dict[str, Path]) -> None:
@@ -128,7 +170,7 @@ def _after(task: background.Task) -> None:
     """Draw why nothing was installed; if something was, maybe since this run of the page began, look again."""
     background.show_problem(task)
     if task.take():
-        cached.installed.clear()
+        cached.look_again()
         st.rerun()
 
 

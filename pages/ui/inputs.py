@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui import cached, frame, state
+from ser_core.errors import SerError
 
 FORMATS = ["wav", "flac", "ogg", "opus", "mp3", "aiff", "aif", "au", "caf", "w64", "m4a", "aac", "mp4", "webm", "wma", "amr", "3gp"]
 """File name endings that the uploader lets through; what a file is, its content says (audio.decode)."""
@@ -55,11 +56,15 @@ def _corpus_clip(found: dict[str, Path]) -> None:
     st.markdown("**Acted speech** from the corpora installed here, with its true label.")
     corpus_box, speaker_box = st.columns(2)
     name = corpus_box.selectbox("Corpus", list(found), format_func=cached.corpus_title, key="recognize.corpus")
-    speakers = cached.speakers(name, found[name])
+    try:
+        speakers = cached.speakers(name, found[name])
+    except SerError as error:
+        st.error(frame.plain(str(error)), icon=":material/error:")
+        return
     speaker = speaker_box.selectbox("Speaker", speakers, format_func=speakers.get, key=f"recognize.speaker.{name}")
     clips = cached.clips_of(name, found[name], speaker)
     clip = st.selectbox("Clip", clips, index=None, format_func=lambda path: clips[path].title, placeholder="Choose a clip",
-                        key=f"recognize.clip.{speaker}")
+                        key=f"recognize.clip.{name}.{speaker}")
     st.button("Use this clip", key="recognize.use", disabled=clip is None, on_click=_give_clip, args=(clips.get(clip),))
 
 

@@ -19,7 +19,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import background, cached, corpus_charts, corpus_check, corpus_list, palette, state
-from ser_core import audio, corpora, doctor, download
+from ser_core import audio, corpora, doctor, download, library
 from ser_core.errors import CorpusError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,6 +138,54 @@ def test_a_new_folder_shows_soon(root: Path) -> None:
     write(root / "emodb", EMODB_NAMES)
     cached.installed.clear()
     assert "4 of 535 clips" in text(page.run())
+
+
+@pytest.fixture
+def unknown(root: Path) -> Path:
+    """A part of EmoDB, a folder of labels with a title, and a table."""
+    write(root / "emodb", EMODB_NAMES)
+    write(root / "moods", ["happy/one", "Sadness/two"])
+    (root / "moods" / "title.txt").write_text("My [moods]", encoding="utf-8")
+    write(root / "mine", ["one", "two"])
+    (root / "mine" / "clips.csv").write_text("path,label,speaker\none.wav,happy,ann\ntwo.wav,sad,bob\n", encoding="utf-8")
+    return root
+
+
+def test_corpora_without_published_facts_have_cards_too(unknown: Path) -> None:
+    said = text(visit())
+    assert "My [moods]" in said and "**Here** in `moods/`: 2 clips, nobody said who speaks" in said and "happy 1, sad 1" in said
+    assert "**Here** in `mine/`: 2 clips, 2 speakers" in said and "4 of 535 clips" in said
+
+
+def test_they_are_checked_and_explored_and_offered_as_samples(unknown: Path) -> None:
+    page = visit("Check")
+    page.selectbox("corpora.check.corpus").set_value("moods").run()
+    page.button("corpora.check.start.moods").click().run()
+    assert "Of 2 clips nobody said who speaks" in wait(page, lambda said: "finding" in said)
+    page = visit("Explore")
+    assert "**All 8 clips**" in text(page)
+    assert "moods" in page.pills("corpora.explore.corpora").value
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page.selectbox("recognize.corpus").set_value("moods").run()
+    assert page.selectbox("recognize.corpus").options == ["EmoDB", "mine", "My [moods]"]
+    clips = page.selectbox("recognize.clip.moods.")
+    assert clips.options == ["happy · happy/one", "sad · Sadness/two"]
+
+
+def test_a_corpus_that_cannot_be_read_spoils_nothing_else(unknown: Path) -> None:
+    (unknown / "mine" / "clips.csv").write_text("path,label,speaker\nthree.wav,happy,ann\n", encoding="utf-8")
+    said = text(visit())
+    assert "**Cannot be used**: Table" in said and "4 of 535 clips" in said
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page.selectbox("recognize.corpus").set_value("mine").run()
+    assert not page.exception and "lists 1 file that does not exist" in page.error[0].value.replace("\\", "")
+
+
+def test_clips_left_out_are_counted_on_the_card_and_used_nowhere_else(both: Path) -> None:
+    library.leave_out(both, "emodb", ["03a01Fa.wav"], reason="silent")
+    assert "3 of 535 clips, 2 of 10 speakers" in (said := text(visit())) and "**1 clip is left out**" in said
+    page = visit("Explore")
+    assert "**All 35 clips**" in text(page)
 
 
 # --- getting one

@@ -220,7 +220,7 @@ def test_clips_of_an_installed_corpus_come_with_their_label(models: Path, tmp_pa
     monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
     st.cache_data.clear()
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-    page.selectbox("recognize.clip.ravdess:07").select_index(0).run()
+    page.selectbox("recognize.clip.ravdess.ravdess:07").select_index(0).run()
     page.button("recognize.use").click().run()
     said = text(page)
     assert "Acted as **angry**" in said and "learned from this very clip" in said and n_cards(page) == 4
