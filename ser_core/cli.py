@@ -73,9 +73,13 @@ def _parser() -> argparse.ArgumentParser:
 
     check = corpora_commands.add_parser("check", help="find what is missing, damaged or doubled in a corpus")
     check.add_argument("name", metavar="NAME", help="such as ravdess")
-    check.add_argument("folder", type=Path, metavar="DIR", help="where the corpus lies")
+    check.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="where it lies (default: its folder in SER_CORPORA, or corpora)")
     check.add_argument("--json", action="store_true", help="print the report, with the names of all files, as JSON")
     check.add_argument("--jobs", type=int, default=2, metavar="N", help="processes that read the clips (default: 2)")
+    check.add_argument(
+        "--leave-out", metavar="KINDS",
+        help="leave the clips of these findings out from now on, such as silent,identical; none: use all again",
+    )  # fmt: skip
     check.set_defaults(run=_check_corpus)
     return parser
 
@@ -165,9 +169,13 @@ def _build_models(options: argparse.Namespace) -> int:
 def _list_corpora(options: argparse.Namespace) -> int:
     from ser_core import corpora, library
 
-    installed = corpora.installed(library.root())
+    installed = library.installed(library.root())
+    own = [row for name, row in installed.items() if name not in corpora.CORPORA]
     if options.json:
-        facts = [{**corpora.facts(name), "folder": str(installed[name]) if name in installed else None} for name in corpora.CORPORA]
+        facts = [
+            {**corpora.facts(name), "folder": str(installed[name].folder) if name in installed else None} for name in corpora.CORPORA
+        ]
+        facts += [{"name": row.name, "title": row.title, "kind": row.kind, "folder": str(row.folder)} for row in own]
         print(json.dumps(facts, indent=1, ensure_ascii=False))
         return 0
     row = "{:<13} {:<8} {:>6} {:>9}  {:<10} {}"
@@ -175,7 +183,16 @@ def _list_corpora(options: argparse.Namespace) -> int:
     for name, spec in corpora.CORPORA.items():
         state = "installed" if name in installed else "download" if spec.download else ""
         print(row.format(name, ", ".join(spec.languages), spec.n_clips, len(spec.speakers), state, spec.page))
-    return 0
+    status = 0
+    for each in own:
+        try:
+            clips = library.clips(library.root(), [each.name])
+        except SerError as error:
+            status = _complain(str(error))
+            continue
+        n_speakers = len(set(clips[corpora.SPEAKER]) - {corpora.UNKNOWN_SPEAKER})
+        print(row.format(each.name, "", len(clips), n_speakers or "unknown", "installed", each.folder))
+    return status
 
 
 def _download_corpus(options: argparse.Namespace) -> int:
@@ -196,22 +213,37 @@ def _download_corpus(options: argparse.Namespace) -> int:
 
 
 def _check_corpus(options: argparse.Namespace) -> int:
-    from ser_core import doctor
+    from ser_core import doctor, library
 
     def on_progress(done: int, total: int) -> None:
         if done % 500 == 0 or done == total:
             _say(f"Read {done} of {total} clips.")
 
-    report = doctor.check(options.name, options.folder, n_jobs=options.jobs, on_progress=on_progress)
+    folder = options.folder or library.root() / options.name
+    kinds = _names(options.leave_out or "")
+    if options.leave_out is not None:
+        installed = library.root() / options.name
+        if not folder.exists() or not installed.exists() or not folder.samefile(installed):
+            raise ConfigError(f"Clips are left out of installed corpora, and '{folder}' is not '{installed}'. Set SER_CORPORA, or move it.")
+        unknown = [kind for kind in kinds if kind not in {*doctor.EFFECTS, "none"}]
+        if unknown:
+            raise ConfigError(f"There is no finding of the kind {', '.join(unknown)}. Choose from {', '.join(doctor.EFFECTS)}, or none.")
+    report = doctor.check(options.name, folder, n_jobs=options.jobs, on_progress=on_progress)
+    if options.leave_out is not None:
+        library.leave_out_all(library.root(), options.name, {each.kind: each.surplus for each in report.findings if each.kind in kinds})
     if options.json:
         print(json.dumps(report.to_dict(), indent=1))
         return 0
     labels = ", ".join(f"{label} {n}" for label, n in report.labels.items())
-    print(f"{report.n_clips} clips, {report.n_speakers} speakers: {labels}")
+    print(f"{report.n_clips} clips, {report.n_speakers or 'unknown'} speakers: {labels}")
     for finding in report.findings:
         print(f"\n{finding.kind}: {finding.message}\n  What it does to a score: {finding.effect}")
     if not report.findings:
         print("Nothing found: no clip is missing, doubled or damaged.")
+    if options.leave_out is not None:
+        left_out = library.left_out(library.root(), options.name)
+        why = ", ".join(f"{reason} {len(files)}" for reason, files in left_out.items())
+        print(f"\nLeft out from now on: {why or 'none'}.")
     return 0
 
 

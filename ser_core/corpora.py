@@ -74,7 +74,8 @@ class CorpusSpec:
     one: they are one person under one name, so no split ever parts them. ages: speaker code -> years, where published. n_clips:
     how many clips the whole corpus has. example and place: a clip's name and where clips lie, for error sentences. licence:
     "" where its publication does not tell. page: the official page. download: what may be fetched from there without a form;
-    empty where the source states no size and checksum, or asks for a form.
+    empty where the source states no size and checksum, or asks for a form. commands: what fetches it in a shell instead, run in the
+    corpora folder, where its source is a repository.
     """
 
     title: str
@@ -95,6 +96,7 @@ class CorpusSpec:
     speakers_of: str = ""
     ages: Mapping[str, int] = field(default_factory=dict)
     download: tuple[Archive, ...] = ()
+    commands: tuple[str, ...] = ()
 
 
 # Sexes as in VideoDemographics.csv of the official release: 48 men, 43 women.
@@ -243,6 +245,11 @@ CORPORA: dict[str, CorpusSpec] = {
             "IEEE Transactions on Affective Computing 5(4), 377–390. doi:10.1109/TAFFC.2014.2336244"
         ),
         page="https://github.com/CheyneyComputerScience/CREMA-D",
+        # The mirror is its authors' own. Without the second command the clips are pointers of Git LFS.
+        commands=(
+            "git clone https://gitlab.com/cs-cooper-lab/crema-d-mirror.git cremad",
+            'git -C cremad lfs pull --include "AudioWAV/*"',
+        ),
     ),
     "ravdess_song": CorpusSpec(
         title="RAVDESS song",
@@ -319,6 +326,7 @@ CORPORA: dict[str, CorpusSpec] = {
         licence="research use only",
         citation="Latif, Qayyum, Usman & Qadir (2018). Cross Lingual Speech Emotion Recognition: Urdu vs. Western Languages. FIT, 88–93",
         page="https://github.com/siddiquelatif/URDU-Dataset",
+        commands=("git clone https://github.com/siddiquelatif/URDU-Dataset.git urdu",),
     ),
     "nemo": CorpusSpec(
         title="nEMO",
@@ -338,6 +346,7 @@ CORPORA: dict[str, CorpusSpec] = {
         licence="CC BY-NC-SA 4.0",
         citation="Christop (2024). nEMO: Dataset of Emotional Speech in Polish. arXiv:2404.06292",
         page="https://github.com/amu-cai/nEMO",
+        commands=("git clone https://github.com/amu-cai/nEMO.git nemo",),
     ),
     "cafe": CorpusSpec(
         title="CaFE",
@@ -394,6 +403,7 @@ def facts(name: str) -> dict[str, Any]:
         "citation": spec.citation,
         "page": spec.page,
         "download": [asdict(archive) for archive in spec.download],
+        "commands": list(spec.commands),
     }
 
 

@@ -338,7 +338,8 @@ def _other_files(name: str, spec: CorpusSpec, clips: pd.DataFrame, root: str) ->
         yield _finding(
             "unknown_code", len(miscoded), _all_relative(miscoded, root),
             f"{_count(len(miscoded), 'file is', 'files are')} named like a clip of {spec.title} but with a label or speaker code that it "
-            f"does not have: {_names(miscoded)}. Its labels are {', '.join(spec.labels)}. Rename them, or leave them: they are not read.",
+            f"does not have: {_names(miscoded)}. Its labels are {', '.join(spec.labels)}.{_half_codes(spec, miscoded)} "
+            "Rename them, or leave them: they are not read.",
             surplus=(),
         )  # fmt: skip
     if strange:
@@ -347,6 +348,18 @@ def _other_files(name: str, spec: CorpusSpec, clips: pd.DataFrame, root: str) ->
             f"{_count(len(strange), 'audio file is', 'audio files are')} not named like a clip of {spec.title}, such as {spec.example}: "
             f"{_names(strange)}. Rename them if they belong to it, or leave them: they are passed over.", surplus=(),
         )  # fmt: skip
+
+
+def _half_codes(spec: CorpusSpec, paths: Sequence[str]) -> str:
+    """Return what to say of codes that are the beginning of several: SAVEE's s of sa (sad) and su (surprise)."""
+    sentences = {}
+    for path in paths:
+        match = spec.pattern.fullmatch(Path(path).stem) or spec.pattern.fullmatch(f"{Path(path).parent.name}_{Path(path).stem}")
+        code = match["emotion"].lower() if match else ""
+        meant = [f"{full} ({label})" for full, label in spec.labels.items() if code and full.lower().startswith(code)]
+        if code not in {full.lower() for full in spec.labels} and len(meant) > 1:
+            sentences[code] = f" '{code}' may stand for {' or '.join(meant)}, and nothing tells which."
+    return "".join(sentences.values())
 
 
 def _unknown_speakers(files: Sequence[str], clips: pd.DataFrame) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,6 +159,12 @@ def leave_out(folder: str | os.PathLike[str], name: str, files: Iterable[str], *
             f"What to leave out could not be written to '{path}' ({error.strerror}). The corpora folder must be one that the app may "
             "write to, with room on its disk. Nothing was changed."
         ) from None
+
+
+def leave_out_all(folder: str | os.PathLike[str], name: str, reasons: Mapping[str, Iterable[str]]) -> None:
+    """Remember reason -> clips not to be used, in place of all that was remembered of a corpus before; raises like `leave_out`."""
+    for reason in {**left_out(folder, name), **reasons}:
+        leave_out(folder, name, reasons.get(reason, ()), reason=reason)
 
 
 def left_out(folder: str | os.PathLike[str], name: str) -> dict[str, tuple[str, ...]]:

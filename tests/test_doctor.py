@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser_core import cli, corpora, doctor
+from ser_core import cli, corpora, doctor, library
 from ser_core.corpora import CorpusSpec
 from ser_core.errors import ConfigError, CorpusError
 
@@ -162,7 +162,9 @@ def test_codes_that_do_not_exist_are_told_from_other_names(corpus):
 def test_savee_s_is_neither_sad_nor_surprise(tmp_path):
     for seed, name in enumerate(("DC_sa01", "DC_su01", "JK/a01", "DC_s01", "JK/s02")):
         write(tmp_path / f"{name}.wav", speech(seed))
-    assert set(of_kind("unknown_code", tmp_path, "savee").files) == {"DC_s01.wav", "JK/s02.wav"}
+    finding = of_kind("unknown_code", tmp_path, "savee")
+    assert set(finding.files) == {"DC_s01.wav", "JK/s02.wav"}
+    assert "'s' may stand for sa (sad) or su (surprise), and nothing tells which" in finding.message
 
 
 def test_songs_among_speech_are_named(tmp_path):
@@ -296,6 +298,15 @@ def test_clips_of_unusual_length_are_named(corpus, kind, duration_s):
     assert left(corpus, kind) == set(NAMES) - {"AA_h01"}
 
 
+def test_the_two_bad_clips_of_crema_d_are_named(tmp_path):
+    for seed in range(12):
+        write(tmp_path / f"{1001 + seed}_DFA_ANG_XX.wav", speech(seed, duration_s=2.0))
+    write(tmp_path / "1076_MTI_SAD_XX.wav", np.zeros(2 * RATE))
+    write(tmp_path / "1064_IEO_DIS_MD.wav", np.tile(speech(40, duration_s=2.0), 31))
+    assert of_kind("silent", tmp_path, "cremad").files == ("1076_MTI_SAD_XX.wav",)
+    assert of_kind("too_long", tmp_path, "cremad").files == ("1064_IEO_DIS_MD.wav",)
+
+
 def test_lengths_that_vary_are_no_finding(corpus):
     for seed, name in enumerate(NAMES):
         write(corpus / f"{name}.wav", speech(seed, duration_s=0.8 + 0.3 * seed))
@@ -418,6 +429,38 @@ def test_the_command_prints_sentences(corpus, capsys):
     out = capsys.readouterr().out
     assert out.startswith("12 clips, 2 speakers: happy 6, sad 6\n")
     assert "identical: 2 clips" in out and doctor.EFFECTS["identical"] in out
+
+
+def test_the_command_leaves_findings_out_until_they_are_used_again(corpus, monkeypatch, capsys):
+    corpus.rename(corpus.with_name("tiny"))
+    root, folder = corpus.parent, corpus.with_name("tiny")
+    monkeypatch.setenv("SER_CORPORA", str(root))
+    shutil.copy(folder / "AA_h01.wav", folder / "AA_h03.wav")
+    write(folder / "BB_h02.wav", np.zeros(RATE))
+    command = ["corpora", "check", "tiny", "--jobs", "1", "--leave-out"]
+    assert cli.main([*command, "identical,silent"]) == 0
+    assert capsys.readouterr().out.endswith("Left out from now on: identical 1, silent 1.\n")
+    assert library.left_out(root, "tiny") == {"identical": ("AA_h03.wav",), "silent": ("BB_h02.wav",)}
+    assert cli.main([*command, "silent"]) == 0
+    assert library.left_out(root, "tiny") == {"silent": ("BB_h02.wav",)}
+    assert cli.main([*command, "none"]) == 0
+    assert capsys.readouterr().out.endswith("Left out from now on: none.\n")
+    assert library.left_out(root, "tiny") == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("{folder}", "--leave-out", "silent"), "Clips are left out of installed corpora"),
+        (("--leave-out", "boring"), "no finding of the kind boring"),
+    ],
+)
+def test_what_cannot_be_left_out_is_refused_before_it_is_read(corpus, monkeypatch, capsys, tmp_path, arguments, words):
+    shutil.copytree(corpus, tmp_path / "all" / "tiny")
+    monkeypatch.setenv("SER_CORPORA", str(tmp_path / "all"))
+    assert cli.main(["corpora", "check", "tiny", *(each.format(folder=corpus) for each in arguments)]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and len(err.splitlines()) == 1 and words in err
 
 
 @pytest.mark.parametrize(

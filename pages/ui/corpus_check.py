@@ -1,4 +1,4 @@
-"""What is wrong with a corpus, and what that does to a score: the doctor's report on the page."""
+"""What is wrong with a corpus, and what that does to a score: the doctor's report on the page, and what is left out because of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import background, cached, frame
-from ser_core import doctor
+from ser_core import doctor, library
+from ser_core.errors import SerError
 
 HOW = "Every clip is read once and nothing is changed; a thousand clips take some ten seconds. The app stays usable meanwhile."
 
@@ -24,6 +25,7 @@ def show(found: dict[str, Path]) -> None:
     folder = found[name]
     task = background.task("check", f"{folder} {cached.fingerprint(folder)}")
     st.markdown(HOW)
+    _left_out(name, folder)
     if task.running:
         background.watch(task, key=f"corpora.check.{name}")
         return
@@ -32,7 +34,7 @@ def show(found: dict[str, Path]) -> None:
               icon=":material/troubleshoot:", type="secondary" if task.result else "primary", on_click=_start, args=(task, name, folder))
     background.show_problem(task)
     if task.result:
-        report(name, task.result)
+        report(name, folder, task.result)
 
 
 def _start(task: background.Task, name: str, folder: Path) -> None:
@@ -54,17 +56,70 @@ def _tell(task: background.Task, done: int, total: int) -> None:
     task.tell(done / total, f"Reading the clips: {done:,} of {total:,}")
 
 
-def report(name: str, found: doctor.Report) -> None:
-    """Draw a report: what there is, and each finding with its effect and its files."""
+def _left_out(name: str, folder: Path) -> None:
+    """Draw how many clips of a corpus are left out and why, and the button that uses all of them again."""
+    reasons = cached.left_out(name, folder)
+    n = len({file for files in reasons.values() for file in files})
+    if not n:
+        return
+    with st.container(border=True, key="corpora_left_out", horizontal=True, vertical_alignment="center"):
+        why = ", ".join(f"{words(reason)} {len(files):,}" for reason, files in reasons.items() if files)
+        st.markdown(f":material/do_not_disturb_on: **{_clips(n)} of {frame.plain(cached.corpus_title(name))} {_are(n)} left out** "
+                    f"({frame.plain(why)}), for everyone on this server: nothing but this check reads them.", width="stretch")
+        if st.button("Use all again", key=f"corpora.check.all.{name}", icon=":material/undo:"):
+            _remember(name, folder, dict.fromkeys(reasons, ()))
+
+
+def _choice(name: str, folder: Path, finding: doctor.Finding) -> None:
+    """Draw whether the clips of a finding are left out, and the button that changes it."""
+    kept = cached.left_out(name, folder).get(finding.kind, ())
+    more = [file for file in finding.surplus if file not in kept]
+    if not finding.surplus:
+        if finding.files:
+            st.markdown(":material/block: Nothing reads these files, so there is nothing to leave out.")
+        return
+    with st.container(key=f"corpora_choice_{finding.kind}", horizontal=True, vertical_alignment="center"):
+        if kept:
+            st.markdown(f":material/do_not_disturb_on: **{_clips(len(kept))} {_are(len(kept))} left out**", width="content")
+            if st.button("Use again", key=f"corpora.check.use.{finding.kind}", icon=":material/undo:"):
+                _remember(name, folder, {finding.kind: ()})
+        if more:
+            some = f" of {len(finding.files):,}" if len(finding.surplus) < len(finding.files) else ""
+            if st.button(f"Leave {len(more):,}{some} out", key=f"corpora.check.leave.{finding.kind}", icon=":material/do_not_disturb_on:"):
+                _remember(name, folder, {finding.kind: finding.surplus})
+
+
+def _remember(name: str, folder: Path, reasons: dict[str, tuple[str, ...]]) -> None:
+    try:
+        for reason, files in reasons.items():
+            library.leave_out(folder.parent, name, files, reason=reason)
+    except SerError as error:
+        st.error(frame.plain(str(error)), icon=":material/error:")
+        return
+    st.rerun()
+
+
+def _clips(n: int) -> str:
+    return f"{n:,} clip{'s' * (n != 1)}"
+
+
+def _are(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
+def report(name: str, folder: Path, found: doctor.Report) -> None:
+    """Draw a report: what there is, and each finding with its effect, its files and the choice to leave them out."""
     n = len(found.findings)
     st.header(f"{n} finding{'s' * (n != 1)}" if n else "Nothing is wrong", anchor=False)
-    st.markdown(f"{found.n_clips:,} clips by {found.n_speakers} speakers of {cached.corpus_title(name)}, "
-                f"as they are here: {frame.plain(', '.join(f'{label} {n:,}' for label, n in found.labels.items()))}.")
+    who = f"{found.n_speakers} speaker{'s' * (found.n_speakers != 1)}" if found.n_speakers else "unknown speakers"
+    labels = ", ".join(f"{label} {n:,}" for label, n in found.labels.items())
+    st.markdown(f"{_clips(found.n_clips)} by {who} of {frame.plain(cached.corpus_title(name))}, as they are here: {frame.plain(labels)}.")
     for finding in found.findings:
         with st.container(border=True, key=f"corpora_finding_{finding.kind}"):
             st.markdown(f"**{frame.plain(heading(finding))}**")
             st.markdown(frame.plain(finding.message))
             st.markdown(f":material/insights: **What it does to a score.** {frame.plain(finding.effect)}")
+            _choice(name, folder, finding)
             if finding.files:
                 with st.expander(f"{len(finding.files):,} file{'s' * (len(finding.files) != 1)}", key=f"corpora.files.{finding.kind}"):
                     st.dataframe(pd.DataFrame({"File": finding.files}), hide_index=True, key=f"corpora.files.table.{finding.kind}")
@@ -74,8 +129,12 @@ def report(name: str, found: doctor.Report) -> None:
 
 def heading(finding: doctor.Finding) -> str:
     """Return the kind of a finding as words, and how often: "Near identical · 4"."""
-    words = "Git LFS pointer" if finding.kind == "git_lfs_pointer" else finding.kind.replace("_", " ").capitalize()
-    return f"{words} · {finding.n:,}"
+    return f"{words(finding.kind)} · {finding.n:,}"
+
+
+def words(kind: str) -> str:
+    """Return the kind of a finding as words: "Near identical"."""
+    return "Git LFS pointer" if kind == "git_lfs_pointer" else kind.replace("_", " ").capitalize()
 
 
 def as_json(found: doctor.Report) -> str:

@@ -291,6 +291,49 @@ def test_a_result_is_kept_until_the_folder_changes(both: Path, monkeypatch: pyte
     assert "finding" not in text(page.run())
 
 
+@pytest.fixture
+def checked(both: Path) -> AppTest:
+    """The page after a check of a part of EmoDB with two identical clips and a file that is no clip."""
+    (both / "emodb" / "08a01Wb.wav").write_bytes((both / "emodb" / "08a01Wa.wav").read_bytes())
+    write(both / "emodb", ["holiday"])
+    page = visit("Check")
+    page.selectbox("corpora.check.corpus").set_value("emodb").run()
+    page.button("corpora.check.start.emodb").click().run()
+    wait(page, lambda said: "finding" in said)
+    return page
+
+
+def test_the_clips_of_a_finding_are_left_out_and_used_again(both: Path, checked: AppTest) -> None:
+    assert checked.button("corpora.check.leave.identical").label == "Leave 1 of 2 out"
+    assert not button(checked, "corpora.check.leave.missing_clips") and not button(checked, "corpora.check.leave.unknown_name")
+    assert "Nothing reads these files" in text(checked)
+    said = text(checked.button("corpora.check.leave.identical").click().run())
+    assert said.count("**1 clip is left out**") == 1 and "**1 clip of EmoDB is left out** (Identical 1)" in said
+    assert library.left_out(both, "emodb") == {"identical": ("08a01Wb.wav",)}
+    other = text(visit("Check").selectbox("corpora.check.corpus").set_value("emodb").run())
+    assert "**1 clip of EmoDB is left out**" in other
+    said = text(checked.button("corpora.check.use.identical").click().run())
+    assert "left out**" not in said and button(checked, "corpora.check.leave.identical")
+    assert library.left_out(both, "emodb") == {}
+
+
+def test_all_that_is_left_out_is_used_again_with_one_click(both: Path, checked: AppTest) -> None:
+    library.leave_out(both, "emodb", ["03a01Fa.wav"], reason="silent")
+    library.leave_out(both, "emodb", ["03a01Fa.wav", "03a01Nc.wav"], reason="too_long")
+    assert "**2 clips of EmoDB are left out** (Silent 1, Too long 2)" in text(checked.run())
+    assert "left out**" not in text(checked.button("corpora.check.all.emodb").click().run())
+    assert library.left_out(both, "emodb") == {}
+
+
+def test_what_cannot_be_remembered_gets_a_sentence(both: Path, checked: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(library.tempfile, "mkstemp", refuse)
+    checked.button("corpora.check.leave.identical").click().run()
+    assert not checked.exception and "Read-only file system" in checked.error[0].value.replace("\\", "")
+
+
 def test_a_check_can_be_cancelled(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def check(name: str, folder: Path, *, n_jobs: int, on_progress: Callable) -> None:
         while True:
