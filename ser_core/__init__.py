@@ -5,6 +5,7 @@ Rows import downwards only (tests/test_layers.py guards it):
     errors        SerError and its few kinds
     audio         bytes -> Waveform: decode, resample, encode
     corpora       the corpora's facts and labels; folder -> table of clips
+    locks         one process or thread at a time, by a lock on a file
     library       the corpora folder of this machine: what is installed, what was left out
     mapping       what the labels of several corpora become together
     evaluation    probabilities -> accuracy, UAR, F1, confusion
@@ -14,10 +15,13 @@ Rows import downwards only (tests/test_layers.py guards it):
     classifiers   arrays -> probabilities: knn, mlp, cnn, cnn_lstm
     warm_up       compiles librosa's functions once, during set-up
     quality       is the recording good enough, and what to do about it
+    download      getting a corpus whole, from its source or from an archive that somebody has
     syllables     how fast somebody speaks
     dataset       clips -> arrays and facts, with a cache
     recognizer    features + classifier + labels -> Prediction
     store         the files under models/
+    doctor        what is wrong with a corpus, and what that does to a score
+    own           corpora that people record here, clip by clip
     analysis      one clip from bytes to predictions, for the pages, the command line and the benchmarks
     training      clips + settings -> Recognizer, cross-validation
     shipped       how the four shipped models are made

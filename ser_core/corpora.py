@@ -486,7 +486,7 @@ def read_folders(folder: str | os.PathLike[str], *, corpus: str, speaker_pattern
     return clips
 
 
-def read_table(file: str | os.PathLike[str], *, corpus: str) -> pd.DataFrame:
+def read_table(file: str | os.PathLike[str], *, corpus: str, inside: bool = False) -> pd.DataFrame:
     """Return the clips table that a CSV or Parquet file lists.
 
     Parameters
@@ -494,6 +494,7 @@ def read_table(file: str | os.PathLike[str], *, corpus: str) -> pd.DataFrame:
     file : a table with the columns path, label (or emotion) and speaker; sentence, sex, intensity and name are taken if they are
         there. Paths may be relative to the file's folder; labels may be any of SYNONYMS. A clip may leave its speaker empty.
     corpus : what the table calls this corpus; no key of CORPORA.
+    inside : refuse files that do not lie below the table's folder, before anything tells whether they exist: for a stranger's table.
 
     Raises
     ------
@@ -521,6 +522,8 @@ def read_table(file: str | os.PathLike[str], *, corpus: str) -> pd.DataFrame:
         )
     top = Path(os.path.abspath(file)).parent
     paths = [os.path.abspath(top / path) for path in text[PATH]]
+    if inside and not all(Path(path).resolve().is_relative_to(top.resolve()) for path in paths):
+        raise CorpusError(f"Table '{Path(file).name}' lists recordings outside its own folder. Give paths relative to the table.")
     absent = [path for path, given_path in zip(paths, text[PATH], strict=True) if not given_path or not os.path.isfile(path)]
     if absent:
         raise CorpusError(
@@ -544,6 +547,11 @@ def installed(root: str | os.PathLike[str]) -> dict[str, Path]:
     """Return the corpora that lie under `root` in a folder of their own (root/ravdess …) with at least one clip: key -> folder."""
     folders = {name: Path(root) / name for name in CORPORA}
     return {name: folder for name, folder in folders.items() if next(_rows(name, CORPORA[name], folder), None)}
+
+
+def looks_like(folder: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Return the corpora of CORPORA of which a folder holds at least one clip, in their order."""
+    return tuple(name for name, spec in CORPORA.items() if next(_rows(name, spec, Path(folder)), None))
 
 
 def _table(rows: Iterable[dict[str, str]]) -> pd.DataFrame:

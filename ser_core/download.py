@@ -11,7 +11,6 @@ import io
 import os
 import shutil
 import stat
-import sys
 import tarfile
 import time
 import zipfile
@@ -27,7 +26,7 @@ from urllib.parse import urlsplit
 import pooch
 import requests
 
-from ser_core import corpora
+from ser_core import corpora, library, locks
 from ser_core.corpora import Archive, CorpusSpec
 from ser_core.errors import CorpusError
 
@@ -127,7 +126,7 @@ def download(
     store = root / ".downloads"
     files = [store / archive.name for archive in spec.download]
     watch = _Watch(on_progress, should_stop)
-    with _clear_errors(root), _alone(store, name, spec):
+    with _clear_errors(root), _alone(store, name, spec.title):
         if _clips_in(name, target) < spec.n_clips:
             _check_vacant(name, spec, target)
             _check_room(root, sum((UNPACKED_TIMES + 1) * archive.size for archive in spec.download) - sum(map(_kept, files)), spec.title)
@@ -168,12 +167,90 @@ def install_archive(
         opened = io.BytesIO(source)
     else:
         opened = Path(source) if isinstance(source, str | os.PathLike) else source
-    with _clear_errors(root), _alone(root / ".downloads", name, spec):
+    with _clear_errors(root), _alone(root / ".downloads", name, spec.title):
         _check_vacant(name, spec, target)
         if not zipfile.is_zipfile(opened):
             raise CorpusError(f"The file is no zip archive, or a part of one. Give the zip of {spec.title} as its source offers it.")
         _install(name, spec, target, [opened], _Watch(on_progress, should_stop))
     return target
+
+
+def install_own(
+    title: str,
+    source: str | os.PathLike[str] | bytes | BinaryIO,
+    root: str | os.PathLike[str],
+    *,
+    speaker_pattern: str = "",
+    on_progress: Callable[[Progress], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Path:
+    """Unpack a zip of recordings of somebody's own, which a table or folders named after labels describe, and return their folder.
+
+    Parameters
+    ----------
+    title : what people will call the corpus; its folder gets a name made from that.
+    source, root, on_progress, should_stop : as in `install_archive`.
+    speaker_pattern : as in `corpora.read_folders`. What it finds is written to a table beside the recordings.
+
+    Raises
+    ------
+    Cancelled : if should_stop said so; nothing is left behind.
+    CorpusError : for a missing title, a source that is no zip or an unsafe one, one without labelled clips or with a table that lists
+        files elsewhere, or too little room.
+    """
+    root, title = Path(root), library.tidy(title, library.MAX_TITLE)
+    if not title:
+        raise CorpusError("The corpus has no name yet. Type what people will call it.")
+    opened: Path | BinaryIO
+    if isinstance(source, bytes):
+        opened = io.BytesIO(source)
+    else:
+        opened = Path(source) if isinstance(source, str | os.PathLike) else source
+    with _clear_errors(root), _alone(root / ".downloads", "own", "Another zip"):
+        if not zipfile.is_zipfile(opened):
+            raise CorpusError("The file is no zip archive, or a part of one. Pack the folder of recordings as a zip.")
+        name = library.new_name(root, title)
+        part = _part(root / name)
+        _remove(part)  # of a killed run
+        try:
+            part.mkdir()
+            _unpack(opened, part, title, _Watch(on_progress, should_stop))
+            top = _inner(part)
+            _settle(name, title, top, speaker_pattern)
+            os.replace(top, root / name)
+        finally:
+            _remove(part)
+    return root / name
+
+
+def _inner(folder: Path) -> Path:
+    """Return the folder that looks like a corpus: this one, or the only one in it, and so on."""
+    while not library.kind_of(folder):
+        inside = list(folder.iterdir())
+        if len(inside) != 1 or not inside[0].is_dir():
+            raise CorpusError(
+                f"The zip holds neither a table ({' or '.join(library.TABLES)}) nor folders named after labels. "
+                f"Put the recordings into folders called {', '.join(corpora.ALL_LABELS)}, and pack those."
+            )
+        folder = inside[0]
+    return folder
+
+
+def _settle(name: str, title: str, folder: Path, speaker_pattern: str) -> None:
+    """Check an unpacked corpus of somebody's own, and write down its title and its speakers."""
+    if library.kind_of(folder) == library.TABLE:
+        table = next(folder / file for file in library.TABLES if (folder / file).is_file())
+        corpora.read_table(table, corpus=name, inside=True)
+    else:
+        clips = corpora.read_folders(folder, corpus=name, speaker_pattern=speaker_pattern)
+        if speaker_pattern:
+            rows = clips.assign(
+                path=[Path(path).relative_to(folder.absolute()).as_posix() for path in clips[corpora.PATH]],
+                label=clips[corpora.EMOTION],
+                speaker=clips[corpora.SPEAKER].str.partition(":")[2],
+            )
+            rows[[corpora.PATH, "label", corpora.SPEAKER]].to_csv(folder / library.TABLES[0], index=False)
+    (folder / library.TITLE).write_text(title, encoding="utf-8")
 
 
 def _clips_in(name: str, folder: Path) -> int:
@@ -419,28 +496,13 @@ def _clear_errors(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _alone(store: Path, name: str, spec: CorpusSpec) -> Iterator[None]:
-    """Keep a second process or visitor from fetching the same corpus; the system frees the lock of one that dies."""
-    store.mkdir(parents=True, exist_ok=True)
-    with (store / f"{name}.lock").open("ab") as file:
-        try:
-            _lock(file)
-        except OSError:
-            raise CorpusError(f"{spec.title} is being fetched already, in another window or command. Wait until that has ended.") from None
-        yield
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: IO[bytes]) -> None:
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(file: IO[bytes]) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _alone(store: Path, name: str, title: str) -> Iterator[None]:
+    """Keep a second process or visitor from fetching the same corpus."""
+    try:
+        with locks.alone(store / f"{name}.lock"):
+            yield
+    except locks.Busy:
+        raise CorpusError(f"{title} is being fetched already, in another window or command. Wait until that has ended.") from None
 
 
 def _size(n_bytes: int) -> str:

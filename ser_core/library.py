@@ -6,10 +6,12 @@ sub-folders named after labels. What the names of files mean is corpora.py's bus
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import tempfile
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,7 @@ TITLE = "title.txt"
 """A file beside the recordings of a corpus without a row in CORPORA: what people call it, on its first line."""
 
 MAX_TITLE = 60
+MAX_NAME = 40
 BY_HAND = "by_hand"
 """The reason of what somebody left out without one."""
 
@@ -66,13 +69,21 @@ def installed(folder: str | os.PathLike[str]) -> dict[str, Installed]:
 
 
 def kind_of(folder: Path) -> str:
-    """Return how a folder of no known corpus is read: TABLE, FOLDERS, or "" if it does not look like a corpus."""
+    """Return how a folder of no known corpus is read: TABLE, FOLDERS, or "" if it does not look like a corpus.
+
+    Folders named after labels may lie in it or in its sub-folders, such as train/happy or anna/happy.
+    """
     if any((folder / name).is_file() for name in TABLES):
         return TABLE
+    below = _folders(folder)
+    return FOLDERS if any(corpora.label_of(path.name) for each in (folder, *below) for path in _folders(each)) else ""
+
+
+def _folders(folder: Path) -> list[Path]:
     try:
-        return FOLDERS if any(path.is_dir() and corpora.label_of(path.name) for path in folder.iterdir()) else ""
+        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     except OSError:  # not ours to read, or gone meanwhile
-        return ""
+        return []
 
 
 def title(folder: Path) -> str:
@@ -106,9 +117,13 @@ def read(name: str, folder: str | os.PathLike[str]) -> pd.DataFrame:
             f"Corpus '{name}' is not known, and '{folder}' has neither a table ({' or '.join(TABLES)}) nor sub-folders named after labels. "
             f"Choose one of {', '.join(corpora.CORPORA)}, or add the table or the folders."
         )
-    if kind == TABLE:
-        return corpora.read_table(next(top / file for file in TABLES if (top / file).is_file()), corpus=name)
-    return corpora.read_folders(top, corpus=name)
+    if kind != TABLE:
+        return corpora.read_folders(top, corpus=name)
+    table = next((top / file for file in TABLES if (top / file).is_file()), top / TABLES[0])
+    try:
+        return corpora.read_table(table, corpus=name)
+    except CorpusError:  # somebody may have deleted a clip between its row and its file
+        return corpora.read_table(table, corpus=name)
 
 
 def clips(folder: str | os.PathLike[str], names: Sequence[str]) -> pd.DataFrame:
@@ -126,6 +141,64 @@ def clips(folder: str | os.PathLike[str], names: Sequence[str]) -> pd.DataFrame:
             f"Installed there: {', '.join(there) or 'none'}."
         )
     return pd.concat([_clips(there[name], Path(folder)) for name in names], ignore_index=True)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A sub-folder that is no installed corpus but could be one. known: the corpora of CORPORA it has clips of; kind: as in Installed."""
+
+    folder: Path
+    known: tuple[str, ...]
+    kind: str
+
+
+def unrecognised(folder: str | os.PathLike[str]) -> tuple[Found, ...]:
+    """Return the folders directly under a corpora folder that hold a corpus under a name that is not its own."""
+    top = Path(folder)
+    there = installed(top)
+    found = []
+    for path in _folders(top):
+        # A folder that is still being unpacked ends in .part.
+        if path.name in there or path.name in corpora.CORPORA or path.is_symlink() or path.suffix == ".part":
+            continue
+        known = tuple(name for name in corpora.looks_like(path) if not (top / name).exists())
+        kind = "" if known else kind_of(path)
+        if known or kind:
+            found.append(Found(path, known, kind))
+    return tuple(found)
+
+
+def adopt(folder: str | os.PathLike[str], found: Found, name: str = "") -> Path:
+    """Give an unrecognised folder the name under which it is installed, and return it. Nothing is copied.
+
+    name : one of found.known; "" for a table or folders of labels, which are called after what they were called.
+
+    Raises
+    ------
+    CorpusError : if the folder has become another, or cannot be renamed.
+    """
+    top = Path(folder)
+    if found not in unrecognised(top) or name not in (found.known or ("",)):
+        raise CorpusError(f"'{found.folder.name}' is not what it was a moment ago. Look at the list again.")
+    target = top / (name or new_name(top, found.folder.name))
+    try:
+        if not name and not (found.folder / TITLE).exists():
+            (found.folder / TITLE).write_text(tidy(found.folder.name, MAX_TITLE), encoding="utf-8")
+        os.rename(found.folder, target)
+    except OSError as error:
+        raise CorpusError(
+            f"'{found.folder.name}' could not be renamed to '{target.name}' ({error.strerror}). The app must be allowed to write to "
+            "the corpora folder; rename it there yourself."
+        ) from None
+    return target
+
+
+def new_name(folder: str | os.PathLike[str], title: str) -> str:
+    """Return a name for a new corpus that no folder has yet: the title in small letters, digits and -, and a number if need be."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    slug = "-".join(re.findall(r"[a-z0-9]+", plain))[:MAX_NAME].strip("-") or "corpus"
+    candidates = itertools.chain([slug], (f"{slug}-{number}" for number in itertools.count(2)))
+    return next(name for name in candidates if corpora.is_own_name(name) and not (Path(folder) / name).exists())
 
 
 def leave_out(folder: str | os.PathLike[str], name: str, files: Iterable[str], *, reason: str = BY_HAND) -> None:

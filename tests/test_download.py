@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pytest
 
-from ser_core import cli, corpora, download
+from ser_core import cli, corpora, download, library
 from ser_core.corpora import Archive
 from ser_core.errors import CorpusError
 
@@ -186,7 +186,7 @@ def run_until_killed(server: Server, root: Path, stage: str) -> None:
     """Fetch in another process that dies by SIGKILL in the middle of a stage."""
     code = f"""
 import dataclasses, os, signal
-from ser_core import cli, corpora, download
+from ser_core import cli, corpora, download, library
 archive = corpora.Archive(url={server.url!r}, name="savee.zip", size={len(WHOLE)}, checksum="md5:{hashlib.md5(WHOLE).hexdigest()}")
 corpora.CORPORA["savee"] = dataclasses.replace(corpora.CORPORA["savee"], download=(archive,))
 def die(progress):
@@ -463,6 +463,77 @@ def test_a_root_that_is_a_file_says_so(tmp_path):
     (tmp_path / "corpora").write_text("x")
     with pytest.raises(CorpusError, match="Choose a folder that you may write to"):
         download.install_archive("savee", WHOLE, tmp_path / "corpora")
+
+
+MOODS = {"moods/Happy/anna_1.wav": b"one", "moods/sad/ben_1.wav": b"two", "moods/notes.txt": b"hello"}
+TABLE = {"mine/clips.csv": b"path,label,speaker\na.wav,happy,ann\nb.wav,sad,bob\n", "mine/a.wav": b"one", "mine/b.wav": b"two"}
+
+LISTS = b"path,label,speaker\n%s,happy,ann\n"
+
+
+def test_a_zip_of_folders_named_after_labels_is_installed(tmp_path):
+    folder = download.install_own("Class 9b", zip_of(MOODS), tmp_path)
+    assert folder == tmp_path / "class-9b"
+    installed = library.installed(tmp_path)["class-9b"]
+    assert (installed.title, installed.kind) == ("Class 9b", library.FOLDERS)
+    clips = library.clips(tmp_path, ["class-9b"])
+    assert clips[corpora.EMOTION].tolist() == ["happy", "sad"] and set(clips[corpora.SPEAKER]) == {corpora.UNKNOWN_SPEAKER}
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".downloads", "class-9b"]
+
+
+def test_the_speakers_of_folders_are_written_down_where_the_names_tell(tmp_path):
+    download.install_own("Moods", zip_of(MOODS), tmp_path, speaker_pattern=r"(?P<speaker>[^/_-]+)[_-][^/]*$")
+    assert library.installed(tmp_path)["moods"].kind == library.TABLE
+    assert library.clips(tmp_path, ["moods"])[corpora.SPEAKER].tolist() == ["moods:anna", "moods:ben"]
+
+
+def test_a_zip_with_a_table_is_installed_and_never_replaces_another(tmp_path):
+    for name in ("mine", "mine-2"):
+        assert download.install_own("Mine", zip_of(TABLE), tmp_path) == tmp_path / name
+    assert library.clips(tmp_path, ["mine-2"])[corpora.SPEAKER].tolist() == ["mine-2:ann", "mine-2:bob"]
+
+
+@pytest.mark.parametrize(
+    ("title", "content", "words"),
+    [
+        (" ", zip_of(MOODS), "has no name yet"),
+        ("Mine", b"no zip", "is no zip archive"),
+        ("Mine", zip_of({"a/one.wav": b"x", "b/two.wav": b"x"}), "holds neither a table .* nor folders named after"),
+        ("Mine", zip_of({"happy/readme.txt": b"x"}), "has 0 clips in sub-folders"),
+        ("Mine", zip_of({**TABLE, "mine/clips.csv": LISTS % b"../../../secret.wav"}), "lists recordings outside its own folder"),
+        ("Mine", zip_of({**TABLE, "mine/clips.csv": LISTS % b"../../../nothing.wav"}), "lists recordings outside its own folder"),
+        ("Mine", zip_of({**TABLE, "mine/clips.csv": LISTS % b"/etc/hostname"}), "lists recordings outside its own folder"),
+        ("Mine", zip_of({**TABLE, "mine/clips.csv": LISTS % b"c.wav"}), "lists 1 file that does not exist"),
+        ("Mine", zip_of({**TABLE, "mine/clips.csv": b"path,label\na.wav,happy\n"}), "has no column speaker"),
+        ("Mine", zip_of({**TABLE, "../evil.wav": b"x"}), "leaves the folder"),
+    ],
+)
+def test_a_zip_of_ones_own_that_cannot_be_used_leaves_nothing_behind(title, content, words, tmp_path):
+    root = tmp_path / "corpora"
+    (tmp_path / "secret.wav").write_bytes(b"x")
+    with pytest.raises(CorpusError, match=words):
+        download.install_own(title, content, root)
+    assert not root.exists() or [path.name for path in root.iterdir()] == [".downloads"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+def test_an_upload_killed_while_it_is_unpacked_is_not_installed_and_can_be_tried_again(tmp_path):
+    packed = zip_of({f"moods/{label}/anna_{n}.wav": random.Random(n).randbytes(3000) for label in ("happy", "sad") for n in range(40)})
+    (tmp_path / "x.zip").write_bytes(packed)
+    code = """
+import os, signal, sys
+from ser_core import download
+def die(progress):
+    if progress.done >= progress.total / 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+download.install_own("Moods", sys.argv[1], sys.argv[2], on_progress=die)
+"""
+    root = tmp_path / "corpora"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "x.zip"), str(root)], cwd=ROOT, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert (root / "moods.part").is_dir() and library.installed(root) == {} and library.unrecognised(root) == ()
+    download.install_own("Moods", packed, root)
+    assert len(library.clips(root, ["moods"])) == 80 and not (root / "moods.part").exists()
 
 
 def test_progress_reads_like_a_sentence():

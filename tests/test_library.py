@@ -31,6 +31,47 @@ def test_every_kind_of_corpus_is_found(root: Path) -> None:
     assert library.installed(root / "nowhere") == {}
 
 
+def test_folders_of_labels_may_lie_one_deeper(root: Path) -> None:
+    (root / "moods").rename(root / "moved")
+    (root / "parts").mkdir()
+    (root / "moved").rename(root / "parts" / "train")
+    assert library.installed(root)["parts"].kind == library.FOLDERS
+    assert len(library.clips(root, ["parts"])) == 2
+
+
+def test_folders_under_other_names_are_recognised(root: Path) -> None:
+    for old, new in (("savee", "AudioData"), ("moods", "My moods")):
+        (root / old).rename(root / new)
+    (root / "link").symlink_to(root / "AudioData")
+    first, second = library.unrecognised(root)
+    assert (first.folder.name, first.known, first.kind) == ("AudioData", ("savee",), "")
+    assert (second.folder.name, second.known, second.kind) == ("My moods", (), library.FOLDERS)
+    assert library.adopt(root, first, "savee") == root / "savee"
+    assert library.adopt(root, second) == root / "my-moods"
+    assert {name: each.title for name, each in library.installed(root).items()} == {
+        "savee": "SAVEE", "mine": "mine", "my-moods": "My moods",
+    }  # fmt: skip
+    assert library.unrecognised(root) == ()
+    assert len(library.clips(root, ["savee"])) == 3
+
+
+@pytest.mark.parametrize("name", ["tess", "", "../savee"])
+def test_a_folder_is_adopted_as_what_it_is_only(root: Path, name: str) -> None:
+    (root / "savee").rename(root / "AudioData")
+    (found,) = library.unrecognised(root)
+    with pytest.raises(CorpusError, match="is not what it was a moment ago"):
+        library.adopt(root, found, name)
+    assert (root / "AudioData").is_dir()
+
+
+def test_a_folder_is_not_adopted_in_place_of_another(root: Path) -> None:
+    (root / "savee").rename(root / "AudioData")
+    (found,) = library.unrecognised(root)
+    (root / "savee").mkdir()
+    with pytest.raises(CorpusError, match="is not what it was a moment ago"):
+        library.adopt(root, found, "savee")
+
+
 def test_clips_of_several_corpora_are_one_table(root: Path) -> None:
     clips = library.clips(root, ["savee", "moods", "mine"])
     assert clips.groupby(corpora.CORPUS).size().to_dict() == {"savee": 3, "moods": 2, "mine": 2}
