@@ -51,7 +51,9 @@ class LabelMapping:
         names = {each.name for each in fields(cls)}
         if set(values) != names:
             raise ConfigError(f"A label mapping has the entries {', '.join(sorted(names))}. Got {', '.join(sorted(values)) or 'none'}.")
-        return cls(calm=values["calm"], boredom=bool(values["boredom"]), labels=tuple(values["labels"]))
+        if not isinstance(values["boredom"], bool) or not isinstance(values["labels"], list | tuple):
+            raise ConfigError("In a label mapping boredom is true or false, and labels is a list.")
+        return cls(calm=values["calm"], boredom=values["boredom"], labels=tuple(values["labels"]))
 
 
 def apply(clips: pd.DataFrame, mapping: LabelMapping) -> pd.DataFrame:

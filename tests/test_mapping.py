@@ -68,3 +68,17 @@ def test_an_unknown_choice_is_refused(values: dict[str, object], sentence: str) 
 def test_no_clip_left_is_said(clips: pd.DataFrame) -> None:
     with pytest.raises(CorpusError, match="None of the 7 clips"):
         mapping.apply(clips, LabelMapping(labels=("fear",)))
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"calm": "keep", "boredom": True}, "has the entries boredom, calm, labels"),
+        ({"calm": "keep", "boredom": "no", "labels": []}, "boredom is true or false"),
+        ({"calm": "keep", "boredom": True, "labels": "sad"}, "labels is a list"),
+        ({"calm": ["keep"], "boredom": True, "labels": []}, "must be one of"),
+    ],
+)
+def test_values_that_are_no_mapping_are_refused(values: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        LabelMapping.from_dict(values)

@@ -136,10 +136,17 @@ def installed(root: Path) -> dict[str, Path]:
     return {name: row.folder for name, row in library.installed(root).items()}
 
 
+@st.cache_data(ttl=10, show_spinner=False)
+def unrecognised(root: Path) -> tuple[library.Found, ...]:
+    """Return the folders under root that hold a corpus under another name than its own."""
+    return library.unrecognised(root)
+
+
 def look_again() -> None:
     """Forget which corpora there were, and the state of their files: something was installed, written or removed."""
     rows.clear()
     installed.clear()
+    unrecognised.clear()
     fingerprint.clear()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui import background, cached, frame
-from ser_core import corpora, download, library
+from ser_core import corpora, download, library, own
 from ser_core.corpora import CorpusSpec
 from ser_core.errors import SerError
 
@@ -23,7 +23,17 @@ KINDS = {library.TABLE: "A table of clips", library.FOLDERS: "Folders named afte
 """Kinds of corpora that have no row in CORPORA -> how their cards call them."""
 
 
+RECORDED = "Recorded here; the tab Your own adds to it"
+
 ZIP_CORPUS = "corpora.zip.corpus"
+ZIP_TITLE = "corpora.zip.title"
+ZIP_SPEAKERS = "corpora.zip.speakers"
+
+OWN = ""
+"""The choice among the corpora of a zip that is somebody's own."""
+
+SPEAKERS = {"": "Nobody says", r"(?P<speaker>[^/_-]+)[_-][^/]*$": "The file names begin with it: anna_01.wav"}
+"""How folders named after labels tell who speaks: pattern of corpora.read_folders -> words."""
 
 
 @dataclass(frozen=True)
@@ -108,14 +118,16 @@ def show(root: Path, found: dict[str, Path]) -> None:
                     elif name in rows:
                         _own_card(rows[name], root, found)
     st.markdown(WHERE)
-    _unpack(root, [name for name in corpora.CORPORA if name not in found])
+    _adopt(root)
+    _unpack(root, [*(name for name in corpora.CORPORA if name not in found), OWN])
 
 
 def _own_card(row: library.Installed, root: Path, found: dict[str, Path]) -> None:
     there = here(row.name, root, found)
     st.header(frame.plain(row.title), anchor=False)
     st.markdown(own_status(row.name, there))
-    st.markdown("  \n".join([KINDS[row.kind], ", ".join(f"{label} {n:,}" for label, n in there.labels.items())]))
+    kind = RECORDED if row.name in own.listing(root) else KINDS[row.kind]
+    st.markdown("  \n".join([kind, ", ".join(f"{label} {n:,}" for label, n in there.labels.items())]))
 
 
 def _card(name: str, spec: CorpusSpec, root: Path, found: dict[str, Path]) -> None:
@@ -132,6 +144,10 @@ def _card(name: str, spec: CorpusSpec, root: Path, found: dict[str, Path]) -> No
                       on_click=_fetch, args=(task, name, root))
     if task.running:
         background.watch(task, key=f"corpora.download.{name}")
+    if spec.commands and not there.n_clips:
+        with st.expander("How to fetch it", key=f"corpora.commands.{name}", icon=":material/terminal:"):
+            st.markdown("In a shell of the machine that runs the app, in the corpora folder:")
+            st.code("\n".join(spec.commands), language="shell", wrap_lines=True)
     _after(task)
 
 
@@ -146,20 +162,52 @@ def _tell(task: background.Task, at: download.Progress) -> None:
     task.tell(at.done / max(at.total, 1), at.text)
 
 
-def _unpack(root: Path, names: list[str]) -> None:
-    """Draw the uploader for a corpus's own zip."""
-    if not names:
+def _adopt(root: Path) -> None:
+    """Draw the folders that hold a corpus under another name than its own, and buttons that rename them."""
+    waiting = cached.unrecognised(root)
+    if not waiting:
         return
+    st.markdown("**Folders that hold a corpus under another name.** A click gives them their own; nothing is copied.")
+    for number, each in enumerate(waiting):
+        with st.container(key=f"corpora_adopt_{number}", horizontal=True, vertical_alignment="center"):
+            st.markdown(f":material/folder: {frame.plain(each.folder.name)}", width="content")
+            for name in each.known or ("",):
+                words = f"This is {corpora.CORPORA[name].title}" if name else f"Use it: {KINDS[each.kind].lower()}"
+                if st.button(words, key=f"corpora.adopt.{number}.{name}"):
+                    _rename(root, each, name)
+
+
+def _rename(root: Path, found: library.Found, name: str) -> None:
+    try:
+        library.adopt(root, found, name)
+    except SerError as error:
+        st.error(frame.plain(str(error)), icon=":material/error:")
+        cached.look_again()
+        return
+    cached.look_again()
+    st.rerun()
+
+
+def _unpack(root: Path, names: list[str]) -> None:
+    """Draw the uploader for a zip: of a known corpus as its source offers it, or of somebody's own recordings."""
     with st.expander("Install from a zip that you have", key="corpora.zip", icon=":material/folder_zip:"):
         limit = st.get_option("server.maxUploadSize")
-        st.markdown(f"The zip as its source offers it, up to {limit} MB; unpack a larger one into its folder.")
-        name = st.selectbox("Corpus", names, format_func=cached.corpus_title, key=ZIP_CORPUS)
+        name = st.selectbox("What is in it", names, key=ZIP_CORPUS,
+                            format_func=lambda name: cached.corpus_title(name) if name else "Recordings of your own")
+        if name:
+            st.markdown(f"The zip as its source offers it, up to {limit} MB; unpack a larger one into its folder.")
+        else:
+            st.markdown(f"Folders named after labels ({', '.join(corpora.ALL_LABELS)}) with recordings in them, or a table `clips.csv` "
+                        f"with the columns path, label and speaker beside them; up to {limit} MB. Everyone who uses this server can "
+                        "see and hear what is installed.")
+            st.text_input("What people will call it", max_chars=library.MAX_TITLE, key=ZIP_TITLE, placeholder="Class 9b")
+            st.selectbox("Who speaks, where folders are named after labels", list(SPEAKERS), format_func=SPEAKERS.get, key=ZIP_SPEAKERS)
         # Another key once a corpus is installed: its zip is let go of.
-        file_key = f"corpora.zip.file.{len(names)}"
+        file_key = f"corpora.zip.file.{len(cached.rows(root))}"
         file = st.file_uploader("Zip", type=["zip"], key=file_key)
-        task = background.task("unpack", str(root / name))
+        task = background.task("unpack", str(root / (name or ".own")))
         if task.running:
-            background.watch(task, key=f"corpora.zip.{name}")
+            background.watch(task, key=f"corpora.zip.{name or 'own'}")
         else:
             st.button("Install", key="corpora.zip.install", icon=":material/unarchive:", disabled=file is None,
                       on_click=_install, args=(file_key, root))
@@ -180,7 +228,12 @@ def _install(file_key: str, root: Path) -> None:
     if file is None:
         return
 
-    def work(task: background.Task) -> Path:
-        return download.install_archive(name, file, root, on_progress=lambda at: _tell(task, at), should_stop=lambda: task.stopping)
+    title, pattern = st.session_state.get(ZIP_TITLE, ""), st.session_state.get(ZIP_SPEAKERS, "")
 
-    background.task("unpack", str(root / name)).start(work)
+    def work(task: background.Task) -> Path:
+        watch = {"on_progress": lambda at: _tell(task, at), "should_stop": lambda: task.stopping}
+        if name:
+            return download.install_archive(name, file, root, **watch)
+        return download.install_own(title, file, root, speaker_pattern=pattern, **watch)
+
+    background.task("unpack", str(root / (name or ".own"))).start(work)

@@ -22,6 +22,24 @@ ROUND = "recognize.round"
 CORPORA_TAB = "corpora.last_tab"
 """str: the tab of the Corpora page that was open last."""
 
+LABELS = "corpora.labels"
+"""dict: what becomes of labels where several corpora are used together, as it was chosen last: calm, boredom, shared."""
+
+OWN_CORPUS = "corpora.own.name"
+"""str: the corpus of people's own that was open last."""
+
+OWN_SPEAKER = "corpora.own.who"
+"""str: the speaker's name that was typed last."""
+
+OWN_ANONYMOUS = "corpora.own.code"
+"""str: what a visitor who gives no name is called, made up once a visit."""
+
+OWN_ROUND = "corpora.own.round"
+"""int: part of the recorder's and the uploader's keys on the tab Your own."""
+
+OWN_NOTES = "corpora.own.notes"
+"""list of (kind, sentence): what became of the clips added last; kind is "success", "warning" or "error"."""
+
 RECORDING, UPLOAD, SAMPLE = "recording", "upload", "sample"
 
 

@@ -19,7 +19,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import background, cached, corpus_charts, corpus_check, corpus_list, palette, state
-from ser_core import audio, corpora, doctor, download, library
+from ser_core import audio, corpora, doctor, download, library, own
 from ser_core.errors import CorpusError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,12 +105,23 @@ def keys(page: AppTest, kind: str) -> list[str]:
 def test_without_a_corpus_the_page_lists_what_can_be_had(root: Path) -> None:
     page = visit()
     said = text(page)
-    assert "No corpus is installed yet" in said and not page.tabs
+    assert "No corpus is installed yet" in said
     for spec in corpora.CORPORA.values():
         assert spec.title in said and spec.citation in said and f"{spec.n_clips:,} clips, {len(spec.speakers)} speakers" in said
         assert (spec.licence or "not stated in its publication") in said
     assert said.count("**Not installed**") == len(corpora.CORPORA)
     assert keys(page, "link_button") and "corpora/" in said
+
+
+def test_without_a_corpus_the_other_tabs_say_what_to_do(root: Path) -> None:
+    for tab in ("Check", "Explore"):
+        assert "No corpus is installed yet. The tab Corpora has some to get" in text(visit(tab))
+
+
+def test_a_corpus_that_is_a_repository_shows_the_commands_that_fetch_it(root: Path) -> None:
+    shown = {each.value for each in visit().code}
+    assert shown == {"\n".join(spec.commands) for spec in corpora.CORPORA.values() if spec.commands}
+    assert any("lfs pull" in each for each in shown)
 
 
 def test_a_corpus_is_offered_as_a_download_only_where_its_row_has_one(root: Path) -> None:
@@ -258,6 +269,45 @@ def test_a_zip_that_is_none_gets_a_sentence(root: Path) -> None:
     page.button("corpora.zip.install").click().run()
     wait(page, lambda said: "no zip archive" in said)
     assert not (root / "emodb").exists()
+
+
+def pick_zip(page: AppTest, content: bytes) -> AppTest:
+    page.get("file_uploader")[0].set_value(("any name.zip", content, "application/zip")).run()
+    return page.button("corpora.zip.install").click().run()
+
+
+def test_a_zip_of_label_folders_becomes_a_corpus_of_its_own(root: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for number, name in enumerate(("Happy/anna_1", "Happy/ben_1", "sad/anna_2")):
+            archive.writestr(f"moods/{name}.wav", wav(120 + number))
+    page = visit()
+    page.selectbox("corpora.zip.corpus").set_value("").run()
+    page.selectbox("corpora.zip.speakers").set_value(next(filter(None, corpus_list.SPEAKERS)))
+    page.text_input("corpora.zip.title").set_value("Our [moods]")
+    pick_zip(page, packed.getvalue())
+    said = wait(page, lambda said: "**Here** in `our-moods/`" in said)
+    assert "Our [moods]" in said and "3 clips, 2 speakers" in said and "happy 2, sad 1" in said
+
+
+def test_a_zip_of_ones_own_without_a_name_is_asked_for_one(root: Path) -> None:
+    page = visit()
+    page.selectbox("corpora.zip.corpus").set_value("").run()
+    pick_zip(page, b"PK")
+    wait(page, lambda said: "The corpus has no name yet" in said)
+    assert list(root.iterdir()) == []
+
+
+def test_a_folder_under_another_name_is_given_its_own(root: Path) -> None:
+    write(root / "AudioData [1]", ["DC_a01", "DC_h01"])
+    write(root / "My moods", ["happy/one"])
+    page = visit()
+    assert "AudioData [1]" in text(page)
+    page.button("corpora.adopt.0.savee").click().run()
+    assert "2 of 480 clips" in text(page) and (root / "savee" / "DC_a01.wav").is_file()
+    page.button("corpora.adopt.0.").click().run()
+    assert "**Here** in `my-moods/`: 1 clip" in text(page)
+    assert not [each for each in page.button if (each.key or "").startswith("corpora.adopt")]
 
 
 # --- checking
@@ -444,8 +494,10 @@ def test_a_clip_that_is_no_sound_gets_a_sentence(both: Path) -> None:
 
 
 def test_every_widget_has_a_key(both: Path) -> None:
-    kinds = ("button", "link_button", "file_uploader", "selectbox", "download_button", "pills", "segmented_control", "multiselect")
-    for tab in ("Corpora", "Check", "Explore"):
+    kinds = ("button", "link_button", "file_uploader", "selectbox", "download_button", "pills", "segmented_control", "multiselect",
+             "text_input", "toggle", "audio_input")
+    own.create(both, "Class 9b")
+    for tab in ("Corpora", "Check", "Explore", "Your own"):
         page = visit(tab)
         assert all(each.key for kind in kinds for each in page.get(kind)), tab
 
