@@ -90,11 +90,9 @@ def _add(root: Path, name: str, clips: Sequence[own.Clip]) -> None:
     number = st.session_state.get(state.OWN_ROUND, 0)
     with recording:
         done = sum(clip.label == label and clip.speaker == who for clip in clips)
-        sentence = st.selectbox("Say", [*own.SENTENCES, FREE], index=done % len(own.SENTENCES),
+        sentence = st.selectbox(f"Say, acting “{label}”", [*own.SENTENCES, FREE], index=done % len(own.SENTENCES),
                                 key=f"{SENTENCE}.{name}.{label}.{who}.{done}",
                                 format_func=lambda text: text or "Something else, of your own")
-        if sentence:
-            st.markdown(f":material/format_quote: **{frame.plain(sentence)}** &nbsp; as if you were **{label}**")
         key = f"corpora.own.record.{number}"
         # 44.1 kHz: at 48 kHz the browser's gain control gets in, at 16 kHz its codec costs the upper band.
         heard = st.audio_input("Two to four seconds; listen to it before you add it", sample_rate=44_100, key=key)

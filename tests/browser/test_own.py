@@ -1,0 +1,141 @@
+"""A corpus of one's own in a real Chromium: record with the microphone, relabel, delete, download; and what is left out."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import soundfile
+from playwright.sync_api import Page, expect
+
+from ser_core import corpora, library, own
+from tests.browser.conftest import VOICE, Server
+from tests.browser.test_corpora import LABELS, NAMES, open_tab, tick_first
+
+
+@pytest.fixture(scope="module")
+def root(start_server: Callable[[], Server]) -> tuple[Server, Path]:
+    """A server of its own, and its corpora folder with a part of EmoDB: one synthetic voice a label, four times."""
+    server = start_server()
+    folder = server.modules_file.parent / "corpora"
+    (folder / "emodb").mkdir(parents=True)
+    voices = dict(zip(LABELS, sorted(VOICE.parent.glob("*.flac")), strict=False))
+    for name in NAMES:
+        (folder / "emodb" / f"{name}.flac").write_bytes(voices[name[5]].read_bytes())
+    return server, folder
+
+
+def record(page: Page, seconds: float) -> None:
+    recorder = page.get_by_test_id("stAudioInput")
+    recorder.get_by_role("button", name="Record", exact=True).click()
+    page.wait_for_timeout(seconds * 1000)
+    recorder.get_by_role("button", name="Stop recording").click()
+    expect(page.get_by_role("button", name="Add this recording")).to_be_enabled()
+
+
+def test_a_corpus_is_recorded_relabelled_downloaded_and_deleted(page: Page, root: tuple[Server, Path]) -> None:
+    server, folder = root
+    page.goto(f"{server.url}/corpora")
+    open_tab(page, "Your own")
+    page.get_by_label("What people will call it").last.fill("Class 9b")
+    page.get_by_role("button", name="Make it").click()
+    expect(page.get_by_text("It is made")).to_be_visible()
+    page.get_by_label("Who speaks").last.fill("Ann")
+    page.get_by_label("Who speaks").last.press("Enter")
+    page.get_by_role("radio", name="angry").click()
+    expect(page.get_by_text("Say, acting “angry”")).to_be_visible()
+    record(page, 3.5)
+    page.get_by_role("button", name="Add this recording").click()
+    expect(page.get_by_text("Added 1 clip as angry")).to_be_visible()
+    (clip,) = own.clips(folder, "class-9b")
+    assert (clip.label, clip.speaker, clip.sentence) == ("angry", "Ann", own.SENTENCES[0])
+    sound, rate = soundfile.read(clip.path)
+    assert rate == 44_100 and len(sound) / rate > 2.5 and abs(sound).max() > 0.05
+
+    tick_first(page)
+    expect(page.get_by_test_id("stAudio")).to_be_visible()
+    page.wait_for_function("document.querySelector('[data-testid=stAudio]').readyState > 0")
+    relabel = page.locator(f"[class*='st-key-corpora-own-relabel-{clip.id}']")
+    relabel.get_by_role("combobox").fill("surprise")
+    page.get_by_role("option", name="surprise").click()
+    expect(page.get_by_text("The clip is surprise now")).to_be_visible()
+    assert library.clips(folder, ["class-9b"])[corpora.EMOTION].tolist() == ["surprise"]
+
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download all (zip)").click()
+    with zipfile.ZipFile(Path(waiting.value.path())) as packed:
+        assert packed.read(f"class-9b/recordings/{clip.id}.wav") == clip.path.read_bytes()
+
+    page.get_by_role("link", name="Recognize").click()
+    page.get_by_role("tab", name="Sample").click()
+    page.get_by_role("combobox", name="Corpus").click()
+    expect(page.get_by_role("option", name="Class 9b")).to_be_visible()
+    page.keyboard.press("Escape")
+
+    page.get_by_role("link", name="Corpora").click()
+    page.get_by_role("button", name="Delete all …").click()
+    page.get_by_role("button", name="Delete 1 recording for ever").click()
+    expect(page.get_by_text("is deleted with all its recordings")).to_be_visible()
+    assert not (folder / "class-9b").exists()
+
+
+def test_an_upload_and_a_zip_of_label_folders_become_corpora(page: Page, root: tuple[Server, Path]) -> None:
+    server, folder = root
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for label, name in (("Happy", "anna_1"), ("Sadness", "ben_1")):
+            archive.writestr(f"moods/{label}/{name}.flac", VOICE.read_bytes())
+    page.goto(f"{server.url}/corpora")
+    page.get_by_text("Install from a zip that you have").click()
+    page.get_by_role("combobox", name="What is in it").click()
+    page.get_by_role("combobox", name="What is in it").press_sequentially("own")
+    page.keyboard.press("Enter")
+    page.get_by_label("What people will call it").fill("Our moods")
+    page.get_by_label("What people will call it").press("Enter")
+    page.locator("input[type=file]").set_input_files({"name": "any.zip", "mimeType": "application/zip", "buffer": packed.getvalue()})
+    page.get_by_role("button", name="Install", exact=True).click()
+    expect(page.get_by_role("heading", name="Our moods")).to_be_visible()
+    assert len(library.clips(folder, ["our-moods"])) == 2
+
+    open_tab(page, "Your own")
+    page.get_by_label("What people will call it").last.fill("Files")
+    page.get_by_role("button", name="Make it").click()
+    page.get_by_label("Who speaks").last.fill("Ben")
+    page.get_by_label("Who speaks").last.press("Enter")
+    page.get_by_role("tab", name="Upload").click()
+    page.locator("input[type=file]").last.set_input_files({"name": "voice.flac", "mimeType": "audio/flac", "buffer": VOICE.read_bytes()})
+    page.get_by_role("button", name="Add this file").click()
+    expect(page.get_by_text("Added 1 clip as neutral")).to_be_visible()
+    assert [clip.speaker for clip in own.clips(folder, "files")] == ["Ben"]
+
+
+def test_a_finding_is_left_out_and_used_again(page: Page, root: tuple[Server, Path]) -> None:
+    server, folder = root
+    page.goto(f"{server.url}/corpora")
+    open_tab(page, "Check")
+    page.get_by_role("button", name="Check EmoDB").click()
+    page.get_by_role("button", name="Leave 12 of 16 out").first.click()
+    expect(page.get_by_text("12 clips of EmoDB are left out")).to_be_visible()
+    assert len(library.left_out(folder, "emodb")["identical"]) == 12 and len(library.clips(folder, ["emodb"])) == 4
+    open_tab(page, "Corpora")
+    expect(page.get_by_text("the Check tab tells why")).to_be_visible()
+    open_tab(page, "Check")
+    page.get_by_role("button", name="Use all again").click()
+    expect(page.get_by_text("of EmoDB are left out")).to_have_count(0)
+    assert library.left_out(folder, "emodb") == {}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_the_tab_within_its_width(page: Page, root: tuple[Server, Path], scheme: str) -> None:
+    server, folder = root
+    if not own.listing(folder):
+        own.create(folder, "Class 9b")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{server.url}/corpora")
+    open_tab(page, "Your own")
+    expect(page.get_by_test_id("stAudioInput")).to_be_visible()
+    assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
