@@ -57,7 +57,8 @@ work or in education, except for medical or safety reasons. Where emotion recogn
 concerned are told. A class or a workshop may study this app with sample clips and acted speech; it may not assess its members with it.
 
 **Your recordings stay on the machine that runs the app.** They live in memory for your session and are not written to disk, not sent
-anywhere, and not used for training.
+anywhere, and not used for training. The exception is what you add to a corpus of your own on the Corpora page: it is kept until somebody
+deletes it, and everyone who uses this server can hear it and train on it.
 """
 
 st.header("The pictures", anchor=False)

@@ -65,7 +65,7 @@ def _left_out(name: str, folder: Path) -> None:
     with st.container(border=True, key="corpora_left_out", horizontal=True, vertical_alignment="center"):
         why = ", ".join(f"{words(reason)} {len(files):,}" for reason, files in reasons.items() if files)
         st.markdown(f":material/do_not_disturb_on: **{_clips(n)} of {frame.plain(cached.corpus_title(name))} {_are(n)} left out** "
-                    f"({frame.plain(why)}), for everyone on this server: nothing but this check reads them.", width="stretch")
+                    f"({frame.plain(why)}), for everyone on this server: neither training nor the other tabs use them.", width="stretch")
         if st.button("Use all again", key=f"corpora.check.all.{name}", icon=":material/undo:"):
             _remember(name, folder, dict.fromkeys(reasons, ()))
 

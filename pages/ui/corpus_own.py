@@ -85,7 +85,7 @@ def _create(root: Path) -> None:
 def _add(root: Path, name: str, clips: Sequence[own.Clip]) -> None:
     st.header("Add clips", anchor=False)
     who = _who()
-    label = st.pills("The label to act", corpora.ALL_LABELS, default=corpora.ALL_LABELS[0], key=LABEL, required=True)
+    label = st.pills("The label to act", corpora.ALL_LABELS, default=corpora.ALL_LABELS[0], key=LABEL, required=True, wrap=True)
     recording, uploading = st.tabs(["Record", "Upload"], key="corpora.own.way")
     number = st.session_state.get(state.OWN_ROUND, 0)
     with recording:
