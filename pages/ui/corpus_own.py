@@ -24,7 +24,8 @@ from ser_core.errors import SerError
 ABOUT = """
 Say a sentence as if you felt what the label says, and it becomes a clip that can be checked, explored and trained on like any other corpus.
 **It stays on this machine**; nothing is sent anywhere. **Everyone who uses this server** can see the names and hear, change and delete the
-clips, and train models on them. Deleting takes the recordings away; models that were trained on them stay.
+clips, and train models on them. Deleting takes the recordings away; models that were trained on them stay, and figures computed from them
+until the feature cache is cleared.
 """
 
 NEW = ""
