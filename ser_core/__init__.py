@@ -23,7 +23,10 @@ Rows import downwards only (tests/test_layers.py guards it):
     doctor        what is wrong with a corpus, and what that does to a score
     own           corpora that people record here, clip by clip
     analysis      one clip from bytes to predictions, for the pages, the command line and the benchmarks
+    exploration   what clips sound like: facts, trends by label
     training      clips + settings -> Recognizer, cross-validation
+    clip_map      clips in two dimensions, those that sound alike side by side
+    export        the features of a selection of clips as CSV or Parquet
     shipped       how the four shipped models are made
     cli           python -m ser_core
 

@@ -33,7 +33,7 @@ FACTS = ("duration_s", "source_rate", "source_channels", "truncated", "level_dbf
 """What is known of each clip besides its features: of its file, quality.Quality's facts, syllables.rate. NaN: nothing to measure."""
 
 _READERS = (audio, features, quality, syllables)
-_WORTH_WORKERS = 64
+WORTH_WORKERS = 64
 """Fewer clips than this are measured before the first worker has started."""
 
 TABLES, MAPS = "tables", "maps"
@@ -94,6 +94,7 @@ def build(
     with_windows: bool = True,
     cache: Path | None = None,
     n_jobs: int = 1,
+    niced: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Dataset:
@@ -101,7 +102,8 @@ def build(
 
     A clip that cannot be read is left out and reported in `problems`. With a cache folder, what was computed for the same
     bytes, settings and code is read back; only the rest is measured, by n_jobs processes (-1: one a core). on_progress(done,
-    total) is called as clips finish. Without windows less is read and held, and `windows` is empty.
+    total) is called as clips finish. Without windows less is read and held, and `windows` is empty. niced: the processes let the others
+    of this machine go first, such as one that serves pages.
 
     Raises
     ------
@@ -130,28 +132,30 @@ def build(
         if stored:
             note(task, stored)
     missing = [task for task, result in enumerate(results) if result is None]
-    if len(missing) < _WORTH_WORKERS:
+    if len(missing) < WORTH_WORKERS:
         n_jobs = 1
     if missing and n_jobs != 1:
         _compile(config, effects)
     check_stop()
-    for task, result in zip(missing, _run(measure, [tasks[task] for task in missing], n_jobs), strict=True):
+    for task, result in zip(missing, _run(measure, [tasks[task] for task in missing], n_jobs, niced), strict=True):
         note(task, result)
         check_stop()
     return _assemble(tasks, results, n_copies, config)
 
 
-def _run(measure: Callable[[str, int], _Entry | str], tasks: Sequence[tuple[str, int]], n_jobs: int) -> Iterator[_Entry | str]:
+def _run(
+    measure: Callable[[str, int], _Entry | str], tasks: Sequence[tuple[str, int]], n_jobs: int, niced: bool
+) -> Iterator[_Entry | str]:
     """Yield measure(path, copy) of each task in their order, from processes with one thread of the numeric libraries each."""
     import joblib
 
-    with joblib.parallel_config("loky", inner_max_num_threads=1, initializer=_step_back):
+    with joblib.parallel_config("loky", inner_max_num_threads=1, initializer=_step_back if niced else None):
         run = joblib.Parallel(n_jobs=n_jobs, return_as="generator", batch_size=16)
         yield from run(joblib.delayed(measure)(path, copy) for path, copy in tasks)
 
 
 def _step_back() -> None:
-    """Let whoever serves pages on this machine go first; called once in each worker."""
+    """Let the other processes of this machine go first; called once in each worker."""
     if hasattr(os, "nice"):
         os.nice(10)
 

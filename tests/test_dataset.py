@@ -223,7 +223,7 @@ def test_a_full_disk_does_not_stop_a_build(clips, tmp_path, monkeypatch, where):
 
 
 def test_two_processes_give_what_one_gives(clips, tmp_path, monkeypatch):
-    monkeypatch.setattr(dataset, "_WORTH_WORKERS", 0)
+    monkeypatch.setattr(dataset, "WORTH_WORKERS", 0)
     alone = dataset.build(clips, n_copies=1)
     both = dataset.build(clips, n_copies=1, n_jobs=2, cache=tmp_path / "cache")
     for name in ("window_row", "clip", "copy"):
@@ -275,7 +275,7 @@ def test_a_changed_augmentation_leaves_the_originals_in_the_cache(clips, tmp_pat
 @pytest.mark.filterwarnings("ignore:.*still being processed by the workers:UserWarning")
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_build_stops_when_asked_and_goes_on_where_it_was(clips, tmp_path, monkeypatch, decoded, n_jobs):
-    monkeypatch.setattr(dataset, "_WORTH_WORKERS", 0)
+    monkeypatch.setattr(dataset, "WORTH_WORKERS", 0)
     asked = iter([False] * 5)
     with pytest.raises(dataset.Cancelled, match="need not be measured again"):
         dataset.build(clips, cache=tmp_path / "cache", n_jobs=n_jobs, should_stop=lambda: next(asked, True))
@@ -286,10 +286,10 @@ def test_a_build_stops_when_asked_and_goes_on_where_it_was(clips, tmp_path, monk
 
 
 def test_workers_are_started_only_for_what_is_not_in_the_cache(clips, tmp_path, monkeypatch):
-    monkeypatch.setattr(dataset, "_WORTH_WORKERS", 0)
+    monkeypatch.setattr(dataset, "WORTH_WORKERS", 0)
     asked: list[int] = []
     original = dataset._run
-    monkeypatch.setattr(dataset, "_run", lambda measure, tasks, n_jobs: asked.append(len(tasks)) or original(measure, tasks, 1))
+    monkeypatch.setattr(dataset, "_run", lambda measure, tasks, *_: asked.append(len(tasks)) or original(measure, tasks, 1, False))
     dataset.build(clips.head(2), cache=tmp_path / "cache", n_jobs=-1)
     dataset.build(clips, cache=tmp_path / "cache", n_jobs=-1)
     dataset.build(clips, cache=tmp_path / "cache", n_jobs=-1)

@@ -22,7 +22,7 @@ ROWS = (
     {"segments", "recognizer", "quality", "syllables", "download"},
     {"dataset", "store", "analysis", "doctor", "own"},
     {"training", "exploration"},
-    {"lab", "shipped"},
+    {"lab", "shipped", "clip_map", "export"},
     {"cli"},
     {"__main__"},
 )
