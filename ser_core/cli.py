@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--jobs", type=int, default=2, help="processes for the features (default: 2)")
     build.set_defaults(run=_build_models)
 
-    group = commands.add_parser("corpora", help="speech corpora: list, download, check")
+    group = commands.add_parser("corpora", help="speech corpora: list, download, check, export their features")
     corpora_commands = group.add_subparsers(required=True, metavar="COMMAND")
 
     listing = corpora_commands.add_parser("list", help="the known corpora, where to get them, and which are installed")
@@ -81,6 +81,21 @@ def _parser() -> argparse.ArgumentParser:
         help="leave the clips of these findings out from now on, such as silent,identical; none: use all again",
     )  # fmt: skip
     check.set_defaults(run=_check_corpus)
+
+    table = corpora_commands.add_parser("features", help="the features of all clips as CSV or Parquet, with label, speaker and split")
+    table.add_argument("names", nargs="+", metavar="NAME", help="installed corpora, such as ravdess")
+    table.add_argument("--dir", action="append", default=[], metavar="NAME=DIR", help="where a corpus lies that is not installed")
+    table.add_argument("--labels", default="", metavar="LABELS", help="comma-separated, such as happy,sad (default: all)")
+    table.add_argument("--calm", choices=("keep", "neutral", "leave-out"), default="keep", help="what becomes of calm (default: keep)")
+    table.add_argument("--boredom", action="store_true", help="keep boredom, which only EmoDB has")
+    table.add_argument("--format", choices=("csv", "parquet"), help="(default: by the ending of FILE, else csv)")
+    table.add_argument("--out", type=Path, metavar="FILE", help="(default: the standard output)")
+    table.add_argument("--jobs", type=int, default=-1, metavar="N", help="processes that measure the clips (default: one a core)")
+    table.set_defaults(run=_corpora_features)
+
+    cache = corpora_commands.add_parser("cache", help="where measured features are kept, and how much that is")
+    cache.add_argument("--clear", action="store_true", help="remove them; they are measured again when they are needed")
+    cache.set_defaults(run=_cache)
     return parser
 
 
@@ -151,12 +166,7 @@ def _print_models(cards: Sequence[ModelCard]) -> None:
 def _build_models(options: argparse.Namespace) -> int:
     from ser_core import shipped
 
-    folders = {}
-    for given in options.corpus:
-        name, separator, folder = given.partition("=")
-        if not separator or not folder:
-            raise ConfigError(f"--corpus takes NAME=DIR, such as ravdess=/data/RAVDESS. Got {given!r}.")
-        folders[name] = Path(folder)
+    folders = _folders("--corpus", options.corpus)
     slugs = _names(options.models) or list(shipped.RECIPES)
     unknown = [slug for slug in slugs if slug not in shipped.RECIPES]
     if unknown:
@@ -245,6 +255,77 @@ def _check_corpus(options: argparse.Namespace) -> int:
         why = ", ".join(f"{reason} {len(files)}" for reason, files in left_out.items())
         print(f"\nLeft out from now on: {why or 'none'}.")
     return 0
+
+
+def _corpora_features(options: argparse.Namespace) -> int:
+    import numpy as np
+    import pandas as pd
+
+    from ser_core import dataset, exploration, export, library, mapping
+
+    if options.jobs == 0 or options.jobs < -1:
+        raise ConfigError(f"--jobs must be a number of processes, or -1 for one a core. Got {options.jobs}.")
+    wanted = mapping.LabelMapping(
+        calm={"leave-out": mapping.LEAVE_OUT}.get(options.calm, options.calm), boredom=options.boredom, labels=tuple(_names(options.labels))
+    )
+    kind = options.format or ("parquet" if options.out and options.out.suffix.lower() in (".parquet", ".pq") else "csv")
+    if kind == "parquet" and not options.out and sys.stdout.isatty():
+        raise ConfigError("Parquet is not for the terminal's eyes. Name a file: --out features.parquet.")
+    folders = _folders("--dir", options.dir)
+    strange = [name for name in folders if name not in options.names]
+    if strange:
+        raise ConfigError(f"--dir names {strange[0]!r}, which is none of the corpora to export: {', '.join(options.names)}.")
+    found = [
+        library.read(name, folders[name]) if name in folders else library.clips(library.root(), [name])
+        for name in dict.fromkeys(options.names)
+    ]
+    everything = pd.concat(found, ignore_index=True)
+    parts, meaning = export.split(everything)
+    clips = mapping.apply(everything.assign(row=np.arange(len(everything))), wanted)
+    said_s = 0.0
+
+    def on_progress(done: int, total: int) -> None:
+        nonlocal said_s
+        now_s = time.monotonic()
+        if now_s - said_s >= 2 or done == total:
+            said_s = now_s
+            _say(f"Measured {done} of {total} clips.")
+
+    measured = exploration.measure(clips, cache=dataset.cache_folder(), n_jobs=options.jobs, on_progress=on_progress)
+    rows = export.table(clips, measured, parts[clips["row"]])
+    data = export.encode(rows, kind)
+    if options.out:
+        try:
+            options.out.write_bytes(data)
+        except OSError as error:
+            raise ConfigError(f"'{options.out}' cannot be written ({error.strerror}). Name a file in a folder that is there.") from None
+    else:
+        sys.stdout.buffer.write(data)
+    _say(f"{len(rows)} clips, {len(rows.columns)} columns. {meaning}")
+    status = 0
+    for path, reason in measured.problems:
+        status = _complain(f"Left out: {path}: {reason}")
+    return status
+
+
+def _cache(options: argparse.Namespace) -> int:
+    from ser_core import dataset
+
+    folder = dataset.cache_folder()
+    n, size = dataset.clear(folder) if options.clear else dataset.usage(folder)
+    print(f"{folder}: {n} entries, {size / 1e6:.1f} MB{' removed' if options.clear else ''}")
+    return 0
+
+
+def _folders(option: str, given: Sequence[str]) -> dict[str, Path]:
+    """Return the folders that an option names as NAME=DIR."""
+    folders = {}
+    for pair in given:
+        name, separator, folder = pair.partition("=")
+        if not separator or not folder:
+            raise ConfigError(f"{option} takes NAME=DIR, such as ravdess=/data/RAVDESS. Got {pair!r}.")
+        folders[name] = Path(folder)
+    return folders
 
 
 def _names(given: str) -> list[str]:

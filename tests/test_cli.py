@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -10,11 +11,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from ser_core import analysis, audio, cli, corpora, store
+from ser_core import analysis, audio, cli, corpora, dataset, store
 from ser_core.audio import Waveform
-from tests import tiny_models
+from tests import small_corpus, tiny_models
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "pages" / "samples"
@@ -252,3 +254,74 @@ def test_a_reader_that_leaves_early_is_no_error(built, options):
     )  # fmt: skip
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
+    """A small corpus 'own' among the installed ones, and a feature cache of this test's own."""
+    monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
+    monkeypatch.setenv("SER_CACHE", str(tmp_path / "cache"))
+    return small_corpus.write(tmp_path / "corpora" / "own", takes=1)
+
+
+def test_features_of_a_selection_are_a_table_on_the_standard_output(run, own):
+    status, out, err = run("corpora", "features", "own", "--labels", "angry,sad", "--jobs", 1)
+    rows = pd.read_csv(io.StringIO(out))
+    assert status == 0 and list(rows.columns[:8]) == ["clip", "corpus", "label", "speaker", "sex", "sentence", "intensity", "split"]
+    assert rows["label"].value_counts().to_dict() == {"angry": 3, "sad": 3} and len(rows.columns) > 600
+    assert "Measured 6 of 6 clips." in err and err[-1].startswith("6 clips, ")
+
+
+def test_features_go_to_a_file_whose_ending_says_how(run, own, tmp_path):
+    for name, options in (("f.parquet", []), ("f.csv", []), ("table", ["--format", "parquet"])):
+        status, out, _ = run("corpora", "features", "own", "--out", tmp_path / name, *options)
+        assert (status, out) == (0, "")
+        rows = pd.read_csv(tmp_path / name) if name == "f.csv" else pd.read_parquet(tmp_path / name)
+        assert sorted(rows["clip"]) == sorted(own[corpora.NAME]) and str(tmp_path) not in rows.to_csv()
+
+
+def test_features_of_a_corpus_that_lies_elsewhere_under_merged_labels(run, own, tmp_path):
+    for number, (_, row) in enumerate(own.iterrows()):
+        code = {"neutral": "01", "angry": "05", "sad": "02"}[row[corpora.EMOTION]]  # 02 is calm
+        target = tmp_path / "elsewhere" / f"03-01-{code}-01-01-01-{1 + number % 3:02d}.wav"
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(row[corpora.PATH], target)
+    given = ["corpora", "features", "ravdess", "--dir", f"ravdess={tmp_path / 'elsewhere'}"]
+    for calm, labels in (("keep", {"neutral", "angry", "calm"}), ("neutral", {"neutral", "angry"}), ("leave-out", {"neutral", "angry"})):
+        status, out, _ = run(*given, "--calm", calm)
+        rows = pd.read_csv(io.StringIO(out))
+        assert status == 0 and set(rows["label"]) == labels
+        assert rows["label"].value_counts()["neutral"] == (6 if calm == "neutral" else 3)
+        assert set(rows["split"]) == {"train", "test"}
+
+
+def test_a_clip_without_features_is_named_and_the_others_are_exported(run, own):
+    Path(own[corpora.PATH][0]).write_bytes(b"words")
+    status, out, err = run("corpora", "features", "own")
+    assert status == 2 and len(pd.read_csv(io.StringIO(out))) == 8
+    assert err[-1].startswith(f"Left out: {own[corpora.PATH][0]}: ") and "text" in err[-1]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), [
+    (["tess"], "'tess' is not installed"),
+    (["own", "--labels", "glee"], "There is no label 'glee'"),
+    (["own", "--labels", "disgust"], "None of the 9 clips has one of the labels"),
+    (["own", "--dir", "tess"], "--dir takes NAME=DIR"),
+    (["own", "--dir", "tess=x"], "--dir names 'tess', which is none of the corpora"),
+    (["own", "--dir", "own=gone"], "gone' does not exist"),
+    (["own", "--jobs", "0"], "--jobs must be"),
+    (["own", "--out", "no such folder/f.csv"], "cannot be written"),
+])  # fmt: skip
+def test_features_that_cannot_be_had_are_a_sentence(run, own, arguments, sentence):
+    status, out, err = run("corpora", "features", *arguments)
+    assert (status, out) == (2, "") and sentence in err[-1]
+
+
+def test_the_cache_is_shown_and_cleared(run, own, tmp_path):
+    assert run("corpora", "cache")[1] == f"{tmp_path / 'cache'}: 0 entries, 0.0 MB\n"
+    run("corpora", "features", "own", "--jobs", 1)
+    n, size = dataset.usage(tmp_path / "cache")
+    assert n == 10  # nine clips, and their table
+    assert run("corpora", "cache")[1] == f"{tmp_path / 'cache'}: 10 entries, {size / 1e6:.1f} MB\n"
+    assert run("corpora", "cache", "--clear") == (0, f"{tmp_path / 'cache'}: 10 entries, {size / 1e6:.1f} MB removed\n", [])
+    assert dataset.usage(tmp_path / "cache") == (0, 0)
