@@ -111,7 +111,7 @@ def _reduce(standard: np.ndarray, method: str, seed: int) -> Reduced:
     inner = pca.fit_transform(standard).astype(np.float32)
     near = neighbors.NearestNeighbors(n_neighbors=min(N_NEIGHBOURS, n - 1), algorithm="brute").fit(inner).kneighbors(return_distance=False)
     if method == PCA:
-        return inner[:, :2], near, pca.explained_variance_ratio_[:2]
+        return inner[:, :2], near, np.nan_to_num(pca.explained_variance_ratio_[:2])  # 0 of nothing where all clips are the same
     tsne = manifold.TSNE(perplexity=min(30.0, (n - 1) / 3), init="pca", random_state=seed, max_iter=500)
     return tsne.fit_transform(inner).astype(np.float32), near, np.zeros(0)
 

@@ -49,10 +49,16 @@ class Measured:
         return Measured(self.facts.iloc[rows].reset_index(drop=True), self.vectors[rows], self.columns, self.problems, digest)
 
 
+def key(clips: pd.DataFrame, *, config: FeatureConfig = FeatureConfig()) -> str:
+    """Return what Measured.key will be: it changes as soon as a file of the clips, their order, a setting or the code does."""
+    return _whole_key(_table_keys(clips, config))
+
+
 def recall(clips: pd.DataFrame, *, cache: Path, config: FeatureConfig = FeatureConfig()) -> Measured | None:
     """Return what was measured on these clips before; None where a corpus of them, as its files are now, never was."""
-    parts = [_read_table(part, cache, config) for _, part in _by_corpus(clips)]
-    return _join(clips, [part for part in parts if part], config) if all(parts) else None
+    keys = _table_keys(clips, config)
+    parts = [_read_table(cache, key, len(part), config) for key, part in zip(keys, _by_corpus(clips), strict=True)]
+    return _join(clips, [part for part in parts if part], keys, config) if all(parts) else None
 
 
 def measure(
@@ -72,8 +78,9 @@ def measure(
     dataset.Cancelled : if should_stop said yes; what was measured until then is kept.
     """
     parts, before = [], 0
-    for _, part in _by_corpus(clips):
-        stored = _read_table(part, cache, config)
+    keys = _table_keys(clips, config)  # first: a file that changes meanwhile is measured again next time
+    for key, part in zip(keys, _by_corpus(clips), strict=True):
+        stored = _read_table(cache, key, len(part), config)
         if stored is None:
             offset = before
 
@@ -81,7 +88,6 @@ def measure(
                 if on_progress:
                     on_progress(offset + done, len(clips))
 
-            key = _table_key(part, config)  # first: a file that changes meanwhile is measured again next time
             built = dataset.build(
                 part, config, with_windows=False, cache=cache, n_jobs=n_jobs, niced=niced, on_progress=tell, should_stop=should_stop
             )
@@ -91,27 +97,34 @@ def measure(
         before += len(part)
         if on_progress:
             on_progress(before, len(clips))
-    return _join(clips, parts, config)
+    return _join(clips, parts, keys, config)
 
 
-def _by_corpus(clips: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    return [(str(name), part) for name, part in clips.reset_index(drop=True).groupby(corpora.CORPUS, sort=False)]
+def _by_corpus(clips: pd.DataFrame) -> list[pd.DataFrame]:
+    return [part for _, part in clips.reset_index(drop=True).groupby(corpora.CORPUS, sort=False)]
 
 
-def _table_key(clips: pd.DataFrame, config: FeatureConfig) -> str:
-    """Return what changes as soon as a file of the clips, a setting or the code does.
+def _table_keys(clips: pd.DataFrame, config: FeatureConfig) -> list[str]:
+    """Return of each corpus what changes as soon as a file of its clips, a setting or the code does.
 
     A file is known by its path, size and times: reading thousands would take too long. The time of its last change of any kind is
     among them (on Windows it is not), so that setting the clock of a file back does not help.
     """
-    digest = hashlib.sha256(dataset.code_digest() + json.dumps(config.to_dict(), sort_keys=True).encode())
-    for path in clips[corpora.PATH]:
-        try:
-            facts = os.stat(path)
-            digest.update(f"{path}\0{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}\0".encode(errors="surrogateescape"))
-        except OSError:
-            digest.update(f"{path}\0gone\0".encode(errors="surrogateescape"))
-    return digest.hexdigest()
+    keys = []
+    for part in _by_corpus(clips):
+        digest = hashlib.sha256(dataset.code_digest() + json.dumps(config.to_dict(), sort_keys=True).encode())
+        for path in part[corpora.PATH]:
+            try:
+                facts = os.stat(path)
+                digest.update(f"{path}\0{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}\0".encode(errors="surrogateescape"))
+            except OSError:
+                digest.update(f"{path}\0gone\0".encode(errors="surrogateescape"))
+        keys.append(digest.hexdigest())
+    return keys
+
+
+def _whole_key(keys: list[str]) -> str:
+    return hashlib.sha256("".join(keys).encode()).hexdigest()
 
 
 def _table_place(cache: Path, key: str) -> Path:
@@ -126,24 +139,23 @@ def _spread(built: dataset.Dataset, n_clips: int) -> dict[str, np.ndarray]:
     return {"vectors": vectors, "facts": facts, "problems": np.array(built.problems, dtype=np.str_).reshape(-1, 2)}
 
 
-def _read_table(clips: pd.DataFrame, cache: Path, config: FeatureConfig) -> dict[str, np.ndarray] | None:
-    stored = dataset.read_arrays(_table_place(cache, _table_key(clips, config)), "vectors", "facts", "problems")
+def _read_table(cache: Path, key: str, n_clips: int, config: FeatureConfig) -> dict[str, np.ndarray] | None:
+    stored = dataset.read_arrays(_table_place(cache, key), "vectors", "facts", "problems")
     n_columns = len(features.summary_columns(config))
-    if not stored or stored["vectors"].shape != (len(clips), n_columns) or stored["facts"].shape != (len(clips), len(dataset.FACTS)):
+    if not stored or stored["vectors"].shape != (n_clips, n_columns) or stored["facts"].shape != (n_clips, len(dataset.FACTS)):
         return None
     return stored
 
 
-def _join(clips: pd.DataFrame, parts: list[dict[str, np.ndarray]], config: FeatureConfig) -> Measured:
-    groups = _by_corpus(clips)
-    order = np.argsort(np.concatenate([part.index.to_numpy() for _, part in groups]))
+def _join(clips: pd.DataFrame, parts: list[dict[str, np.ndarray]], keys: list[str], config: FeatureConfig) -> Measured:
+    order = np.argsort(np.concatenate([part.index.to_numpy() for part in _by_corpus(clips)]))
     facts = np.concatenate([part["facts"] for part in parts])[order]
     return Measured(
         facts=pd.DataFrame(facts, columns=list(dataset.FACTS)),
         vectors=np.concatenate([part["vectors"] for part in parts])[order],
         columns=features.summary_columns(config),
         problems=tuple((str(path), str(reason)) for part in parts for path, reason in part["problems"]),
-        key=hashlib.sha256("".join(_table_key(part, config) for _, part in groups).encode()).hexdigest(),
+        key=_whole_key(keys),
     )
 
 

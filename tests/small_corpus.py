@@ -38,3 +38,15 @@ def write(folder: Path, *, corpus: str = "own", takes: int = 2) -> pd.DataFrame:
                 path.write_bytes(audio.encode_wav(sound))
     clips = corpora.read_folders(folder, corpus=corpus, speaker_pattern=r"(?P<speaker>low|mid|high)_\d")
     return clips.assign(**{corpora.SEX: clips[corpora.SPEAKER].str.partition(":")[2].map(lambda code: SPEAKERS[code][0])})
+
+
+def write_as_ravdess(folder: Path) -> None:
+    """Write the same voices under RAVDESS' names: actors 01, 02 and 03, two sentences."""
+    emotions = {"neutral": "01", "angry": "05", "sad": "04"}
+    for label, (semitones, peak, n_syllables) in LABELS.items():
+        for actor, (_, f0_hz) in enumerate(SPEAKERS.values(), start=1):
+            for sentence in (1, 2):
+                path = folder / f"Actor_{actor:02d}" / f"03-01-{emotions[label]}-01-{sentence:02d}-01-{actor:02d}.wav"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                sound = voice(f0_hz * 2 ** (semitones / 12), peak, n_syllables, seed=10 * actor + sentence)
+                path.write_bytes(audio.encode_wav(sound))

@@ -87,6 +87,14 @@ def test_a_map_of_few_clips_is_refused():
         assert np.isfinite(clip_map.draw(measured(n=12), method=method).points).all()
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_clips_that_are_all_the_same_lie_on_one_point():
+    those = measured()
+    those.vectors[:] = those.vectors[0]
+    drawn = clip_map.draw(those)
+    assert np.abs(drawn.points).max() < 1e-6 and drawn.shares == (0, 0)
+
+
 def test_a_map_by_tsne_is_the_same_each_time_from_a_process_too(by_tsne):
     again = clip_map.draw(measured(), method=clip_map.TSNE, should_stop=lambda: False)
     np.testing.assert_allclose(again.points, by_tsne[0].points, atol=1e-2)

@@ -55,7 +55,7 @@ def test_what_was_measured_is_recalled_without_a_build(clips, cache, builds):
     again = exploration.recall(clips, cache=cache)
     np.testing.assert_array_equal(first.vectors, again.vectors)
     pd.testing.assert_frame_equal(first.facts, again.facts)
-    assert (first.key, first.problems) == (again.key, again.problems)
+    assert (first.key, first.problems) == (again.key, again.problems) and first.key == exploration.key(clips)
     exploration.measure(clips, cache=cache)
     assert builds == [len(clips)]
 

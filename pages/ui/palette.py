@@ -21,6 +21,9 @@ EMOTIONS = {
 UNKNOWN = "#7b8794"
 """For a label of a visitor's own model that is not in EMOTIONS."""
 
+GROUPS = ("#6490f5", "#a99306", "#c3223a", "#9540a5", "#e45fa2", "#5145fe")
+"""Corpora, speakers and other groups, in this order, then again from the first: a group always comes with its name too."""
+
 LINE = "#3d85c6"
 """Waveforms and curves."""
 
@@ -29,6 +32,9 @@ NOT_USED = "rgba(128, 128, 128, 0.28)"
 
 GRID = "rgba(128, 128, 128, 0.22)"
 
+BELOW, MIDDLE, ABOVE = "#3f7fd6", "rgba(128, 128, 128, 0.12)", "#d07a1e"
+"""Distances from a mean: less than it, about it, more than it; blue and orange stay apart for everyone."""
+
 HEAT = "Cividis"
 """Levels: made to look the same under every common kind of colour vision."""
 
@@ -36,3 +42,8 @@ HEAT = "Cividis"
 def emotion(label: str) -> str:
     """Return the colour of a label as '#rrggbb'."""
     return EMOTIONS.get(label, UNKNOWN)
+
+
+def group(number: int) -> str:
+    """Return the colour of the number-th group."""
+    return GROUPS[number % len(GROUPS)]

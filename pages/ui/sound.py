@@ -8,15 +8,15 @@ from pages.ui import cached, charts, frame, state
 from ser_core import analysis
 
 
-def show(given: state.Given, heard: analysis.Analysis, *, title: str) -> None:
-    """Draw the player of a clip, whether the recording is good enough, and the facts of its file."""
+def show(given: state.Given, heard: analysis.Analysis, *, title: str, autoplay: bool = False) -> None:
+    """Draw the player of a clip, whether the recording is good enough, and the facts of its file; autoplay where a click asked for it."""
     st.markdown(f"**{title}** · {frame.plain(given.name)}")
     if given.label:
         st.markdown(f"Acted as **{frame.plain(given.label)}**. {frame.plain(given.note)}")
     elif given.note:
         st.markdown(frame.plain(given.note))
     data, mime = cached.playable(given, heard)
-    st.audio(data, format=mime, alt=f"{title}: {heard.quality.duration_s:.1f} seconds of sound")
+    st.audio(data, format=mime, autoplay=autoplay, alt=f"{title}: {heard.quality.duration_s:.1f} seconds of sound")
     icon = ":material/check_circle:" if heard.quality.has_speech else ":material/hearing_disabled:"
     st.markdown(f"{icon} **{frame.plain(heard.quality.summary)}**  \n:small[{frame.plain(file_facts(heard))}]")
     if heard.clip.truncated:

@@ -40,6 +40,9 @@ OWN_ROUND = "corpora.own.round"
 OWN_NOTES = "corpora.own.notes"
 """list of (kind, sentence): what became of the clips added last; kind is "success", "warning" or "error"."""
 
+PREVIEW_DRAW = "corpora.preview.draw"
+"""int: the seed of what the augmentation preview leaves to chance."""
+
 RECORDING, UPLOAD, SAMPLE = "recording", "upload", "sample"
 
 

@@ -85,7 +85,7 @@ def start_server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         folder = tmp_path_factory.mktemp("server")
-        environment = os.environ | {"SER_MODELS": str(models), "SER_CORPORA": str(folder / "corpora")}
+        environment = os.environ | {"SER_MODELS": str(models), "SER_CORPORA": str(folder / "corpora"), "SER_CACHE": str(folder / "cache")}
         with (folder / "log.txt").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, str(Path(__file__).with_name("serve.py")), str(port), str(folder / "modules.txt")],

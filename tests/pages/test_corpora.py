@@ -55,6 +55,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "corpora"
     folder.mkdir()
     monkeypatch.setenv("SER_CORPORA", str(folder))
+    monkeypatch.setenv("SER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(cached, "_warm_up", lambda: None)
     st.cache_data.clear()
     st.cache_resource.clear()
@@ -69,10 +70,11 @@ def both(root: Path) -> Path:
     return root
 
 
-def visit(tab: str = "Corpora") -> AppTest:
+def visit(tab: str = "Corpora", section: str = "Labels") -> AppTest:
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
     page.switch_page("pages/corpora.py")
     page.session_state["corpora.tab"] = tab
+    page.session_state["corpora.explore.section"] = section
     return page.run()
 
 
@@ -467,7 +469,7 @@ def clip_table(page: AppTest):
 
 
 def test_clips_are_filtered_heard_and_sent_to_recognize(both: Path) -> None:
-    page = visit("Explore")
+    page = visit("Explore", "Clips")
     assert len(clip_table(page).value) == 36
     page.multiselect("corpora.explore.label").set_value(["angry"])
     page.multiselect("corpora.explore.speaker").set_value(["ravdess:02"])
@@ -485,7 +487,7 @@ def test_clips_are_filtered_heard_and_sent_to_recognize(both: Path) -> None:
 
 def test_a_clip_that_is_no_sound_gets_a_sentence(both: Path) -> None:
     (both / "emodb" / "03a01Fa.wav").write_bytes(b"words")
-    page = visit("Explore")
+    page = visit("Explore", "Clips")
     page.pills("corpora.explore.corpora").set_value(["emodb"])
     page.run()
     page.session_state[clip_table(page).key] = {"selection": {"rows": [0], "columns": [], "cells": []}}
