@@ -104,16 +104,19 @@ def _map_place(cache: Path, measured: exploration.Measured, speakers: np.ndarray
 
 def _reduce(standard: np.ndarray, method: str, seed: int) -> Reduced:
     """Return points float32 (n, 2), neighbours int (n, k) and the two axes' shares of the variance ((0,) for t-SNE)."""
+    import threadpoolctl
     from sklearn import decomposition, manifold, neighbors
 
     n = len(standard)
     pca = decomposition.PCA(min(_INNER, n - 1, standard.shape[1]), svd_solver="covariance_eigh")
-    inner = pca.fit_transform(standard).astype(np.float32)
-    near = neighbors.NearestNeighbors(n_neighbors=min(N_NEIGHBOURS, n - 1), algorithm="brute").fit(inner).kneighbors(return_distance=False)
-    if method == PCA:
-        return inner[:, :2], near, np.nan_to_num(pca.explained_variance_ratio_[:2])  # 0 of nothing where all clips are the same
+    near = neighbors.NearestNeighbors(n_neighbors=min(N_NEIGHBOURS, n - 1), algorithm="brute")
     tsne = manifold.TSNE(perplexity=min(30.0, (n - 1) / 3), init="pca", random_state=seed, max_iter=500)
-    return tsne.fit_transform(inner).astype(np.float32), near, np.zeros(0)
+    with threadpoolctl.threadpool_limits(1):  # on busy cores, threads that wait for each other cost many times what they save
+        inner = pca.fit_transform(standard).astype(np.float32)
+        neighbours = near.fit(inner).kneighbors(return_distance=False)
+        if method == TSNE:
+            return tsne.fit_transform(inner).astype(np.float32), neighbours, np.zeros(0)
+    return inner[:, :2], neighbours, np.nan_to_num(pca.explained_variance_ratio_[:2])  # 0 of nothing where all clips are the same
 
 
 def _in_a_process(standard: np.ndarray, method: str, seed: int, should_stop: Callable[[], bool]) -> Reduced:
