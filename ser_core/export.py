@@ -18,8 +18,8 @@ FORMATS = ("csv", "parquet")
 
 SPLIT = "split"
 SPLIT_MEANS = (
-    "The column split is speaker-independent (holdout, seed 0): of each corpus 20 % of the speakers are test, 15 % of the others "
-    "validation, the rest train. Nobody is heard in two parts."
+    "The column split is speaker-independent (holdout, seed 0): of each corpus 20 % of the speakers, one at least, are test, 15 % of the "
+    "others validation (of two or fewer none), the rest train. Nobody is heard in two parts."
 )
 """What the column says, for pages and terminals."""
 
