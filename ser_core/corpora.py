@@ -555,9 +555,15 @@ def looks_like(folder: str | os.PathLike[str]) -> tuple[str, ...]:
 
 
 def _table(rows: Iterable[dict[str, str]]) -> pd.DataFrame:
-    """Return rows as a table sorted by name; of rows of one name, the one nearest to the top and with the best ending."""
+    """Return rows as a table sorted by name; of rows of one name, the one nearest to the top and with the best ending.
+
+    Raises CorpusError for a path whose bytes are no text: no table, and no export of one, could hold it.
+    """
     copies: dict[str, list[tuple[tuple[int, int, str], dict[str, str]]]] = {}
     for row in rows:
+        if not row[PATH].isprintable() and any("\udc80" <= letter <= "\udcff" for letter in row[PATH]):
+            readable = row[PATH].encode(errors="surrogateescape").decode(errors="replace")
+            raise CorpusError(f"The name of '{readable}' holds characters that cannot be read (it is not UTF-8). Rename it and try again.")
         path = Path(row[PATH])
         rank = (len(path.parts), AUDIO_ENDINGS.index(path.suffix.lower()), row[PATH])
         copies.setdefault(row[NAME].casefold(), []).append((rank, row))

@@ -1,7 +1,9 @@
 """The clips table, from empty files that are named by the corpora's own rules: no recording is needed."""
 
 import itertools
+import os
 import re
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -414,3 +416,12 @@ def test_a_table_without_rows_says_so(tmp_path):
     (tmp_path / "x.csv").write_text("path,label,speaker\n")
     with pytest.raises(CorpusError, match="lists 0 clips"):
         corpora.read_table(tmp_path / "x.csv", corpus="mine")
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="these systems let no such name be")
+def test_a_name_that_is_no_text_is_told(tmp_path):
+    (tmp_path / "happy").mkdir()
+    with open(os.path.join(os.fsencode(tmp_path), b"happy", b"caf\xe9.wav"), "wb"):
+        pass
+    with pytest.raises(CorpusError, match=r"not UTF-8.*Rename it"):
+        corpora.read_folders(tmp_path, corpus="moods")

@@ -1,4 +1,4 @@
-"""How many clips of which label, by corpus, speaker, sex or intensity: pure functions from clips tables to tables and figures."""
+"""How many clips of which label, by corpus, speaker, sex or intensity: from clips tables to tables and figures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from pages.ui import charts, palette
+from pages.ui import cached, charts, palette
 from ser_core import corpora
 
 GROUPS = {corpora.CORPUS: "Corpus", corpora.SPEAKER: "Speaker", corpora.SEX: "Sex", corpora.INTENSITY: "Intensity"}
@@ -25,8 +25,7 @@ def title(by: str, value: str) -> str:
     if by not in (corpora.CORPUS, corpora.SPEAKER):
         return value or UNKNOWN
     name, _, code = value.partition(":")
-    known = corpora.CORPORA.get(name)
-    return f"{known.title if known else name} {code}".strip() or UNKNOWN
+    return f"{cached.corpus_title(name)} {code}".strip() if name else UNKNOWN
 
 
 def counts(clips: pd.DataFrame, by: str) -> pd.DataFrame:
