@@ -4,6 +4,8 @@ Rows import downwards only (tests/test_layers.py guards it):
 
     errors        SerError and its few kinds
     audio         bytes -> Waveform: decode, resample, encode
+    setting       a setting as a row of a form, and its check
+    runs          the folder of a training run: settings, status, epochs, log, result, the wish to stop
     corpora       the corpora's facts and labels; folder -> table of clips
     locks         one process or thread at a time, by a lock on a file
     library       the corpora folder of this machine: what is installed, what was left out
@@ -12,23 +14,31 @@ Rows import downwards only (tests/test_layers.py guards it):
     features      Waveform -> log-mel, MFCC, chroma, f0 ...: frames, windows and a summary vector
     augment       Waveform -> Waveform: noise, pitch, stretch, gain, room; the table of effects
     splits        who is in train, validation and test
-    classifiers   arrays -> probabilities: knn, mlp, cnn, cnn_lstm
+    balance       what is done where some labels are rare: weights, upsampling, SMOTE, ADASYN
+    classifiers   arrays -> probabilities: knn, mlp, cnn, cnn_lstm and five more
     warm_up       compiles librosa's functions once, during set-up
     quality       is the recording good enough, and what to do about it
     download      getting a corpus whole, from its source or from an archive that somebody has
     syllables     how fast somebody speaks
+    run_config    the settings of a training run, and presets
     dataset       clips -> arrays and facts, with a cache
     recognizer    features + classifier + labels -> Prediction
     store         the files under models/
+    bundles       a model as one file, out and in
     doctor        what is wrong with a corpus, and what that does to a score
     own           corpora that people record here, clip by clip
     analysis      one clip from bytes to predictions, for the pages, the command line and the benchmarks
     exploration   what clips sound like: facts, trends by label
+    plans         what settings mean for certain clips, before anything is computed; why they cannot work
+    background    how a training process behaves: niced, and ended within two seconds of being told
     training      clips + settings -> Recognizer, cross-validation
+    search        many trainings: cross-validation and grid search
+    cards         what is written down with a model that somebody trained
+    pipeline      a run from its settings to a saved model
     clip_map      clips in two dimensions, those that sound alike side by side
     export        the features of a selection of clips as CSV or Parquet
     shipped       how the four shipped models are made
-    cli           python -m ser_core
+    cli           python -m ser_core; its commands train and models are in cli_train and cli_models
 
 Importing the package loads neither tensorflow, keras, numba nor streamlit.
 """

@@ -19,6 +19,7 @@ import scipy.ndimage
 
 from ser_core import audio
 from ser_core.errors import ConfigError
+from ser_core.setting import NUMBER, WHOLE, Setting
 
 REFERENCE_RMS = 0.1
 """Root mean square to which the loud frames of a clip are scaled: -20 dB re full scale."""
@@ -45,6 +46,30 @@ OCTAVE_COST = 0.04
 """Taken from the autocorrelation per octave below F0_MAX, so that the shortest of several equal periods wins (Boersma 1993)."""
 
 
+SETTINGS = (
+    Setting(name="sample_rate", title="Sample rate", kind=WHOLE, default=16_000, low=4000, high=48_000, step=1000,
+            help="Hz. Half of it is the highest frequency that can be seen."),
+    Setting(name="n_fft", title="FFT length", kind=WHOLE, default=1024, low=64, high=8192, step=64,
+            help="Samples, filled up with zeros after the window: more give finer steps of frequency, not more detail."),
+    Setting(name="win_length", title="Window", kind=WHOLE, default=640, low=32, high=8192, step=32,
+            help="Samples seen at once. Longer shows pitch more sharply and quick changes less."),
+    Setting(name="hop_length", title="Hop", kind=WHOLE, default=320, low=32, high=8192, step=32,
+            help="Samples from one frame to the next."),
+    Setting(name="n_mels", title="Mel bands", kind=WHOLE, default=64, low=8, high=256, step=8,
+            help="Bands of the mel spectrogram: what the networks see.", early=True),
+    Setting(name="n_mfcc", title="MFCCs", kind=WHOLE, default=20, low=1, high=256, early=True,
+            help="Coefficients kept of the spectrum's shape: part of the summary that the other classifiers see."),
+    Setting(name="fmin", title="Lowest frequency", kind=NUMBER, default=50.0, low=0, high=4000, step=10, help="Hz."),
+    Setting(name="fmax", title="Highest frequency", kind=NUMBER, default=8000.0, low=500, high=24_000, step=100,
+            help="Hz; at most half the sample rate. 4000 is about what a telephone passes."),
+    Setting(name="trim_top_db", title="Trim", kind=NUMBER, default=35.0, low=5, high=120, step=5,
+            help="dB. What is softer than the loudest frame by this is cut off at both ends."),
+    Setting(name="window_frames", title="Frames of a network's window", kind=WHOLE, default=160, low=16, high=1000, step=8, early=True,
+            help="How many frames a network sees at once; longer clips are cut into several windows."),
+)  # fmt: skip
+"""The entries of a FeatureConfig as rows of a form; it takes no value outside of them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FeatureConfig:
     """Settings of the analysis; a trained model carries its own, so what it hears never depends on the caller.
@@ -65,6 +90,8 @@ class FeatureConfig:
     window_frames: int = 160
 
     def __post_init__(self) -> None:
+        for setting in SETTINGS:
+            setting.check(getattr(self, setting.name), of="FeatureConfig")
         if not 0 < self.hop_length <= self.win_length <= self.n_fft:
             raise ConfigError(
                 f"FeatureConfig needs 0 < hop_length <= win_length <= n_fft. "
@@ -77,8 +104,6 @@ class FeatureConfig:
             )
         if not 0 < self.n_mfcc <= self.n_mels:
             raise ConfigError(f"FeatureConfig needs 0 < n_mfcc <= n_mels. Got {self.n_mfcc} and {self.n_mels}.")
-        if self.window_frames < 16:
-            raise ConfigError(f"window_frames must be at least 16. Got {self.window_frames}.")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON values."""

@@ -9,7 +9,10 @@ from ser_core.classifiers import CLASSIFIERS
 from ser_core.errors import ConfigError, ModelError
 
 LABELS = ("neutral", "calm", "happy", "sad")
+QUICK = {"mlp": {"epochs": 15}, "boosting": {"epochs": 2}, "forest": {"n_trees": 20}}
 VECTOR = [name for name, spec in CLASSIFIERS.items() if spec.input_kind == "vector"]
+
+ITERATIVE = [name for name in VECTOR if CLASSIFIERS[name].iterative]
 
 
 def clusters(n_each: int = 40, n_columns: int = 30, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -23,7 +26,7 @@ def clusters(n_each: int = 40, n_columns: int = 30, seed: int = 0) -> tuple[np.n
 @pytest.fixture(params=VECTOR)
 def fitted(request):
     X, y = clusters()
-    return classifiers.build(request.param, LABELS, {"epochs": 15} if request.param == "mlp" else {}).fit(X, y)
+    return classifiers.build(request.param, LABELS, QUICK.get(request.param, {})).fit(X, y)
 
 
 def test_unseen_points_are_recognised(fitted):
@@ -43,12 +46,17 @@ def test_a_saved_classifier_gives_the_same_probabilities(fitted, tmp_path):
 
 
 def test_parameters_are_counted(fitted):
-    n_columns = 30
+    n_columns, last = 30, fitted.pipeline_[-1]
     expected = {
-        "mlp": (n_columns + 1) * 256 + 257 * len(LABELS),
-        "knn": n_columns * 3 + 160 * 3,
+        "mlp": lambda: (n_columns + 1) * 256 + 257 * len(LABELS),
+        "knn": lambda: n_columns * 3 + 160 * 3,
+        "svm": lambda: last.n_support_.sum() * (n_columns + 3) + 6,
+        "logistic": lambda: (n_columns + 1) * len(LABELS),
+        "lda": lambda: (n_columns + 1) * len(LABELS),
+        "forest": lambda: sum(2 * (t.tree_.n_leaves - 1) + t.tree_.n_leaves * len(LABELS) for t in last.estimators_),
+        "boosting": lambda: sum(3 * each.get_n_leaf_nodes() - 2 for trees in last._predictors for each in trees),
     }
-    assert fitted.n_parameters == expected[fitted.name]
+    assert fitted.n_parameters == expected[fitted.name]()
 
 
 def test_the_same_seed_gives_the_same_classifier(fitted):
@@ -61,27 +69,48 @@ def test_the_same_seed_gives_the_same_classifier(fitted):
 def test_a_label_without_training_data_gets_no_probability(name):
     X, y = clusters()
     X, y = X[y != 1], y[y != 1]
-    probabilities = classifiers.build(name, LABELS).fit(X, y).predict_proba(X)
+    probabilities = classifiers.build(name, LABELS, QUICK.get(name, {})).fit(X, y).predict_proba(X)
     assert probabilities.shape == (len(y), len(LABELS))
     assert (probabilities[:, 1] == 0).all()
 
 
-def test_rows_of_no_weight_are_not_learned_by_knn():
+@pytest.mark.parametrize("name", VECTOR)
+def test_rows_of_no_weight_are_not_learned(name):
     X, y = clusters()
     wrong = np.concatenate([y, (y + 1) % len(LABELS)])
-    weight = np.repeat([1.0, 0.0], len(y))
-    fitted = classifiers.build("knn", LABELS).fit(np.concatenate([X, X]), wrong, sample_weight=weight)
+    weight = np.repeat([1.0, 1e-9], len(y))
+    fitted = classifiers.build(name, LABELS, QUICK.get(name, {})).fit(np.concatenate([X, X + 0.1]), wrong, sample_weight=weight)
     assert (fitted.predict_proba(X).argmax(axis=1) == y).mean() > 0.95
 
 
-def test_mlp_reports_each_epoch_and_stops_when_asked():
+@pytest.mark.parametrize("name", ["knn", "lda"])
+def test_thinning_loses_no_label(name):
+    X, y = clusters()
+    fitted = classifiers.build(name, LABELS).fit(X, y, sample_weight=np.where(y == 0, 1e-9, 1.0))
+    assert list(fitted.pipeline_.classes_) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ITERATIVE)
+def test_each_epoch_is_reported_and_may_be_the_last(name):
     X, y = clusters()
     seen = []
-    classifiers.build("mlp", LABELS, {"epochs": 20}).fit(
+    classifiers.build(name, LABELS, {"epochs": 20}).fit(
         X, y, validation=(X[::3], y[::3]), on_epoch=lambda *figures: seen.append(figures), should_stop=lambda: len(seen) == 3
     )
     assert [epoch for epoch, _, _ in seen] == [1, 2, 3]
-    assert {"loss", "validation_uar"} <= set(seen[0][2])
+    assert set(seen[0][2]) == {"loss", "accuracy", "validation_loss", "validation_accuracy", "validation_uar"}
+    assert seen[2][2]["accuracy"] > 0.9 and seen[2][2]["validation_uar"] > 0.9
+
+
+@pytest.mark.parametrize("name", ITERATIVE)
+def test_patience_ends_a_training_that_gets_no_better(name):
+    X, y = clusters()
+    epochs = []
+    fitted = classifiers.build(name, LABELS, {"epochs": 30, "patience": 2}).fit(
+        X, y, validation=(X, y), on_epoch=lambda epoch, *_: epochs.append(epoch)
+    )
+    assert 3 <= len(epochs) < 30
+    assert (fitted.predict_proba(X).argmax(axis=1) == y).mean() > 0.95
 
 
 def test_mlp_keeps_the_best_epoch_on_validation():
@@ -107,13 +136,67 @@ def test_a_damaged_file_is_named(name, tmp_path):
 @pytest.mark.parametrize("name", VECTOR)
 def test_a_classifier_of_more_labels_is_refused(name, tmp_path):
     X, y = clusters()
-    classifiers.build(name, LABELS).fit(X, y).save(tmp_path)
+    classifiers.build(name, LABELS, QUICK.get(name, {})).fit(X, y).save(tmp_path)
     with pytest.raises(ModelError, match="does not hold a classifier of 3 labels"):
         classifiers.load(name, tmp_path, LABELS[:3])
 
 
 def test_unknown_classifiers_and_hyperparameters_are_named():
-    with pytest.raises(ConfigError, match=r"no classifier 'svm'.*knn, mlp"):
-        classifiers.build("svm", LABELS)
+    with pytest.raises(ConfigError, match=r"no classifier 'oracle'.*knn, mlp"):
+        classifiers.build("oracle", LABELS)
     with pytest.raises(ConfigError, match="KNN has no hyperparameter depth"):
         classifiers.build("knn", LABELS, {"depth": 3})
+
+
+@pytest.mark.parametrize(("name", "spec"), CLASSIFIERS.items(), ids=CLASSIFIERS)
+def test_every_row_of_a_form_takes_its_default_and_its_grid(name, spec):
+    assert classifiers.check(name, {}) == spec.defaults
+    names = [setting.name for setting in spec.settings]
+    assert len(set(names)) == len(names) and ("epochs" in names) == ("patience" in names) == spec.iterative
+    for setting in spec.settings:
+        assert setting.title and setting.help
+        assert setting.check(setting.default, of=spec.title) == setting.default
+        for value in setting.grid:
+            assert classifiers.check(name, {setting.name: value})[setting.name] == value
+
+
+@pytest.mark.parametrize(("name", "value", "sentence"), [
+    ("epochs", 0, r"CNN: epochs must be a whole number from 1 to 500\. Got 0"), ("epochs", 2.5, "whole number"),
+    ("epochs", True, "Got True"),
+    ("dropout", 0.9, "a number from 0 to 0.8"), ("dropout", float("nan"), "Got nan"),
+    ("filters", [8, 8, 8], "4 whole numbers from 4 to 512"),
+    ("filters", "many", "4 whole numbers"), ("seed", -1, "seed must be a whole number"),
+])  # fmt: skip
+def test_a_value_out_of_range_is_named(name, value, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        classifiers.check("cnn", {name: value})
+
+
+def test_a_choice_is_of_its_own_type():
+    assert classifiers.check("lda", {"shrinkage": 0.5})["shrinkage"] == 0.5
+    for wrong in ("most", 1, False):
+        with pytest.raises(ConfigError, match=r"LDA: shrinkage must be one of 'auto', 0\.0"):
+            classifiers.check("lda", {"shrinkage": wrong})
+
+
+@pytest.mark.parametrize(("name", "break_it"), [
+    ("forest", lambda last: last.estimators_[0].tree_.children_left.__setitem__(0, 10**6)),
+    ("forest", lambda last: last.estimators_[0].tree_.feature.__setitem__(0, 10**6)),
+    ("boosting", lambda last: last._predictors[0][0].nodes["right"].__setitem__(0, 10**6)),
+    ("boosting", lambda last: last._predictors[0][0].nodes["feature_idx"].__setitem__(0, 10**6)),
+    ("svm", lambda last: last._n_support.__setitem__(0, 10**6)),
+])  # fmt: skip
+def test_a_file_that_would_read_foreign_memory_is_refused(name, break_it, tmp_path):
+    X, y = clusters()
+    fitted = classifiers.build(name, LABELS, QUICK.get(name, {})).fit(X, y)
+    break_it(fitted.pipeline_[-1])
+    fitted.save(tmp_path)
+    with pytest.raises(ModelError, match="does not hold a classifier"):
+        classifiers.load(name, tmp_path, LABELS)
+
+
+def test_a_file_of_another_classifier_is_refused(tmp_path):
+    X, y = clusters()
+    classifiers.build("lda", LABELS).fit(X, y).save(tmp_path)
+    with pytest.raises(ModelError, match="does not hold a classifier"):
+        classifiers.load("mlp", tmp_path, LABELS)

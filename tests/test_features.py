@@ -181,7 +181,7 @@ def test_the_settings_survive_json():
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [({"hop_length": 700}, "hop_length <= win_length"), ({"fmax": 9000.0}, "8000 Hz"), ({"n_mfcc": 65}, "n_mfcc <= n_mels"),
-     ({"window_frames": 3}, "at least 16")],
+     ({"window_frames": 3}, "from 16 to 1000"), ({"n_fft": 10**9}, "from 64 to 8192"), ({"n_mels": "64"}, "whole number")],
 )  # fmt: skip
 def test_impossible_settings_are_refused(values, sentence):
     with pytest.raises(ConfigError, match=sentence):

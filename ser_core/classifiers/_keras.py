@@ -5,6 +5,9 @@ A trained network is saved twice: model.onnx for serving, model.keras for furthe
 
 from __future__ import annotations
 
+import tempfile
+import warnings
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,21 +15,32 @@ from typing import Any
 import keras
 import numpy as np
 from keras import layers
-from sklearn.metrics import balanced_accuracy_score
 
-from ser_core.classifiers import Progress, _onnx
+from ser_core.classifiers import _onnx
+from ser_core.classifiers.contract import Progress, Start, validation_figures
+from ser_core.errors import ModelError
 
 FILE = "model.keras"
 MAX_SHIFT_FRAMES = 16
+SHAPE_SETTINGS = ("filters", "units")
+"""Hyperparameters that decide which weights there are; who starts from a trained network takes its."""
+
+_WEIGHTS = "model.weights.h5"
+_MAX_WEIGHT_BYTES = 500 * 2**20
 
 
 class KerasClassifier:
     """A Keras network behind the Classifier contract."""
 
-    def __init__(self, name: str, labels: tuple[str, ...], hyperparameters: Mapping[str, Any]) -> None:
+    def __init__(
+        self, name: str, labels: tuple[str, ...], hyperparameters: Mapping[str, Any], start: Start | None = None
+    ) -> None:
         self.name = name
         self.labels = labels
         self.hyperparameters = dict(hyperparameters)
+        self.start = start
+        if start:
+            self.hyperparameters |= {each: start.hyperparameters[each] for each in SHAPE_SETTINGS if each in start.hyperparameters}
         self.model_: keras.Model | None = None
 
     def fit(
@@ -39,10 +53,11 @@ class KerasClassifier:
         on_epoch: Progress | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> KerasClassifier:
-        """Train with AdamW and a cosine learning rate.
+        """Train with AdamW and a cosine learning rate, from nothing or from the weights of `start`.
 
         Each epoch draws clips_per_epoch windows without repetition, with chances in proportion to sample_weight, and
-        masks and shifts them anew (SpecAugment, Park et al. 2019).
+        masks and shifts them anew (SpecAugment, Park et al. 2019). Starting from trained weights, the batch normalisation keeps the
+        statistics that it has: those of a few new clips would be worse.
         """
         settings = self.hyperparameters
         keras.utils.set_random_seed(settings["seed"])
@@ -51,8 +66,7 @@ class KerasClassifier:
         chance = chance / chance.sum()
         n_drawn = min(settings["clips_per_epoch"], int((chance > 0).sum()))
         steps = settings["epochs"] * int(np.ceil(n_drawn / settings["batch_size"]))
-        build = {"cnn": _cnn, "cnn_lstm": _cnn_lstm}[self.name]
-        self.model_ = model = build(X.shape[1:], len(self.labels), settings)
+        self.model_ = model = self._continued(X.shape[1:]) if self.start else self._untrained(X.shape[1:], len(self.labels))
         model.compile(
             optimizer=keras.optimizers.AdamW(
                 keras.optimizers.schedules.CosineDecay(
@@ -62,32 +76,62 @@ class KerasClassifier:
                 clipnorm=1.0,
             ),
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=settings["label_smoothing"]),
+            metrics=["accuracy"],
         )
         stop = _Stop(should_stop or (lambda: False))
         targets = np.eye(len(self.labels), dtype=np.float32)[y]
-        best, best_uar = None, -1.0
+        best, best_uar, best_epoch = None, -1.0, 0
         for epoch in range(1, settings["epochs"] + 1):
             drawn = rng.choice(len(y), n_drawn, replace=False, p=chance)
             batch = _augment(X[drawn], settings, rng)
             history = model.fit(
                 batch, targets[drawn], batch_size=settings["batch_size"], shuffle=False, verbose=0, callbacks=[stop]
-            )
-            figures = {"loss": float(history.history["loss"][0])}
-            if validation is not None and not stop.asked:
+            ).history
+            if stop.asked:
+                break  # half an epoch is no epoch: the best of the whole ones is kept
+            figures = {"loss": float(history["loss"][0]), "accuracy": float(history["accuracy"][0])}
+            if validation is not None:
                 probabilities = self.predict_proba(validation[0])
-                uar = float(balanced_accuracy_score(validation[1], probabilities.argmax(axis=1)))
-                figures["validation_uar"] = uar
                 of_truth = probabilities[np.arange(len(probabilities)), validation[1]]
-                figures["validation_loss"] = -float(np.log(np.maximum(of_truth, 1e-7)).mean())
-                if uar > best_uar:
-                    best, best_uar = model.get_weights(), uar
+                figures |= validation_figures(validation[1], probabilities.argmax(axis=1), of_truth)
+                if figures["validation_uar"] > best_uar:
+                    best, best_uar, best_epoch = model.get_weights(), figures["validation_uar"], epoch
             if on_epoch:
                 on_epoch(epoch, settings["epochs"], figures)
-            if stop.asked:
+            tired = settings["patience"] and best_epoch and epoch - best_epoch >= settings["patience"]
+            if tired or stop.should_stop():
                 break
         if best is not None:
             model.set_weights(best)
+        _freeze_normalisation(model, frozen=False)
         return self
+
+    def _untrained(self, shape: tuple[int, ...], n_labels: int) -> keras.Model:
+        return {"cnn": _cnn, "cnn_lstm": _cnn_lstm}[self.name](shape, n_labels, self.hyperparameters)
+
+    def _continued(self, shape: tuple[int, ...]) -> keras.Model:
+        """Return the network with the weights of `start`; what leads to labels that it does not know is made anew.
+
+        The layers are built from our own code, and only numbers are read from the file: a stranger's description of layers may
+        hold code.
+        """
+        assert self.start is not None
+        learned = self._untrained(shape, len(self.start.labels))
+        _load_weights(learned, self.start.file)
+        model = learned
+        if self.labels != self.start.labels:
+            model = self._untrained(shape, len(self.labels))
+            for new, old in zip(model.layers[:-1], learned.layers[:-1], strict=True):
+                new.set_weights(old.get_weights())
+            kernel, bias = model.layers[-1].get_weights()
+            old_kernel, old_bias = learned.layers[-1].get_weights()
+            for position, label in enumerate(self.labels):
+                if label in self.start.labels:
+                    before = self.start.labels.index(label)
+                    kernel[:, position], bias[position] = old_kernel[:, before], old_bias[before]
+            model.layers[-1].set_weights([kernel, bias])
+        _freeze_normalisation(model, frozen=True)
+        return model
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return probabilities (n, n_labels) of windows (n, frames, n_mels)."""
@@ -100,11 +144,26 @@ class KerasClassifier:
         assert self.model_ is not None, "fit comes first"
         return int(sum(np.prod(weights.shape) for weights in self.model_.trainable_weights))
 
+    def architecture(self) -> list[dict[str, Any]]:
+        """Return a row a layer: what it is, the shape of what it gives (time, frequency, features), and its weights."""
+        assert self.model_ is not None, "fit comes first"
+        return [
+            {
+                "name": type(layer).__name__,
+                "shape": [int(size) for size in (layer.output.shape if not isinstance(layer.output, list) else ())[1:]],
+                "parameters": int(layer.count_params()),
+                "detail": _detail(layer),
+            }
+            for layer in self.model_.layers
+        ]
+
     def save(self, folder: Path) -> list[str]:
         """Write model.keras and model.onnx into the folder."""
         assert self.model_ is not None, "fit comes first"
         self.model_.save(folder / FILE)
-        self.model_.export(folder / _onnx.FILE, format="onnx", verbose=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of the exporter's own making
+            self.model_.export(folder / _onnx.FILE, format="onnx", verbose=False)
         return [_onnx.FILE, FILE]
 
 
@@ -120,6 +179,39 @@ class _Stop(keras.callbacks.Callback):
         if self.should_stop():
             self.asked = True
             self.model.stop_training = True
+
+
+def _load_weights(model: keras.Model, file: Path) -> None:
+    """Read the numbers of a .keras file into a model of the same layers; raises ModelError where they do not fit."""
+    try:
+        with zipfile.ZipFile(file) as archive, tempfile.TemporaryDirectory() as folder:
+            if archive.getinfo(_WEIGHTS).file_size > _MAX_WEIGHT_BYTES:
+                raise ValueError("it is too large")
+            model.load_weights(archive.extract(_WEIGHTS, folder))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise ModelError(f"{file} does not hold the weights that its card describes ({reason}). Start from another model.") from error
+
+
+def _freeze_normalisation(model: keras.Model, *, frozen: bool) -> None:
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.trainable = not frozen
+
+
+def _detail(layer: Any) -> str:
+    """Return what sets this layer apart from others of its kind, in a few words."""
+    if isinstance(layer, layers.Conv2D):
+        return f"{layer.filters} patterns of {layer.kernel_size[0]} × {layer.kernel_size[1]}"
+    if isinstance(layer, layers.MaxPooling2D):
+        return f"the largest of {layer.pool_size[0]} × {layer.pool_size[1]}"
+    if isinstance(layer, layers.Dense):
+        return f"{layer.units} units, {layer.activation.__name__}"
+    if isinstance(layer, layers.Bidirectional):
+        return f"{layer.forward_layer.units} memory cells in each direction"
+    if isinstance(layer, layers.Dropout | layers.SpatialDropout2D):
+        return f"{layer.rate:.0%} left out while training"
+    return ""
 
 
 def _augment(windows: np.ndarray, settings: Mapping[str, Any], rng: np.random.Generator) -> np.ndarray:

@@ -11,6 +11,12 @@ from ser_core.errors import ModelError
 
 FILE = "model.onnx"
 
+OPERATORS = frozenset(
+    "Add Cast Concat Constant Conv Div Expand Flatten Gather Gemm GlobalAveragePool GlobalMaxPool Identity LSTM MatMul MaxPool Mul Pad "
+    "ReduceMax ReduceMean ReduceProd ReduceSum Relu Reshape Shape Sigmoid Slice Softmax Split Squeeze Sub Tanh Transpose Unsqueeze".split()
+)
+"""What a stranger's network may be made of: layers of ours as they are exported. No loop, no function and no other file is among them."""
+
 
 class OnnxClassifier:
     """An ONNX network behind the Classifier contract; safe to share between threads."""
@@ -37,6 +43,24 @@ class OnnxClassifier:
             reason = str(error).splitlines()[0]
             raise ModelError(f"{path} cannot be read as a network: {reason}. Restore the folder or train it again.") from error
         outputs = session.get_outputs()
-        if len(session.get_inputs()) != 1 or len(outputs) != 1 or outputs[0].shape[-1] != len(labels):
+        if len(session.get_inputs()) != 1 or len(outputs) != 1 or list(outputs[0].shape[-1:]) != [len(labels)]:
             raise ModelError(f"{path} does not hold a classifier of {len(labels)} labels. Restore the folder or train it again.")
         return cls(session, labels)
+
+
+def check_foreign(path: Path) -> None:
+    """Raise ModelError where a network from a stranger is made of more than OPERATORS, or reads other files."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load_model_from_string(path.read_bytes())
+    except DecodeError:
+        raise ModelError(f"{path.name} is no network in the ONNX format. Export the model again.") from None
+    strange = sorted({node.op_type for node in model.graph.node} - OPERATORS)
+    nested = any(attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
+                 for node in model.graph.node for attribute in node.attribute)  # fmt: skip
+    if strange or nested or len(model.functions) or any(node.domain not in ("", "ai.onnx.ml") for node in model.graph.node):
+        raise ModelError(f"{path.name} holds operations that none of our networks has ({', '.join(strange) or 'functions'}).")
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+        raise ModelError(f"{path.name} refers to other files, which a model may not.")

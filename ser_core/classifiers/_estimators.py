@@ -1,0 +1,312 @@
+"""The classifiers on the summary vector, each as a function that fits a scikit-learn pipeline: scaling, then the estimator.
+
+SklearnClassifier calls them. What a pipeline must be so that a file of it can be used is checked here as well.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from ser_core.classifiers.contract import Progress, validation_figures
+
+TREES_A_ROUND = 5
+"""Gradient boosting reports, and may stop, after so many rounds of trees: one 'epoch'."""
+
+MAX_BINS = 32
+"""Steps into which gradient boosting cuts a feature. A few hundred clips bear no finer ones, and the time goes with their number."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a fit function gets: scaled or raw items (n, n_columns), labels, weights and settings, and who listens."""
+
+    X: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+    validation: tuple[np.ndarray, np.ndarray] | None
+    settings: Mapping[str, Any]
+    on_epoch: Progress | None
+    should_stop: Callable[[], bool]
+
+
+def fit_knn(given: Training) -> Pipeline:
+    """k nearest neighbours in the space of a linear discriminant projection."""
+    X, y = _thinned(given)
+    scale = StandardScaler().fit(X)
+    project = LinearDiscriminantAnalysis(solver="eigen", shrinkage=given.settings["shrinkage"]).fit(scale.transform(X), y)
+    # Only the projection is used: without the rest the file is a hundred times smaller.
+    project.scalings_ = project.scalings_[:, : project._max_components]
+    del project.covariance_
+    classify = KNeighborsClassifier(
+        min(given.settings["n_neighbors"], len(y)), weights=given.settings["weights"], algorithm="brute"
+    )
+    classify.fit(project.transform(scale.transform(X)), y)
+    return Pipeline([("scale", scale), ("project", project), ("classify", classify)])
+
+
+def fit_mlp(given: Training) -> Pipeline:
+    """A perceptron, epoch by epoch; the best on the validation items is kept."""
+    settings = given.settings
+    scale = StandardScaler().fit(given.X)
+    X = scale.transform(given.X)
+    network = MLPClassifier(
+        (settings["hidden"],),
+        alpha=settings["alpha"],
+        learning_rate_init=settings["learning_rate"],
+        batch_size=min(settings["batch_size"], len(given.y)),
+        random_state=settings["seed"],
+    )
+    classes = np.unique(given.y)
+    follow = _Follower(given, scale)
+    for epoch in range(1, settings["epochs"] + 1):
+        network.partial_fit(X, given.y, classes=classes, sample_weight=given.weight)
+        if follow(epoch, network, X, {"loss": float(network.loss_)}):
+            break
+    network = follow.best or network
+    del network._optimizer  # the moments of Adam: two thirds of the file, and of no use once trained
+    return Pipeline([("scale", scale), ("classify", network)])
+
+
+def fit_boosting(given: Training) -> Pipeline:
+    """Histogram gradient boosting, TREES_A_ROUND rounds an epoch; the best epoch on the validation items is kept."""
+    settings = given.settings
+    scale = StandardScaler().fit(given.X)
+    X = scale.transform(given.X)
+    trees = HistGradientBoostingClassifier(
+        learning_rate=settings["learning_rate"], max_leaf_nodes=settings["max_leaves"], l2_regularization=settings["l2"],
+        early_stopping=False, warm_start=True, max_bins=MAX_BINS, random_state=settings["seed"],
+    )  # fmt: skip
+    follow = _Follower(given, scale)
+    for epoch in range(1, settings["epochs"] + 1):
+        trees.set_params(max_iter=epoch * TREES_A_ROUND)
+        trees.fit(X, given.y, sample_weight=given.weight)
+        loss = log_loss(given.y, trees.predict_proba(X), labels=trees.classes_, sample_weight=given.weight)
+        if follow(epoch, trees, X, {"loss": float(loss)}):
+            break
+    return Pipeline([("scale", scale), ("classify", follow.best or trees)])
+
+
+def fit_svm(given: Training) -> Pipeline:
+    """A support vector machine; its votes become probabilities in SklearnClassifier."""
+    settings = given.settings
+    machine = SVC(kernel=settings["kernel"], C=settings["C"], gamma=settings["gamma"], cache_size=200, random_state=settings["seed"])
+    return _at_once(given, machine)
+
+
+def fit_forest(given: Training) -> Pipeline:
+    """A random forest."""
+    settings = given.settings
+    return _at_once(given, RandomForestClassifier(
+        settings["n_trees"], max_depth=settings["max_depth"], min_samples_leaf=settings["min_leaf"], random_state=settings["seed"],
+    ))  # fmt: skip
+
+
+def fit_logistic(given: Training) -> Pipeline:
+    """Multinomial logistic regression."""
+    return _at_once(given, LogisticRegression(C=given.settings["C"], max_iter=1000))
+
+
+def fit_lda(given: Training) -> Pipeline:
+    """Linear discriminant analysis, with all labels as likely beforehand."""
+    X, y = _thinned(given)
+    n = len(np.unique(y))
+    scale = StandardScaler().fit(X)
+    analysis = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=given.settings["shrinkage"], priors=np.full(n, 1 / n))
+    analysis.fit(scale.transform(X), y)
+    del analysis.covariance_  # columns x columns; the borders need it no more
+    return Pipeline([("scale", scale), ("classify", analysis)])
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a classifier of the table is fitted, and what its pipeline ends in."""
+
+    fit: Callable[[Training], Pipeline]
+    last: type[BaseEstimator]
+    between: tuple[type[BaseEstimator], ...] = ()
+    trusted: tuple[str, ...] = ()
+    """Types beyond skops' own list that its file may hold; both are arrays of nodes, checked by `sound`."""
+
+    @property
+    def steps(self) -> list[type[BaseEstimator]]:
+        """What its pipeline is made of."""
+        return [StandardScaler, *self.between, self.last]
+
+
+KINDS: dict[str, Kind] = {
+    "knn": Kind(fit_knn, KNeighborsClassifier, between=(LinearDiscriminantAnalysis,)),
+    "mlp": Kind(fit_mlp, MLPClassifier),
+    "svm": Kind(fit_svm, SVC),
+    "forest": Kind(fit_forest, RandomForestClassifier, trusted=("sklearn.tree._tree.Tree",)),
+    "boosting": Kind(
+        fit_boosting,
+        HistGradientBoostingClassifier,
+        trusted=("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",),
+    ),
+    "logistic": Kind(fit_logistic, LogisticRegression),
+    "lda": Kind(fit_lda, LinearDiscriminantAnalysis),
+}
+
+
+def n_parameters(pipeline: Pipeline) -> int:
+    """Return how many numbers a fitted pipeline decides by, scaling aside."""
+    last = pipeline[-1]
+    if isinstance(last, MLPClassifier):
+        return sum(weights.size for weights in [*last.coefs_, *last.intercepts_])
+    if isinstance(last, KNeighborsClassifier):
+        return pipeline["project"].scalings_.size + last._fit_X.size
+    if isinstance(last, SVC):
+        return last.support_vectors_.size + last.dual_coef_.size + last.intercept_.size
+    if isinstance(last, RandomForestClassifier):
+        return sum(_numbers(tree.tree_.node_count, tree.tree_.n_leaves, tree.tree_.value.shape[2]) for tree in last.estimators_)
+    if isinstance(last, HistGradientBoostingClassifier):
+        return sum(
+            _numbers(len(tree.nodes), int(tree.nodes["is_leaf"].sum()), 1) for trees in last._predictors for tree in trees
+        )
+    return last.coef_.size + last.intercept_.size
+
+
+def architecture(pipeline: Pipeline, n_labels: int) -> list[dict[str, Any]]:
+    """Return a row a step of a fitted pipeline: what it is, the shape of what it gives, the numbers it holds, and a few words."""
+    scale, last = pipeline["scale"], pipeline[-1]
+    n_columns = int(scale.n_features_in_)
+    rows = [_row("StandardScaler", n_columns, 2 * n_columns, "every feature with mean 0 and deviation 1")]
+    if "project" in pipeline.named_steps:
+        n = int(pipeline["project"].scalings_.shape[1])
+        rows.append(_row("LinearDiscriminantAnalysis", n, int(pipeline["project"].scalings_.size), "pulls the labels apart"))
+    rest = n_parameters(pipeline) - sum(row["parameters"] for row in rows[1:])
+    if isinstance(last, MLPClassifier):
+        rows += [
+            _row("Dense", int(weights.shape[1]), int(weights.size + bias.size), f"{weights.shape[1]} units")
+            for weights, bias in zip(last.coefs_, last.intercepts_, strict=True)
+        ]
+        return rows
+    return [*rows, _row(type(last).__name__, n_labels, rest, _DETAILS[type(last)](last))]
+
+
+_DETAILS: dict[type, Callable[[Any], str]] = {
+    KNeighborsClassifier: lambda last: f"{last.n_neighbors} of {last._fit_X.shape[0]} clips vote",
+    SVC: lambda last: f"{len(last.support_vectors_)} support vectors, kernel {last.kernel}",
+    RandomForestClassifier: lambda last: f"{len(last.estimators_)} trees",
+    HistGradientBoostingClassifier: lambda last: f"{last.n_iter_} rounds of trees",
+    LogisticRegression: lambda last: "one weight a feature and label",
+    LinearDiscriminantAnalysis: lambda last: "one weight a feature and label",
+}
+
+
+def _row(layer: str, size: int, parameters: int, detail: str) -> dict[str, Any]:
+    return {"name": layer, "shape": [size], "parameters": parameters, "detail": detail}
+
+
+def sound(pipeline: Pipeline, name: str, n_labels: int) -> bool:
+    """Return whether a pipeline from a file is what the classifier `name` saves, and can be used without reading beyond its arrays.
+
+    scikit-learn walks the nodes of its trees unchecked: a child or a column that is not there would be read from foreign memory.
+    """
+    if not isinstance(pipeline, Pipeline) or [type(step) for _, step in pipeline.steps] != KINDS[name].steps:
+        return False
+    last = pipeline[-1]
+    if len(last.classes_) == 0 or max(last.classes_) >= n_labels or min(last.classes_) < 0:
+        return False
+    if isinstance(last, RandomForestClassifier):
+        trees = [tree.tree_ for tree in last.estimators_]
+        return all(
+            tree.value.shape == (tree.node_count, 1, len(last.classes_))
+            and _walkable(tree.children_left, tree.children_right, tree.feature, tree.children_left < 0, last.n_features_in_)
+            for tree in trees
+        )
+    if isinstance(last, HistGradientBoostingClassifier):
+        nodes = [tree.nodes for trees in last._predictors for tree in trees]
+        return all(
+            not each["is_categorical"].any()
+            and _walkable(each["left"], each["right"], each["feature_idx"], each["is_leaf"] != 0, last.n_features_in_)
+            for each in nodes
+        )
+    if isinstance(last, SVC):
+        n = len(last.support_vectors_)
+        return last.dual_coef_.shape == (len(last.classes_) - 1, n) and int(last._n_support.sum()) == n and not last._sparse
+    return True
+
+
+def _walkable(left: np.ndarray, right: np.ndarray, column: np.ndarray, leaf: np.ndarray, n_columns: int) -> bool:
+    """Return whether each node that is no leaf has two later nodes as children, and asks for a column that there is."""
+    own = np.arange(len(left))[~leaf]
+    children = np.stack([left[~leaf], right[~leaf]]).astype(np.int64)
+    asked = column[~leaf]
+    inside = (children > own).all() and (children < len(left)).all()
+    return len(left) > 0 and bool(inside and (asked >= 0).all() and (asked < n_columns).all())
+
+
+def _numbers(n_nodes: int, n_leaves: int, n_values: int) -> int:
+    """Two numbers a question (column and threshold), and the values of each leaf."""
+    return int(2 * (n_nodes - n_leaves) + n_values * n_leaves)
+
+
+def _at_once(given: Training, estimator: BaseEstimator) -> Pipeline:
+    scale = StandardScaler().fit(given.X)
+    estimator.fit(scale.transform(given.X), given.y, sample_weight=given.weight)
+    return Pipeline([("scale", scale), ("classify", estimator)])
+
+
+def _thinned(given: Training) -> tuple[np.ndarray, np.ndarray]:
+    """Return items and labels where the weight is the chance, relative to the largest, that an item is kept.
+
+    For estimators that cannot weigh. Of each label two items are kept at least, so that none is lost.
+    """
+    if (given.weight == given.weight[0]).all():
+        return given.X, given.y
+    rng = np.random.default_rng(given.settings["seed"])
+    kept = rng.random(len(given.y)) < given.weight / given.weight.max()
+    for label in np.unique(given.y):
+        of_label = np.flatnonzero(given.y == label)
+        if kept[of_label].sum() < 2:
+            kept[of_label[np.argsort(-given.weight[of_label], kind="stable")[:2]]] = True
+    return given.X[kept], given.y[kept]
+
+
+class _Follower:
+    """Reports each epoch, remembers the best on the validation items, and says when to stop."""
+
+    def __init__(self, given: Training, scale: StandardScaler) -> None:
+        self.given = given
+        self.best: Any = None
+        self._best_uar, self._best_epoch = -1.0, 0
+        self._validation = (scale.transform(given.validation[0]), given.validation[1]) if given.validation else None
+
+    def __call__(self, epoch: int, network: Any, X: np.ndarray, figures: dict[str, float]) -> bool:
+        given = self.given
+        figures["accuracy"] = float((network.predict(X) == given.y).mean())
+        if self._validation:
+            items, y = self._validation
+            probabilities = network.predict_proba(items)
+            guessed = network.classes_[probabilities.argmax(axis=1)]
+            figures |= validation_figures(y, guessed, _of_truth(probabilities, network.classes_, y))
+            if figures["validation_uar"] > self._best_uar:
+                self.best, self._best_uar, self._best_epoch = copy.deepcopy(network), figures["validation_uar"], epoch
+        if given.on_epoch:
+            given.on_epoch(epoch, given.settings["epochs"], figures)
+        patience = given.settings["patience"]
+        tired = bool(patience and self._validation and epoch - self._best_epoch >= patience)
+        return tired or given.should_stop()
+
+
+def _of_truth(probabilities: np.ndarray, classes: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the probability of each item's true label, 0 where that label was never learned."""
+    column = np.searchsorted(classes, y)
+    known = (column < len(classes)) & (classes[np.minimum(column, len(classes) - 1)] == y)
+    return np.where(known, probabilities[np.arange(len(y)), np.minimum(column, len(classes) - 1)], 0.0)

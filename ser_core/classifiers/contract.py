@@ -1,0 +1,76 @@
+"""What every classifier does: the contract between training, serving and the libraries behind them. They see arrays, not audio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+Progress = Callable[[int, int, dict[str, float]], None]
+"""Called after each epoch with (epoch from 1, epochs, figures such as 'loss' and 'validation_uar')."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """A trained network to start from: its file, the labels of its outputs in order, and its hyperparameters."""
+
+    file: Path
+    labels: tuple[str, ...]
+    hyperparameters: Mapping[str, Any]
+
+
+class Classifier(Protocol):
+    """What every classifier does. X holds one row an item: float32 vectors (n, n_columns), or windows (n, frames, n_mels)."""
+
+    labels: tuple[str, ...]
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        """Return probabilities, float64 (n, n_labels), in the order of `labels`; rows sum to 1."""
+        ...
+
+
+class TrainableClassifier(Classifier, Protocol):
+    """A classifier that can be fitted and saved; n_parameters counts the numbers it holds once fitted."""
+
+    hyperparameters: dict[str, Any]
+
+    @property
+    def n_parameters(self) -> int: ...
+
+    def fit(
+        self,
+        X: np.ndarray,
+        y: np.ndarray,
+        *,
+        validation: tuple[np.ndarray, np.ndarray] | None = None,
+        sample_weight: np.ndarray | None = None,
+        on_epoch: Progress | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> TrainableClassifier:
+        """Learn from X and y, (n,) positions in `labels`, and return itself.
+
+        sample_weight, (n,), says how much an item counts; with `validation` the best epoch on it is kept. should_stop is
+        asked often, and ends the training with what was learned so far.
+        """
+        ...
+
+    def architecture(self) -> list[dict[str, Any]]:
+        """Return a row a layer or step, once fitted: name, shape (of what it gives), parameters and detail."""
+        ...
+
+    def save(self, folder: Path) -> list[str]:
+        """Write the weights into a folder and return the names of the files."""
+        ...
+
+
+def validation_figures(y: np.ndarray, guessed: np.ndarray, of_truth: np.ndarray) -> dict[str, float]:
+    """Return the figures of an epoch: y, guessed (n,) positions of labels; of_truth (n,), the probability of the true one."""
+    recalls = [float((guessed[y == label] == label).mean()) for label in np.unique(y)]
+    return {
+        "validation_loss": -float(np.log(np.maximum(of_truth, 1e-7)).mean()),
+        "validation_accuracy": float((guessed == y).mean()),
+        "validation_uar": float(np.mean(recalls)),
+    }
