@@ -22,6 +22,14 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 PARTS = (TRAIN, VALIDATION, TEST)
 """What `holdout` calls the three parts."""
 
+SPEAKER_PROTOCOL = "speaker"
+PROTOCOLS: dict[str, str] = {
+    SPEAKER_PROTOCOL: "Speakers who are tested are never trained on. What a figure for new voices has to be.",
+    "sentence": "Sentences that are tested are never trained on, but their speakers are. Higher figures than for new voices.",
+    "random": "Any clip may be tested: its speaker, and often its sentence, were trained on. Much higher figures than for new voices.",
+}
+"""Ways to hold clips out, by name, with what a figure measured so is worth. PROTOCOLS[0] unless somebody knows better."""
+
 
 def _by_remainder(corpus: str, n_folds: int) -> Folds:
     speakers = corpora.CORPORA[corpus].speakers
@@ -162,6 +170,70 @@ def holdout(clips: pd.DataFrame, *, test: float = 0.2, validation: float = 0.15,
     return np.where(is_tested, TEST, np.where(clips[corpora.SPEAKER].isin(held), VALIDATION, TRAIN))
 
 
+def parts(
+    clips: pd.DataFrame, protocol: str = SPEAKER_PROTOCOL, *, test: float = 0.2, validation: float = 0.15, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the part of each clip, str (n_clips,), one of PARTS, by any of PROTOCOLS; `holdout` says what the shares are.
+
+    Where no speaker can be spared for validation (TESS has one to train on), a share of the sentences that are trained on is, and
+    where those are too few as well, a share of the clips of each label.
+
+    Raises
+    ------
+    ConfigError : for an unknown protocol, or a share out of range.
+    CorpusError : if there are too few speakers or sentences to hold some out, or a clip's speaker or sentence is unknown.
+    """
+    if protocol == SPEAKER_PROTOCOL:
+        part = holdout(clips, test=test, validation=validation, rng=rng)
+        missing = validation > 0 and not (part == VALIDATION).any()
+        return _spare_for_validation(clips, part, validation, rng) if missing else part
+    _check_share("test", test)
+    _check_share("validation", validation)
+    tested = _draw(clips, _units(clips, protocol), test, rng)
+    if test > 0 and not tested.any():
+        raise CorpusError(f"There are {len(clips)} clips here, too few to hold some out. Add another corpus.")
+    part = np.where(tested, TEST, TRAIN).astype("<U10")
+    return _spare_for_validation(clips, part, validation, rng) if validation > 0 else part
+
+
+def cross_folds(clips: pd.DataFrame, protocol: str, n_folds: int, *, rng: np.random.Generator) -> np.ndarray:
+    """Return the fold in which each clip is tested, int (n_clips,), 0..n_folds-1, by any of PROTOCOLS.
+
+    Six folds by speaker are JOINT_FOLDS where these list every speaker, so that figures compare with published ones.
+
+    Raises
+    ------
+    ConfigError : for an unknown protocol, or fewer than 2 folds.
+    CorpusError : if there are fewer speakers or sentences than folds.
+    """
+    if n_folds < 2:
+        raise ConfigError(f"A cross-validation needs 2 folds or more. Got {n_folds}.")
+    units = _units(clips, protocol)
+    if protocol == SPEAKER_PROTOCOL and n_folds == N_JOINT_FOLDS:
+        try:
+            return joint_folds(clips)
+        except CorpusError:
+            pass  # speakers without fixed folds: drawn below
+    folds = np.full(len(clips), -1)
+    groups = clips[corpora.EMOTION] if protocol == "random" else clips.groupby(units)[corpora.CORPUS].transform("min")
+    most = 0
+    for group in sorted(set(groups)):
+        inside = (groups == group).to_numpy()
+        names = sorted(set(units[inside]))
+        order = _in_turns(_speakers(clips[inside]), rng) if protocol == SPEAKER_PROTOCOL else list(rng.permutation(names))
+        place = {name: position % n_folds for position, name in enumerate(order)}
+        folds[inside] = [place[name] for name in units[inside]]
+        most = max(most, len(names))
+    if most < n_folds:
+        called = f"Corpus '{clips[corpora.CORPUS].iloc[0]}' has" if clips[corpora.CORPUS].nunique() == 1 else "The largest corpus here has"
+        kind = {SPEAKER_PROTOCOL: "speaker", "sentence": "sentence"}.get(protocol, "clip")
+        raise CorpusError(
+            f"{called} {most} {kind}{'s' * (most != 1)}; a split by {kind} into {n_folds} folds needs {n_folds}. "
+            f"Add another corpus{f' or choose {most} folds' if most > 1 else ''}."
+        )
+    return folds
+
+
 def assert_disjoint(clips: pd.DataFrame, parts: Mapping[str, np.ndarray]) -> None:
     """Raise AssertionError if two parts share a speaker. parts: name -> bool (n_clips,), such as train, validation and test."""
     speakers = clips[corpora.SPEAKER].to_numpy()
@@ -170,6 +242,55 @@ def assert_disjoint(clips: pd.DataFrame, parts: Mapping[str, np.ndarray]) -> Non
         for speaker in sorted(set(speakers[mask])):
             other = seen.setdefault(speaker, part)
             assert other == part, f"Speaker '{speaker}' is in both {other} and {part}; a speaker may be in one part only."
+
+
+def _spare_for_validation(clips: pd.DataFrame, part: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Return the parts with a share of the training sentences, or of the training clips, set aside for validation."""
+    train = clips[part == TRAIN]
+    sentences = train[corpora.CORPUS] + ":" + train[corpora.SENTENCE]
+    known = (train[corpora.SENTENCE] != "").all() and sentences.nunique() >= 10
+    drawn = _draw(train, sentences if known else pd.Series(train.index.astype(str), train.index), share, rng)
+    part = part.astype("<U10")
+    part[np.flatnonzero(part == TRAIN)[drawn]] = VALIDATION
+    return part
+
+
+def _units(clips: pd.DataFrame, protocol: str) -> pd.Series:
+    """Return what may not be parted, str (n_clips,): the speaker, the sentence or the clip itself."""
+    if protocol == SPEAKER_PROTOCOL:
+        _check_speakers(clips)
+        return clips[corpora.SPEAKER]
+    if protocol == "random":
+        return pd.Series(np.arange(len(clips)).astype(str), clips.index)
+    if protocol != "sentence":
+        raise ConfigError(f"There is no protocol '{protocol}'. Choose one of {', '.join(PROTOCOLS)}.")
+    unknown = int((clips[corpora.SENTENCE] == "").sum())
+    if unknown:
+        raise CorpusError(
+            f"Of {unknown} of {len(clips)} clips nobody said which sentence is spoken; a split by sentence needs it of every clip. "
+            "Choose the protocol 'speaker', or other corpora."
+        )
+    return clips[corpora.CORPUS] + ":" + clips[corpora.SENTENCE]
+
+
+def _draw(clips: pd.DataFrame, units: pd.Series, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Return which clips are drawn, bool (n_clips,): a share of the units of each corpus and, where a unit is a clip, of each label.
+
+    Of a single unit none is.
+    """
+    single = units.is_unique
+    strata = clips[corpora.CORPUS] + (":" + clips[corpora.EMOTION] if single else "")
+    drawn: set[str] = set()
+    for _, group in units.groupby(strata):
+        names = sorted(set(group))
+        if share > 0 and len(names) >= 2:
+            drawn.update(rng.permutation(names)[: min(max(1, round(share * len(names))), len(names) - 1)])
+    return units.isin(drawn).to_numpy()
+
+
+def _check_share(name: str, share: float) -> None:
+    if not 0 <= share <= 0.5:
+        raise ConfigError(f"The {name} share must lie between 0 and 0.5. Got {share}; choose about {0.2 if name == 'test' else 0.15}.")
 
 
 def _speakers(clips: pd.DataFrame) -> pd.DataFrame:

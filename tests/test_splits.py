@@ -237,3 +237,104 @@ def test_a_shared_speaker_is_noticed():
     one = (clips[corpora.SPEAKER] == "tess:OAF").to_numpy()
     with pytest.raises(AssertionError, match="'tess:OAF' is in both train and test"):
         splits.assert_disjoint(clips, {"train": one, "test": np.ones(len(clips), bool)})
+
+
+def spoken(*names, n_clips=4, n_sentences=12):
+    """Clips of whole corpora with sentences and four labels."""
+    clips = table(*names, n_clips=n_clips)
+    clips[corpora.SENTENCE] = [f"{(i * 7) % n_sentences:02d}" for i in range(len(clips))]
+    clips[corpora.EMOTION] = [corpora.LABELS[i // 2 % 4] for i in range(len(clips))]
+    return clips
+
+
+def shares(parts):
+    return {part: float((parts == part).mean()) for part in splits.PARTS}
+
+
+def test_parts_by_speaker_are_a_holdout(everyone):
+    for seed in range(3):
+        expected = splits.holdout(everyone, rng=np.random.default_rng(seed))
+        assert splits.parts(everyone, rng=np.random.default_rng(seed)).tolist() == expected.tolist()
+
+
+def test_with_one_training_speaker_validation_is_cut_by_sentence():
+    clips = spoken("tess", n_clips=40, n_sentences=20)
+    parts = splits.parts(clips, rng=np.random.default_rng(0))
+    speakers = {part: set(clips.loc[parts == part, corpora.SPEAKER]) for part in splits.PARTS}
+    assert speakers["train"] == speakers["validation"] != speakers["test"]
+    sentences = {part: set(clips.loc[parts == part, corpora.SENTENCE]) for part in ("train", "validation")}
+    assert sentences["validation"] and not sentences["train"] & sentences["validation"]
+
+
+def test_with_one_training_speaker_and_few_sentences_validation_is_cut_by_clip():
+    clips = spoken("tess", n_clips=40, n_sentences=2)
+    parts = splits.parts(clips, rng=np.random.default_rng(0))
+    assert clips[parts == "validation"][corpora.EMOTION].nunique() == 4
+    assert shares(parts) == pytest.approx({"train": 0.425, "validation": 0.075, "test": 0.5}, abs=0.03)
+
+
+def test_parts_by_sentence_share_no_sentence():
+    clips = spoken("ravdess", "emodb")
+    parts = splits.parts(clips, "sentence", rng=np.random.default_rng(0))
+    keys = clips[corpora.CORPUS] + clips[corpora.SENTENCE]
+    sentences = {part: set(keys[parts == part]) for part in splits.PARTS}
+    assert all(sentences.values()) and not sentences["train"] & sentences["test"] and not sentences["train"] & sentences["validation"]
+    assert set(clips.loc[parts == "train", corpora.SPEAKER]) & set(clips.loc[parts == "test", corpora.SPEAKER])
+
+
+def test_parts_at_random_have_every_label_in_its_share():
+    clips = spoken("ravdess", n_clips=40)
+    parts = splits.parts(clips, "random", test=0.2, validation=0.25, rng=np.random.default_rng(0))
+    assert shares(parts) == pytest.approx({"train": 0.6, "validation": 0.2, "test": 0.2}, abs=0.01)
+    tested = clips[parts == "test"][corpora.EMOTION].value_counts()
+    assert tested.max() - tested.min() <= 1
+
+
+@pytest.mark.parametrize("protocol", ["sentence", "random"])
+def test_no_validation_share_spares_nobody(protocol):
+    assert set(splits.parts(spoken("savee"), protocol, validation=0, rng=np.random.default_rng(0))) == {"train", "test"}
+
+
+def test_a_split_by_sentence_needs_every_sentence():
+    clips = spoken("savee")
+    clips.loc[0, corpora.SENTENCE] = ""
+    with pytest.raises(CorpusError, match="Of 1 of 16 clips nobody said which sentence"):
+        splits.parts(clips, "sentence", rng=np.random.default_rng(0))
+    with pytest.raises(ConfigError, match=r"no protocol 'hope'\. Choose one of speaker, sentence, random"):
+        splits.parts(clips, "hope", rng=np.random.default_rng(0))
+    with pytest.raises(ConfigError, match=r"test share must lie between 0 and 0\.5"):
+        splits.parts(clips, "random", test=0.7, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("protocol", splits.PROTOCOLS)
+@pytest.mark.parametrize("n_folds", [2, 4])
+def test_cross_folds_test_every_clip_once_and_part_no_unit(protocol, n_folds):
+    clips = spoken("ravdess", "tess", n_clips=8)
+    folds = splits.cross_folds(clips, protocol, n_folds, rng=np.random.default_rng(0))
+    assert set(folds) == set(range(n_folds))
+    unit = {"speaker": clips[corpora.SPEAKER], "sentence": clips[corpora.CORPUS] + clips[corpora.SENTENCE]}.get(protocol)
+    if unit is not None:
+        assert pd.Series(folds).groupby(unit.to_numpy()).nunique().max() == 1
+    counts = np.bincount(folds[(clips[corpora.CORPUS] == "ravdess").to_numpy()])
+    assert counts.max() - counts.min() <= 16
+
+
+def test_six_folds_by_speaker_are_the_published_ones():
+    clips = table("ravdess", "emodb")
+    np.testing.assert_array_equal(
+        splits.cross_folds(clips, "speaker", 6, rng=np.random.default_rng(0)), splits.joint_folds(clips)
+    )
+
+
+def test_more_folds_than_speakers_are_refused():
+    with pytest.raises(CorpusError, match=r"Corpus 'tess' has 2 speakers; a split by speaker into 5 folds needs 5\. .* or choose 2 folds"):
+        splits.cross_folds(spoken("tess"), "speaker", 5, rng=np.random.default_rng(0))
+    with pytest.raises(ConfigError, match=r"needs 2 folds or more\. Got 1"):
+        splits.cross_folds(spoken("tess"), "speaker", 1, rng=np.random.default_rng(0))
+
+
+def test_too_few_clips_for_a_test_part_are_refused_and_for_validation_are_not():
+    one = spoken("savee", n_clips=1).head(1)
+    with pytest.raises(CorpusError, match="There are 1 clips here, too few to hold some out"):
+        splits.parts(one, "random", rng=np.random.default_rng(0))
+    assert set(splits.parts(one, "random", test=0.0, rng=np.random.default_rng(0))) == {"train"}
