@@ -6,35 +6,49 @@ until that is done its predecessor stays as .old-NAME, and is read from there. N
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+import time
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ser_core import classifiers
+from ser_core import classifiers, runs
 from ser_core.errors import ConfigError, ModelError
 from ser_core.evaluation import Evaluation
 from ser_core.features import FeatureConfig
 from ser_core.recognizer import Recognizer
 
-FORMAT = 1
+FORMAT = 2
 CARD = "card.json"
 MODELS = Path(os.environ.get("SER_MODELS") or Path(__file__).resolve().parent.parent / "models")
 SHIPPED = ("knn", "mlp", "cnn", "cnn_lstm")
-_OLD = ".old-"
+KERAS_FILE = "model.keras"
+"""The weight file from which a network can be trained on."""
+MAX_TITLE, MAX_DESCRIPTION, MAX_SLUG = 80, 2000, 40
+STALE_S = 24 * 3600
+_OLD, _PART = ".old-", ".part-"
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+"""Names that Windows keeps for devices."""
 _KINDS: dict[type, tuple[str, ...]] = {
-    str: ("slug", "title", "created", "classifier", "protocol", "licence", "limits"),
-    dict: ("hyperparameters", "features", "training", "per_corpus", "versions", "files"),
-    list: ("labels", "corpora"),
+    str: ("slug", "title", "description", "created", "classifier", "protocol", "licence", "limits"),
+    dict: ("hyperparameters", "features", "training", "split", "per_corpus", "versions", "files"),
+    list: ("labels", "corpora", "architecture"),
     int: ("n_parameters",),
 }
 """What each entry of card.json is; evaluation and temperature are checked where they are read."""
+
+_ADDED: dict[str, Any] = {"description": "", "split": {}, "architecture": []}
+"""Entries that format 2 has and format 1 had not, as they are read from a card of format 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +56,9 @@ class ModelCard:
     """The facts saved with a model; card.json holds the same names.
 
     evaluation: held-out figures on the main corpus; per_corpus: the same by corpus. corpora: one dict a training corpus
-    (corpus, title, n_clips, n_speakers, licence, citation). files: sha256 of each weight file. created is UTC, ISO 8601.
+    (corpus, title, n_clips, n_speakers, licence, citation). split: part (train, validation, test) -> {"speakers": [...], "clips":
+    {corpus: [names]}}; without "clips" all that those speakers say in the corpora. architecture: a row a layer or step (name, shape,
+    parameters, detail). files: sha256 of each weight file. created is UTC, ISO 8601.
     """
 
     slug: str
@@ -62,6 +78,9 @@ class ModelCard:
     licence: str
     limits: str
     versions: dict[str, str]
+    description: str = ""
+    split: dict[str, Any] = field(default_factory=dict)
+    architecture: tuple[dict[str, Any], ...] = ()
     files: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
@@ -71,6 +90,7 @@ class ModelCard:
             "labels": list(self.labels),
             "features": self.features.to_dict(),
             "corpora": list(self.corpora),
+            "architecture": list(self.architecture),
             "evaluation": self.evaluation.to_dict() if self.evaluation else None,
             "per_corpus": {name: evaluation.to_dict() for name, evaluation in self.per_corpus.items()},
         }
@@ -78,9 +98,11 @@ class ModelCard:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ModelCard:
         """Build a card from JSON values; raises ModelError where something is missing, unknown or of a later format."""
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
-            found = values.get("format") if isinstance(values, dict) else None
+        found = values.get("format") if isinstance(values, dict) else None
+        if isinstance(found, bool) or found not in (1, FORMAT):
             raise ModelError(f"its card has format {found!r}, and this version reads format {FORMAT}. Update the app or train it again.")
+        if found == 1:
+            values = {**_ADDED, **values, "format": FORMAT}
         names = {each.name for each in fields(cls)}
         if set(values) != names:
             wrong = ", ".join(sorted(set(values) ^ names))
@@ -104,6 +126,7 @@ class ModelCard:
                     "labels": tuple(values["labels"]),
                     "features": FeatureConfig.from_dict(values["features"]),
                     "corpora": tuple(values["corpora"]),
+                    "architecture": tuple(values["architecture"]),
                     "evaluation": Evaluation.from_dict(evaluation) if evaluation else None,
                     "per_corpus": {name: Evaluation.from_dict(each) for name, each in values["per_corpus"].items()},
                     "temperature": temperature,
@@ -182,13 +205,10 @@ def save(card: Callable[[dict[str, str]], ModelCard], classifier: classifiers.Tr
     """
     part = None
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(dir=folder, prefix=".part-"))
+        part = _new_part(folder)
         names = classifier.save(part)
         written = card({name: _sha256(part / name) for name in names})
-        text = json.dumps(written.to_dict(), indent=1, ensure_ascii=False)
-        (part / CARD).write_text(text + "\n", encoding="utf-8")
-        part.chmod(0o755)
+        _write_card(part, written)
         _put_in_place(part, written.slug, folder)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -197,6 +217,126 @@ def save(card: Callable[[dict[str, str]], ModelCard], classifier: classifiers.Tr
         if part:
             shutil.rmtree(part, ignore_errors=True)
     return written
+
+
+def save_new(
+    card: Callable[[dict[str, str]], ModelCard], classifier: classifiers.TrainableClassifier, folder: Path = MODELS
+) -> ModelCard:
+    """Write a trained classifier beside the models there are, under a name made from its title, and return its card."""
+
+    def fill(part: Path) -> ModelCard:
+        names = classifier.save(part)
+        return card({name: _sha256(part / name) for name in names})
+
+    return add(fill, folder)
+
+
+def add(fill: Callable[[Path], ModelCard], folder: Path = MODELS) -> ModelCard:
+    """Put a new model into a models folder and return its card, with the slug that it got; no other model is replaced.
+
+    fill(part) writes the weights into an empty folder and returns the card, whose own slug does not count. Processes may do this at
+    the same time: each renames its folder to the first name that is free.
+    """
+    part = None
+    try:
+        part = _new_part(folder)
+        card = fill(part)
+        for slug in _free_slugs(card.title):
+            card = replace(card, slug=slug)
+            if (folder / slug).exists() or (folder / (_OLD + slug)).exists():
+                continue
+            _write_card(part, card)
+            try:
+                os.rename(part, folder / slug)
+                return card
+            except OSError:
+                if not (folder / slug).exists():
+                    raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ModelError(f"The model could not be saved in {folder}: {reason}. Free some space and try again.") from error
+    finally:
+        if part:
+            shutil.rmtree(part, ignore_errors=True)
+    raise AssertionError("unreachable: there is always a free name")
+
+
+def rename(slug: str, *, title: str | None = None, description: str | None = None, folder: Path = MODELS) -> ModelCard:
+    """Give a model another title or description and return its card; its slug, by which others know it, stays. Raises ModelError."""
+    values = {}
+    if title is not None:
+        if not title.strip() or len(title) > MAX_TITLE or not title.isprintable():
+            raise ModelError(f"A model's name has 1 to {MAX_TITLE} characters. Got {title[:MAX_TITLE]!r}.")
+        values["title"] = title.strip()
+    if description is not None:
+        if len(description) > MAX_DESCRIPTION or any(not letter.isprintable() and letter != "\n" for letter in description):
+            raise ModelError(f"A description has at most {MAX_DESCRIPTION} characters, and no control characters.")
+        values["description"] = description.strip()
+    _refuse_shipped(slug)
+    card = replace(read_card(slug, folder), **values)  # type: ignore[arg-type]
+    try:
+        _write_card(_folder(slug, folder), card)
+    except OSError as error:
+        raise ModelError(f"The card of '{slug}' could not be written: {error.strerror}. Free some space and try again.") from error
+    return card
+
+
+def delete(slug: str, folder: Path = MODELS) -> None:
+    """Delete a model that is not shipped, damaged or whole; raises ModelError."""
+    path = _folder(slug, folder)
+    _refuse_shipped(slug)
+    if not path.exists():
+        read_card(slug, folder)  # says which models there are
+    try:
+        doomed = Path(tempfile.mkdtemp(dir=folder, prefix=_PART))
+        os.replace(path, doomed / slug)  # in one step: nobody loads half a model
+    except OSError as error:
+        raise ModelError(f"Model '{slug}' could not be deleted: {error.strerror}. Check who may write to {folder}.") from error
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def slug_of(title: str) -> str:
+    """Return a folder name made from a title: plain lower-case letters, digits and hyphens."""
+    plain = unicodedata.normalize("NFKD", title.replace("ß", "ss")).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:MAX_SLUG].strip("-")
+    return slug if slug and slug not in _RESERVED else f"model-{slug}".strip("-")
+
+
+def _free_slugs(title: str) -> Iterator[str]:
+    """Yield names for a new model, the plainest first; never that of a shipped one."""
+    slug = slug_of(title)
+    if slug.replace("-", "_") not in SHIPPED:
+        yield slug
+    for number in itertools.count(2):
+        yield f"{slug}-{number}"
+
+
+def _refuse_shipped(slug: str) -> None:
+    if slug in SHIPPED:
+        raise ModelError(f"'{slug}' is one of the shipped models, which stay as they are. Train or import one of your own.")
+
+
+def _new_part(folder: Path) -> Path:
+    """Return an empty hidden folder beside the models. What a killed process left there a day ago is removed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.glob(f"{_PART}*"):
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
+            if time.time() - stale.stat().st_mtime > STALE_S:
+                shutil.rmtree(stale, ignore_errors=True)
+    return Path(tempfile.mkdtemp(dir=folder, prefix=f"{_PART}{os.getpid()}-"))
+
+
+def sweep(folder: Path = MODELS) -> None:
+    """Remove what this process has begun to write and will not finish: it is about to end at once."""
+    for part in folder.glob(f"{_PART}{os.getpid()}-*"):
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _write_card(part: Path, card: ModelCard) -> None:
+    """Write the card into a model's folder, as a whole, and let others read the folder."""
+    runs.replace_text(part / CARD, json.dumps(card.to_dict(), indent=1, ensure_ascii=False) + "\n")
+    (part / CARD).chmod(0o644)
+    part.chmod(0o755)
 
 
 def _put_in_place(part: Path, slug: str, folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -122,7 +123,7 @@ CARD_DAMAGES = {
     "no card": (remove_card, r"Model 'mlp' has no card\.json\. Restore"),
     "half a card": (break_json, r"Model 'mlp': its card cannot be read .*Restore"),
     "not text": (break_encoding, r"Model 'mlp': its card cannot be read"),
-    "later format": (edit(format=99), r"format 99, and this version reads format 1\. Update"),
+    "later format": (edit(format=99), r"format 99, and this version reads format 2\. Update"),
     "a list": (lambda folder: (folder / store.CARD).write_text("[]"), r"its card has format None"),
     "missing entry": (drop("labels"), r"missing or unknown entries \(labels\)"),
     "unknown entry": (edit(colour=1), r"missing or unknown entries \(colour\)"),
@@ -188,7 +189,7 @@ WEIGHT_DAMAGES = {
     "outside": (edit(files={"../cnn/model.skops": "0" * 64}), r"names a file outside its folder \('\.\./cnn/model\.skops'\)"),
     "absolute": (edit(files={"/etc/hostname": "0" * 64}), r"names a file outside its folder"),
     "fewer labels": (edit(labels=["happy", "sad"]), r"does not hold a classifier of 2 labels"),
-    "unknown classifier": (edit(classifier="forest"), r"is a 'forest', which this version does not know"),
+    "unknown classifier": (edit(classifier="oracle"), r"is a 'oracle', which this version does not know"),
     "foreign type": (plant(FunctionTransformer(os.system)), r"cannot be read as a model: .*(?i:untrusted)"),
 }
 
@@ -239,7 +240,7 @@ class Killed(BaseException):
     """Stands for SIGKILL: no handler of the code under test may answer it."""
 
 
-@pytest.mark.parametrize("at", [1, 2])
+@pytest.mark.parametrize("at", [1, 2, 3])
 def test_a_kill_between_writing_and_renaming_leaves_the_old_model(models, trained, monkeypatch, at):
     before = store.load("mlp", models).classifier.predict_proba(VECTORS)
     calls = []
@@ -282,7 +283,7 @@ def test_a_full_disk_leaves_the_old_model_and_nothing_else(models, trained, monk
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    place = {"weights": (type(trained), "save"), "card": (Path, "write_text"), "folder": (store.tempfile, "mkdtemp")}
+    place = {"weights": (type(trained), "save"), "card": (store.runs, "replace_text"), "folder": (store.tempfile, "mkdtemp")}
     monkeypatch.setattr(*place[where], full)
     with pytest.raises(ModelError, match=r"could not be saved in .*: No space left on device\. Free some space"):
         save_again(models, trained)
@@ -290,3 +291,116 @@ def test_a_full_disk_leaves_the_old_model_and_nothing_else(models, trained, monk
     assert store.read_card("mlp", models) == before
     assert sorted(path.name for path in models.iterdir()) == sorted(store.SHIPPED)
     assert store.load("mlp", models)
+
+
+def test_a_card_of_the_first_format_still_loads(models):
+    values = json.loads((models / "mlp" / store.CARD).read_text())
+    for name in store._ADDED:
+        del values[name]
+    (models / "mlp" / store.CARD).write_text(json.dumps(values | {"format": 1}))
+    card = store.read_card("mlp", models)
+    assert (card.description, card.split, card.architecture, card.format) == ("", {}, (), store.FORMAT)
+    assert store.load("mlp", models).slug == "mlp"
+
+
+@pytest.mark.parametrize(("title", "slug"), [
+    ("My model", "my-model"), ("Größe & Co.", "grosse-co"), ("../../etc/passwd", "etc-passwd"), ("  ", "model"), ("语音", "model"),
+    ("con", "model-con"), ("x" * 80, "x" * 40), ("CNN", "cnn-2"), ("CNN LSTM", "cnn-lstm-2"),
+])  # fmt: skip
+def test_a_new_model_gets_a_plain_name_made_from_its_title(tmp_path, trained, title, slug):
+    card = replace(tiny_card(), title=title)
+    assert store.save_new(lambda files: replace(card, files=files), trained, tmp_path).slug == slug
+    assert store.read_card(slug, tmp_path).title == title and store.load(slug, tmp_path).slug == slug
+
+
+def tiny_card() -> store.ModelCard:
+    figures = store.read_card("mlp", store.MODELS)
+    return replace(figures, features=features.FeatureConfig(), labels=corpora.LABELS, temperature=1.0, split={})
+
+
+def test_a_new_model_never_replaces_another(models, trained):
+    before = {path: path.read_bytes() for path in models.rglob("*") if path.is_file()}
+    slugs = [store.save_new(lambda files: replace(tiny_card(), title="MLP", files=files), trained, models).slug for _ in range(3)]
+    assert slugs == ["mlp-2", "mlp-3", "mlp-4"]
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_many_at_once_get_names_of_their_own(tmp_path, trained):
+    names = trained.save(tmp_path)
+
+    def copy(part: Path) -> store.ModelCard:
+        for name in names:
+            shutil.copy(tmp_path / name, part / name)
+        return replace(tiny_card(), title="Same", files={name: store._sha256(part / name) for name in names})
+
+    folder = tmp_path / "models"
+    with ThreadPoolExecutor(8) as pool:
+        cards = list(pool.map(lambda _: store.add(copy, folder), range(16)))
+    assert len({card.slug for card in cards}) == 16
+    listed, problems = store.list_models(folder)
+    assert {card.slug for card in listed} == {card.slug for card in cards} and problems == []
+
+
+def test_a_name_taken_at_the_last_moment_is_left_to_who_took_it(models, trained, monkeypatch):
+    def rename(source, target, original=os.rename):
+        if Path(target).name == "mine":
+            Path(target).mkdir()
+            (Path(target) / "theirs").write_text("")
+        original(source, target)
+
+    monkeypatch.setattr(os, "rename", rename)
+    card = store.save_new(lambda files: replace(tiny_card(), title="Mine", files=files), trained, models)
+    assert card.slug == "mine-2" and [path.name for path in (models / "mine").iterdir()] == ["theirs"]
+
+
+def test_an_own_model_is_renamed_and_described(models, trained):
+    store.save_new(lambda files: replace(tiny_card(), title="Mine", files=files), trained, models)
+    store.rename("mine", title=" Better ", folder=models)
+    card = store.rename("mine", description="For tests.\nOf two lines.", folder=models)
+    assert store.read_card("mine", models) == card
+    assert (card.slug, card.title, card.description) == ("mine", "Better", "For tests.\nOf two lines.")
+    assert sorted(path.name for path in (models / "mine").iterdir()) == ["card.json", "model.skops"]
+    for wrong in ({"title": ""}, {"title": "x" * 81}, {"title": "a\x1b[0m"}, {"description": "x" * 2001}, {"description": "a\0"}):
+        with pytest.raises(ModelError, match="characters"):
+            store.rename("mine", folder=models, **wrong)
+    assert store.read_card("mine", models) == card
+
+
+def test_an_own_model_is_deleted_whole_or_damaged(models, trained):
+    store.save_new(lambda files: replace(tiny_card(), title="Mine", files=files), trained, models)
+    (models / "mine" / store.CARD).write_text("{")
+    store.delete("mine", models)
+    assert sorted(path.name for path in models.iterdir()) == sorted(store.SHIPPED)
+    with pytest.raises(ModelError, match=r"There is no model 'mine' in .*Choose from"):
+        store.delete("mine", models)
+    with pytest.raises(ModelError, match="is not a model's name"):
+        store.delete("../models", models)
+
+
+@pytest.mark.parametrize("slug", store.SHIPPED)
+def test_the_shipped_models_stay_as_they_are(models, slug):
+    before = {path: path.read_bytes() for path in (models / slug).iterdir()}
+    for change in (lambda: store.delete(slug, models), lambda: store.rename(slug, title="Mine", folder=models)):
+        with pytest.raises(ModelError, match=f"'{slug}' is one of the shipped models, which stay as they are"):
+            change()
+    assert {path: path.read_bytes() for path in (models / slug).iterdir()} == before
+
+
+def test_what_a_killed_process_left_is_removed_after_a_day(models, trained):
+    old, young = models / ".part-1-old", models / ".part-1-young"
+    for part in (old, young):
+        part.mkdir()
+    os.utime(old, (0, 0))
+    store.save_new(lambda files: replace(tiny_card(), title="Mine", files=files), trained, models)
+    assert not old.exists() and young.exists()
+    (models / f".part-{os.getpid()}-x").mkdir()
+    store.sweep(models)
+    assert [path.name for path in models.iterdir() if path.name.startswith(".part")] == [young.name]
+
+
+def test_a_kill_while_a_new_model_is_written_leaves_no_model(models, trained, monkeypatch):
+    monkeypatch.setattr(os, "rename", lambda *_: (_ for _ in ()).throw(Killed()))
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+    with pytest.raises(Killed):
+        store.save_new(lambda files: replace(tiny_card(), title="Mine", files=files), trained, models)
+    assert [card.slug for card in store.list_models(models)[0]] == list(store.SHIPPED) and store.list_models(models)[1] == []

@@ -1,0 +1,189 @@
+"""A model as one file: it comes back as it was, and every way in which a stranger's file can be wrong has its sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from ser_core import bundles, features, store
+from ser_core.errors import ModelError
+from tests import tiny_models
+
+N_COLUMNS = len(features.summary_columns(features.FeatureConfig()))
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> Path:
+    return tiny_models.build(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def target(tmp_path) -> Path:
+    return tmp_path / "target"
+
+
+def parts(models: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(bundles.export_model("mlp", models))) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def packed(files: dict[str, bytes] | list[tuple[str, bytes]]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items() if isinstance(files, dict) else files:
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def with_card(files: dict[str, bytes], /, **values: object) -> dict[str, bytes]:
+    return files | {store.CARD: json.dumps(json.loads(files[store.CARD]) | values).encode()}
+
+
+def with_weights(files: dict[str, bytes], content: bytes) -> dict[str, bytes]:
+    return with_card(files | {"model.skops": content}, files={"model.skops": hashlib.sha256(content).hexdigest()})
+
+
+@pytest.mark.parametrize("as_what", ["bytes", "path", "file"])
+def test_a_model_comes_back_as_it_was(models, target, tmp_path, as_what):
+    content = bundles.export_model("mlp", models)
+    (tmp_path / "file").write_bytes(content)
+    source = {"bytes": content, "path": tmp_path / "file", "file": io.BytesIO(content)}[as_what]
+    card = bundles.import_model(source, target)
+    before = store.read_card("mlp", models)
+    assert card.slug == "mlp-2" and "imported" in card.training
+    assert replace(card, slug="mlp", training=before.training) == before
+    vectors = np.random.default_rng(0).normal(size=(4, N_COLUMNS)).astype(np.float32)
+    one, two = (store.load(slug, folder).classifier.predict_proba(vectors) for slug, folder in (("mlp", models), ("mlp-2", target)))
+    np.testing.assert_array_equal(one, two)
+    assert bundles.file_name(card) == "mlp-2.ser.zip"
+
+
+def test_a_second_import_stands_beside_the_first(models, target):
+    content = bundles.export_model("mlp", models)
+    assert [bundles.import_model(content, target).slug for _ in range(2)] == ["mlp-2", "mlp-3"]
+
+
+def test_a_damaged_model_is_not_passed_on(models, tmp_path):
+    folder = tiny_models.build(tmp_path)
+    (folder / "mlp" / "model.skops").write_bytes(b"")
+    with pytest.raises(ModelError, match="the hash differs"):
+        bundles.export_model("mlp", folder)
+
+
+WRONG = {
+    "no zip": (lambda files: b"RIFF....WAVE", "cannot be read as a zip"),
+    "empty": (lambda files: b"", "cannot be read as a zip"),
+    "half a zip": (lambda files: packed(files)[:-200], "cannot be read as a zip"),
+    "no card": (lambda files: packed({"model.skops": b"x"}), r"it has no card\.json"),
+    "a path": (lambda files: packed(files | {"../evil.py": b"x"}), r"it holds '\.\./evil\.py'"),
+    "an absolute path": (lambda files: packed(files | {"/etc/passwd": b"x"}), r"it holds '/etc/passwd'"),
+    "code": (lambda files: packed(files | {"model.pkl": b"x"}), r"it holds 'model\.pkl'"),
+    "a file twice": (lambda files: packed([*files.items(), ("model.skops", b"x")]), "a file twice"),
+    "no weights": (lambda files: packed({store.CARD: files[store.CARD]}), r"should hold model\.skops, and holds nothing"),
+    "other weights": (lambda files: packed(with_card(files, classifier="cnn")), r"should hold model\.keras, model\.onnx"),
+    "changed weights": (lambda files: packed(files | {"model.skops": b"x"}), "the hash differs"),
+    "half a card": (lambda files: packed(files | {store.CARD: files[store.CARD][:100]}), "card cannot be read"),
+    "a deep card": (lambda files: packed(files | {store.CARD: b"[" * 100_000}), "card cannot be read"),
+    "a card of a later version": (lambda files: packed(with_card(files, format=9)), "format 9"),
+    "an unknown classifier": (lambda files: packed(with_card(files, classifier="oracle")), "is a 'oracle', which this version"),
+    "a strange label": (lambda files: packed(with_card(files, labels=["<b>", *"abcdefg"])), "has the label '<b>'"),
+    "no title": (lambda files: packed(with_card(files, title=" ")), "name must have 1 to 80"),
+    "a title with control characters": (lambda files: packed(with_card(files, title="a\x1b")), "name must have 1 to 80"),
+    "huge features": (
+        lambda files: packed(with_card(files, features=features.FeatureConfig().to_dict() | {"n_fft": 10**9})), "n_fft must be"
+    ),
+    "other features": (
+        lambda files: packed(with_card(files, features=features.FeatureConfig(n_mfcc=5).to_dict())), "The model cannot answer"
+    ),
+    "weights that are no zip": (lambda files: packed(with_weights(files, b"no zip")), r"model\.skops is damaged"),
+    "a bomb inside": (lambda files: packed(with_weights(files, packed({"a": bytes(bundles.MAX_BYTES + 1)}))), "unpacks to 200 MB"),
+    "a foreign type": (
+        lambda files: packed(with_weights(files, packed({"schema.json": b'{"__class__": "system", "__module__": "os"}'}))),
+        "cannot be read as a model",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize(("make", "sentence"), WRONG.values(), ids=WRONG)
+def test_a_wrong_file_is_refused_and_leaves_nothing(models, target, make, sentence):
+    with pytest.raises(ModelError, match=sentence) as caught:
+        bundles.import_model(make(parts(models)), target)
+    assert str(target) not in str(caught.value)
+    assert not target.exists() or list(target.iterdir()) == []
+
+
+def test_a_card_that_unpacks_to_too_much_is_refused(models, target, monkeypatch):
+    monkeypatch.setattr(bundles, "MAX_CARD_BYTES", 1000)
+    with pytest.raises(ModelError, match=r"card\.json unpacks to more than"):
+        bundles.import_model(packed(parts(models)), target)
+
+
+def test_a_file_that_is_too_large_is_not_opened(models, target, monkeypatch):
+    monkeypatch.setattr(bundles, "MAX_BYTES", 1000)
+    with pytest.raises(ModelError, match="a model has at most 0 MB"):
+        bundles.import_model(packed(parts(models)), target)
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(models, target, monkeypatch):
+    monkeypatch.setattr(Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(ModelError, match="No space left on device"):
+        bundles.import_model(bundles.export_model("mlp", models), target)
+    assert list(target.iterdir()) == []
+
+
+def network(*nodes: onnx.NodeProto, initializers: tuple[onnx.TensorProto, ...] = ()) -> bytes:
+    floats = TensorProto.FLOAT
+    graph = helper.make_graph(
+        list(nodes), "g", [helper.make_tensor_value_info("x", floats, [None, 160, 64])],
+        [helper.make_tensor_value_info("y", floats, [None, 8])], list(initializers),
+    )  # fmt: skip
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8).SerializeToString()
+
+
+def outside() -> onnx.TensorProto:
+    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[8], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="/etc/passwd")
+    return tensor
+
+
+NETWORKS = {
+    "no network": (b"\xff\xff\xff", "no network in the ONNX format|cannot be read as a network"),
+    "a strange operation": (network(helper.make_node("Loop", ["x"], ["y"])), r"operations that none of our networks has \(Loop\)"),
+    "another domain": (network(helper.make_node("Relu", ["x"], ["y"], domain="evil")), "operations that none of our networks has"),
+    "another file": (network(helper.make_node("Relu", ["x"], ["y"]), initializers=(outside(),)), "refers to other files"),
+    "another shape": (network(helper.make_node("Relu", ["x"], ["y"])), "does not hold a classifier of 8 labels"),
+    "no probabilities": (
+        network(
+            helper.make_node("ReduceMean", ["x"], ["mean"], axes=[1], keepdims=0),
+            helper.make_node("Slice", ["mean", "from", "to", "axis"], ["y"]),
+            initializers=tuple(helper.make_tensor(name, TensorProto.INT64, [1], [n]) for name, n in (("from", 0), ("to", 8), ("axis", 1))),
+        ),
+        "answers are no probabilities",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "sentence"), NETWORKS.values(), ids=NETWORKS)
+def test_a_network_of_a_stranger_is_looked_through(models, target, content, sentence):
+    keras = packed({"model.weights.h5": b"x"})
+    files = parts(models)
+    hashes = {"model.onnx": hashlib.sha256(content).hexdigest(), "model.keras": hashlib.sha256(keras).hexdigest()}
+    card = with_card(files, classifier="cnn", files=hashes)[store.CARD]
+    with pytest.raises(ModelError, match=sentence):
+        bundles.import_model(packed({store.CARD: card, "model.onnx": content, "model.keras": keras}), target)
+
+
+@pytest.mark.parametrize("slug", store.SHIPPED)
+def test_the_shipped_models_pass_their_own_checks(target, slug):
+    card = bundles.import_model(bundles.export_model(slug, store.MODELS), target)
+    assert store.load(card.slug, target).labels == store.read_card(slug, store.MODELS).labels
