@@ -1,7 +1,7 @@
 """Train a classifier on features, and test it on speakers it never heard: plain blocking functions.
 
 `train` fits one classifier and its temperature; `cross_validate` does that fold by fold and keeps each fold's result in a
-file, so that a stopped run goes on where it was. Who calls them: the command line and shipped.py.
+file, so that a stopped run goes on where it was. Who calls them: search.py, pipeline.py and shipped.py.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ser_core import classifiers, corpora, recognizer, splits
+from ser_core import balance, classifiers, corpora, recognizer, splits
 from ser_core.dataset import Dataset
-from ser_core.errors import CorpusError
+from ser_core.errors import CorpusError, SerError
 from ser_core.features import FeatureConfig
 
 
@@ -29,7 +29,8 @@ class TrainingConfig:
 
     n_copies: augmented copies of each training clip; strength: how far they go, 0..1; speaker_cap: how many clips of one
     speaker count fully, so that TESS (1400 a speaker) does not drown the others; validation_share: share of the training
-    speakers set aside for choosing the epoch and the temperature.
+    speakers set aside for choosing the epoch and the temperature; protocol: one of splits.PROTOCOLS, by which it is set aside;
+    balance: one of balance.METHODS, for the training part alone.
     """
 
     classifier: str
@@ -40,6 +41,8 @@ class TrainingConfig:
     strength: float = 1.0
     speaker_cap: int = 150
     validation_share: float = 0.15
+    protocol: str = splits.SPEAKER_PROTOCOL
+    balance: str = balance.NONE
     seed: int = 0
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,6 +61,10 @@ class TrainingResult:
 
 
 Message = Callable[[str], None]
+
+
+class Stopped(SerError):
+    """The caller's should_stop said yes; what was finished before is kept where the caller asked for it."""
 
 
 def usable(clips: pd.DataFrame, labels: tuple[str, ...]) -> pd.DataFrame:
@@ -79,19 +86,28 @@ def train(
     config: TrainingConfig,
     *,
     train_mask: np.ndarray | None = None,
+    validation_mask: np.ndarray | None = None,
+    start: classifiers.Start | None = None,
     on_epoch: classifiers.Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> TrainingResult:
     """Fit one classifier on the clips of train_mask, (n_clips,) bool (all by default).
 
-    Some of these speakers are set aside: they choose the epoch and the temperature, and are not learned from. Only clips
-    of the others are taken with their augmented copies.
+    Some of these speakers are set aside: they choose the epoch and the temperature, and are not learned from; validation_mask names
+    clips that are set aside in place of them. Only clips of the others are taken with their augmented copies, and balanced.
+    start: a trained network to start from.
     """
     allowed = np.ones(len(clips), bool) if train_mask is None else train_mask
+    if validation_mask is None:
+        part = splits.parts(
+            clips[allowed].reset_index(drop=True), config.protocol, test=0.0, validation=config.validation_share,
+            rng=np.random.default_rng(config.seed),
+        )  # fmt: skip
+        for_validation = np.zeros(len(clips), bool)
+        for_validation[allowed] = part == splits.VALIDATION
+    else:
+        for_validation = validation_mask
     speakers = clips[corpora.SPEAKER].to_numpy()
-    rng = np.random.default_rng(config.seed)
-    held = splits.validation_speakers(clips[allowed], fraction=config.validation_share, rng=rng)
-    for_validation = allowed & np.isin(speakers, sorted(held))
     y = targets(clips, config.labels)
     rows = data.rows(allowed & ~for_validation, augmented=True)
     validation_rows = data.rows(for_validation, augmented=False)
@@ -99,6 +115,9 @@ def train(
 
     X, clip_of_item, _ = _items(data, rows, config.classifier)
     validation_X, clip_of_validation, _ = _items(data, validation_rows, config.classifier)
+    X, learned, item_weight = balance.apply(
+        X, y[clip_of_item], weight[clip_of_item], config.balance, n_labels=len(config.labels), seed=config.seed
+    )
     history: list[dict[str, float]] = []
 
     def note(epoch: int, epochs: int, figures: dict[str, float]) -> None:
@@ -106,12 +125,12 @@ def train(
         if on_epoch:
             on_epoch(epoch, epochs, figures)
 
-    classifier = classifiers.build(config.classifier, config.labels, {**config.hyperparameters, "seed": config.seed})
+    classifier = classifiers.build(config.classifier, config.labels, {**config.hyperparameters, "seed": config.seed}, start=start)
     classifier.fit(
         X,
-        y[clip_of_item],
+        learned,
         validation=(validation_X, y[clip_of_validation]) if len(validation_X) else None,
-        sample_weight=weight[clip_of_item],
+        sample_weight=item_weight,
         on_epoch=note,
         should_stop=should_stop,
     )
@@ -119,7 +138,8 @@ def train(
     if len(validation_rows):
         probabilities = predict_rows(classifier, data, validation_rows, config.classifier)
         temperature = recognizer.fit_temperature(probabilities, y[data.clip[validation_rows]])
-    return TrainingResult(classifier, temperature, tuple(sorted(held)), tuple(history))
+    held = sorted(set(speakers[for_validation]))
+    return TrainingResult(classifier, temperature, tuple(held), tuple(history))
 
 
 def predict_rows(classifier: classifiers.Classifier, data: Dataset, rows: np.ndarray, name: str) -> np.ndarray:
@@ -153,17 +173,7 @@ def cross_validate(
         stored = _read_fold(path, tested)
         if stored is None:
             say(f"{config.classifier}: fold {fold + 1} of {folds.max() + 1}")
-            result = train(clips, data, config, train_mask=folds != fold, on_epoch=_teller(say))
-            rows = data.rows(folds == fold, augmented=False)
-            probabilities = recognizer.calibrate(
-                predict_rows(result.classifier, data, rows, config.classifier), result.temperature
-            )
-            stored = {
-                "clips": data.clip[rows].tolist(),
-                "probabilities": probabilities.round(6).tolist(),
-                "temperature": result.temperature,
-                "history": list(result.history),
-            }
+            stored = train_fold(clips, data, config, folds, fold, on_epoch=_teller(say))
             folder.mkdir(parents=True, exist_ok=True)
             part = path.with_suffix(".part")
             part.write_text(json.dumps(stored))
@@ -173,6 +183,43 @@ def cross_validate(
         right = (combined[stored["clips"]].argmax(axis=1) == y).mean()
         say(f"{config.classifier}: fold {fold + 1}, {right:.1%} of {len(y)} held-out clips right")
     return combined
+
+
+def train_fold(
+    clips: pd.DataFrame,
+    data: Dataset,
+    config: TrainingConfig,
+    folds: np.ndarray,
+    fold: int,
+    *,
+    among: np.ndarray | None = None,
+    start: classifiers.Start | None = None,
+    on_epoch: classifiers.Progress | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> dict[str, Any]:
+    """Train without one fold and return what that model says of it, as JSON values.
+
+    among: bool (n_clips,), the clips that take part, all by default. Returned are clips: positions in the table; probabilities:
+    calibrated, a row each; temperature; history.
+
+    Raises
+    ------
+    Stopped : if should_stop said yes.
+    """
+    mask = folds != fold if among is None else (folds != fold) & among
+    result = train(
+        clips, data, config, train_mask=mask, start=start, on_epoch=on_epoch, should_stop=should_stop
+    )
+    if should_stop and should_stop():
+        raise Stopped("Stopped.")
+    rows = data.rows(folds == fold, augmented=False)
+    probabilities = recognizer.calibrate(predict_rows(result.classifier, data, rows, config.classifier), result.temperature)
+    return {
+        "clips": data.clip[rows].tolist(),
+        "probabilities": probabilities.round(6).tolist(),
+        "temperature": result.temperature,
+        "history": list(result.history),
+    }
 
 
 def _items(data: Dataset, rows: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

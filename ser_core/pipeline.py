@@ -1,0 +1,313 @@
+"""What a training process does, from the settings in a run's folder to a saved model: the command line calls `run`.
+
+Stages, as the status tells them: features, searching, training, evaluating, saving. Whatever goes wrong ends in a sentence and leaves
+no broken model.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ser_core import cards, classifiers, corpora, dataset, evaluation, library, plans, recognizer, runs, search, splits, store, training
+from ser_core.dataset import Dataset
+from ser_core.errors import ConfigError, SerError
+from ser_core.evaluation import Evaluation
+from ser_core.plans import Prepared
+from ser_core.run_config import RunConfig
+from ser_core.runs import Reporter, Status
+from ser_core.training import Stopped, TrainingConfig, TrainingResult
+
+OVERALL = "all corpora"
+NOTHING_TO_KEEP = "Stopped before an epoch had ended: there was nothing to keep."
+STOPPED = "Stopped. Nothing was kept."
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a run finds and puts things, and the number of processes for features and fits.
+
+    corpora: the folder of installed ones; folders: name -> folder of a known corpus that lies elsewhere. cache: of the features.
+    """
+
+    corpora: Path
+    models: Path
+    cache: Path | None
+    n_jobs: int = 1
+    folders: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What was made of the settings: clips and parts, features, and the settings of one fit."""
+
+    config: RunConfig
+    prepared: Prepared
+    data: Dataset
+    base: TrainingConfig
+    start_card: store.ModelCard | None
+    start: classifiers.Start | None
+
+
+def run(reporter: Reporter, places: Places) -> Status:
+    """Work through the run that `reporter` tells of and return its last status.
+
+    Does not raise for what a user or a machine can cause: that is the status.
+    """
+    folder = reporter.folder
+    try:
+        card, result = _work(folder, places, reporter)
+        runs.replace_text(folder / runs.RESULT, cards.to_json(result))
+        early = "Stopped as asked; the best epoch so far is saved" if reporter.wish() == runs.KEEP else "Saved"
+        reporter.end(runs.DONE, f"{early} as '{card.slug}'.", model=card.slug)
+    except (Stopped, dataset.Cancelled):
+        reporter.end(runs.STOPPED, NOTHING_TO_KEEP if reporter.wish() == runs.KEEP else STOPPED)
+    except KeyboardInterrupt:
+        reporter.end(runs.STOPPED, STOPPED)
+    except SerError as error:
+        reporter.end(runs.FAILED, "It could not be finished.", problem=str(error))
+    except Exception as error:  # the edge of the process: whatever it was, the page must not wait for ever
+        _note_traceback(reporter)
+        reporter.end(runs.FAILED, "It could not be finished.", problem=explain(error))
+    return reporter.status
+
+
+def explain(error: BaseException) -> str:
+    """Return what happened and what to do, in a sentence, for an error that is no SerError."""
+    name = type(error).__name__
+    if isinstance(error, MemoryError) or name in ("ResourceExhaustedError", "TerminatedWorkerError", "BrokenProcessPool"):
+        return "The machine ran out of memory. Choose fewer corpora or copies, or a smaller batch, close other programs, and start again."
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "The disk is full. Free some space and start again; the features that were measured are kept. No model was saved."
+    if isinstance(error, OSError):
+        return f"A file could not be used: {error.strerror or error} ({error.filename or 'no name'}). Mend that and start again."
+    return f"The training broke off because of a fault in the program ({name}: {str(error)[:200]}). The log has the whole of it."
+
+
+def _note_traceback(reporter: Reporter) -> None:
+    try:
+        reporter.line(traceback.format_exc().rstrip())
+    except OSError:
+        pass  # a full disk: the status still says it
+
+
+def _work(folder: Path, places: Places, reporter: Reporter) -> tuple[store.ModelCard, dict[str, Any]]:
+    begun = time.monotonic()
+    config = RunConfig.from_dict(runs.read_config(folder))
+    clips = read_clips(config, places)
+    plan = plans.plan(clips, config, rates=runs.read_rates(folder.parent), models=places.models)
+    if plan.problems:
+        raise ConfigError(plan.problems[0])
+    prepared = plans.prepare(clips, config)
+    reporter.expect(plan.seconds or {})
+    material = _gather(config, prepared, places, reporter)
+    trials, cross = _cross(folder, material, places, reporter)
+    if trials:
+        best = {name: tuple(value) if isinstance(value, list) else value for name, value in trials[0]["hyperparameters"].items()}
+        material = replace(material, base=replace(material.base, hyperparameters={**material.base.hyperparameters, **best}))
+        reporter.line(f"The best of {len(trials)}: " + ", ".join(f"{name} {value}" for name, value in best.items()))
+    result = _train(material, reporter)
+    reporter.stage(runs.EVALUATING, "Testing it on clips that it has not heard.")
+    if cross is None:
+        rows = material.data.rows(prepared.part == splits.TEST, augmented=False)
+        cross = np.zeros((len(prepared.clips), len(prepared.labels)))
+        raw = training.predict_rows(result.classifier, material.data, rows, config.classifier)
+        cross[material.data.clip[rows]] = recognizer.calibrate(raw, result.temperature)
+    figures = evaluate(prepared, cross, config.protocol)
+    before = _before(material, places)
+    reporter.stage(runs.SAVING, "Saving the model.")
+    made = cards.Made(config, prepared, material.data, result, figures, before, trials, reporter.folder.name)
+    card = store.save_new(lambda files: _unless_discarded(cards.card(made, files), reporter), result.classifier, places.models)
+    main = figures[next(iter(figures))]
+    whom = f"{main.n_test_speakers} speaker{'s' * (main.n_test_speakers != 1)}"
+    reporter.line(f"UAR {main.uar:.1%}, accuracy {main.accuracy:.1%} on {main.n_clips} clips of {whom}.")
+    return card, {
+        "model": card.slug,
+        "figures": {name: each.to_dict() for name, each in figures.items()},
+        "before": {name: each.to_dict() for name, each in before.items()},
+        "trials": trials,
+        "seconds": round(time.monotonic() - begun, 1),
+        "unreadable": [list(problem) for problem in material.data.problems],
+    }
+
+
+def read_clips(config: RunConfig, places: Places) -> pd.DataFrame:
+    """Return the clips table of the corpora that the settings name, in their order; raises CorpusError."""
+    return pd.concat(
+        [
+            corpora.scan(name, places.folders[name]) if name in places.folders else library.clips(places.corpora, [name])
+            for name in config.corpora
+        ],
+        ignore_index=True,
+    )
+
+
+def _unless_discarded(card: store.ModelCard, reporter: Reporter) -> store.ModelCard:
+    """Return the card, unless somebody has asked meanwhile that nothing be left."""
+    if reporter.wish() == runs.DISCARD:
+        raise Stopped(STOPPED)
+    return card
+
+
+def _gather(config: RunConfig, prepared: Prepared, places: Places, reporter: Reporter) -> Material:
+    """Measure the clips and their copies; which of them are learned from is decided by the parts alone."""
+    total = len(prepared.clips) * (1 + config.n_copies)
+    n_copies = total - len(prepared.clips)
+    reporter.stage(runs.FEATURES, f"Measuring {len(prepared.clips)} clips{f' and {n_copies} augmented copies' if n_copies else ''}.")
+    begun, n_cached = time.monotonic(), _n_cached(places)
+
+    def on_progress(done: int, total: int) -> None:
+        rate = done / max(time.monotonic() - begun, 1e-3)
+        reporter.progress(done / total, f"Measured {done} of {total} clips and copies.", clips_per_s=rate)
+
+    data = dataset.build(
+        prepared.clips, config.features, n_copies=config.n_copies, strength=config.strength, effects=config.effects,
+        with_windows=classifiers.CLASSIFIERS[config.classifier].input_kind == "frames", seed=config.seed, cache=places.cache,
+        n_jobs=places.n_jobs, on_progress=on_progress, should_stop=lambda: bool(reporter.wish()),
+    )  # fmt: skip
+    for path, reason in data.problems:
+        reporter.line(f"Left out: {Path(path).name}: {reason}")
+    if len(data.problems) == len(prepared.clips):
+        raise ConfigError(f"None of the {len(prepared.clips)} clips can be read: {data.problems[0][1]}")
+    seconds = max(time.monotonic() - begun, 1e-3)
+    if _n_cached(places) - n_cached >= 0.9 * total:  # nearly all was measured, not read back
+        runs.note_rate(reporter.folder.parent, "features", total / seconds)
+    start_card = plans.start_card(config, places.models)
+    start = None
+    if start_card:
+        start = classifiers.Start(places.models / start_card.slug / store.KERAS_FILE, start_card.labels, start_card.hyperparameters)
+    base = TrainingConfig(
+        classifier=config.classifier, hyperparameters={name: value for name, value in config.settings.items() if name != "seed"},
+        labels=prepared.labels, features=config.features, n_copies=config.n_copies, strength=config.strength,
+        speaker_cap=config.speaker_cap, validation_share=config.validation_share, protocol=config.protocol, balance=config.balance,
+        seed=config.seed,
+    )  # fmt: skip
+    return Material(config, prepared, data, base, start_card, start)
+
+
+def _n_cached(places: Places) -> int:
+    return dataset.usage(places.cache)[0] if places.cache else 0
+
+
+def _cross(folder: Path, material: Material, places: Places, reporter: Reporter) -> tuple[list[dict[str, Any]], np.ndarray | None]:
+    """Search or cross-validate, where the settings say so: return a row a combination, and the probabilities of tested clips."""
+    prepared, config = material.prepared, material.config
+    if prepared.folds is None:
+        return [], None
+    combinations = config.combinations
+    searching = bool(config.grid)
+    n_folds = len(set(prepared.folds[prepared.folds >= 0]))
+    if searching:
+        reporter.stage(runs.SEARCHING, f"Comparing {len(combinations)} combinations, each in {n_folds} folds.")
+    else:
+        reporter.stage(runs.TRAINING, f"Testing every clip in {n_folds} folds.")
+    n_fits = n_folds * len(combinations) + (0 if searching else 1)
+    done = 0
+
+    def on_fit(fits_done: int, fits: int, row: dict[str, Any]) -> None:
+        nonlocal done
+        done = fits_done
+        told = ", ".join(f"{name} {value}" for name, value in row["hyperparameters"].items())
+        reporter.line(f"Fold {row['fold'] + 1}{f', {told}' if told else ''}: UAR {row['uar']:.1%}, {row['seconds']:.1f} s")
+        reporter.progress(done / n_fits, f"{done} of {fits} trainings done.")
+
+    def on_epoch(fold: int, epoch: int, epochs: int, values: dict[str, float]) -> None:
+        reporter.epoch({"fold": fold, "epoch": epoch, "epochs": epochs, **values})
+        reporter.progress(
+            (done + epoch / epochs) / n_fits, f"Training {done + 1} of {n_fits}: epoch {epoch} of {epochs}.", epoch=epoch, epochs=epochs
+        )
+
+    rows = search.run(
+        search.Work(prepared.clips, material.data, material.base, prepared.folds, prepared.folds >= 0, material.start),
+        combinations, file=folder / runs.SEARCH, n_jobs=places.n_jobs, keep_probabilities=not searching, on_fit=on_fit,
+        on_epoch=on_epoch, should_stop=lambda: bool(reporter.wish()),
+    )  # fmt: skip
+    if searching:
+        return search.table(rows), None
+    return [], search.probabilities(rows, len(prepared.clips), len(prepared.labels))
+
+
+def _train(material: Material, reporter: Reporter) -> TrainingResult:
+    """Fit the model that is saved. Asked to stop and keep, it is the best epoch so far."""
+    prepared, name = material.prepared, material.config.classifier
+    spec = classifiers.CLASSIFIERS[name]
+    part = prepared.part
+    n = int((part == splits.TRAIN).sum())
+    first = 0.0
+    if reporter.status.stage == runs.TRAINING:
+        first = material.config.folds / (material.config.folds + 1)
+        reporter.line(f"Training the {spec.title} on all speakers.")
+    else:
+        reporter.stage(runs.TRAINING, f"Training a {spec.title} on {n} clips.")
+    begun = last = time.monotonic()
+    epochs_done = 0
+    n_items = len(material.data.rows(part == splits.TRAIN, augmented=True))
+    drawn = min(n_items, int(material.base.hyperparameters.get("clips_per_epoch", n_items)))
+
+    def on_epoch(epoch: int, epochs: int, values: dict[str, float]) -> None:
+        nonlocal last, epochs_done
+        now = time.monotonic()
+        rate = drawn / max(now - last, 1e-3)
+        last, epochs_done = now, epoch
+        reporter.epoch({"fold": None, "epoch": epoch, "epochs": epochs, **values})
+        reporter.progress(
+            first + (1 - first) * epoch / epochs, f"Epoch {epoch} of {epochs}.", clips_per_s=rate, epoch=epoch, epochs=epochs
+        )
+        if reporter.status.epoch % 5 == 0 or epoch in (1, epochs):
+            reporter.line(f"Epoch {epoch} of {epochs}: " + ", ".join(f"{key} {value:.3f}" for key, value in values.items()))
+
+    result = training.train(
+        prepared.clips, material.data, material.base, train_mask=part != splits.TEST, validation_mask=part == splits.VALIDATION,
+        start=material.start, on_epoch=on_epoch, should_stop=lambda: bool(reporter.wish()),
+    )  # fmt: skip
+    wish = reporter.wish()
+    if wish == runs.DISCARD or (wish == runs.KEEP and spec.iterative and not epochs_done):
+        raise Stopped(STOPPED)
+    seconds = max(time.monotonic() - begun, 1e-3)
+    runs.note_rate(reporter.folder.parent, name, drawn * max(epochs_done, 1) / seconds)
+    return result
+
+
+def evaluate(prepared: Prepared, probabilities: np.ndarray, protocol: str) -> dict[str, Evaluation]:
+    """Return figures from calibrated probabilities (n_clips, n_labels) of the tested clips: over all, where several, then by corpus."""
+    tested = probabilities.sum(axis=1) > 0
+    y = training.targets(prepared.clips, prepared.labels)
+    names = prepared.clips[corpora.CORPUS].to_numpy()
+    speakers = prepared.clips[corpora.SPEAKER].to_numpy()
+    there = [str(name) for name in dict.fromkeys(names[tested])]
+    if not there:
+        raise ConfigError("None of the clips that were to be tested can be read. Check the corpus, or choose another seed.")
+    masks = ({OVERALL: tested} if len(there) > 1 else {}) | {name: tested & (names == name) for name in there}
+    return {
+        name: evaluation.evaluate(
+            y[mask], probabilities[mask], labels=prepared.labels, speakers=speakers[mask], protocol=protocol, corpus=name,
+            rng=np.random.default_rng(0),
+        )
+        for name, mask in masks.items()
+    }  # fmt: skip
+
+
+def _before(material: Material, places: Places) -> dict[str, Evaluation]:
+    """Return what the model that was started from reaches on the same tested clips; a label that it does not know it never answers."""
+    card, prepared = material.start_card, material.prepared
+    if card is None or material.config.folds:
+        return {}
+    model = store.load(card.slug, places.models)
+    rows = material.data.rows(prepared.part == splits.TEST, augmented=False)
+    theirs = training.predict_rows(model.classifier, material.data, rows, card.classifier)
+    theirs = recognizer.calibrate(theirs, model.temperature)
+    ours = np.full((len(rows), len(prepared.labels)), 1e-9)
+    for position, label in enumerate(prepared.labels):
+        if label in card.labels:
+            ours[:, position] += theirs[:, card.labels.index(label)]
+    probabilities = np.zeros((len(prepared.clips), len(prepared.labels)))
+    probabilities[material.data.clip[rows]] = ours / ours.sum(axis=1, keepdims=True)
+    return evaluate(prepared, probabilities, material.config.protocol)
