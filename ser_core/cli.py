@@ -1,4 +1,4 @@
-"""The command line: python -m ser_core predict | models | build-models | corpora.
+"""The command line: python -m ser_core predict | models | train | build-models | corpora.
 
 Results go to stdout, what is being done and what went wrong to stderr, one line each. Exit status 0: all done; 2: something
 could not be used, and a line says what and what to do.
@@ -13,12 +13,10 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ser_core import cli_models, cli_train
 from ser_core.errors import ConfigError, SerError
-
-if TYPE_CHECKING:
-    from ser_core.store import ModelCard
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,9 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--json", action="store_true", help="print JSON")
     predict.set_defaults(run=_predict)
 
-    models = commands.add_parser("models", help="the trained models and their figures")
-    models.add_argument("--json", action="store_true", help="print the model cards as JSON")
-    models.set_defaults(run=_models)
+    cli_models.add(commands)
+    cli_train.add(commands)
 
     build = commands.add_parser("build-models", help="retrain the shipped models from the corpora")
     build.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", help="such as ravdess=DIR; may be repeated")
@@ -134,33 +131,6 @@ def _print_result(result: dict[str, Any]) -> None:
         ranked = sorted(prediction["probabilities"].items(), key=lambda item: -item[1])
         first = ", ".join(f"{label} {p:.0%}" for label, p in ranked[:3])
         print(f"  {prediction['model']:<10} {first}")
-
-
-def _models(options: argparse.Namespace) -> int:
-    from ser_core import store
-
-    cards, problems = store.list_models(store.MODELS)
-    for problem in problems:
-        _complain(problem)
-    if options.json:
-        print(json.dumps([card.to_dict() for card in cards], indent=1))
-    else:
-        _print_models(cards)
-    return 2 if problems else 0
-
-
-def _print_models(cards: Sequence[ModelCard]) -> None:
-    """Print a row a model and corpus: what was measured on speakers that the model had never heard."""
-    row = "{:<10} {:>10}  {:<8} {:<9} {:<21} {:>8} {:>7} {:>6} {:>9}"
-    print(row.format("model", "parameters", "corpus", "protocol", "UAR (95 %)", "accuracy", "chance", "clips", "speakers"))
-    for card in cards:
-        first = (card.slug, f"{card.n_parameters:,}")
-        for name, each in card.per_corpus.items():
-            low, high = each.interval["uar"]
-            uar = f"{each.uar:.1%} ({low:.1%} to {high:.1%})"
-            figures = (uar, f"{each.accuracy:.1%}", f"{each.chance:.1%}", each.n_clips, each.n_test_speakers)
-            print(row.format(*first, name, each.protocol, *figures))
-            first = ("", "")
 
 
 def _build_models(options: argparse.Namespace) -> int:
