@@ -1,4 +1,8 @@
-"""One at a time: a lock on a file, which the system frees when the process that holds it dies. What is done under it is its caller's."""
+"""A lock on a file, which the system frees when the process that holds it dies. What is done under it is its caller's.
+
+`alone` is for one at a time; `take` keeps a lock for as long as a process lives, so that `is_taken` tells others whether it does: a
+process number, once used again, does not.
+"""
 
 from __future__ import annotations
 
@@ -28,17 +32,46 @@ def alone(file: str | os.PathLike[str], *, wait_s: float = 0.0) -> Iterator[None
     """
     path = Path(file)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as held:
-        deadline = time.monotonic() + wait_s
-        while True:
-            try:
-                _lock(held)
-                break
-            except OSError:
-                if time.monotonic() >= deadline:
-                    raise Busy(str(path)) from None
-            time.sleep(_LOOK_AGAIN_S)
+    held = take(path, wait_s=wait_s)
+    if held is None:
+        raise Busy(str(path))
+    with held:
         yield
+
+
+def take(file: str | os.PathLike[str], *, wait_s: float = 0.0) -> IO[bytes] | None:
+    """Return the open file that holds its lock, until it is closed; None where another holds it for longer than wait_s seconds.
+
+    Raises OSError where the file cannot be opened or made.
+    """
+    held = Path(file).open("ab")
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            _lock(held)
+            return held
+        except OSError:
+            if time.monotonic() >= deadline:
+                held.close()
+                return None
+        except BaseException:
+            held.close()
+            raise
+        time.sleep(_LOOK_AGAIN_S)
+
+
+def is_taken(file: str | os.PathLike[str]) -> bool:
+    """Return whether some process holds the lock of a file; False where there is no such file."""
+    try:
+        looked = Path(file).open("r+b")
+    except FileNotFoundError:
+        return False
+    with looked:
+        try:
+            _lock(looked)
+        except OSError:
+            return True
+    return False
 
 
 if sys.platform == "win32":

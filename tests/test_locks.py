@@ -64,3 +64,14 @@ def test_a_fault_inside_frees_it(file: Path) -> None:
         _ = 1 / 0
     with locks.alone(file):
         pass
+
+
+def test_a_lock_that_was_taken_lasts_as_long_as_its_file_is_open(tmp_path):
+    path = tmp_path / "lock"
+    assert not locks.is_taken(path) and not path.exists()
+    held = locks.take(path)
+    assert locks.is_taken(path) and locks.take(path) is None
+    with pytest.raises(locks.Busy), locks.alone(path):
+        pass
+    held.close()
+    assert not locks.is_taken(path)
