@@ -20,6 +20,8 @@ Rows import downwards only (tests/test_layers.py guards it):
     quality       is the recording good enough, and what to do about it
     download      getting a corpus whole, from its source or from an archive that somebody has
     syllables     how fast somebody speaks
+    supervisor    the process beside a run: its turn, its end
+    jobs          runs as processes: start, find, stop, who may
     run_config    the settings of a training run, and presets
     dataset       clips -> arrays and facts, with a cache
     recognizer    features + classifier + labels -> Prediction

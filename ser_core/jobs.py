@@ -1,0 +1,210 @@
+"""Runs as processes of their own: start one, find it again, stop it, and who may. What a run does is none of its business.
+
+Everything is a file of the run's folder (runs.py), so a page, a shell and a server that was restarted see the same. One run works at a
+time, the others wait in line: supervisor.py, a small process beside each, sees to that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ser_core import locks, runs, supervisor
+from ser_core.errors import ConfigError
+
+MAX_WAITING = 20
+
+COMMAND = (sys.executable, "-m", "ser_core", "train", "--run")
+"""What works on a run: this, and then its folder."""
+
+JOB = "job.json"
+ROOT = Path(__file__).resolve().parents[1]
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run as it stands. position: 1 for the next in line and so on, 0 where it does not wait. created: UTC, ISO 8601."""
+
+    id: str
+    folder: Path
+    title: str
+    created: str
+    status: runs.Status
+    position: int = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing happens any more."""
+        return self.status.ended
+
+    @property
+    def stopping(self) -> str:
+        """How somebody asked it to stop (runs.KEEP or runs.DISCARD), while it has not yet; else ''."""
+        return "" if self.ended else runs.stop_wish(self.folder)
+
+
+@dataclass(frozen=True)
+class Started:
+    """What the one who starts a run gets: its id, and the key that stops it, which is kept nowhere else."""
+
+    id: str
+    key: str
+
+
+def start(root: Path, config: Mapping[str, Any], *, title: str, browser: str = "", command: Sequence[str] = ()) -> Started:
+    """Put a run into the line, which starts it at once where nobody waits, and return how to find and how to stop it.
+
+    title : what lists call it. browser : a secret of the browser that may stop it; only its hash is kept, as of the key.
+    command : what works on it, in place of COMMAND.
+
+    Raises
+    ------
+    ConfigError : if the line is full, or there is no room for the run's files.
+    """
+    key = "-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(3))
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with locks.take(root / ".starting", wait_s=5) or contextlib.nullcontext():
+            n_waiting = sum(job.position > 0 for job in jobs(root))
+            if n_waiting >= MAX_WAITING:
+                raise ConfigError(f"{n_waiting} runs wait already, and no more may. Start this one when some have ended.")
+            folder = runs.create(root, config)
+            facts = {"title": title, "created": runs.now(), "key": _hash(key), "browser": _hash(browser)}
+            (folder / supervisor.CAME).write_text(str(time.time_ns()), encoding="ascii")
+            runs.replace_text(folder / JOB, json.dumps(facts))
+            _launch(folder, command or COMMAND)
+    except OSError as error:
+        raise ConfigError(f"The run could not be started in '{root}' ({error.strerror}). Free some space and start it again.") from None
+    return Started(folder.name, key)
+
+
+def _launch(folder: Path, command: Sequence[str]) -> None:
+    """Start the supervisor so that it outlives this process, its terminal and whoever asked for it."""
+    with (folder / supervisor.OUTPUT).open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ser_core.supervisor", str(folder.resolve()), *command],
+            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, **_apart(),
+        )  # type: ignore[call-overload]  # fmt: skip
+    threading.Thread(target=process.wait, daemon=True).start()  # takes note of its end: it leaves no zombie
+
+
+def _apart() -> dict[str, Any]:
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.IDLE_PRIORITY_CLASS
+        return {"creationflags": flags}
+    return {"start_new_session": True}
+
+
+def jobs(root: Path) -> list[Job]:
+    """Return all runs in a folder, the newest first."""
+    folders = [path for path in root.iterdir() if (path / JOB).is_file()] if root.is_dir() else []
+    found = [_read(path) for path in sorted(folders, key=supervisor.came)]
+    waiting = [job.id for job in found if job and job.status.stage == runs.QUEUED]
+    return [replace(job, position=waiting.index(job.id) + 1 if job.id in waiting else 0) for job in reversed(found) if job]
+
+
+def find(root: Path, id: str) -> Job:
+    """Return one run.
+
+    Raises
+    ------
+    ConfigError : if there is none of that id (any text: it may come from an address).
+    """
+    # A name as runs.create gives them leads nowhere else. Many pages ask each second: the other runs are read for the line alone.
+    job = _read(root / id) if re.fullmatch(r"[0-9a-f-]{1,60}", id) else None
+    if job and job.status.stage == runs.QUEUED:
+        job = next((each for each in jobs(root) if each.id == id), None)
+    if job:
+        return job
+    raise ConfigError(f"There is no run '{id[:40]}'. It may have been cleared away; its model, if it made one, is among the models.")
+
+
+def _read(folder: Path) -> Job | None:
+    try:
+        facts = json.loads((folder / JOB).read_text(encoding="utf-8"))
+        return Job(folder.name, folder, str(facts["title"]), str(facts["created"]), _status(folder))
+    except (OSError, ValueError, KeyError, TypeError):  # cleared away meanwhile, or cut short by a full disk
+        return None
+
+
+def _status(folder: Path) -> runs.Status:
+    """Return the status of a run, which has failed where no process of it lives any more."""
+    status = supervisor.status(folder)
+    if status.ended or supervisor.lives(folder):
+        return status
+    held = locks.take(folder / supervisor.LOCK)
+    if held is None:
+        return status
+    with held:
+        status = supervisor.status(folder)  # it may have ended, in order, since we looked
+        if status.ended:
+            return status
+        asked = runs.stop_wish(folder)
+        status = replace(
+            status, stage=runs.STOPPED if asked else runs.FAILED, left_s=None, problem="" if asked else supervisor.explain(None, folder)
+        )
+        with contextlib.suppress(OSError):
+            runs.write_status(folder, status)
+    return status
+
+
+def may_stop(job: Job, *, browser: str = "", key: str = "") -> bool:
+    """Return whether this browser's secret or this key is the run's own."""
+    try:
+        facts = json.loads((job.folder / JOB).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    told = "-".join(filter(None, key.upper().replace("-", " ").split()))
+    by_browser = hmac.compare_digest(_hash(browser), str(facts.get("browser")))
+    by_key = hmac.compare_digest(_hash(told), str(facts.get("key")))
+    return (bool(browser) and by_browser) or (bool(key) and by_key)
+
+
+def stop(job: Job, *, keep: bool = False) -> None:
+    """Ask a run to end, with what it has learned so far or without; within 2 s it learns no more. Does nothing where it has ended."""
+    if not job.ended:
+        runs.ask_stop(job.folder, keep=keep)
+
+
+def printed(job: Job) -> str:
+    """Return the end of what a run and its libraries printed, which is where a crash leaves its traces."""
+    return supervisor.tail(job.folder / supervisor.OUTPUT)
+
+
+def stop_waiting(root: Path) -> int:
+    """Ask every run that waits in line to end, and return how many there were."""
+    waiting = [job for job in jobs(root) if job.position]
+    for job in waiting:
+        stop(job)
+    return len(waiting)
+
+
+def clear(job: Job) -> None:
+    """Delete the files of a run that has ended; its model stays.
+
+    Raises
+    ------
+    ConfigError : if it has not ended.
+    """
+    if not job.ended:
+        raise ConfigError(f"The run '{job.title}' has not ended. Stop it first.")
+    shutil.rmtree(job.folder, ignore_errors=True)
+
+
+def _hash(secret: str) -> str:
+    """Return the hash of a secret of 60 random bits or more: there is no list of likely ones to go through."""
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,290 @@
+"""Runs as processes: real ones, of scripts that behave well and badly."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ser_core import jobs, locks, runs, supervisor
+from ser_core.errors import ConfigError
+
+SCRIPT = """
+import os, signal, sys, time
+from dataclasses import replace
+from pathlib import Path
+sys.path.insert(0, os.getcwd())
+from ser_core import runs
+
+folder = Path(sys.argv[1])
+def tell(stage, **changes):
+    runs.write_status(folder, replace(runs.read_status(folder), stage=stage, pid=os.getpid(), **changes))
+"""
+WORK = {
+    "quick": "tell(runs.TRAINING)\ntime.sleep(0.2)\ntell(runs.DONE, model='mine')",
+    "polite": "tell(runs.TRAINING)\nwhile not runs.stop_wish(folder): time.sleep(0.05)\n"
+              "tell(runs.SAVING)\ntime.sleep(2.5)\ntell(runs.DONE, model='mine')",
+    "deaf": "signal.signal(signal.SIGTERM, signal.SIG_IGN)\ntell(runs.TRAINING)\nimport subprocess\n"
+            "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+            "(folder / 'part').write_text(str(child.pid))\nos.rename(folder / 'part', folder / 'child')\ntime.sleep(60)",
+    "early": "tell(runs.FEATURES)\ntime.sleep(60)",
+    "fault": "tell(runs.TRAINING)\nraise KeyError('x')",
+    "told": "tell(runs.FAILED, problem='TESS has 2 speakers.')\nsys.exit(2)",
+    "memory": "tell(runs.TRAINING)\nos.kill(os.getpid(), signal.SIGKILL)",
+    "array": "tell(runs.TRAINING)\nraise MemoryError",
+    "disk": "tell(runs.TRAINING)\nraise OSError(28, 'No space left on device')",
+    "silent": "sys.exit(0)",
+    "crash": "tell(runs.TRAINING)\nos.kill(os.getpid(), signal.SIGSEGV)",
+    "facts": "import json\nfacts = [os.nice(0), sys.stdin.read(), os.getsid(0), os.environ['TF_NUM_INTRAOP_THREADS']]\n"
+             "tell(runs.DONE, text=json.dumps(facts))",
+}  # fmt: skip
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Path]:
+    """A folder of runs; what still works at the end of a test is stopped."""
+    folder = tmp_path / "runs"
+    yield folder
+    for job in jobs.jobs(folder):
+        jobs.stop(job)
+    wait_until(lambda: not any(locks.is_taken(job.folder / supervisor.LOCK) for job in jobs.jobs(folder)))
+
+
+@pytest.fixture
+def start(root: Path, tmp_path: Path) -> Callable[..., jobs.Started]:
+    """A function that starts one of WORK."""
+
+    def begin(work: str, **options: str) -> jobs.Started:
+        script = tmp_path / f"{work}.py"
+        script.write_text(SCRIPT + WORK[work])
+        return jobs.start(root, {"classifier": "knn"}, title=work, command=(sys.executable, str(script)), **options)
+
+    return begin
+
+
+def wait_until(true: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def ended(root: Path, id: str) -> jobs.Job:
+    wait_until(lambda: jobs.find(root, id).ended)
+    return jobs.find(root, id)
+
+
+def reaches(root: Path, id: str, stage: str) -> jobs.Job:
+    wait_until(lambda: jobs.find(root, id).status.stage == stage)
+    return jobs.find(root, id)
+
+
+def lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] if Path("/proc").is_dir() else True
+
+
+# --- a run's life
+
+
+def test_a_run_works_on_its_config_and_is_found_by_its_id(root, start):
+    started = start("quick")
+    job = ended(root, started.id)
+    assert (job.status.stage, job.status.model, job.title, job.position) == (runs.DONE, "mine", "quick", 0)
+    assert json.loads((job.folder / runs.CONFIG).read_text()) == {"classifier": "knn"}
+    assert job.created.endswith("+00:00")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX terms")
+def test_a_run_is_niced_and_apart_from_who_started_it(root, start):
+    nice, stdin, session, n_threads = json.loads(ended(root, start("facts").id).status.text)
+    assert nice == 19 and stdin == "" and session != os.getsid(0)
+    assert int(n_threads) == max(os.cpu_count() - 1, 1)
+
+
+def test_an_unknown_id_is_refused_in_a_sentence(root, start):
+    ended(root, start("quick").id)
+    for id in ("", "..", "nothing", "../../etc/passwd", "x" * 500, "a\0b"):
+        with pytest.raises(ConfigError, match="There is no run"):
+            jobs.find(root, id)
+
+
+def test_there_are_no_runs_where_there_is_no_folder(root):
+    assert jobs.jobs(root) == []
+
+
+# --- the line
+
+
+def test_one_works_at_a_time_and_the_rest_wait_in_the_order_they_came(root, start):
+    ids = [start("polite").id, *(start("quick").id for _ in range(3))]
+    reaches(root, ids[0], runs.TRAINING)
+    assert [job.position for job in jobs.jobs(root)] == [3, 2, 1, 0]
+    jobs.stop(jobs.find(root, ids[2]))
+    assert ended(root, ids[2]).status.stage == runs.STOPPED
+    assert [jobs.find(root, id).position for id in ids] == [0, 1, 0, 2]
+    jobs.stop(jobs.find(root, ids[0]))
+    jobs_ended = [ended(root, id) for id in ids]
+    assert [job.status.stage for job in jobs_ended] == [runs.STOPPED, runs.DONE, runs.STOPPED, runs.DONE]
+    first, last = ((job.folder / runs.STATUS).stat().st_mtime for job in (jobs_ended[1], jobs_ended[3]))
+    assert first < last
+
+
+def test_the_line_goes_on_after_a_run_that_was_killed_with_its_supervisor(root, start):
+    first, second = start("deaf"), start("quick")
+    job = reaches(root, first.id, runs.TRAINING)
+    wait_until((job.folder / "child").exists)
+    os.killpg(job.status.pid, signal.SIGKILL)
+    assert ended(root, second.id).status.stage == runs.DONE
+    assert jobs.find(root, first.id).status.stage == runs.FAILED
+
+
+def test_a_full_line_takes_no_more(root, start, monkeypatch):
+    monkeypatch.setattr(jobs, "MAX_WAITING", 2)
+    first = start("polite")
+    reaches(root, first.id, runs.TRAINING)
+    start("quick"), start("quick")
+    with pytest.raises(ConfigError, match="2 runs wait already"):
+        start("quick")
+    assert jobs.stop_waiting(root) == 2
+    wait_until(lambda: not any(job.position for job in jobs.jobs(root)))
+    assert jobs.find(root, first.id).status.stage == runs.TRAINING
+    assert [job.status.stage for job in jobs.jobs(root)] == [runs.STOPPED, runs.STOPPED, runs.TRAINING]
+
+
+# --- stopping
+
+
+def test_a_run_that_does_not_listen_is_ended_within_two_seconds_with_all_it_started(root, start):
+    job = reaches(root, start("deaf").id, runs.TRAINING)
+    wait_until((job.folder / "child").exists)
+    child = int((job.folder / "child").read_text())
+    assert lives(child)
+    begun = time.monotonic()
+    jobs.stop(job)
+    assert jobs.find(root, job.id).stopping == runs.DISCARD
+    assert ended(root, job.id).status.stage == runs.STOPPED
+    assert time.monotonic() - begun < 2
+    wait_until(lambda: not lives(job.status.pid) and not lives(child), timeout_s=1)
+
+
+def test_a_run_that_keeps_its_best_is_given_the_time_to_save_it(root, start):
+    job = reaches(root, start("polite").id, runs.TRAINING)
+    jobs.stop(job, keep=True)
+    assert jobs.find(root, job.id).stopping == runs.KEEP
+    assert ended(root, job.id).status.model == "mine"
+
+
+def test_there_is_nothing_to_keep_before_the_first_epoch(root, start):
+    job = reaches(root, start("early").id, runs.FEATURES)
+    wait_until(lambda: jobs.find(root, job.id).status.pid)
+    begun = time.monotonic()
+    jobs.stop(job, keep=True)
+    assert ended(root, job.id).status.stage == runs.STOPPED
+    assert time.monotonic() - begun < 2
+
+
+# --- ends that nobody asked for
+
+
+@pytest.mark.parametrize(
+    ("work", "problem"),
+    [
+        ("fault", supervisor.FAULT), ("told", "TESS has 2 speakers."), ("memory", supervisor.OUT_OF_MEMORY),
+        ("array", supervisor.OUT_OF_MEMORY), ("disk", supervisor.OUT_OF_SPACE), ("silent", supervisor.NO_WORD),
+    ],
+)  # fmt: skip
+def test_a_failure_says_what_probably_happened(root, start, work, problem):
+    status = ended(root, start(work).id).status
+    assert (status.stage, status.problem, status.left_s) == (runs.FAILED, problem, None)
+
+
+def test_a_crash_names_its_signal(root, start):
+    assert "signal" in ended(root, start("crash").id).status.problem
+
+
+def test_a_full_disk_is_named_even_where_the_log_had_no_room(monkeypatch, tmp_path):
+    monkeypatch.setattr(supervisor.shutil, "disk_usage", lambda folder: SimpleNamespace(free=4096))
+    assert supervisor.explain(1, tmp_path) == supervisor.OUT_OF_SPACE
+
+
+def test_what_a_run_prints_is_kept_beside_its_log(root, start):
+    job = ended(root, start("fault").id)
+    assert "KeyError: 'x'" in jobs.printed(job)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there the work does not hold its supervisor's lock")
+def test_work_goes_on_without_its_supervisor_and_is_dead_without_both(root, start):
+    job = reaches(root, start("early").id, runs.FEATURES)
+    pid = wait_for_pid(root, job.id)
+    parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(parent, signal.SIGKILL)
+    time.sleep(0.2)
+    assert not jobs.find(root, job.id).ended
+    os.kill(pid, signal.SIGKILL)
+    found = ended(root, job.id)
+    assert (found.status.stage, found.status.problem) == (runs.FAILED, supervisor.NO_WORD)
+    assert runs.read_status(job.folder).stage == runs.FAILED
+
+
+def wait_for_pid(root: Path, id: str) -> int:
+    wait_until(lambda: jobs.find(root, id).status.pid)
+    return jobs.find(root, id).status.pid
+
+
+def test_a_number_that_another_process_got_does_not_make_a_dead_run_alive(root, start):
+    job = ended(root, start("quick").id)
+    wait_until(lambda: not locks.is_taken(job.folder / supervisor.LOCK))
+    runs.write_status(job.folder, jobs.replace(job.status, stage=runs.TRAINING, pid=os.getpid()))
+    assert jobs.find(root, job.id).status.stage == runs.FAILED
+
+
+def test_a_run_whose_supervisor_never_came_has_failed_after_a_minute(root, start, monkeypatch):
+    monkeypatch.setattr(jobs, "_launch", lambda folder, command: None)
+    id = start("quick").id
+    assert jobs.find(root, id).position == 1
+    monkeypatch.setattr(supervisor, "STARTING_S", -1)
+    assert jobs.find(root, id).status.stage == runs.FAILED
+
+
+# --- who may stop, and clearing
+
+
+def test_the_key_and_the_browser_may_stop_and_nobody_else(root, start):
+    started = start("quick", browser="a-secret")
+    job = jobs.find(root, started.id)
+    assert jobs.may_stop(job, key=started.key) and jobs.may_stop(job, key=f" {started.key.lower().replace('-', ' ')} ")
+    assert jobs.may_stop(job, browser="a-secret")
+    for wrong in ({}, {"key": ""}, {"key": started.id}, {"key": "a-secret"}, {"browser": "another"}, {"browser": started.key}):
+        assert not jobs.may_stop(job, **wrong)
+    kept = "".join(path.read_text(errors="replace") for path in job.folder.iterdir() if path.is_file())
+    assert started.key not in kept and "a-secret" not in kept
+
+
+def test_a_run_of_no_browser_is_not_everybodys(root, start):
+    assert not jobs.may_stop(jobs.find(root, start("quick").id), browser="")
+
+
+def test_only_a_run_that_has_ended_is_cleared_away(root, start):
+    job = reaches(root, start("polite").id, runs.TRAINING)
+    with pytest.raises(ConfigError, match="has not ended"):
+        jobs.clear(job)
+    jobs.stop(job)
+    jobs.clear(ended(root, job.id))
+    assert not job.folder.exists() and jobs.jobs(root) == []
+
+
+def test_no_room_for_the_files_is_said_in_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="could not be started"):
+        jobs.start(tmp_path / "file", {}, title="x")
