@@ -48,6 +48,7 @@ with hearing:
         st.button("Keep for comparison", key="recognize.keep", icon=":material/compare_arrows:", on_click=state.keep)
 
 st.header("What the models say", anchor=False)
+models = inputs.models(models)
 answers = cached.answers(given, models)
 before = cached.answers(kept, models) if kept else []
 predictions = cached.predictions(answers)

@@ -15,6 +15,12 @@ from pages.ui.cached import Answer
 from ser_core import corpora
 from ser_core.store import ModelCard
 
+TESTED = {
+    "speaker": "unseen speakers", "sentence": "unseen sentences of known speakers", "random": "other clips of known speakers",
+    "cross-corpus": "an unseen corpus",
+}  # fmt: skip
+"""Protocol -> what a figure was measured on."""
+
 
 def grid(answers: Sequence[Answer], before: Sequence[Answer] = ()) -> str:
     """Return one card an answer, side by side where they fit, else one below the other.
@@ -70,15 +76,17 @@ def bars(probabilities: Mapping[str, float], *, before: Mapping[str, float] | No
 
 
 def score(card: ModelCard) -> str:
-    """Return the model's own figure with its protocol, such as 'UAR 49 % (45 to 53 %) on unseen speakers. RAVDESS, …'."""
+    """Return the model's own figure and what it was measured on, such as 'UAR 49 % (45 to 53 %) on unseen speakers. RAVDESS, …'."""
     figures = card.evaluation
     if figures is None:
         return "Not evaluated: nobody knows how often it is right."
     low, high = figures.interval["uar"]
-    corpus = corpora.CORPORA[figures.corpus].title if figures.corpus in corpora.CORPORA else figures.corpus
+    tested = TESTED.get(figures.protocol, "clips that were held out")
+    corpus = corpora.CORPORA[figures.corpus].title if figures.corpus in corpora.CORPORA else figures.corpus.capitalize()
+    n = figures.n_test_speakers
     return (
-        f"UAR {percent(figures.uar)} ({100 * low:.0f} to {percent(high)}) on unseen speakers. "
-        f"{corpus}, {figures.n_test_speakers} speakers, protocol “{figures.protocol}”; guessing gives {100 * figures.chance:.3g} %."
+        f"UAR {percent(figures.uar)} ({100 * low:.0f} to {percent(high)}) on {tested}. {corpus}, {n} speaker{'s' * (n != 1)}, "
+        f"protocol “{figures.protocol}”; guessing gives {100 * figures.chance:.3g} %."
     )
 
 

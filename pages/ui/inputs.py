@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui import cached, frame, state
+from ser_core import store
 from ser_core.errors import SerError
 
 FORMATS = ["wav", "flac", "ogg", "opus", "mp3", "aiff", "aif", "au", "caf", "w64", "m4a", "aac", "mp4", "webm", "wma", "amr", "3gp"]
@@ -76,3 +77,14 @@ def read(clip: cached.CorpusClip) -> state.Given:
     """Return a clip of a corpus with its bytes and its true label; raises OSError where its file cannot be read."""
     return state.given(clip.path.name, clip.path.read_bytes(), state.SAMPLE, label=clip.label,
                        note="The models may have learned from this very clip: a right answer proves little.")
+
+
+def models(cards: list[store.ModelCard]) -> list[store.ModelCard]:
+    """Return the models to ask; where there are more than the shipped ones, draw the choice of them."""
+    by_slug = {card.slug: card for card in cards}
+    if set(by_slug) <= set(store.SHIPPED):
+        return cards
+    chosen = st.pills("Models to ask", by_slug, selection_mode="multi", default=state.picked(store.SHIPPED, by_slug),
+                      format_func=lambda slug: frame.plain(by_slug[slug].title), key="recognize.models.choice",
+                      on_change=state.remember, args=(state.PICKED, "recognize.models.choice"))
+    return [card for card in cards if card.slug in (chosen or state.picked(store.SHIPPED, by_slug))]

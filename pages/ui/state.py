@@ -6,6 +6,8 @@ Widgets forget their value when the page changes; what must outlive that is kept
 from __future__ import annotations
 
 import hashlib
+import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import streamlit as st
@@ -42,6 +44,21 @@ OWN_NOTES = "corpora.own.notes"
 
 PREVIEW_DRAW = "corpora.preview.draw"
 """int: the seed of what the augmentation preview leaves to chance."""
+
+TRAIN_TAB = "train.last_tab"
+"""str: the tab of the Train page that was open last."""
+
+STOP_KEYS = "train.stop_keys"
+"""dict[str, str]: run id -> its stop key, for the runs of this visit whose key still has to be shown."""
+
+ADMIN_WORD = "teacher.given"
+"""str: the admin word as this visit gave it."""
+
+BROWSER = "browser"
+"""str: a secret that stands for this visit where the browser brings none."""
+
+PICKED = "recognize.models"
+"""list[str]: the models that Recognize asks, by their slugs, where somebody chose; without it, the shipped ones."""
 
 RECORDING, UPLOAD, SAMPLE = "recording", "upload", "sample"
 
@@ -119,3 +136,32 @@ def receive(widget_key: str, source: str) -> None:
         give(name, file.getvalue(), source)
     elif current is not None and current.source == source:
         st.session_state[CLIP] = None
+
+
+def browser() -> str:
+    """Return a secret that nobody else has: of the browser, whose visits share it, else of this visit.
+
+    The browser's is Streamlit's own protection against forged requests, a cookie. It holds a mask, 16 random bytes under that mask,
+    which stay the same as long as the browser runs, and a time.
+    """
+    kind, _, rest = str(st.context.cookies.get("_streamlit_xsrf", "")).strip("\"'").partition("|")
+    try:
+        mask, masked, _ = rest.split("|")
+        key, told = bytes.fromhex(mask), bytes.fromhex(masked)
+        if kind == "2" and len(key) == 4 and len(told) == 16:
+            return bytes(byte ^ key[place % 4] for place, byte in enumerate(told)).hex()
+    except ValueError:
+        pass
+    return st.session_state.setdefault(BROWSER, secrets.token_hex(16))
+
+
+def picked(shipped: Iterable[str], there: Iterable[str]) -> list[str]:
+    """Return the slugs of the models that Recognize asks: those chosen, else the shipped ones; of either, those that are there."""
+    known = list(there)
+    chosen = [slug for slug in st.session_state.get(PICKED, ()) if slug in known]
+    return chosen or [slug for slug in shipped if slug in known] or known
+
+
+def pick(slug: str, shipped: Iterable[str]) -> None:
+    """Have Recognize ask this model too."""
+    st.session_state[PICKED] = list(dict.fromkeys([*st.session_state.get(PICKED, shipped), slug]))
