@@ -20,8 +20,9 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import state
-from ser_core import analysis, audio, corpora, library, recognizer, store
+from ser_core import analysis, audio, corpora, library, plans, recognizer, store
 from ser_core.errors import SerError
+from ser_core.run_config import RunConfig
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
@@ -191,6 +192,20 @@ def _clips(name: str, folder: Path, fingerprint: str, left_out: tuple[tuple[str,
 def left_out(name: str, folder: Path) -> dict[str, tuple[str, ...]]:
     """Return the clips of an installed corpus that are not to be used: reason -> paths below its folder."""
     return library.left_out(folder.parent, name)
+
+
+def plan(folders: dict[str, Path], config: RunConfig, rates: dict[str, float]) -> plans.Plan:
+    """Return what a training with these settings on these corpora (name -> folder) will be."""
+    start = next((_model_key(card) for card in models()[0] if card.slug == config.start_from), "") if config.start_from else ""
+    state_of_clips = tuple(f"{fingerprint(folder)} {left_out(name, folder)}" for name, folder in folders.items())
+    return _plan(state_of_clips, json.dumps(config.to_dict()), start, folders, config, rates)
+
+
+@st.cache_data(max_entries=64, ttl=60, show_spinner=False)
+def _plan(
+    state_of_clips: tuple[str, ...], settings: str, start: str, _folders: dict[str, Path], _config: RunConfig, _rates: dict[str, float]
+) -> plans.Plan:
+    return plans.plan(clips_of_all(_folders), _config, rates=_rates, models=store.MODELS)
 
 
 def speakers(name: str, folder: Path) -> dict[str, str]:

@@ -60,7 +60,32 @@ STYLE = """
 .ser-track { display: grid; gap: 2px; background: rgba(128, 128, 128, .16); border-radius: 3px; overflow: hidden; }
 .ser-track i { display: block; height: .6rem; border-radius: 3px; min-width: 2px; }
 .ser-track i.ser-before { height: .35rem; opacity: .55; }
-.stPlotlyChart svg text { fill: light-dark(#3a424e, #dde3ea) !important; }
+div:has(> .st-key-train_plan) { position: sticky; top: 1.5rem; }
+.st-key-train_plan h2 { padding-top: 0; }
+.st-key-train_groups { gap: .5rem; }
+.ser-figures { display: flex; flex-wrap: wrap; gap: .4rem 2rem; margin-bottom: .4rem; }
+.ser-figures b { display: block; font-size: 1.65rem; font-weight: 600; line-height: 1.2; font-variant-numeric: tabular-nums; }
+.ser-figures span, .ser-table small { font-size: .85rem; opacity: .85; }
+.ser-table { border-collapse: collapse; font-size: .925rem; }
+.ser-table th, .ser-table td { text-align: left; padding: .3rem 1.2rem .3rem 0; font-weight: 400; vertical-align: top;
+  border-bottom: 1px solid rgba(128, 128, 128, .2); font-variant-numeric: tabular-nums; }
+.ser-table tr:last-child > * { border-bottom: 0; }
+.ser-compare { width: 100%; table-layout: auto; }
+.ser-compare tr:first-child th { font-weight: 600; }
+.ser-compare th small { display: block; font-weight: 400; }
+.ser-compare td span { white-space: nowrap; }
+.ser-wide { overflow-x: auto; }
+.ser-small { font-size: .85rem; opacity: .85; }
+ol.ser-layers { list-style: none; margin: .5rem 0; padding: 0; max-width: 44rem; font-size: .875rem; }
+.ser-layers li { margin: 0; padding: .3rem .6rem; display: grid; grid-template-columns: minmax(7rem, 2fr) 2fr 2fr 4.5rem; gap: .8rem;
+  align-items: center; border: 1px solid rgba(128, 128, 128, .3); border-bottom-width: 0; font-variant-numeric: tabular-nums; }
+.ser-layers li:first-child { border-radius: .5rem .5rem 0 0; }
+.ser-layers li:last-child { border-bottom-width: 1px; border-radius: 0 0 .5rem .5rem; }
+.ser-layers span, .ser-layers b { overflow-wrap: anywhere; }
+.ser-layers small { display: block; opacity: .8; }
+.ser-layers li > :last-child { text-align: right; }
+.ser-layers .ser-track i { background: #3d85c6; min-width: 0; }
+.stPlotlyChart svg text:not(.heatmap-label text) { fill: light-dark(#3a424e, #dde3ea) !important; }
 </style>
 """
 """The few shapes that Streamlit has no element for: the model cards. Colours come from the theme, or from palette.py."""

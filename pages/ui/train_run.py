@@ -1,0 +1,160 @@
+"""A run on the page: how far it is, its curves as they grow, its log, and the buttons that stop it; drawn each second anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from pages.ui import frame, state, teacher, train_charts, train_plan, train_result
+from ser_core import jobs, runs
+from ser_core.errors import SerError
+
+STAGES = {
+    runs.QUEUED: (":material/hourglass:", "Waiting"), runs.FEATURES: (":material/graphic_eq:", "Listening to the clips"),
+    runs.TRAINING: (":material/model_training:", "Training"), runs.SEARCHING: (":material/grid_on:", "Searching"),
+    runs.EVALUATING: (":material/fact_check:", "Testing"), runs.SAVING: (":material/save:", "Saving"),
+    runs.DONE: (":material/check_circle:", "Done"), runs.FAILED: (":material/error:", "Failed"),
+    runs.STOPPED: (":material/stop_circle:", "Stopped"),
+}  # fmt: skip
+"""Stage -> icon and word."""
+
+KEY = """
+**Stop key** `{key}`
+
+This browser may stop the run. From anywhere else this key does; it is shown only now.
+"""
+
+
+def show(root: Path, id: str) -> None:
+    """Draw one run: live while it works, its result once it has ended."""
+    st.button("All runs and models", key="train.back", type="tertiary", icon=":material/arrow_back:", on_click=st.query_params.clear)
+    try:
+        job = jobs.find(root, id)
+    except SerError as error:
+        st.error(frame.plain(str(error)), icon=":material/search_off:")
+        return
+    st.header(frame.plain(job.title), anchor=False)
+    if not job.ended:
+        _key(id)
+        _live(root, id)
+        return
+    st.markdown(headline(job))
+    if job.status.problem:
+        st.error(frame.plain(job.status.problem), icon=":material/error:")
+    elif job.status.text:
+        st.markdown(frame.plain(job.status.text))
+    train_result.show(job)
+    _curves(job)
+    _log(job)
+
+
+def headline(job: jobs.Job) -> str:
+    """Return the stage of a run as Markdown, with what is known of its speed and its place in line."""
+    icon, word = STAGES[job.status.stage]
+    told = [f"{icon} **{word}**"]
+    if job.position:
+        told.append("next in line" if job.position == 1 else f"{job.position - 1} before it in line")
+    if job.status.epoch and not job.ended:
+        told.append(f"epoch {job.status.epoch} of {job.status.epochs}")
+    if job.status.clips_per_s:
+        told.append(f"{job.status.clips_per_s:,.0f} clips/s")
+    if job.status.left_s and not job.ended:
+        told.append(f"about {train_plan.duration(job.status.left_s)} left")
+    return " · ".join(told)
+
+
+def may_stop(job: jobs.Job) -> bool:
+    """Return whether this visit may stop a run without its key."""
+    return jobs.may_stop(job, browser=state.browser()) or teacher.is_here()
+
+
+def _key(id: str) -> None:
+    """Draw the stop key, in the visit that started the run, until it is put away."""
+    keys = st.session_state.get(state.STOP_KEYS, {})
+    if id in keys:
+        with st.container(border=True, key="train_key"):
+            st.markdown(KEY.format(key=keys[id]))
+            st.button("I have it", key="train.key.done", icon=":material/check:", on_click=keys.pop, args=(id, None))
+
+
+@st.fragment(run_every=1.0)
+def _live(root: Path, id: str) -> None:
+    try:
+        job = jobs.find(root, id)
+    except SerError:  # cleared away meanwhile
+        st.rerun()
+    if job.ended:
+        st.rerun()
+    st.progress(min(job.status.fraction, 1.0), text=headline(job))
+    if job.stopping:
+        kept = job.stopping == runs.KEEP
+        st.markdown("Stopping. The best epoch so far is tested and saved …" if kept else "Stopping …")
+    else:
+        st.caption(frame.plain(job.status.text))
+        _stop(job)
+    _curves(job)
+    _log(job)
+
+
+def _stop(job: jobs.Job) -> None:
+    allowed = may_stop(job)
+    if not allowed:
+        with st.popover("Stop with its key", key="train.stop.other", icon=":material/key:"):
+            given = st.text_input("Stop key", key="train.stop.key", max_chars=40, placeholder="XXXX-XXXX-XXXX")
+            allowed = jobs.may_stop(job, key=given or "")
+            if given and not allowed:
+                st.error("That is not the key of this run.", icon=":material/block:")
+            if allowed:
+                _stop_buttons(job)
+        return
+    _stop_buttons(job)
+
+
+def _stop_buttons(job: jobs.Job) -> None:
+    with st.container(key="train_stop", horizontal=True):
+        if job.status.epoch and job.status.stage == runs.TRAINING:
+            st.button("Stop, keep the best so far", key="train.stop.keep", icon=":material/stop_circle:", on_click=jobs.stop,
+                      args=(job,), kwargs={"keep": True})
+        st.button("Leave the line" if job.position else "Stop, keep nothing", key="train.stop", icon=":material/close:",
+                  on_click=jobs.stop, args=(job,))
+
+
+def _curves(job: jobs.Job) -> None:
+    """Draw the learning curves, if the classifier learns in epochs."""
+    pictures = figures(job.folder / runs.EPOCHS)
+    if not pictures:
+        return
+    if job.ended:
+        st.header("How it learned", anchor=False)
+    for place, (name, figure) in zip(st.columns(2), pictures.items(), strict=False):
+        place.plotly_chart(figure, key=f"train.curve.{name}", config=train_charts.CONFIG, alt=f"{name} by epoch.")
+
+
+def figures(path: Path) -> dict[str, go.Figure]:
+    """Return the learning curves by what they show, made again only when the file of epochs has changed."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return {}
+    return _figures(str(path), facts.st_mtime_ns, facts.st_size)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _figures(path: str, changed: int, size: int) -> dict[str, Any]:
+    epochs = runs.read_lines(Path(path))
+    drawn = {
+        "Loss": train_charts.curves(epochs, train_charts.LOSS, shares=False),
+        "Accuracy and UAR": train_charts.curves(epochs, train_charts.SCORES, shares=True),
+    }
+    return {name: figure for name, figure in drawn.items() if figure is not None}
+
+
+def _log(job: jobs.Job) -> None:
+    with st.expander("Log", key="train.log", icon=":material/terminal:"):
+        st.code(runs.read_log(job.folder) or "Nothing yet.", language=None, height=260, wrap_lines=True)
+        if job.status.stage == runs.FAILED and jobs.printed(job):
+            st.markdown("What it printed last:")
+            st.code(jobs.printed(job), language=None, height=260, wrap_lines=True)
