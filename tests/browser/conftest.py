@@ -76,16 +76,18 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def start_server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Server]]:
-    """A function that starts a fresh server; all are stopped at the end."""
+def start_server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """A function that starts a fresh server, with more environment variables where given; all are stopped at the end."""
     started = []
 
-    def start() -> Server:
+    def start(**more: str) -> Server:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         folder = tmp_path_factory.mktemp("server")
-        environment = os.environ | {"SER_MODELS": str(models), "SER_CORPORA": str(folder / "corpora"), "SER_CACHE": str(folder / "cache")}
+        places = {"SER_CORPORA": "corpora", "SER_RUNS": "runs", "SER_CACHE": "cache"}
+        own = {"SER_MODELS": str(models)} | {name: str(folder / place) for name, place in places.items()}
+        environment = os.environ | own | more
         with (folder / "log.txt").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, str(Path(__file__).with_name("serve.py")), str(port), str(folder / "modules.txt")],
@@ -109,7 +111,7 @@ def start_server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture(scope="session")
-def server(start_server: Callable[[], Server]) -> Server:
+def server(start_server: Callable[..., Server]) -> Server:
     return start_server()
 
 

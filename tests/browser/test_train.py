@@ -1,0 +1,181 @@
+"""The Train page in a real Chromium, with real trainings on a small corpus of synthetic voices."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from ser_core import jobs, locks, runs, store, supervisor
+from tests import tiny_corpora, tiny_models
+from tests.browser.conftest import Server
+
+
+@dataclass
+class Place:
+    """A server over folders of its own."""
+
+    start: Callable[[], Server]
+    server: Server
+    runs: Path
+    models: Path
+
+    def restart(self) -> None:
+        """End the server, and start another one over the same folders."""
+        self.server.process.send_signal(signal.SIGTERM)
+        self.server.process.wait(20)
+        self.server = self.start()
+
+
+@pytest.fixture(scope="module")
+def place(start_server: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A small corpus, tiny models and no runs; what still works at the end is stopped."""
+    root = tmp_path_factory.mktemp("train")
+    tiny_corpora.build(root / "corpora")
+    shutil.rmtree(root / "corpora" / "tess")
+    tiny_models.build(root / "models")
+    folders = {"SER_CORPORA": "corpora", "SER_MODELS": "models", "SER_RUNS": "runs", "SER_CACHE": "cache"}
+
+    def start() -> Server:
+        return start_server(**{name: str(root / folder) for name, folder in folders.items()}, SER_ADMIN_WORD="chalk")
+
+    yield Place(start, start(), root / "runs", root / "models")
+    for job in jobs.jobs(root / "runs"):
+        jobs.stop(job)
+    until(lambda: not any(locks.is_taken(job.folder / supervisor.LOCK) for job in jobs.jobs(root / "runs")), 20)
+
+
+def until(true: Callable[[], object], timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def begin(page: Page, server: Server, classifier: str, name: str, *, epochs: int = 0) -> str:
+    """Start a training in the page and return the id of its run."""
+    page.goto(f"{server.url}/train")
+    page.get_by_role("combobox", name="Classifier").click()
+    page.get_by_role("option", name=classifier, exact=True).click()
+    page.get_by_label("Name of the model").fill(name)
+    page.keyboard.press("Enter")
+    if epochs:
+        page.locator("summary", has_text="Course of the training").click()
+        page.get_by_role("spinbutton", name="Epochs").fill(str(epochs))
+        page.keyboard.press("Enter")
+    page.wait_for_timeout(700)
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_url("**/train?run=*")
+    return page.url.partition("run=")[2]
+
+
+def watch(place: Place, id: str, stage: str, timeout_s: float = 90) -> jobs.Job:
+    until(lambda: jobs.find(place.runs, id).status.stage == stage or jobs.find(place.runs, id).ended, timeout_s)
+    job = jobs.find(place.runs, id)
+    assert job.status.stage == stage, job.status.problem + jobs.printed(job)
+    return job
+
+
+def test_a_model_is_trained_and_tried_on_a_voice(page: Page, place: Place) -> None:
+    id = begin(page, place.server, "KNN", "My <i>neighbours</i>")
+    expect(page.get_by_role("heading", name="My <i>neighbours</i>")).to_be_visible()
+    watch(place, id, runs.DONE)
+    expect(page.get_by_role("heading", name="How often it is right")).to_be_visible()
+    expect(page.get_by_test_id("stPlotlyChart")).to_have_count(2)
+    expect(page.get_by_role("heading", name="What it is made of")).to_be_visible()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Script that repeats this").click()
+    assert '"classifier": "knn"' in Path(waiting.value.path()).read_text(encoding="utf-8")
+    page.get_by_role("button", name="Try it on your voice").click()
+    expect(page.get_by_role("heading", name="Recognize")).to_be_visible()
+    page.get_by_role("tab", name="Sample").click()
+    page.get_by_role("button", name="Bright", exact=True).click()
+    expect(page.locator(".ser-grid section")).to_have_count(5)
+    expect(page.locator(".ser-grid section").last.get_by_text("My <i>neighbours</i>")).to_be_visible()
+    loaded = place.server.modules()
+    assert not {"tensorflow", "keras", "imblearn"} & loaded
+
+
+def test_a_network_learns_through_refresh_page_change_and_a_new_server_and_stops(page: Page, place: Place, chromium: Browser) -> None:
+    id = begin(page, place.server, "CNN", "Long", epochs=500)
+    key = page.locator(".st-key-train_key code").inner_text()
+    watch(place, id, runs.TRAINING)
+    until(lambda: jobs.find(place.runs, id).status.epoch, 90)  # a niced process on a busy machine takes its time to load TensorFlow
+    expect(page.get_by_test_id("stPlotlyChart")).to_have_count(2)
+    epoch = jobs.find(place.runs, id).status.epoch
+
+    page.reload()
+    expect(page.get_by_text(re.compile(r"epoch \d+ of 500"))).to_be_visible()
+    expect(page.get_by_text(key)).to_have_count(0)
+    page.get_by_role("link", name="Guide").click()
+    expect(page.get_by_role("heading", name="Guide")).to_be_visible()
+
+    place.restart()
+    stranger = chromium.new_context().new_page()
+    stranger.goto(f"{place.server.url}/train?run={id}")
+    expect(stranger.get_by_text(re.compile(r"epoch \d+ of 500"))).to_be_visible(timeout=60_000)
+    expect(stranger.get_by_role("button", name=re.compile("^Stop, keep"))).to_have_count(0)
+    stranger.get_by_role("button", name="Stop with its key").click()
+    stranger.get_by_label("Stop key").fill("AAAA-BBBB-CCCC")
+    stranger.keyboard.press("Enter")
+    expect(stranger.get_by_text("That is not the key of this run.")).to_be_visible()
+    stranger.context.close()
+    assert not jobs.find(place.runs, id).ended
+
+    page.goto(f"{place.server.url}/train?run={id}")  # the browser that started it: its cookie is still the same
+    until(lambda: jobs.find(place.runs, id).status.epoch > epoch, 30)
+    stop = page.get_by_role("button", name="Stop, keep the best so far")
+    expect(stop).to_be_visible()
+    stop.click()
+    job = watch(place, id, runs.DONE, 60)
+    expect(page.get_by_role("button", name="Try it on your voice")).to_be_visible()
+    expect(page.get_by_test_id("stPlotlyChart")).to_have_count(4)
+    assert {"model.keras", "model.onnx"} <= set(store.read_card(job.status.model, place.models).files)
+
+
+def test_the_key_stops_a_run_from_anywhere_within_two_seconds_and_the_next_takes_its_turn(
+    page: Page, place: Place, chromium: Browser
+) -> None:
+    first = begin(page, place.server, "CNN", "First", epochs=500)
+    key = page.locator(".st-key-train_key code").inner_text()
+    second = begin(page, place.server, "KNN", "Second")
+    expect(page.get_by_text("next in line")).to_be_visible()
+    page.close()  # nobody watches from here on but a stranger with the key
+    watch(place, first, runs.TRAINING)
+    other = chromium.new_context().new_page()
+    other.goto(f"{place.server.url}/train?run={first}")
+    other.get_by_role("button", name="Stop with its key").click()
+    other.get_by_label("Stop key").fill(key)
+    other.keyboard.press("Enter")
+    button = other.get_by_role("button", name="Stop, keep nothing")
+    expect(button).to_be_visible()
+    button.click()
+    clicked = time.monotonic()
+    until(lambda: jobs.find(place.runs, first).ended, 10)
+    assert time.monotonic() - clicked < 2.5, "two seconds, and a little for the click to arrive"
+    assert jobs.find(place.runs, first).status.stage == runs.STOPPED
+    expect(other.get_by_text("Stopped", exact=True)).to_be_visible()
+    other.context.close()
+    assert watch(place, second, runs.DONE).status.model
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_form_runs_models_and_result_within_its_width(page: Page, place: Place, scheme: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{place.server.url}/train")
+    for tab, sign in (("New model", "What this means"), ("Runs", "For the teacher"), ("Models", "Shipped with the app")):
+        page.get_by_role("tab", name=tab).click()
+        expect(page.get_by_text(sign).first).to_be_visible()
+        assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
+    done = next(job for job in jobs.jobs(place.runs) if job.status.stage == runs.DONE)
+    page.goto(f"{place.server.url}/train?run={done.id}")
+    expect(page.get_by_role("heading", name="What it is made of")).to_be_visible()
+    assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
