@@ -59,7 +59,8 @@ def model(card: store.ModelCard) -> None:
     st.header("What it is made of", anchor=False)
     st.markdown(facts(card))
     if card.architecture:
-        st.html(architecture(card.architecture))
+        with st.expander(f"Its {len(card.architecture)} layers", key=f"train.layers.{card.slug}", icon=":material/layers:"):
+            st.html(architecture(card.architecture))
 
 
 def _next(card: store.ModelCard) -> None:
