@@ -33,6 +33,8 @@ Rows import downwards only (tests/test_layers.py guards it):
     exploration   what clips sound like: facts, trends by label
     plans         what settings mean for certain clips, before anything is computed; why they cannot work
     background    how a training process behaves: niced, and ended within two seconds of being told
+    segments      long audio moment by moment: windows, speech activity
+    batch         many files, on all cores
     training      clips + settings -> Recognizer, cross-validation
     search        many trainings: cross-validation and grid search
     cards         what is written down with a model that somebody trained

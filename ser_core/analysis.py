@@ -12,9 +12,6 @@ from ser_core.features import FeatureConfig, Features
 from ser_core.quality import Quality
 from ser_core.recognizer import Prediction, Recognizer
 
-MAX_LONG_S = 3600.0
-"""Longest recording that is accepted where long audio was asked for."""
-
 
 @dataclass(frozen=True)
 class Analysis:
@@ -29,15 +26,17 @@ def analyse(
     source: bytes | str | os.PathLike[str] | BinaryIO,
     *,
     name: str = "the file",
-    long: bool = False,
     config: FeatureConfig = FeatureConfig(),
 ) -> Analysis:
-    """Decode and measure a recording; `name` is used in error sentences, `long` raises the limit to one hour.
+    """Decode and measure a recording of up to ten minutes; `name` is used in error sentences.
 
     Raises AudioError where the bytes are not usable audio.
     """
-    limit = MAX_LONG_S if long else audio.MAX_DURATION_S
-    clip = audio.decode(source, sample_rate=config.sample_rate, max_duration_s=limit, name=name)
+    return measure(audio.decode(source, sample_rate=config.sample_rate, name=name), config)
+
+
+def measure(clip: audio.Clip, config: FeatureConfig = FeatureConfig()) -> Analysis:
+    """Return a decoded clip, or a stretch of one, with its features and its quality report."""
     measured = features.extract(clip.waveform, config)
     return Analysis(clip, measured, quality.report(clip.waveform, measured))
 

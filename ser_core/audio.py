@@ -1,7 +1,8 @@
 """From bytes to a waveform: decoding by content, limits that a hostile file meets before its samples do, resampling.
 
 soundfile (libsndfile) reads first, PyAV (FFmpeg) the rest. Samples are read in blocks, mixed to one channel and resampled as
-they come, so memory follows the length of the result and not what a header promises. Nothing is written to disk.
+they come, so memory follows the length of the result and not what a header promises; `stream` hands out the blocks themselves,
+so that an hour takes no more memory than a minute. Nothing is written to disk.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import functools
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -31,6 +33,8 @@ MAX_CHANNELS = 8
 MIN_RATE, MAX_RATE = 4_000, 384_000
 
 _BLOCK = 1 << 16
+_HEAD = 1 << 16
+_TAIL = 1 << 17
 _GRACE_S = 0.5
 """What a limit on the length forgives: codecs pad, and "10 minutes" is seldom exact."""
 _LARGEST_SAMPLE = 2.0**32
@@ -119,6 +123,23 @@ class Clip:
     truncated: bool = False
 
 
+@dataclass(frozen=True)
+class Stream:
+    """A file to be read piece by piece: what it is, its length in seconds at `sample_rate` Hz, and what reads it.
+
+    blocks() starts at the beginning at each call, and yields float32 (n,) with n > 0; all of them together are the samples that
+    `decode` gives.
+    """
+
+    container: str
+    source_rate: int
+    source_channels: int
+    sample_rate: int
+    duration_s: float
+    truncated: bool
+    blocks: Callable[[], Iterator[np.ndarray]]
+
+
 def decode(
     source: bytes | str | os.PathLike[str] | BinaryIO,
     *,
@@ -147,25 +168,60 @@ def decode(
     ends too early gives what is there, and says so in `truncated`. Thread-safe: nothing is shared and nothing is written.
     """
     _check_target(sample_rate)
-    data = _read(source, name, max_duration_s)
-    _refuse_other_kinds(data, name)
+    file = _Bytes(_read(source, name, max_duration_s))
+    _refuse_other_kinds(file, name)
+    tally = _Tally()
     try:
-        header, mixed = _listen(data, name, max_duration_s, sample_rate)
-        if mixed.power < 0.01 * mixed.channel_power.mean():
-            header, mixed = _listen(data, name, max_duration_s, sample_rate, channel=int(mixed.channel_power.argmax()))
+        header, blocks = _open(file, name, max_duration_s)
+        counted = _counted(blocks, tally, header, name, max_duration_s)
+        samples = np.concatenate([np.zeros(0, np.float32), *_mix(counted, header, sample_rate)])
+        if (channel := tally.loudest_of_cancelled()) is not None:
+            samples = np.concatenate(list(_mix(_open(file, name, max_duration_s)[1], header, sample_rate, channel=channel)))
     except MemoryError:
         raise AudioError(f"{name} needs more memory than there is. Cut it into shorter pieces.") from None
-    samples = mixed.samples
-    duration_s = mixed.n_read / header.rate
-    if not len(samples):
-        raise AudioError(f"{name} has a header but no sound in it. It may be half-downloaded: get it again.")
-    if duration_s < MIN_DURATION_S - 0.5 / header.rate:
-        raise AudioError(f"{name} is {duration_s:.3f} s long; {MIN_DURATION_S} s is the least. Record a whole sentence.")
-    if mixed.peak > _LARGEST_OVERSHOOT:
-        samples = samples / np.float32(mixed.peak)
-    fell_short = header.duration_s is not None and duration_s < 0.98 * header.duration_s - 0.1
-    waveform = Waveform(np.clip(samples, -1.0, 1.0), sample_rate)
-    return Clip(waveform, header.container, header.rate, header.channels, header.is_cut or fell_short)
+    _check_length(header, tally, name)
+    waveform = Waveform(_level(samples, tally), sample_rate)
+    return Clip(waveform, header.container, header.rate, header.channels, _is_truncated(header, tally))
+
+
+def stream(
+    source: bytes | str | os.PathLike[str] | BinaryIO,
+    *,
+    sample_rate: int = SAMPLE_RATE,
+    max_duration_s: float = MAX_DURATION_S,
+    name: str = "The file",
+    check_stop: Callable[[], None] = lambda: None,
+) -> Stream:
+    """Return the sound of a file to be read in blocks, each at most some seconds long: the samples are those of `decode`.
+
+    The file is read through once first, because its loudest sample and its channels decide how it is mixed. check_stop is
+    called after each block of that, and may raise. A path is read from the disk as it is needed, and must stay as it is meanwhile.
+
+    Raises
+    ------
+    AudioError : as `decode` does.
+    """
+    _check_target(sample_rate)
+    if isinstance(source, str | os.PathLike):
+        file: _Bytes = _OnDisk(Path(source), _size_on_disk(Path(source), name, max_duration_s))
+    else:
+        file = _Bytes(_read(source, name, max_duration_s))
+    _refuse_other_kinds(file, name)
+    tally = _Tally()
+    header, blocks = _open(file, name, max_duration_s)
+    for _ in _counted(blocks, tally, header, name, max_duration_s):
+        check_stop()
+    _check_length(header, tally, name)
+    channel = tally.loudest_of_cancelled()
+
+    def read() -> Iterator[np.ndarray]:
+        for block in _mix(_open(file, name, max_duration_s)[1], header, sample_rate, channel=channel):
+            if len(block):
+                yield _level(block, tally)
+
+    return Stream(
+        header.container, header.rate, header.channels, sample_rate, tally.n_read / header.rate, _is_truncated(header, tally), read
+    )  # fmt: skip
 
 
 def resample(waveform: Waveform, sample_rate: int) -> Waveform:
@@ -181,11 +237,65 @@ def resample(waveform: Waveform, sample_rate: int) -> Waveform:
     return Waveform(samples.astype(np.float32, copy=False), sample_rate)
 
 
+class Resampler:
+    """Sound that arrives in pieces, at another sample rate, with soxr's high quality; both rates in Hz."""
+
+    def __init__(self, source_rate: int, sample_rate: int) -> None:
+        _check_target(source_rate)
+        _check_target(sample_rate)
+        self._soxr = None if source_rate == sample_rate else soxr.ResampleStream(source_rate, sample_rate, 1, dtype="float32", quality="HQ")
+
+    def push(self, samples: np.ndarray, *, last: bool = False) -> np.ndarray:
+        """Return what is ready, float32 (m,), of the samples given so far, float32 (n,); `last` lets go of what is held back."""
+        return self._soxr.resample_chunk(samples, last=last) if self._soxr else samples
+
+
 def encode_wav(waveform: Waveform) -> bytes:
     """Return the waveform as a 16-bit PCM WAV file."""
+    return encode_pcm(to_pcm(waveform.samples), waveform.sample_rate)
+
+
+def to_pcm(samples: np.ndarray) -> np.ndarray:
+    """Return float samples as int16 of the same shape; a float of a 16-bit file's comes back as it was in the file."""
+    return np.clip(np.rint(samples * np.float32(2**15)), -(2**15), 2**15 - 1).astype(np.int16)
+
+
+def from_pcm(samples: np.ndarray) -> np.ndarray:
+    """Return int16 samples as float32 of the same shape, full scale at +-1: what decoding a 16-bit file gives."""
+    return samples.astype(np.float32) / np.float32(2**15)
+
+
+def encode_pcm(samples: np.ndarray, sample_rate: int, *, container: str = "WAV") -> bytes:
+    """Return int16 samples (n,) as a 16-bit file, "WAV" or "FLAC", without changing any of them."""
     file = io.BytesIO()
-    soundfile.write(file, np.clip(waveform.samples, -1.0, 1.0), waveform.sample_rate, format="WAV", subtype="PCM_16")
+    soundfile.write(file, samples, sample_rate, format=container, subtype="PCM_16")
     return file.getvalue()
+
+
+class Tape:
+    """Sound that is kept in little memory: 16-bit FLAC that grows as pieces come, and from which any stretch can be taken."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+        self._file = io.BytesIO()
+        self._writer = soundfile.SoundFile(self._file, "w", sample_rate, 1, format="FLAC", subtype="PCM_16")
+
+    def push(self, samples: np.ndarray) -> None:
+        """Add float32 samples (n,)."""
+        self._writer.write(to_pcm(samples))
+
+    def close(self) -> bytes:
+        """Return the whole FLAC file; nothing can be added after that."""
+        self._writer.close()
+        return self._file.getvalue()
+
+
+def cut(data: bytes, start_s: float, end_s: float) -> Waveform:
+    """Return a stretch of a WAV or FLAC file of one channel without reading the rest."""
+    with soundfile.SoundFile(io.BytesIO(data)) as file:
+        start = min(max(round(start_s * file.samplerate), 0), file.frames)
+        file.seek(start)
+        return Waveform(file.read(max(round(end_s * file.samplerate) - start, 0), dtype="float32"), file.samplerate)
 
 
 @dataclass(frozen=True)
@@ -199,15 +309,20 @@ class _Header:
     is_cut: bool = False
 
 
-@dataclass(frozen=True)
-class _Mixed:
-    """One channel, float32 (n,), at the wanted rate; and of the source: samples read, peak, power of each channel, of the mix."""
+@dataclass
+class _Tally:
+    """What was seen of a source: samples read, largest magnitude, and the channels' products, summed (channels, channels)."""
 
-    samples: np.ndarray
-    n_read: int
-    peak: float
-    channel_power: np.ndarray
-    power: float
+    n_read: int = 0
+    peak: float = 0.0
+    products: np.ndarray | None = None
+
+    def loudest_of_cancelled(self) -> int | None:
+        """Return the loudest channel where the mean of all has less than 1 % of their power, else None."""
+        if self.products is None:
+            return None
+        power = self.products.diagonal()
+        return int(power.argmax()) if self.products.mean() < 0.01 * power.mean() else None
 
 
 def _check_target(rate: int) -> None:
@@ -215,41 +330,103 @@ def _check_target(rate: int) -> None:
         raise AudioError(f"A sample rate must lie between {MIN_RATE} and {MAX_RATE} Hz. Got {rate}.")
 
 
-class _Source(io.BytesIO):
-    """Bytes to read; a seek to before their start, which damaged headers ask for, stays put: soundfile prints a traceback for an error."""
+class _Forgiving:
+    """A file whose seek to before its start, which damaged headers ask for, stays put: soundfile prints a traceback for an error."""
 
     def seek(self, offset: int, whence: int = 0) -> int:
         try:
-            return super().seek(offset, whence)
-        except (ValueError, OverflowError):
-            return self.tell()
+            return super().seek(offset, whence)  # type: ignore[misc]
+        except (OSError, ValueError, OverflowError):
+            return self.tell()  # type: ignore[attr-defined]
 
 
-def _listen(
-    data: bytes, name: str, max_duration_s: float, sample_rate: int, *, channel: int | None = None
-) -> tuple[_Header, _Mixed]:
-    """Read all blocks; mix them to their mean, or take the one channel asked for; resample as they come."""
-    header, blocks = _open(data, name, max_duration_s)
+class _Source(_Forgiving, io.BytesIO):
+    """Bytes in memory."""
+
+
+class _DiskSource(_Forgiving, io.BufferedReader):
+    """A file on the disk."""
+
+
+class _Bytes:
+    """The bytes of a file, to be opened as often as it is read: here in memory."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def open(self) -> BinaryIO:
+        """Return a new file object at the start."""
+        return _Source(self._data)
+
+    def part(self, start: int, size: int) -> bytes:
+        """Return some bytes."""
+        return self._data[max(start, 0) : max(start, 0) + size]
+
+
+class _OnDisk(_Bytes):
+    """The bytes of a file, read from the disk as they are needed."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self._path = path
+        self.size = size
+
+    def open(self) -> BinaryIO:
+        return _DiskSource(io.FileIO(self._path))
+
+    def part(self, start: int, size: int) -> bytes:
+        with self.open() as file:
+            file.seek(max(start, 0))
+            return file.read(size)
+
+
+def _counted(
+    blocks: Iterator[np.ndarray], tally: _Tally, header: _Header, name: str, max_duration_s: float
+) -> Iterator[np.ndarray]:
+    """Yield blocks as they are, float (n, channels), once they are looked at and counted; raise AudioError where they are no sound."""
+    for block in blocks:
+        tally.n_read += len(block)
+        if tally.n_read > (max_duration_s + _GRACE_S) * header.rate:
+            raise _too_long(name, "goes on", max_duration_s)
+        tally.peak = max(tally.peak, _peak(block, name))
+        single = block.astype(np.float32, copy=False)
+        products = (single.T @ single).astype(np.float64)
+        tally.products = products if tally.products is None else tally.products + products
+        yield block
+
+
+def _mix(blocks: Iterator[np.ndarray], header: _Header, sample_rate: int, *, channel: int | None = None) -> Iterator[np.ndarray]:
+    """Yield blocks of one channel, float32 (n,), resampled as they come: the mean of all channels, or the one asked for."""
     weights = np.full(header.channels, 1 / header.channels, np.float32)
     if channel is not None:
         weights = np.eye(header.channels, dtype=np.float32)[channel]
-    resampler = None
-    if header.rate != sample_rate:
-        resampler = soxr.ResampleStream(header.rate, sample_rate, 1, dtype="float32", quality="HQ")
-    parts = [np.zeros(0, np.float32)]
-    n_read, peak, products = 0, 0.0, np.zeros((header.channels, header.channels))
+    resampler = Resampler(header.rate, sample_rate)
+    n_read = 0
     for block in blocks:
         n_read += len(block)
-        if n_read > (max_duration_s + _GRACE_S) * header.rate:
-            raise _too_long(name, "goes on", max_duration_s)
-        peak = max(peak, _peak(block, name))
         block = block.astype(np.float32, copy=False)
-        products += block.T @ block
-        mono = block @ weights if header.channels > 1 else block[:, 0]
-        parts.append(resampler.resample_chunk(mono) if resampler else mono)
-    if resampler and n_read:
-        parts.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
-    return header, _Mixed(np.concatenate(parts), n_read, peak, products.diagonal(), float(weights @ products @ weights))
+        yield resampler.push(block @ weights if header.channels > 1 else block[:, 0])
+    if n_read:
+        yield resampler.push(np.zeros(0, np.float32), last=True)
+
+
+def _check_length(header: _Header, tally: _Tally, name: str) -> None:
+    duration_s = tally.n_read / header.rate
+    if not tally.n_read:
+        raise AudioError(f"{name} has a header but no sound in it. It may be half-downloaded: get it again.")
+    if duration_s < MIN_DURATION_S - 0.5 / header.rate:
+        raise AudioError(f"{name} is {duration_s:.3f} s long; {MIN_DURATION_S} s is the least. Record a whole sentence.")
+
+
+def _level(samples: np.ndarray, tally: _Tally) -> np.ndarray:
+    """Return samples within +-1: clipped, or divided by the peak where that is an integer scale's."""
+    if tally.peak > _LARGEST_OVERSHOOT:
+        samples = samples / np.float32(tally.peak)
+    return np.clip(samples, -1.0, 1.0)
+
+
+def _is_truncated(header: _Header, tally: _Tally) -> bool:
+    return header.is_cut or (header.duration_s is not None and tally.n_read / header.rate < 0.98 * header.duration_s - 0.1)
 
 
 def _peak(block: np.ndarray, name: str) -> float:
@@ -278,33 +455,57 @@ def _too_long(name: str, how: str, max_duration_s: float) -> AudioError:
 
 
 def _read(source: bytes | str | os.PathLike[str] | BinaryIO, name: str, max_duration_s: float) -> bytes:
-    """Return all bytes of a source; where more than 10 minutes are allowed, so are more bytes."""
-    limit = int(MAX_BYTES * max(1.0, max_duration_s / MAX_DURATION_S))
+    """Return all bytes of a source; raises AudioError where it has too many, or none."""
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        try:
-            if path.is_dir():
-                raise AudioError(f"{name} is a folder. Name the sound files in it, such as {path.name}/*.wav.")
-            if path.exists() and not path.is_file():
-                raise AudioError(f"{name} is not a regular file. Name a sound file.")
-            size = path.stat().st_size
-            data = path.read_bytes() if size <= limit else b""
-        except FileNotFoundError:
-            raise AudioError(f"{name} does not exist. Check its name and folder.") from None
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise AudioError(f"{name} cannot be opened: {reason}. Check its name and its permissions.") from None
-    else:
-        data = bytes(source if isinstance(source, bytes | bytearray | memoryview) else source.read(limit + 1))
-        size = len(data)
-    if size > limit:
-        raise AudioError(f"{name} has {size / 2**20:.0f} MB or more; the limit is {limit / 2**20:.0f} MB. Cut it or save it as FLAC.")
-    if not data:
-        raise AudioError(f"{name} is empty (0 bytes). Record or download it again.")
+        size = _size_on_disk(path, name, max_duration_s)
+        with _clear_errors(name):
+            return path.read_bytes() if size else b""
+    data = bytes(source if isinstance(source, bytes | bytearray | memoryview) else source.read(_most_bytes(max_duration_s) + 1))
+    _check_size(len(data), name, max_duration_s)
     return data
 
 
-def _refuse_other_kinds(data: bytes, name: str) -> None:
+def _size_on_disk(path: Path, name: str, max_duration_s: float) -> int:
+    """Return how many bytes a file has; raises AudioError where it is none that can be read."""
+    with _clear_errors(name):
+        if path.is_dir():
+            raise AudioError(f"{name} is a folder. Name the sound files in it, such as {path.name}/*.wav.")
+        if path.exists() and not path.is_file():
+            raise AudioError(f"{name} is not a regular file. Name a sound file.")
+        with path.open("rb"):
+            size = path.stat().st_size
+    _check_size(size, name, max_duration_s)
+    return size
+
+
+@contextmanager
+def _clear_errors(name: str) -> Iterator[None]:
+    """Say in a sentence what the disk refuses."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise AudioError(f"{name} does not exist. Check its name and folder.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise AudioError(f"{name} cannot be opened: {reason}. Check its name and its permissions.") from None
+
+
+def _most_bytes(max_duration_s: float) -> int:
+    """Return the largest size of a file; where more than 10 minutes are allowed, so are more bytes."""
+    return int(MAX_BYTES * max(1.0, max_duration_s / MAX_DURATION_S))
+
+
+def _check_size(size: int, name: str, max_duration_s: float) -> None:
+    limit = _most_bytes(max_duration_s)
+    if size > limit:
+        raise AudioError(f"{name} has {size / 2**20:.0f} MB or more; the limit is {limit / 2**20:.0f} MB. Cut it or save it as FLAC.")
+    if not size:
+        raise AudioError(f"{name} is empty (0 bytes). Record or download it again.")
+
+
+def _refuse_other_kinds(file: _Bytes, name: str) -> None:
+    data = file.part(0, _HEAD)
     if data.startswith(b"version https://git-lfs"):
         raise AudioError(f"{name} is a Git LFS pointer, not the recording. Run 'git lfs pull' in its folder to get the sound.")
     for magic, kind in _MAGIC:
@@ -323,10 +524,10 @@ def _is_utf8(head: bytes) -> bool:
     return True
 
 
-def _open(data: bytes, name: str, max_duration_s: float) -> tuple[_Header, Iterator[np.ndarray]]:
+def _open(data: _Bytes, name: str, max_duration_s: float) -> tuple[_Header, Iterator[np.ndarray]]:
     """Return a checked header and its blocks: float (n, channels), n > 0."""
     try:
-        file = soundfile.SoundFile(_Source(data))
+        file = soundfile.SoundFile(data.open())
     except _SNDFILE_ERRORS:
         return _open_av(data, name, max_duration_s)
     guesses_length = file.format == "MP3" and not _counts_its_frames(data)
@@ -339,17 +540,20 @@ def _open(data: bytes, name: str, max_duration_s: float) -> tuple[_Header, Itera
     return header, _sndfile_blocks(file)
 
 
-def _counts_its_frames(data: bytes) -> bool:
+def _counts_its_frames(file: _Bytes) -> bool:
     """True for an MP3 whose first frame holds the number of frames; libsndfile reads others to a length guessed from the bit rate."""
+    data = file.part(0, 10)
     start = 10 + functools.reduce(lambda size, byte: size << 7 | byte, data[6:10]) if data[:3] == b"ID3" else 0
-    return re.search(rb"Xing|Info|VBRI", data[start : start + 2048]) is not None
+    return re.search(rb"Xing|Info|VBRI", file.part(start, 2048)) is not None
 
 
-def _is_cut(data: bytes) -> bool:
+def _is_cut(file: _Bytes) -> bool:
     """True where the header promises more bytes than there are; a stream's unknown length (all ones, or 0) is no promise."""
+    data = file.part(0, 24)
     if data[:4] == b"OggS":
-        last_page = data.rfind(b"OggS")
-        return data[last_page + 5 : last_page + 6] < b"\x04"  # the flag "end of stream"
+        end = file.part(file.size - _TAIL, _TAIL)  # a page has 64 KiB at most
+        last_page = end.rfind(b"OggS")
+        return end[last_page + 5 : last_page + 6] < b"\x04"  # the flag "end of stream"
     if data[:4] == b"RIFF":
         promised = int.from_bytes(data[4:8], "little")
     elif data[:4] == b"FORM":
@@ -360,7 +564,7 @@ def _is_cut(data: bytes) -> bool:
         promised = int.from_bytes(data[4:8], "big") + int.from_bytes(data[8:12], "big")
     else:
         return False
-    return len(data) + 64 < promised < 0x7FFF_0000  # some programs count their own header too
+    return file.size + 64 < promised < 0x7FFF_0000  # some programs count their own header too
 
 
 def _sndfile_blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
@@ -380,14 +584,15 @@ def _sndfile_blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
             return
 
 
-def _open_av(data: bytes, name: str, max_duration_s: float) -> tuple[_Header, Iterator[np.ndarray]]:
-    row = next((row for row in _FFMPEG if re.match(row[0], data, re.DOTALL)), None)
+def _open_av(data: _Bytes, name: str, max_duration_s: float) -> tuple[_Header, Iterator[np.ndarray]]:
+    head = data.part(0, _HEAD)
+    row = next((row for row in _FFMPEG if re.match(row[0], head, re.DOTALL)), None)
     if row is None:
         raise AudioError(f"{name} is not a recording that can be read. Choose a {_KINDS} file, or export it again.")
     _, kind, title = row
     try:
         options = {"codec_whitelist": _audio_codecs(), "protocol_whitelist": "none"}
-        container = av.open(io.BytesIO(data), "r", format=kind, options=options, metadata_errors="replace")
+        container = av.open(data.open(), "r", format=kind, options=options, metadata_errors="replace")
         streams, has_video = container.streams.audio, bool(container.streams.video)
     except _AV_ERRORS as error:
         raise AudioError(

@@ -7,17 +7,20 @@ could not be used, and a line says what and what to do.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ser_core import cli_models, cli_train
 from ser_core.errors import ConfigError, SerError
 
+if TYPE_CHECKING:
+    from ser_core import batch
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
@@ -40,10 +43,15 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     predict = commands.add_parser("predict", help="what the trained models make of sound files")
-    predict.add_argument("files", nargs="+", metavar="FILE", help="recordings in any common format")
+    predict.add_argument("files", nargs="+", metavar="FILE", help="recordings in any common format, folders, or patterns such as '*.wav'")
     predict.add_argument("--models", default="", metavar="NAMES", help="comma-separated, such as knn,cnn (default: the shipped four)")
-    predict.add_argument("--long", action="store_true", help="accept recordings of more than 10 minutes")
-    predict.add_argument("--json", action="store_true", help="print JSON")
+    predict.add_argument("--long", action="store_true", help="moment by moment, for recordings of up to an hour")
+    predict.add_argument("--window", type=float, metavar="S", help="with --long: seconds that the models hear at once (default: 3)")
+    predict.add_argument("--hop", type=float, metavar="S", help="with --long: seconds from one window to the next (default: 1)")
+    form = predict.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--csv", nargs="?", const="-", metavar="FILE.csv", help="print or write CSV: a line a file, with --long a window")
+    predict.add_argument("--jobs", type=int, default=0, metavar="N", help="processes that share many files (default: one a core)")
     predict.set_defaults(run=_predict)
 
     cli_models.add(commands)
@@ -97,30 +105,85 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from ser_core import analysis, store
+    from ser_core import batch, store
 
     status = 0
-    recognizers = []
+    long = _windows(options)
+    output = _csv_file(options.csv)
+    labels: dict[str, tuple[str, ...]] = {}
     for slug in _names(options.models) or store.SHIPPED:
         try:
-            recognizers.append(store.load(slug, store.MODELS))
+            labels[slug] = store.load(slug, store.MODELS).labels
         except SerError as error:
             status = _complain(str(error))
-    if not recognizers:
+    if not labels:
         return status
-    results: list[dict[str, Any]] = []
-    for file in options.files:
-        try:
-            analysed = analysis.analyse(Path(file), name=file, long=options.long)
-            results.append(analysis.to_dict(file, analysed, analysis.recognize(recognizers, analysed)))
-        except SerError as error:
-            status = _complain(str(error))
-            results.append({"file": file, "error": str(error)})
-        if not options.json:
-            _print_result(results[-1])
+    files = batch.expand(options.files)
+    columns = batch.columns(labels, long=options.long)
+    results: list[batch.Result] = []
+    told_s = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        table = None
+        if options.csv:
+            table = sys.stdout if output is None else stack.enter_context(_open_to_write(output))
+            table.write(batch.csv_lines([], columns, header=True))
+        for done, result in enumerate(batch.predict(files, list(labels), long=long, n_jobs=_n_jobs(options.jobs)), start=1):
+            if "error" in result:
+                status = _complain(result["error"])
+            if table:
+                table.write(batch.csv_lines(batch.rows(result), columns))
+            elif options.json:
+                results.append(result)
+            else:
+                _print_result(result)
+            if sys.stderr.isatty() and time.monotonic() - told_s >= 2:
+                told_s = time.monotonic()
+                _say(f"{done} of {len(files)} files")
     if options.json:
         print(json.dumps(results, indent=1))
     return status
+
+
+def _windows(options: argparse.Namespace) -> batch.Long | None:
+    """Return how --long cuts recordings, None where it was not asked for."""
+    from ser_core import batch, segments
+
+    given = {"window_s": options.window, "hop_s": options.hop}
+    given = {name: value for name, value in given.items() if value is not None}
+    if not options.long:
+        if given:
+            raise ConfigError("--window and --hop say how --long cuts a recording. Add --long, or leave them out.")
+        return None
+    long = batch.Long(**given)
+    segments.check_windows(long.window_s, long.hop_s)
+    return long
+
+
+def _csv_file(given: str | None) -> Path | None:
+    """Return the file that --csv names; a recording named there by mistake is not overwritten."""
+    if given in (None, "-"):
+        return None
+    path = Path(str(given))
+    if path.suffix.lower() != ".csv":
+        raise ConfigError(f"--csv writes to a file whose name ends in .csv. Got '{given}'. To print CSV, put --csv after the recordings.")
+    return path
+
+
+def _open_to_write(path: Path) -> TextIO:
+    try:
+        return path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+    except OSError as error:
+        raise ConfigError(f"'{path}' cannot be written: {error.strerror}. Choose another file.") from None
+
+
+def _n_jobs(given: int) -> int:
+    if given < 0:
+        raise ConfigError(f"--jobs takes a number of processes from 1 on. Got {given}.")
+    if given:
+        return given
+    import joblib
+
+    return int(joblib.cpu_count())
 
 
 def _print_result(result: dict[str, Any]) -> None:
@@ -131,6 +194,9 @@ def _print_result(result: dict[str, Any]) -> None:
         ranked = sorted(prediction["probabilities"].items(), key=lambda item: -item[1])
         first = ", ".join(f"{label} {p:.0%}" for label, p in ranked[:3])
         print(f"  {prediction['model']:<10} {first}")
+    for segment in result.get("segments", []):
+        says = [f"{each['model']} {each['label']} {each['probabilities'][each['label']]:.0%}" for each in segment["predictions"]]
+        print(f"  {segment['start_s']:7.1f} to {segment['end_s']:7.1f} s  {', '.join(says) or 'no speech'}")
 
 
 def _build_models(options: argparse.Namespace) -> int:

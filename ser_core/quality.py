@@ -6,6 +6,7 @@ its `has_speech` decides whether the models answer at all.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -107,10 +108,7 @@ def report(waveform: audio.Waveform, features: Features) -> Quality:
     peak = float(np.abs(samples).max())
     sounds = float(features.rms.max()) > 1e-6
     level_dbfs = 20 * np.log10(REFERENCE_RMS) - features.gain_db if sounds else -120.0
-    level = 20 * np.log10(np.maximum(features.rms, 1e-8)) - features.gain_db
-    loud = level > max(float(level.max()) - features.config.trim_top_db, MIN_LEVEL_DBFS)
-    voiced = _continuous(features.f0_hz) & loud
-    speech = scipy.ndimage.binary_dilation(voiced, iterations=_HANGOVER_FRAMES) & loud if voiced.any() else voiced
+    level, loud, voiced, speech = _activity(features)
     frame_s = features.config.hop_length / features.config.sample_rate
     return Quality(
         duration_s=round(waveform.duration_s, 4),
@@ -123,6 +121,42 @@ def report(waveform: audio.Waveform, features: Features) -> Quality:
         bandwidth_hz=_bandwidth(features, loud),
         steady=_is_steady(features, level, voiced),
     )
+
+
+def merge(reports: Sequence[Quality]) -> Quality:
+    """Return the quality of a recording from those of its pieces, at least one: sums, shares by length, the middle of the rest.
+
+    Where some pieces have speech, level, noise and bandwidth are theirs: long pauses do not hide a good recording.
+    """
+    total_s = sum(each.duration_s for each in reports)
+    shares = [each.duration_s / max(total_s, 1e-9) for each in reports]
+    telling = [each for each in reports if each.has_speech] or list(reports)
+    ratios = [each.snr_db for each in telling if each.snr_db is not None]
+    return Quality(
+        duration_s=round(total_s, 4),
+        level_dbfs=float(np.median([each.level_dbfs for each in telling])),
+        peak_dbfs=max(each.peak_dbfs for each in reports),
+        clipped=round(sum(each.clipped * share for each, share in zip(reports, shares, strict=True)), 5),
+        silence=round(sum(each.silence * share for each, share in zip(reports, shares, strict=True)), 4),
+        speech_s=round(sum(each.speech_s for each in reports if each.has_speech), 4),
+        snr_db=round(float(np.median(ratios)), 1) if ratios else None,
+        bandwidth_hz=round(float(np.median([each.bandwidth_hz for each in telling])), 1),
+        steady=all(each.steady for each in reports),
+    )
+
+
+def speech(features: Features) -> np.ndarray:
+    """Return which frames belong to speech, (n_frames,) bool: voiced ones and what joins them, 100 ms on either side."""
+    return _activity(features)[3]
+
+
+def _activity(features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the recording's own level in dB re full scale, and which frames are loud, voiced and speech; each (n_frames,)."""
+    level = 20 * np.log10(np.maximum(features.rms, 1e-8)) - features.gain_db
+    loud = level > max(float(level.max()) - features.config.trim_top_db, MIN_LEVEL_DBFS)
+    voiced = _continuous(features.f0_hz) & loud
+    speech = scipy.ndimage.binary_dilation(voiced, iterations=_HANGOVER_FRAMES) & loud if voiced.any() else voiced
+    return level, loud, voiced, speech
 
 
 def _continuous(f0_hz: np.ndarray) -> np.ndarray:

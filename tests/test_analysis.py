@@ -70,11 +70,9 @@ def test_a_model_hears_its_own_settings(recognizers, heard, monkeypatch):
     assert [each.probabilities for each in again] == [each.probabilities for each in as_usual]
 
 
-def test_long_recordings_are_accepted_where_asked_for():
-    recording = silence(audio.MAX_DURATION_S + 5)
-    with pytest.raises(AudioError, match="memo"):
-        analysis.analyse(recording, name="memo.wav")
-    assert analysis.analyse(recording, name="memo.wav", long=True).quality.duration_s == audio.MAX_DURATION_S + 5
+def test_ten_minutes_are_the_most():
+    with pytest.raises(AudioError, match=r"memo\.wav is 10 min 5 s long"):
+        analysis.analyse(silence(audio.MAX_DURATION_S + 5), name="memo.wav")
 
 
 def test_sentences_name_the_file():

@@ -556,3 +556,87 @@ def test_what_is_written_as_wav_is_decoded_again(voice):
 def test_writing_wav_clips_instead_of_wrapping_around():
     loud = audio.Waveform(2 * tone(), RATE)
     assert np.abs(audio.decode(audio.encode_wav(loud)).waveform.samples - np.clip(loud.samples, -1, 1)).max() < 1e-4
+
+
+# Pieces
+
+STREAMED = {
+    "mono WAV": lambda: write(tone(9.0)),
+    "resampled stereo FLAC": lambda: write(np.stack([tone(9.0, 44_100), 0.3 * tone(9.0, 44_100)], axis=1), 44_100, "FLAC"),
+    "channels that cancel": lambda: write(np.stack([tone(5.0), -0.98 * tone(5.0)], axis=1), subtype="FLOAT"),
+    "an integer scale in floats": lambda: write(32768 * tone(5.0), subtype="FLOAT"),
+    "overshoots": lambda: write(3 * tone(5.0), subtype="FLOAT"),
+    "half a file": lambda: write(tone(6.0))[:100_000],
+    "MP3": lambda: encode(tone(6.0), "mp3", "libmp3lame", 44_100),
+    "M4A": lambda: encode(tone(6.0), "ipod", "aac", 44_100),
+    "Opus": lambda: encode(tone(6.0), "ogg", "libopus", 48_000),
+}
+
+
+@pytest.mark.parametrize("name", STREAMED)
+def test_a_stream_gives_the_samples_and_the_facts_that_decoding_gives(name, tmp_path):
+    data = STREAMED[name]()
+    path = tmp_path / "sound"
+    path.write_bytes(data)
+    whole = audio.decode(data)
+    for source in (data, path, str(path), io.BytesIO(data)):
+        stream = audio.stream(source)
+        for _ in range(2):
+            blocks = list(stream.blocks())
+            assert max(map(len, blocks)) < 5 * RATE
+            np.testing.assert_array_equal(np.concatenate(blocks), whole.waveform.samples)
+        assert (stream.container, stream.source_rate, stream.source_channels, stream.truncated) == (
+            whole.container, whole.source_rate, whole.source_channels, whole.truncated)  # fmt: skip
+        assert stream.duration_s == pytest.approx(whole.waveform.duration_s, abs=1e-3)
+
+
+@pytest.mark.parametrize(("data", "sentence"), [
+    (b"", "memo is empty"), (b"hello", "memo is text"), (write(np.zeros(0, np.float32)), "no sound in it"),
+    (write(tone(0.05)), "0.050 s long"), (write(tone(3.0)), "memo is 3 s long; the limit here is 2 s"),
+    (write(np.array([0, np.nan] * 4000), subtype="FLOAT"), "not a number"),
+])  # fmt: skip
+def test_a_stream_refuses_what_decoding_refuses(data, sentence, tmp_path):
+    (tmp_path / "sound").write_bytes(data)
+    for source in (data, tmp_path / "sound"):
+        with pytest.raises(AudioError, match=sentence):
+            audio.stream(source, name="memo", max_duration_s=2.0)
+
+
+def test_reading_through_a_stream_can_be_stopped():
+    class Enough(Exception):
+        pass
+
+    def stop() -> None:
+        raise Enough
+
+    with pytest.raises(Enough):
+        audio.stream(write(tone(9.0)), check_stop=stop)
+
+
+def test_samples_of_16_bits_survive_all_ways_there_and_back(rng):
+    samples = rng.integers(-(2**15), 2**15, 5000).astype(np.int16)
+    np.testing.assert_array_equal(audio.to_pcm(audio.from_pcm(samples)), samples)
+    for container in ("WAV", "FLAC"):
+        data = audio.encode_pcm(samples, RATE, container=container)
+        np.testing.assert_array_equal(audio.to_pcm(audio.decode(data).waveform.samples), samples)
+        assert audio.decode(data).container == container
+
+
+def test_a_tape_gives_back_any_stretch_of_what_it_was_given(rng):
+    samples = audio.from_pcm(rng.integers(-3000, 3000, 5 * RATE).astype(np.int16))
+    tape = audio.Tape(RATE)
+    for piece in np.array_split(samples, 7):
+        tape.push(piece)
+    data = tape.close()
+    np.testing.assert_array_equal(audio.decode(data).waveform.samples, samples)
+    np.testing.assert_array_equal(audio.cut(data, 1.5, 2.25).samples, samples[24_000:36_000])
+    assert audio.cut(data, 4.5, 99).duration_s == 0.5
+    assert len(audio.cut(data, -1, 0.5).samples) == 8000 and len(audio.cut(data, 7, 9).samples) == 0
+
+
+def test_a_resampler_of_pieces_gives_what_resampling_the_whole_gives():
+    whole = audio.resample(audio.Waveform(tone(1.0, 48_000), 48_000), RATE).samples
+    resampler = audio.Resampler(48_000, RATE)
+    pieces = [resampler.push(piece) for piece in np.array_split(tone(1.0, 48_000), 25)]
+    pieces.append(resampler.push(np.zeros(0, np.float32), last=True))
+    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-4)

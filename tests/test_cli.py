@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -106,10 +107,12 @@ def test_an_unusable_file_is_one_line_and_the_others_are_answered(run, tmp_path)
     text, empty, gone = tmp_path / "text.wav", tmp_path / "empty.mp3", tmp_path / "gone.wav"
     text.write_text("hello")
     empty.touch()
-    status, out, err = run("predict", text, SPEECH, empty, gone, tmp_path, "--json")
+    (tmp_path / "nothing").mkdir()
+    status, out, err = run("predict", text, SPEECH, empty, gone, tmp_path / "nothing", "--json")
     assert status == 2
     assert len(err) == 4
-    for line, path, what in zip(err, (text, empty, gone, tmp_path), ("is text", "is empty", "does not exist", "is a folder"), strict=True):
+    wrong = {text: "is text", empty: "is empty", gone: "does not exist", tmp_path / "nothing": "is a folder without a sound file"}
+    for line, (path, what) in zip(err, wrong.items(), strict=True):
         assert line.startswith(str(path)) and what in line
     results = json.loads(out)
     assert [set(each) == {"file", "error"} for each in results] == [True, False, True, True, True]
@@ -195,13 +198,59 @@ def test_build_models_checks_what_it_is_given(run, arguments, sentence):
     assert status == 2 and sentence in line
 
 
-def test_long_recordings_are_accepted_where_asked_for(run, tmp_path):
+def test_long_recordings_are_cut_where_asked_for(run, tmp_path):
     path = tmp_path / "memo.wav"
-    path.write_bytes(audio.encode_wav(Waveform(np.zeros(610 * 16_000, np.float32), 16_000)))
+    speech = audio.decode(SPEECH).waveform.samples
+    path.write_bytes(audio.encode_wav(Waveform(np.concatenate([np.zeros(601 * 16_000, np.float32), speech]), 16_000)))
     status, _, (line,) = run("predict", path)
     assert status == 2 and "10 min" in line
-    status, out, err = run("predict", path, "--long", "--json")
-    assert (status, err, json.loads(out)[0]["duration_s"]) == (0, [], 610.0)
+    status, out, err = run("predict", path, "--long", "--window", "3", "--hop", "3", "--json", "--models", "knn,mlp")
+    (result,) = json.loads(out)
+    assert (status, err, result["duration_s"], result["speech"]) == (0, [], round(601 + len(speech) / 16_000, 4), True)
+    assert len(result["segments"]) == 202 and {each["speech"] for each in result["segments"][:199]} == {False}
+    assert [each["model"] for each in result["segments"][-1]["predictions"]] == ["knn", "mlp"]
+    assert [each["model"] for each in result["predictions"]] == ["knn", "mlp"]
+
+
+def test_long_prints_a_line_a_window(run):
+    status, out, _ = run("predict", SPEECH, NO_SPEECH, "--long", "--models", "knn")
+    lines = out.splitlines()
+    assert status == 0 and len(lines) == 6
+    assert "0.0 to     3.0 s  knn" in lines[2] and lines[-1].endswith("no speech")
+
+
+@pytest.mark.parametrize(("options", "sentence"), [
+    (("--window", "3"), "Add --long"), (("--long", "--window", "99"), "1 to 10 s"), (("--long", "--hop", "0"), "every 0.25 s"),
+    (("--jobs", "-1"), "--jobs takes"),
+])  # fmt: skip
+def test_how_to_cut_and_to_share_is_checked(run, options, sentence):
+    status, out, (line,) = run("predict", SPEECH, *options)
+    assert (status, out) == (2, "") and sentence in line
+
+
+def test_csv_has_a_line_a_file_and_says_what_json_says(run, tmp_path):
+    shutil.copy(SPEECH, tmp_path / "a.flac")
+    (tmp_path / "b.wav").write_text("hello")
+    status, out, (line,) = run("predict", tmp_path, "--csv")
+    assert status == 2 and "is text" in line
+    first, second = csv.DictReader(io.StringIO(out))
+    (result, _) = json.loads(run("predict", tmp_path, "--json")[1])
+    assert first["file"] == str(tmp_path / "a.flac") and second["error"] == line
+    for each in result["predictions"]:
+        assert first[each["model"]] == each["label"]
+        assert float(first[f"{each['model']}_{each['label']}"]) == pytest.approx(max(each["probabilities"].values()), abs=1e-6)
+
+
+def test_csv_is_written_where_asked_for_and_never_over_a_recording(run, tmp_path):
+    clip, table = tmp_path / "a.flac", tmp_path / "out.csv"
+    shutil.copy(SPEECH, clip)
+    assert run("predict", clip, "--models", "knn", "--long", "--csv", table) == (0, "", [])
+    rows = list(csv.DictReader(io.StringIO(table.read_text(encoding="utf-8"))))
+    assert [row["start_s"] for row in rows] == ["0.0", "0.8165"] and rows[0]["knn"]
+    status, out, (line,) = run("predict", "--csv", clip, SPEECH)
+    assert (status, out) == (2, "") and "ends in .csv" in line and clip.read_bytes() == SPEECH.read_bytes()
+    status, _, (line,) = run("predict", SPEECH, "--csv", tmp_path / "nowhere" / "out.csv")
+    assert status == 2 and "cannot be written" in line
 
 
 def test_a_process_answers_as_main_does(run, built):

@@ -193,3 +193,33 @@ def test_the_shortest_clips_get_a_report(n):
     result = report(voice(pause_s=0.0)[:n])
     assert result.duration_s == round(n / RATE, 4)
     assert result.speech_s <= result.duration_s
+
+
+# Pieces
+
+
+def test_pieces_add_up_to_their_recording():
+    spoken, quiet = voice(pause_s=0.5, rms=0.05), np.zeros(int(4 * RATE))
+    whole = report(np.concatenate([spoken, quiet]))
+    merged = quality.merge([report(spoken), report(quiet)])
+    assert merged.duration_s == whole.duration_s and merged.peak_dbfs == whole.peak_dbfs
+    assert merged.speech_s == pytest.approx(whole.speech_s, abs=0.05)
+    assert merged.silence == pytest.approx(whole.silence, abs=0.02)
+    assert merged.level_dbfs == pytest.approx(whole.level_dbfs, abs=0.5)
+    assert merged.has_speech and merged.summary.startswith("2.0 s of speech")  # eight syllables of 0.25 s that swell and fade
+
+
+def test_pieces_without_speech_have_none_together():
+    hum = quality.Quality(3.0, -30.0, -20.0, 0.0, 0.5, 0.15, None, 4000.0, False)
+    assert not hum.has_speech and not quality.merge([hum] * 10).has_speech
+
+
+def test_one_piece_is_its_recording():
+    alone = report(voice())
+    assert quality.merge([alone]) == alone
+
+
+def test_frames_of_speech_are_where_the_voice_is():
+    samples = voice(pause_s=1.0)
+    frames = quality.speech(features.extract(Waveform(samples.astype(np.float32), RATE)))
+    assert not frames[:44].any() and not frames[-44:].any() and frames[60:140].mean() > 0.7

@@ -1,0 +1,162 @@
+"""Many recordings: which files are meant, what the models make of each, and rows for a spreadsheet. A file's fault ends no run.
+
+One file is analysis.py's and segments.py's work; many are shared among all cores.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import glob
+import io
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ser_core import analysis, corpora, segments, store
+from ser_core.errors import AudioError, SerError
+from ser_core.recognizer import Recognizer
+
+MIN_PARALLEL = 64
+"""Files from which on other processes are worth their start: each loads the libraries and the models for two seconds."""
+
+Result = dict[str, Any]
+"""What analysis.to_dict or segments.to_dict gives, or {"file", "error"}: JSON values."""
+
+
+@dataclass(frozen=True)
+class Long:
+    """How long recordings are cut into windows, in seconds."""
+
+    window_s: float = segments.WINDOW_S
+    hop_s: float = segments.HOP_S
+
+
+def expand(given: Iterable[str]) -> list[str]:
+    """Return the files that some paths mean, in their order, each once.
+
+    A folder means the sound files in it, at any depth; a name with * or ? that is no file, those that match it. What means
+    nothing is returned as it is: reading it tells why.
+    """
+    files: list[str] = []
+    for path in given:
+        if os.path.isdir(path):
+            files += _sounds_in(path) or [path]
+        elif glob.has_magic(path) and not os.path.lexists(path):
+            found = sorted(glob.glob(path, recursive=True))
+            files += [file for each in found for file in (_sounds_in(each) if os.path.isdir(each) else [each])] or [path]
+        else:
+            files.append(path)
+    return list(dict.fromkeys(files))
+
+
+def _sounds_in(folder: str) -> list[str]:
+    found = [
+        os.path.join(parent, file)
+        for parent, _, files in os.walk(folder)
+        for file in files
+        if is_sound(file)
+    ]  # fmt: skip
+    return sorted(found)
+
+
+def is_sound(name: str) -> bool:
+    """Return whether a file is named like a recording, and is not what macOS adds."""
+    return name.lower().endswith(corpora.AUDIO_ENDINGS) and not os.path.basename(name).startswith(".")
+
+
+def predict(
+    files: Sequence[str], slugs: Sequence[str], *, folder: Path | None = None, long: Long | None = None, n_jobs: int = 1
+) -> Iterator[Result]:
+    """Yield what some models of a models folder (default: store.MODELS) make of each file, in their order, as it is known.
+
+    Files are shared among n_jobs processes where there are enough of them.
+    """
+    models = store.MODELS if folder is None else folder
+    if n_jobs > 1 and len(files) >= (2 if long else MIN_PARALLEL):
+        import joblib
+
+        run = joblib.Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1 if long else 8)
+        yield from run(joblib.delayed(_predict_in_worker)(file, tuple(slugs), models, long) for file in files)
+        return
+    recognizers = [store.load(slug, models) for slug in slugs]
+    yield from (predict_one(Path(file), file, recognizers, long=long) for file in files)
+
+
+def predict_one(source: bytes | Path, name: str, recognizers: Sequence[Recognizer], *, long: Long | None = None) -> Result:
+    """Return what the models make of one recording, or why it cannot be used."""
+    try:
+        if isinstance(source, Path) and source.is_dir():
+            raise AudioError(f"{name} is a folder without a sound file. Name a folder that holds recordings.")
+        if long:
+            return segments.to_dict(name, segments.analyse(source, recognizers, name=name, window_s=long.window_s, hop_s=long.hop_s))
+        heard = analysis.analyse(source, name=name)
+        return analysis.to_dict(name, heard, analysis.recognize(recognizers, heard))
+    except SerError as error:
+        return {"file": name, "error": str(error)}
+
+
+def _predict_in_worker(file: str, slugs: tuple[str, ...], folder: Path, long: Long | None) -> Result:
+    return predict_one(Path(file), file, _load(slugs, folder), long=long)
+
+
+@functools.lru_cache(maxsize=1)
+def _load(slugs: tuple[str, ...], folder: Path) -> list[Recognizer]:
+    return [store.load(slug, folder) for slug in slugs]
+
+
+def majority(labels: Sequence[str]) -> tuple[str, int]:
+    """Return the label that most models say, and how many do; ("", the number) where two labels have as many."""
+    ranked = Counter(labels).most_common(2)
+    if not ranked:
+        return "", 0
+    tied = len(ranked) == 2 and ranked[0][1] == ranked[1][1]
+    return ("" if tied else ranked[0][0]), ranked[0][1]
+
+
+def columns(recognizers: Mapping[str, Sequence[str]], *, long: bool = False) -> list[str]:
+    """Return the columns of `rows` for some models: slug -> labels."""
+    place = ["file", "start_s", "end_s"] if long else ["file", "duration_s"]
+    answers = [*recognizers, *(f"{slug}_{label}" for slug, labels in recognizers.items() for label in labels)]
+    return [*place, "speech", *([] if long else ["quality"]), "majority", "votes", *answers, "error"]
+
+
+def rows(result: Result) -> list[dict[str, Any]]:
+    """Return the rows of one result: one a file, or one a window where it has windows. Probabilities are fractions 0..1.
+
+    majority and votes: the label that most models say, "" where they are split, and how many say it.
+    """
+    if "error" in result:
+        return [{"file": result["file"], "error": result["error"]}]
+    if "segments" in result:
+        return [
+            {"file": result["file"], "start_s": each["start_s"], "end_s": each["end_s"], "speech": each["speech"]}
+            | _answers(each["predictions"])
+            for each in result["segments"]
+        ]  # fmt: skip
+    row = {"file": result["file"], "duration_s": result["duration_s"], "speech": result["speech"]}
+    return [row | {"quality": result["quality"]["summary"]} | _answers(result["predictions"])]
+
+
+def _answers(predictions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    if not predictions:
+        return {}
+    label, votes = majority([each["label"] for each in predictions])
+    answers: dict[str, Any] = {"majority": label, "votes": votes}
+    answers |= {each["model"]: each["label"] for each in predictions}
+    return answers | {
+        f"{each['model']}_{label}": round(p, 6) for each in predictions for label, p in each["probabilities"].items()
+    }  # fmt: skip
+
+
+def csv_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, header: bool = False) -> str:
+    """Return rows as lines of CSV, after a line with the names of the columns where `header` is true."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+    if header:
+        writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
