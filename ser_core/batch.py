@@ -16,8 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ser_core import analysis, corpora, segments, store
+import numpy as np
+
+from ser_core import analysis, corpora, evaluation, segments, store
 from ser_core.errors import AudioError, SerError
+from ser_core.evaluation import Evaluation
 from ser_core.recognizer import Recognizer
 
 MIN_PARALLEL = 64
@@ -58,14 +61,9 @@ def _sounds_in(folder: str) -> list[str]:
         os.path.join(parent, file)
         for parent, _, files in os.walk(folder)
         for file in files
-        if is_sound(file)
+        if corpora.is_sound(file)
     ]  # fmt: skip
     return sorted(found)
-
-
-def is_sound(name: str) -> bool:
-    """Return whether a file is named like a recording, and is not what macOS adds."""
-    return name.lower().endswith(corpora.AUDIO_ENDINGS) and not os.path.basename(name).startswith(".")
 
 
 def predict(
@@ -150,6 +148,31 @@ def _answers(predictions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return answers | {
         f"{each['model']}_{label}": round(p, 6) for each in predictions for label, p in each["probabilities"].items()
     }  # fmt: skip
+
+
+def scores(
+    results: Sequence[Result], truths: Sequence[str | None], labels: Mapping[str, Sequence[str]], *, rng: np.random.Generator
+) -> dict[str, Evaluation]:
+    """Return how often each model (slug -> its labels) is right on the results whose true label is told and known to it.
+
+    Results without speech or with an error do not count, and a model without any that counts is left out. The interval is over
+    clips: nobody told who speaks.
+    """
+    figures = {}
+    for slug, known in labels.items():
+        pairs = [
+            (known.index(truth), [prediction["probabilities"][label] for label in known])
+            for result, truth in zip(results, truths, strict=True)
+            for prediction in result.get("predictions", [])
+            if prediction["model"] == slug and truth in known
+        ]
+        if pairs:
+            y = np.array([position for position, _ in pairs])
+            probabilities = np.array([row for _, row in pairs])
+            figures[slug] = evaluation.evaluate(
+                y, probabilities, labels=known, speakers=np.zeros(len(y), int), protocol="as given", corpus="", rng=rng
+            )  # fmt: skip
+    return figures
 
 
 def csv_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, header: bool = False) -> str:

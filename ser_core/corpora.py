@@ -440,6 +440,28 @@ def label_of(text: str) -> str | None:
     return SYNONYMS.get(re.sub(r"[\s_-]+", "_", text.strip()).casefold())
 
 
+def is_sound(name: str) -> bool:
+    """Return whether a file is named like a recording, and is neither hidden nor what macOS adds."""
+    return name.lower().endswith(AUDIO_ENDINGS) and not re.split(r"[/\\]", name)[-1].startswith(".")
+
+
+def label_in_name(path: str) -> tuple[str, str] | None:
+    """Return (corpus, label) of a file that is named like a clip of a known corpus; None where it is not, or corpora contradict.
+
+    path : as somebody else wrote it, with "/" or "\\". Only its last two parts count, and they need not be there.
+    """
+    *folders, file = re.split(r"[/\\]", path)
+    stem = os.path.splitext(file)[0]
+    found: dict[str, str] = {}
+    for name, spec in CORPORA.items():
+        facts = _read_name(spec, stem)
+        if facts is None and spec.speaker_folders and folders:
+            facts = _read_name(spec, f"{folders[-1]}_{stem}")
+        if facts:
+            found[name] = facts[EMOTION]
+    return next(iter(found.items())) if len(set(found.values())) == 1 else None
+
+
 def read_folders(folder: str | os.PathLike[str], *, corpus: str, speaker_pattern: str = "") -> pd.DataFrame:
     """Return the clips table of a folder with sub-folders named after labels, such as happy/ and Sadness/, at any depth.
 

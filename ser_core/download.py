@@ -405,23 +405,34 @@ def _unpack(source: Path | BinaryIO, into: Path, title: str, watch: _Watch) -> N
 
 def _unpack_zip(packed: zipfile.ZipFile, into: Path, title: str, watch: _Watch) -> None:
     members = packed.infolist()
+    check_members(members)
     total = sum(member.file_size for member in members)
-    _check_limits(len(members), total, sum(member.compress_size for member in members))
+    _check_room(into, total, title)
+    watch.begin("unpack", 0, total)
+    done = 0
+    for member in members:
+        if not member.is_dir() and is_wanted(member.filename):
+            with packed.open(member) as content:
+                _write(content, _place(member.filename, into), partial(_tell_more, watch, done))
+        done += member.file_size
+
+
+def check_members(members: Sequence[zipfile.ZipInfo]) -> None:
+    """Look at what a zip says is in it, before any of it is unpacked; neither the zip nor its names are trusted.
+
+    Raises
+    ------
+    CorpusError : for too many files, too many bytes or a bomb, a link or a device, a password, or a name that leaves the folder.
+    """
+    total, packed = sum(member.file_size for member in members), sum(member.compress_size for member in members)
+    _check_limits(len(members), total, packed)
     for member in members:
         kind = stat.S_IFMT(member.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise _unsafe(member.filename, "is a link or a device")
         if member.flag_bits & 1:
             raise CorpusError("The archive asks for a password. Unpack it yourself, and pack the clips without one.")
-        _place(member.filename, into)
-    _check_room(into, total, title)
-    watch.begin("unpack", 0, total)
-    done = 0
-    for member in members:
-        if not member.is_dir() and _wanted(member.filename):
-            with packed.open(member) as content:
-                _write(content, _place(member.filename, into), partial(_tell_more, watch, done))
-        done += member.file_size
+        _parts(member.filename)
 
 
 def _unpack_tar(members: tarfile.TarFile, raw: BinaryIO, into: Path, watch: _Watch) -> None:
@@ -434,7 +445,7 @@ def _unpack_tar(members: tarfile.TarFile, raw: BinaryIO, into: Path, watch: _Wat
             raise _unsafe(member.name, "is a link or a device")
         _check_limits(n, done + member.size, size)
         path = _place(member.name, into)
-        content = members.extractfile(member) if member.isreg() and _wanted(member.name) else None
+        content = members.extractfile(member) if member.isreg() and is_wanted(member.name) else None
         if content:
             with content:
                 _write(content, path, lambda _: watch.tell(raw.tell()))
@@ -449,23 +460,27 @@ def _check_limits(n_members: int, total: int, packed: int) -> None:
     if total > RATIO_FREE and total > MAX_RATIO * packed:
         raise CorpusError(
             f"The archive would grow from {_size(packed)} to {_size(total)}, more than {MAX_RATIO} times, as no recordings do, "
-            "so it is not unpacked. Get it from its official source."
+            "so it is not unpacked. Get it from its official source, or pack it anew."
         )
 
 
 def _place(name: str, into: Path) -> Path:
     """Return where a member goes; refuse names that leave the folder."""
+    return into.joinpath(*_parts(name))
+
+
+def _parts(name: str) -> tuple[str, ...]:
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if not parts or parts[0] == "/" or ".." in parts or PureWindowsPath(name).drive or "\0" in name:
         raise _unsafe(name, "leaves the folder that it is unpacked into")
-    return into.joinpath(*parts)
+    return parts
 
 
 def _unsafe(name: str, why: str) -> CorpusError:
-    return CorpusError(f"The archive is not used: its file {name!r} {why}. Get it from its official source.")
+    return CorpusError(f"The archive is not used: its file {name!r} {why}. Get it from its official source, or pack it anew.")
 
 
-def _wanted(name: str) -> bool:
+def is_wanted(name: str) -> bool:
     """Return False for what macOS adds to its archives."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
     return "__MACOSX" not in parts and not parts[-1].startswith("._")

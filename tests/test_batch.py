@@ -7,6 +7,7 @@ import io
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ser_core import analysis, batch, segments, store
@@ -123,3 +124,24 @@ def test_a_long_recording_is_cut_as_asked(models):
     assert (result["window_s"], result["hop_s"]) == (2.0, 0.5)
     assert [each["start_s"] for each in result["segments"]][:4] == [0.0, 0.5, 1.0, 1.5]
     assert segments.WINDOW_S == batch.Long().window_s == 3.0
+
+
+def result(file: str, **labels: str) -> dict:
+    """What a batch knows of a file on which some models gave a label with probability 0.7."""
+    def one(model: str, label: str) -> dict:
+        return {"model": model, "label": label, "probabilities": {each: 0.7 if each == label else 0.3 for each in ("sad", "calm")}}
+
+    return {"file": file, "predictions": [one(*each) for each in labels.items()]}
+
+
+def test_scores_count_what_is_known_and_spoken():
+    results = [
+        result("a", knn="sad", mlp="sad"), result("b", knn="calm", mlp="sad"), result("c", knn="sad", mlp="calm"),
+        result("d"), {"file": "e", "error": "broken"}, result("f", knn="sad", mlp="sad"), result("g", knn="sad", mlp="sad"),
+    ]  # fmt: skip
+    truths = ["sad", "calm", "calm", "sad", "sad", None, "boredom"]
+    found = batch.scores(results, truths, {"knn": ("sad", "calm"), "mlp": ("sad", "calm")}, rng=np.random.default_rng(0))
+    assert {slug: (each.n_clips, each.accuracy, each.uar) for slug, each in found.items()} == {
+        "knn": (3, pytest.approx(2 / 3), 0.75), "mlp": (3, pytest.approx(2 / 3), 0.75)}  # fmt: skip
+    assert found["knn"].interval_over == "clips" and found["knn"].chance == 0.5
+    assert batch.scores(results, [None] * 7, {"knn": ("sad", "calm")}, rng=np.random.default_rng(0)) == {}

@@ -425,3 +425,20 @@ def test_a_name_that_is_no_text_is_told(tmp_path):
         pass
     with pytest.raises(CorpusError, match=r"not UTF-8.*Rename it"):
         corpora.read_folders(tmp_path, corpus="moods")
+
+
+@pytest.mark.parametrize(("path", "expected"), [
+    ("03-01-05-01-02-01-12.wav", ("ravdess", "angry")), ("a\\b/03a01Fa.FLAC", ("emodb", "happy")),
+    ("OAF_back_ps.wav", ("tess", "surprise")), ("x/DC_sa01.wav", ("savee", "sad")), ("DC\\sa01.wav", ("savee", "sad")),
+    ("1001_DFA_FEA_XX.wav", ("cremad", "fear")),
+    ("angry.wav", None), ("03-01-99-01-02-01-12.wav", None), ("", None),
+])  # fmt: skip
+def test_a_name_alone_tells_corpus_and_label(path, expected):
+    assert corpora.label_in_name(path) == expected
+
+
+@pytest.mark.parametrize(("name", "expected"), [
+    ("a.wav", True), ("x/y.FLAC", True), ("a.txt", False), (".a.wav", False), ("x\\._a.wav", False), ("wav", False),
+])  # fmt: skip
+def test_a_recording_is_known_by_its_ending(name, expected):
+    assert corpora.is_sound(name) is expected

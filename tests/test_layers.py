@@ -20,7 +20,7 @@ ROWS = (
     {"audio", "corpora", "evaluation", "locks", "runs", "setting"},
     {"features", "augment", "splits", "balance", "classifiers", "warm_up", "library", "mapping", "supervisor"},
     {"recognizer", "quality", "syllables", "download", "run_config", "jobs"},
-    {"dataset", "store", "analysis", "doctor", "own"},
+    {"dataset", "store", "analysis", "doctor", "own", "uploads"},
     {"training", "exploration", "plans", "bundles", "background", "segments"},
     {"lab", "shipped", "clip_map", "export", "search", "cards", "batch", "live"},
     {"pipeline"},

@@ -58,6 +58,17 @@ def answers(given: state.Given, cards: list[store.ModelCard]) -> list[Answer]:
     return [_answer(given, card) for card in cards] if hear(given).quality.has_speech else []
 
 
+def recognizers(cards: list[store.ModelCard]) -> tuple[list[recognizer.Recognizer], list[str]]:
+    """Return the models of some cards that can be loaded, and a sentence for each that cannot."""
+    loaded, problems = [], []
+    for card in cards:
+        try:
+            loaded.append(_recognizer(_model_key(card), card.slug))
+        except SerError as error:
+            problems.append(str(error))
+    return loaded, problems
+
+
 def predictions(answers: list[Answer]) -> list[recognizer.Prediction]:
     """Return the predictions among the answers."""
     return [answer.prediction for answer in answers if answer.prediction]

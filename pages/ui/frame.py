@@ -16,6 +16,7 @@ ICON = Path(__file__).with_name("icon.svg")
 MENU = (
     ("app.py", "Recognize", ":material/graphic_eq:"),
     ("pages/live.py", "Live", ":material/mic:"),
+    ("pages/batch.py", "Batch", ":material/table_rows:"),
     ("pages/corpora.py", "Corpora", ":material/library_music:"),
     ("pages/train.py", "Train", ":material/model_training:"),
     ("pages/compare.py", "Compare", ":material/leaderboard:"),

@@ -60,6 +60,12 @@ BROWSER = "browser"
 PICKED = "recognize.models"
 """list[str]: the models that Recognize asks, by their slugs, where somebody chose; without it, the shipped ones."""
 
+BATCH = "batch.run"
+"""batch_run.Run | None: the recordings that the Batch page is about, and what is known of them."""
+
+BATCH_ROUND = "batch.round"
+"""int: as ROUND, for the Batch page's uploader."""
+
 RECORDING, UPLOAD, SAMPLE = "recording", "upload", "sample"
 
 

@@ -1,0 +1,121 @@
+"""A visitor's batch: the choice of recordings, and the thread of the server that asks the models about one after another."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from functools import partial
+
+import streamlit as st
+
+from pages.ui import background, cached, frame, inputs, state
+from ser_core import batch, uploads
+from ser_core.errors import SerError
+from ser_core.store import ModelCard
+
+HOW = f"""
+Up to {uploads.MAX_FILES} recordings of up to ten minutes each. Nothing is written to disk, and a file that cannot be used does not
+end the run.
+
+If you know what was acted, the models are scored too: name the files as a known corpus does (`03-01-05-01-02-01-12.wav`), put them
+into folders named after the emotions, or add a table (CSV) with the columns `file` and `label`.
+"""
+
+_TURN = threading.Lock()
+"""Batches take turns, file by file: two visitors' wait for each other, and nobody else waits for either."""
+
+
+@dataclass
+class Run:
+    """A batch: its recordings, the models asked (slug -> title and labels), and the results so far, in the order of the recordings."""
+
+    uploads: uploads.Uploads
+    titles: dict[str, str]
+    labels: dict[str, tuple[str, ...]]
+    trained_on: frozenset[str]
+    results: list[batch.Result] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    task: background.Task = field(default_factory=background.Task)
+
+    @property
+    def truths(self) -> list[str | None]:
+        """The true labels of the recordings that have a result."""
+        return [each.label for each in self.uploads.recordings[: len(self.results)]]
+
+
+def current() -> Run | None:
+    """Return the visitor's batch."""
+    return st.session_state.get(state.BATCH)
+
+
+def choose(models: list[ModelCard]) -> None:
+    """Draw the uploader and the button that starts."""
+    st.markdown(HOW)
+    key = f"batch.files.{st.session_state.get(state.BATCH_ROUND, 0)}"
+    files = st.file_uploader("Recordings, or a zip of them", type=[*inputs.FORMATS, "zip", "csv"], accept_multiple_files=True, key=key)
+    found = None
+    if files:
+        try:
+            found = uploads.collect([(file.name, file) for file in files])
+        except SerError as error:
+            st.error(frame.plain(str(error)), icon=":material/error:")
+    if found:
+        for note in found.notes:
+            st.markdown(f":material/info: {frame.plain(note)}")
+    n = len(found.recordings) if found else 0
+    st.button(f"Ask about {n:,} recording{'s' * (n != 1)}" if n else "Ask the models", key="batch.start", type="primary", disabled=not n,
+              icon=":material/play_arrow:", on_click=_start, args=(found, models))
+
+
+def _start(found: uploads.Uploads, models: list[ModelCard]) -> None:
+    run = Run(
+        found,
+        titles={card.slug: card.title for card in models},
+        labels={card.slug: card.labels for card in models},
+        trained_on=frozenset(corpus["corpus"] for card in models for corpus in card.corpora),
+    )
+    st.session_state[state.BATCH] = run
+    st.session_state[state.BATCH_ROUND] = st.session_state.get(state.BATCH_ROUND, 0) + 1
+    run.task.start(partial(_work, run, models))
+
+
+def _work(run: Run, models: list[ModelCard], task: background.Task) -> None:
+    recognizers, run.problems = cached.recognizers(models)
+    n = len(run.uploads.recordings)
+    for done, recording in enumerate(run.uploads.recordings):
+        task.check_stop()
+        task.tell(done / n, f"{done:,} of {n:,}: {recording.name}")
+        with _TURN:
+            try:
+                run.results.append(batch.predict_one(recording.read(), recording.name, recognizers))
+            except SerError as error:
+                run.results.append({"file": recording.name, "error": str(error)})
+
+
+def head(run: Run) -> None:
+    """Draw what the batch is, and the button that makes room for another."""
+    n, done = len(run.uploads.recordings), len(run.results)
+    failed = sum("error" in each for each in run.results)
+    silent = sum(not each.get("speech", True) for each in run.results)
+    with st.container(key="batch_head", horizontal=True, vertical_alignment="center"):
+        if run.task.running:
+            st.markdown(f"**{n:,} recordings**", width="stretch")
+        else:
+            parts = [f"**{done:,} of {n:,} recordings**" if done < n else f"**{n:,} recordings**"]
+            parts += [f"{silent:,} without speech"] * bool(silent) + [f"{failed:,} that cannot be used"] * bool(failed)
+            st.markdown(", ".join(parts), width="stretch")
+        st.button("New batch", key="batch.clear", icon=":material/restart_alt:", on_click=_clear)
+    for problem in run.problems:
+        st.warning(frame.plain(problem), icon=":material/warning:")
+    for note in run.uploads.notes:
+        st.markdown(f":material/info: {frame.plain(note)}")
+    if not run.task.running and run.task.stopping:
+        st.info("Stopped. What was done until then is below.", icon=":material/info:")
+    elif run.task.problem:
+        background.show_problem(run.task)
+
+
+def _clear() -> None:
+    run = st.session_state.pop(state.BATCH, None)
+    if run:
+        run.task.stop()

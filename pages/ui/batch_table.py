@@ -1,0 +1,178 @@
+"""What the models made of a batch: the table while it fills and afterwards, one recording to hear, scores, and files to take home."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages.ui import batch_run, cached, cards, exports, frame, sound, state
+from ser_core import batch, corpora, uploads
+from ser_core.errors import SerError
+
+ALL, AGREE, DIFFER, SILENT, FAILED, WRONG = "All", "Models agree", "Models differ", "No speech", "Problems", "Nobody right"
+
+FILE, TRUTH, AGREED, VOTES, LENGTH, SPEECH, PROBLEM = "File", "Acted as", "Most say", "Votes", "Length", "Quality", "Problem"
+HEIGHT = 420
+
+CAVEAT = """
+Right and wrong are as you told them, and clips without speech do not count. A figure from a few clips moves a lot with each of them; the
+interval is over clips, and clips of one speaker are alike.
+"""
+
+
+def table(run: batch_run.Run) -> pd.DataFrame:
+    """Return one row a result: file, true label where any is told, label and probability (%) of each model, and what went wrong."""
+    rows = []
+    for result, truth in zip(run.results, run.truths, strict=False):
+        answers = {each["model"]: each for each in result.get("predictions", [])}
+        label, votes = batch.majority([each["label"] for each in answers.values()])
+        row = {FILE: result["file"], TRUTH: truth or "", AGREED: label if answers else "", VOTES: votes if answers else None}
+        for slug, title in run.titles.items():
+            answer = answers.get(slug)
+            row[title] = answer["label"] if answer else ""
+            row[f"{title} %"] = 100 * answer["probabilities"][answer["label"]] if answer else None
+        quality = result.get("quality")
+        row |= {LENGTH: result.get("duration_s"), SPEECH: quality["summary"] if quality else "", PROBLEM: result.get("error", "")}
+        rows.append(row)
+    columns = [FILE, TRUTH, AGREED, VOTES, *(name for title in run.titles.values() for name in (title, f"{title} %")),
+               LENGTH, SPEECH, PROBLEM]  # fmt: skip
+    found = pd.DataFrame(rows, columns=columns)
+    empty = [TRUTH] * (not any(run.truths)) + [PROBLEM] * (not found[PROBLEM].any())
+    return found.drop(columns=empty)
+
+
+def chosen(found: pd.DataFrame, titles: Sequence[str], *, which: str = ALL, labels: Sequence[str] = ()) -> pd.DataFrame:
+    """Return the rows of a kind (ALL, AGREE …) in which most models say one of some labels; no labels means any."""
+    answered = found[VOTES].notna()
+    problem = found[PROBLEM] != "" if PROBLEM in found else pd.Series(False, found.index)
+    agree = found[VOTES] == len(titles)
+    kinds = {ALL: answered | True, AGREE: answered & agree, DIFFER: answered & ~agree, SILENT: ~answered & ~problem, FAILED: problem}
+    if TRUTH in found:
+        right = pd.concat([found[title] == found[TRUTH] for title in titles], axis=1).any(axis=1)
+        kinds[WRONG] = answered & (found[TRUTH] != "") & ~right
+    rows = kinds[which]
+    return found[rows & found[AGREED].isin(labels)] if labels else found[rows]
+
+
+def _columns(run: batch_run.Run) -> dict[str, object]:
+    """Return how the columns look."""
+    percent = {f"{title} %": st.column_config.NumberColumn("%", format="%.0f", width=52, help=f"Probability that {title} gives its label")
+               for title in run.titles.values()}  # fmt: skip
+    return percent | {
+        FILE: st.column_config.TextColumn(width="medium", pinned=True),
+        VOTES: st.column_config.NumberColumn(format=f"%d of {len(run.titles)}", width=64, help="How many models say what most say"),
+        LENGTH: st.column_config.NumberColumn(format="%.1f s", width=72),
+        PROBLEM: st.column_config.TextColumn(width="large"),
+    }
+
+
+@st.fragment(run_every=0.5)
+def fill(run: batch_run.Run) -> None:
+    """Draw progress, a button that stops, and the table so far; draws the whole page anew when all is done."""
+    if not run.task.running:
+        st.rerun()
+    fraction, text = run.task.progress
+    st.progress(fraction, text=frame.plain("Stopping …" if run.task.stopping else text))
+    st.button("Stop", key="batch.stop", icon=":material/stop:", disabled=run.task.stopping, on_click=run.task.stop)
+    if run.results:
+        st.dataframe(table(run), hide_index=True, height=HEIGHT, column_config=_columns(run), key="batch.filling")
+
+
+@st.fragment
+def show(run: batch_run.Run) -> None:
+    """Draw the filters, the table, and the recording that is ticked in it."""
+    found = table(run)
+    titles = list(run.titles.values())
+    kinds = [ALL, AGREE, DIFFER, SILENT, *([FAILED] if PROBLEM in found else []), *([WRONG] if TRUTH in found else [])]
+    with st.container(key="batch_filters", horizontal=True, vertical_alignment="bottom"):
+        which = st.segmented_control("Show", kinds, default=ALL, required=True, key="batch.which")
+        said = [label for label in corpora.ALL_LABELS if label in set(found[AGREED])]
+        labels = st.multiselect("Most say", said, placeholder="Any emotion", key="batch.labels", width=260)
+    shown = chosen(found, titles, which=which, labels=labels)
+    st.markdown(f"{len(shown):,} of {len(found):,}. Tick one to hear it; click a heading to sort.")
+    # A key of the filters: a tick must not move to another row when the rows change.
+    picked = st.dataframe(shown, hide_index=True, height=HEIGHT, column_config=_columns(run), on_select="rerun",
+                          selection_mode="single-row", key=" ".join(["batch.table", which, *labels]))
+    rows = picked["selection"]["rows"]
+    if rows and rows[0] < len(shown):
+        _hear(run.uploads.recordings[int(shown.index[rows[0]])])
+
+
+def _hear(recording: uploads.Recording) -> None:
+    try:
+        given = state.given(recording.name, recording.read(), state.UPLOAD, label=recording.label)
+        heard = cached.hear(given)
+    except SerError as error:
+        st.error(frame.plain(str(error)), icon=":material/error:")
+        return
+    with st.container(border=True, key="batch_clip"):
+        sound.show(given, heard, title="Recording")
+        if st.button("Open in Recognize", key="batch.open", type="primary", icon=":material/graphic_eq:"):
+            state.take(given)
+            st.switch_page("app.py")
+
+
+def scores(run: batch_run.Run) -> None:
+    """Draw how often each model is right, where true labels are told."""
+    figures = batch.scores(run.results, run.truths, run.labels, rng=np.random.default_rng(0))
+    if not figures:
+        return
+    st.header("How often they are right", anchor=False)
+    st.table(pd.DataFrame([
+        {
+            "Model": run.titles[slug],
+            "Accuracy": cards.percent(each.accuracy),
+            "95 %": f"{100 * each.interval['accuracy'][0]:.0f} to {cards.percent(each.interval['accuracy'][1])}",
+            "UAR": cards.percent(each.uar),
+            "Guessing": f"{100 * each.chance:.3g} %",
+            "Clips": f"{each.n_clips:,}",
+        }
+        for slug, each in figures.items()
+    ]).set_index("Model"))  # fmt: skip
+    known = sorted({each.corpus for each in run.uploads.recordings if each.corpus} & run.trained_on)
+    if known:
+        titles = " and ".join(corpora.CORPORA[name].title for name in known)
+        st.warning(f"These are named like clips of {titles}, and the models have learned from that very corpus: what they get right here "
+                   "proves little. Their cards on Recognize have figures on speakers that they had never heard.", icon=":material/warning:")
+    st.markdown(CAVEAT)
+
+
+def downloads(run: batch_run.Run) -> None:
+    """Draw the buttons that save the table."""
+    st.header("Take it with you", anchor=False)
+    offers = [
+        exports.Offer("csv", "Table (CSV)", "batch.csv", "text/csv", lambda: frame_of(run).to_csv(index=False)),
+        exports.Offer("json", "Everything (JSON)", "batch.json", "application/json", lambda: as_json(run)),
+        exports.Offer("parquet", "Table (Parquet)", "batch.parquet", exports.PARQUET, lambda: as_parquet(run)),
+    ]
+    with st.container(key="batch_downloads", horizontal=True):
+        for offer in offers:
+            st.download_button(offer.title, offer.build, offer.file_name, offer.mime, key=f"batch.download.{offer.key}",
+                               icon=":material/download:", on_click="ignore")
+
+
+def frame_of(run: batch_run.Run) -> pd.DataFrame:
+    """Return the rows that `python -m ser_core predict --csv` prints for these files, with the true labels where they are told."""
+    found = pd.DataFrame([row for result in run.results for row in batch.rows(result)], columns=batch.columns(run.labels))
+    found = found.astype({"speech": "boolean", "votes": "Int64"})
+    if any(run.truths):
+        found.insert(1, "label", [truth or "" for truth in run.truths])
+    return found
+
+
+def as_json(run: batch_run.Run) -> str:
+    """Return what `python -m ser_core predict --json` prints for these files, with the true labels where they are told."""
+    results = [{**result, "label": truth} if truth else result for result, truth in zip(run.results, run.truths, strict=True)]
+    return json.dumps(results, indent=1, ensure_ascii=False)
+
+
+def as_parquet(run: batch_run.Run) -> bytes:
+    """Return the rows of the CSV as Parquet."""
+    buffer = io.BytesIO()
+    frame_of(run).to_parquet(buffer, index=False)
+    return buffer.getvalue()

@@ -1,0 +1,170 @@
+"""Recordings that somebody hands over, as files or in a zip, with their true labels where those are told.
+
+Neither names nor contents are trusted: nothing is unpacked to the disk, and each recording is read from the zip when its turn comes.
+What the models make of them is batch.py's work.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import PurePosixPath
+from typing import BinaryIO
+
+import pandas as pd
+
+from ser_core import audio, corpora, download
+from ser_core.errors import AudioError, CorpusError
+
+MAX_FILES = 500
+MAX_TABLE_BYTES = 5 * 2**20
+
+FILE_COLUMNS = ("file", "path", "filename", "name")
+LABEL_COLUMNS = ("label", "emotion")
+
+TABLE, NAME, FOLDER = "table", "name", "folder"
+"""Where a true label comes from: a table beside the recordings, a name as in a corpus, a folder named after a label."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording: its untrusted name, what reads its bytes (and raises AudioError), and its true label where one is told.
+
+    told_by: TABLE, NAME or FOLDER, "" without a label. corpus: the key of the corpus whose clips are named so, "" where it is none.
+    """
+
+    name: str
+    read: Callable[[], bytes]
+    label: str | None = None
+    told_by: str = ""
+    corpus: str = ""
+
+
+@dataclass(frozen=True)
+class Uploads:
+    """What was handed over: the recordings by name, and sentences on what was passed over."""
+
+    recordings: tuple[Recording, ...]
+    notes: tuple[str, ...]
+
+
+def collect(files: Sequence[tuple[str, BinaryIO]]) -> Uploads:
+    """Return the recordings among some files and in the zips among them.
+
+    Parameters
+    ----------
+    files : name and open file of each. A CSV table, in a zip or beside it, with a column "file" and a column "label" tells the true
+        labels; else names as in a known corpus do, else folders named after labels.
+
+    Raises
+    ------
+    CorpusError : for a zip that is damaged or unsafe, a table that cannot be read, no recording at all, or too many.
+    """
+    found: list[tuple[str, Callable[[], bytes]]] = []
+    tables: list[tuple[str, bytes]] = []
+    n_other = 0
+    for name, file in files:
+        inside = _members(name, file) if name.lower().endswith(".zip") else [(name, file.seek(0, io.SEEK_END), partial(_whole, file))]
+        for inner, size, read in inside:
+            if inner.lower().endswith(".csv") and size <= MAX_TABLE_BYTES:
+                tables.append((inner, read()))
+            elif corpora.is_sound(inner):
+                found.append((inner, read))
+            else:
+                n_other += 1
+    if not found:
+        raise CorpusError("There is no recording among these files. Choose sound files, or a zip that holds some.")
+    if len(found) > MAX_FILES:
+        raise CorpusError(
+            f"These are {len(found):,} recordings; {MAX_FILES} are the most here. Choose fewer, or use the command line: it has no limit."
+        )
+    told, notes = _told(tables)
+    if n_other:
+        notes.append(f"{n_other} file{'s' * (n_other > 1)} that {'are' if n_other > 1 else 'is'} neither sound nor table: passed over.")
+    recordings = [_labelled(name, read, told) for name, read in sorted(found, key=lambda each: each[0])]
+    unmatched = len(told) - sum(each.told_by == TABLE for each in recordings)
+    if unmatched > 0:
+        notes.append(f"{unmatched} row{'s' * (unmatched > 1)} of the table name{'s' * (unmatched == 1)} no recording that is here.")
+    return Uploads(tuple(recordings), tuple(notes))
+
+
+def _whole(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+def _members(name: str, file: BinaryIO) -> list[tuple[str, int, Callable[[], bytes]]]:
+    """Return name, size and reader of each file in a zip that is worth a look."""
+    try:
+        packed = zipfile.ZipFile(file)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, OSError) as error:
+        raise CorpusError(f"{name} is no zip archive, or a part of one ({error}). Pack the recordings again.") from None
+    members = packed.infolist()
+    download.check_members(members)
+    wanted = [member for member in members if not member.is_dir() and download.is_wanted(member.filename)]
+    return [(member.filename, member.file_size, partial(_unpack, packed, member)) for member in wanted]
+
+
+def _unpack(packed: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    if member.file_size > audio.MAX_BYTES:
+        size, limit = member.file_size / 2**20, audio.MAX_BYTES / 2**20
+        raise AudioError(f"{member.filename} has {size:.0f} MB; the limit is {limit:.0f} MB. Cut it or save it as FLAC.")
+    try:
+        return packed.read(member)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
+        raise AudioError(f"{member.filename} cannot be unpacked: the zip is damaged there ({error}). Pack it again.") from None
+
+
+def _told(tables: Sequence[tuple[str, bytes]]) -> tuple[dict[str, str], list[str]]:
+    """Return what the tables tell, file -> label, and sentences on what they tell in vain."""
+    told: dict[str, str] = {}
+    notes = []
+    for name, data in tables:
+        table = _read(name, data)
+        if table is None:
+            notes.append(f"{name} has no column 'file' and 'label', so it tells no true labels.")
+            continue
+        unknown: Counter[str] = Counter()
+        for file, label in zip(table.iloc[:, 0], table.iloc[:, 1], strict=True):
+            if canonical := corpora.label_of(label):
+                told[_normal(file)] = canonical
+            elif label.strip():
+                unknown[label.strip()] += 1
+        if unknown:
+            words = ", ".join(repr(word) for word, _ in unknown.most_common(3))
+            known = ", ".join(corpora.ALL_LABELS)
+            notes.append(f"{name}: {unknown.total()} rows have labels that are not known, such as {words}. Use {known}.")
+    return told, notes
+
+
+def _read(name: str, data: bytes) -> pd.DataFrame | None:
+    """Return the columns of a table that name the file and its label, in this order; None where it has no such columns."""
+    try:
+        table = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False, sep=None, engine="python", encoding="utf-8-sig")
+    except Exception as error:  # the parser of a stranger's file fails in many ways
+        raise CorpusError(f"The table {name} cannot be read ({error}). Save it as CSV in UTF-8, with the columns file and label.") from None
+    columns = {str(column).strip().casefold(): column for column in table.columns}
+    pair = [next((columns[word] for word in words if word in columns), None) for words in (FILE_COLUMNS, LABEL_COLUMNS)]
+    return None if None in pair else table[pair].fillna("")
+
+
+def _labelled(name: str, read: Callable[[], bytes], told: dict[str, str]) -> Recording:
+    path = PurePosixPath(_normal(name))
+    named = corpora.label_in_name(name)
+    corpus = named[0] if named else ""
+    for key in (str(path), path.name, path.stem):
+        if key in told:
+            return Recording(name, read, told[key], TABLE, corpus)
+    if named:
+        return Recording(name, read, named[1], NAME, corpus)
+    label = next(filter(None, map(corpora.label_of, reversed(path.parts[:-1]))), None)
+    return Recording(name, read, label, FOLDER if label else "")
+
+
+def _normal(name: str) -> str:
+    return name.strip().replace("\\", "/").removeprefix("./").casefold()

@@ -1,0 +1,218 @@
+"""The Batch page, driven without a browser: it fills, stops, filters, scores, and gives away what the core computes."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import background, batch_run, batch_table, cached, state
+from ser_core import analysis, audio, batch, store, uploads
+from tests import tiny_models
+
+ROOT = Path(__file__).resolve().parents[2]
+SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
+OTHER = (ROOT / "pages" / "samples" / "flat.flac").read_bytes()
+SILENCE = audio.encode_wav(audio.Waveform(np.zeros(16_000, dtype=np.float32), 16_000))
+FILES = {"03-01-05-01-02-01-12.flac": SPEECH, "broken.wav": b"RIFF", "happy/x.flac": OTHER, "quiet.wav": SILENCE, "notes.txt": b"hello"}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.build(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def models(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = shutil.copytree(built, tmp_path / "models")
+    monkeypatch.setattr(store, "MODELS", folder)
+    monkeypatch.setattr(cached, "_warm_up", lambda: None)
+    monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    return folder
+
+
+@pytest.fixture
+def page(models: Path) -> Iterator[AppTest]:
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page.switch_page("pages/batch.py")
+    yield page.run()
+
+
+def packed(files: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
+def text(page: AppTest) -> str:
+    assert not page.exception, page.exception[0].value
+    spoken = [each.value for kind in (page.header, page.markdown, page.info, page.error, page.warning) for each in kind]
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", " ".join(spoken))
+
+
+def give(page: AppTest, name: str, data: bytes) -> AppTest:
+    page.get("file_uploader")[0].set_value([(name, data, "application/octet-stream")])
+    return page.run()
+
+
+def ask(page: AppTest, files: dict[str, bytes] = FILES) -> str:
+    """Give a zip, start, and wait for the end."""
+    give(page, "all.zip", packed(files))
+    page.button("batch.start").click().run()
+    deadline = time.monotonic() + 60
+    while page.session_state[state.BATCH].task.running:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return text(page.run())
+
+
+def test_the_empty_page_says_what_to_give(page: AppTest) -> None:
+    assert "Up to 500 recordings" in text(page)
+    assert page.button("batch.start").disabled
+
+
+def test_a_batch_says_of_each_file_what_the_core_says(page: AppTest, models: Path) -> None:
+    said = ask(page)
+    assert "**4 recordings**, 1 without speech, 1 that cannot be used" in said and "1 file that is neither sound nor table" in said
+    shown = page.dataframe[0].value
+    assert list(shown["File"]) == ["03-01-05-01-02-01-12.flac", "broken.wav", "happy/x.flac", "quiet.wav"]
+    assert list(shown["Acted as"]) == ["angry", "", "happy", ""]
+    assert shown["Problem"][1] and not shown["Problem"][0] and shown["Quality"][3] == "No speech found"
+    recognizers = [store.load(slug, models) for slug in store.SHIPPED]
+    for row, data in ((0, SPEECH), (2, OTHER)):
+        expected = analysis.recognize(recognizers, analysis.analyse(data))
+        for each in expected:
+            title = tiny_models.TITLES[each.model]
+            assert shown[title][row] == each.label
+            assert shown[f"{title} %"][row] == pytest.approx(100 * each.probabilities[each.label])
+        assert shown["Most say"][row], shown["Votes"][row] == batch.majority([each.label for each in expected])
+
+
+def test_true_labels_give_scores_with_their_caveat(page: AppTest) -> None:
+    said = ask(page)
+    (table,) = page.table
+    assert list(table.value.index) == list(tiny_models.TITLES.values()) and set(table.value["Clips"]) == {"2"}
+    assert "A figure from a few clips" in said and "learned from that very corpus" not in said
+    page.button("batch.clear").click().run()
+    assert "How often" not in ask(page, {"a.flac": SPEECH}) and not page.table
+
+
+def test_clips_of_a_corpus_that_was_trained_on_are_said_to_prove_little(models: Path) -> None:
+    cards, _ = store.list_models(models)
+    for card in cards:
+        path = models / card.slug / store.CARD
+        path.write_text(json.dumps({**card.to_dict(), "corpora": [{"corpus": "ravdess"}]}))
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page.switch_page("pages/batch.py")
+    assert "named like clips of RAVDESS, and the models have learned from that very corpus" in ask(page.run())
+
+
+def test_a_recording_is_heard_and_opened_in_recognize(page: AppTest) -> None:
+    ask(page)
+    key = next(each.key for each in page.dataframe)
+    page.session_state[key] = {"selection": {"rows": [2], "columns": [], "cells": []}}
+    page.run()
+    assert "**Recording** · happy/x.flac" in text(page) and "Acted as **happy**" in text(page)
+    page.button("batch.open").click().run()
+    assert page.title[0].value == "Recognize" and page.session_state[state.CLIP].data == OTHER
+
+
+def test_a_refused_zip_is_one_sentence_and_nothing_starts(page: AppTest) -> None:
+    give(page, "all.zip", packed({"../evil.wav": SPEECH}))
+    assert len(page.error) == 1 and "leaves the folder" in text(page) and page.button("batch.start").disabled
+
+
+def test_a_batch_stays_when_the_page_is_left_and_goes_when_another_is_wanted(page: AppTest) -> None:
+    ask(page)
+    page.switch_page("pages/guide.py").run()
+    page.switch_page("pages/batch.py").run()
+    assert "**4 recordings**" in text(page)
+    page.button("batch.clear").click().run()
+    assert "Up to 500 recordings" in text(page) and page.button("batch.start").disabled
+
+
+def test_stop_keeps_what_is_done(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    going, going_on = threading.Event(), threading.Event()
+    original = batch.predict_one
+
+    def slowly(source, name, recognizers):
+        if name == "happy/x.flac":
+            going.set()
+            going_on.wait(30)
+        return original(source, name, recognizers)
+
+    monkeypatch.setattr(batch, "predict_one", slowly)
+    give(page, "all.zip", packed(FILES))
+    page.button("batch.start").click().run()
+    assert going.wait(30)
+    assert len(page.run().dataframe[0].value) == 2
+    page.button("batch.stop").click().run()
+    going_on.set()
+    while page.session_state[state.BATCH].task.running:
+        time.sleep(0.05)
+    said = text(page.run())
+    assert "Stopped." in said and "**3 of 4 recordings**" in said and len(page.dataframe[0].value) == 3
+
+
+# --- the table and the files, without a page
+
+
+@pytest.fixture
+def run() -> batch_run.Run:
+    names = ["a", "b", "c", "d", "e"]
+    truths = ["sad", None, "sad", "calm", None]
+    recordings = tuple(uploads.Recording(name, bytes, truth) for name, truth in zip(names, truths, strict=True))
+    found = batch_run.Run(uploads.Uploads(recordings, ()), {"knn": "KNN", "mlp": "MLP"}, {"knn": ("sad", "calm"), "mlp": ("sad", "calm")},
+                          frozenset(), task=background.Task())  # fmt: skip
+
+    def result(name: str, *labels: str) -> batch.Result:
+        answers = [{"model": slug, "label": label, "probabilities": {each: 0.6 if each == label else 0.4 for each in ("sad", "calm")},
+                    "milliseconds": 1.0} for slug, label in zip(("knn", "mlp"), labels, strict=False)]  # fmt: skip
+        return {"file": name, "duration_s": 2.0, "quality": {"summary": "fine"}, "speech": bool(labels), "predictions": answers}
+
+    found.results += [result("a", "sad", "sad"), result("b", "sad", "calm"), result("c", "calm", "calm"), result("d")]
+    found.results.append({"file": "e", "error": "no"})
+    return found
+
+
+@pytest.mark.parametrize(("which", "labels", "rows"), [
+    (batch_table.ALL, [], "abcde"), (batch_table.AGREE, [], "ac"), (batch_table.DIFFER, [], "b"), (batch_table.SILENT, [], "d"),
+    (batch_table.FAILED, [], "e"), (batch_table.WRONG, [], "c"), (batch_table.ALL, ["calm"], "c"), (batch_table.AGREE, ["sad"], "a"),
+])  # fmt: skip
+def test_filters(run: batch_run.Run, which: str, labels: list[str], rows: str) -> None:
+    shown = batch_table.chosen(batch_table.table(run), ["KNN", "MLP"], which=which, labels=labels)
+    assert "".join(shown["File"]) == rows
+    assert [run.results[n]["file"] for n in shown.index] == list(rows)
+
+
+def test_columns_that_would_be_empty_are_left_out(run: batch_run.Run) -> None:
+    assert {"Acted as", "Problem"} <= set(batch_table.table(run))
+    run.results.pop()
+    run.uploads = uploads.Uploads(tuple(uploads.Recording(each["file"], bytes) for each in run.results), ())
+    assert not {"Acted as", "Problem"} & set(batch_table.table(run))
+
+
+def test_csv_json_and_parquet_hold_the_same_and_the_true_labels(run: batch_run.Run) -> None:
+    table = batch_table.frame_of(run)
+    assert list(table["label"]) == ["sad", "", "sad", "calm", ""] and list(table["file"]) == list("abcde")
+    again = pd.read_parquet(io.BytesIO(batch_table.as_parquet(run)))
+    pd.testing.assert_frame_equal(again, table, check_dtype=False)
+    listed = json.loads(batch_table.as_json(run))
+    assert [each.get("label") for each in listed] == ["sad", None, "sad", "calm", None] and listed[4] == {"file": "e", "error": "no"}
+    assert table["knn_sad"].round(6).tolist()[:3] == [each["predictions"][0]["probabilities"]["sad"] for each in listed[:3]]
