@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import cached, cards, exports, frame, inputs, sound, state
+from pages.ui import cached, cards, exports, frame, inputs, sound, state, timeline
 from ser_core.errors import SerError
 
 HOW = """
 1. **Record** a sentence, **upload** a file or pick a **sample**.
 2. Hear it again, and read whether the recording is good enough.
 3. See the sound, and what each model makes of it, beside the model's score on speakers it had never heard.
+
+More than eight seconds, up to an hour, are shown moment by moment.
 """
 
 models, problems = cached.models()
@@ -37,15 +39,24 @@ with hearing:
         st.markdown("Now give the clip to compare it with." if kept else HOW)
         st.stop()
     try:
-        heard = cached.hear(given)
+        is_long = timeline.is_long(given)
+        heard = None if is_long else cached.hear(given)
     except SerError as error:
         st.error(frame.plain(str(error)), icon=":material/error:")
         st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=state.clear)
         st.stop()
-    sound.show(given, heard, title="Now" if kept else "Clip")
+    if is_long:
+        timeline.head(given, models)
+    else:
+        sound.show(given, heard, title="Now" if kept else "Clip")
     with st.container(key="clip_actions", horizontal=True):
         st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=state.clear)
-        st.button("Keep for comparison", key="recognize.keep", icon=":material/compare_arrows:", on_click=state.keep)
+        if not is_long:
+            st.button("Keep for comparison", key="recognize.keep", icon=":material/compare_arrows:", on_click=state.keep)
+
+if is_long:
+    timeline.show(given, models)
+    st.stop()
 
 st.header("What the models say", anchor=False)
 models = inputs.models(models)

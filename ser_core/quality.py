@@ -68,7 +68,8 @@ class Quality:
             background = "no pause to measure the background"
         else:
             background = "noisy background" if self.snr_db < NOISY_SNR_DB else "quiet background"
-        return f"{self.speech_s:.1f} s of speech, {level}, {background}"
+        length = f"{self.speech_s:.1f} s" if self.speech_s < 60 else f"{self.speech_s / 60:.1f} min"
+        return f"{length} of speech, {level}, {background}"
 
     @property
     def advice(self) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ class _Judged:
 
 
 def analyse(
-    source: bytes | str | os.PathLike[str] | BinaryIO,
+    source: bytes | str | os.PathLike[str] | BinaryIO | audio.Stream,
     recognizers: Sequence[Recognizer],
     *,
     name: str = "the file",
@@ -95,7 +95,7 @@ def analyse(
     Parameters
     ----------
     source, name
-        As in `audio.decode`.
+        As in `audio.decode`, or what `audio.stream` returned at config.sample_rate.
     keep
         Gets the sound as the models hear it, piece by piece: float32 (n,) at config.sample_rate.
     on_progress
@@ -110,7 +110,10 @@ def analyse(
     """
     check_windows(window_s, hop_s)
     rate = config.sample_rate
-    stream = audio.stream(source, sample_rate=rate, max_duration_s=MAX_DURATION_S, name=name, check_stop=check_stop)
+    if isinstance(source, audio.Stream):
+        stream = source
+    else:
+        stream = audio.stream(source, sample_rate=rate, max_duration_s=MAX_DURATION_S, name=name, check_stop=check_stop)
     envelope: list[np.ndarray] = []
 
     def blocks() -> Iterator[np.ndarray]:
@@ -238,6 +241,29 @@ def average(predictions: Sequence[Sequence[Prediction]]) -> list[Prediction]:
 def overall(timeline: Timeline) -> list[Prediction]:
     """Return one prediction a model for the whole recording: the mean over the windows with speech."""
     return average([each.predictions for each in timeline.segments if each.speech])
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stretch in which a model says one label, from start_s to end_s, with the mean of its probabilities; "" and 0 without speech."""
+
+    start_s: float
+    end_s: float
+    label: str
+    probability: float
+
+
+def runs(timeline: Timeline, model: str) -> list[Run]:
+    """Return what one model says over the whole recording, without gaps or overlaps: windows that agree, one after another, are one."""
+    edges = borders(timeline.segments, timeline.duration_s)
+    found = [next((each for each in segment.predictions if each.model == model), None) for segment in timeline.segments]
+    same = itertools.groupby(range(len(found)), key=lambda n: each.label if (each := found[n]) else "")
+    joined = []
+    for label, numbers in same:
+        inside = list(numbers)
+        probabilities = [each.probabilities[label] for n in inside if (each := found[n])]
+        joined.append(Run(edges[inside[0]], edges[inside[-1] + 1], label, float(np.mean(probabilities)) if probabilities else 0.0))
+    return joined
 
 
 def to_dict(file: str, timeline: Timeline) -> dict[str, Any]:

@@ -223,3 +223,8 @@ def test_frames_of_speech_are_where_the_voice_is():
     samples = voice(pause_s=1.0)
     frames = quality.speech(features.extract(Waveform(samples.astype(np.float32), RATE)))
     assert not frames[:44].any() and not frames[-44:].any() and frames[60:140].mean() > 0.7
+
+
+def test_much_speech_is_told_in_minutes():
+    much = quality.Quality(3600.0, -20.0, -3.0, 0.0, 0.5, 1500.0, 30.0, 7000.0, False)
+    assert much.summary == "25.0 min of speech, good level, quiet background"

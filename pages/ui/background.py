@@ -33,6 +33,7 @@ class Task:
         self.result: Any = None
         self.problem = ""
         self._asked = threading.Event()
+        self._ended = threading.Event()
         self._starting = threading.Lock()
 
     def start(self, work: Callable[[Task], Any]) -> None:
@@ -41,6 +42,7 @@ class Task:
             if self.running:
                 return
             self._asked.clear()
+            self._ended.clear()
             self.running, self.progress, self.result, self.problem = True, (0.0, "Starting …"), None, ""
         threading.Thread(target=self._run, args=(work,), daemon=True).start()
 
@@ -54,10 +56,16 @@ class Task:
             self.problem = BUG
         finally:
             self.running = False
+            self._ended.set()
 
     def tell(self, fraction: float, text: str) -> None:
         """Say how far the work is; the work calls it."""
         self.progress = (min(max(fraction, 0.0), 1.0), text)
+
+    def wait(self, seconds: float) -> None:
+        """Give the work a moment to end: what is done at once needs no bar on the page."""
+        if self.running:
+            self._ended.wait(seconds)
 
     def take(self) -> Any:
         """Return the result, if there is one, and forget it: for work whose result shows elsewhere."""

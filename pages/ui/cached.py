@@ -20,7 +20,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import state
-from ser_core import analysis, audio, corpora, library, plans, recognizer, store
+from ser_core import analysis, audio, corpora, library, plans, recognizer, segments, store
 from ser_core.errors import SerError
 from ser_core.run_config import RunConfig
 
@@ -42,6 +42,16 @@ def hear(given: state.Given) -> analysis.Analysis:
 @st.cache_resource(scope="session", max_entries=4, show_spinner="Listening to the clip …")
 def _hear(digest: str, _given: state.Given) -> analysis.Analysis:
     return analysis.analyse(_given.data, name=_given.name)
+
+
+def stream(given: state.Given) -> audio.Stream:
+    """Return a clip of up to an hour, ready to be read in pieces; raises AudioError where it cannot be used."""
+    return _stream(given.digest, given)
+
+
+@st.cache_resource(scope="session", max_entries=4, show_spinner="Listening to the clip …")
+def _stream(digest: str, _given: state.Given) -> audio.Stream:
+    return audio.stream(_given.data, max_duration_s=segments.MAX_DURATION_S, name=_given.name)
 
 
 @dataclass(frozen=True)

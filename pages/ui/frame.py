@@ -57,6 +57,8 @@ STYLE = """
 .ser-squares i { width: .9rem; height: .9rem; border-radius: 3px; }
 .ser-bars li > span:first-child { overflow-wrap: anywhere; }
 .ser-bars li > span:last-child, .ser-label small, .ser-head span { text-align: right; font-variant-numeric: tabular-nums; }
+.ser-legend { display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin: 0; font-size: .9rem; }
+.ser-legend i { display: inline-block; width: .75rem; height: .75rem; border-radius: 3px; margin-right: .4rem; }
 .ser-bars li.ser-top { font-weight: 600; }
 .ser-track { display: grid; gap: 2px; background: rgba(128, 128, 128, .16); border-radius: 3px; overflow: hidden; }
 .ser-track i { display: block; height: .6rem; border-radius: 3px; min-width: 2px; }

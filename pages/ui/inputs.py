@@ -26,7 +26,7 @@ def record() -> None:
 def upload() -> None:
     """Draw the uploader."""
     key = f"recognize.upload.{state.round_number()}"
-    st.file_uploader("An audio file, or a video with sound, up to ten minutes", type=FORMATS, key=key,
+    st.file_uploader("An audio file, or a video with sound, up to an hour", type=FORMATS, key=key,
                      on_change=state.receive, args=(key, state.UPLOAD))
 
 

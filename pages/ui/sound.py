@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.ui import cached, charts, frame, state
 from ser_core import analysis
+from ser_core.quality import Quality
 
 
 def show(given: state.Given, heard: analysis.Analysis, *, title: str, autoplay: bool = False) -> None:
@@ -17,18 +18,25 @@ def show(given: state.Given, heard: analysis.Analysis, *, title: str, autoplay: 
         st.markdown(frame.plain(given.note))
     data, mime = cached.playable(given, heard)
     st.audio(data, format=mime, autoplay=autoplay, alt=f"{title}: {heard.quality.duration_s:.1f} seconds of sound")
-    icon = ":material/check_circle:" if heard.quality.has_speech else ":material/hearing_disabled:"
-    st.markdown(f"{icon} **{frame.plain(heard.quality.summary)}**  \n:small[{frame.plain(file_facts(heard))}]")
-    if heard.clip.truncated:
+    clip = heard.clip
+    judge(heard.quality, facts(clip.container, clip.source_rate, clip.source_channels, heard.quality.duration_s), truncated=clip.truncated)
+
+
+def judge(quality: Quality, facts: str, *, truncated: bool) -> None:
+    """Draw whether a recording is good enough, the facts of its file, and what would make it better."""
+    icon = ":material/check_circle:" if quality.has_speech else ":material/hearing_disabled:"
+    st.markdown(f"{icon} **{frame.plain(quality.summary)}**  \n:small[{frame.plain(facts)}]")
+    if truncated:
         st.markdown(":material/content_cut: The file ends before it says it does: only what is there was used.")
-    for sentence in heard.quality.advice:
+    for sentence in quality.advice:
         st.markdown(f":material/lightbulb: {frame.plain(sentence)}")
 
 
-def file_facts(heard: analysis.Analysis) -> str:
-    """Return 'WAV, 48.0 kHz, stereo, 3.20 s'."""
-    channels = {1: "mono", 2: "stereo"}.get(heard.clip.source_channels, f"{heard.clip.source_channels} channels")
-    return f"{heard.clip.container}, {heard.clip.source_rate / 1000:g} kHz, {channels}, {heard.quality.duration_s:.2f} s"
+def facts(container: str, rate: int, channels: int, duration_s: float) -> str:
+    """Return 'WAV, 48 kHz, stereo, 3.20 s', or '…, 12.5 min' from a minute on."""
+    length = f"{duration_s:.2f} s" if duration_s < 60 else f"{duration_s / 60:.1f} min"
+    words = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
+    return f"{container}, {rate / 1000:g} kHz, {words}, {length}"
 
 
 @st.fragment

@@ -66,6 +66,9 @@ BATCH = "batch.run"
 BATCH_ROUND = "batch.round"
 """int: as ROUND, for the Batch page's uploader."""
 
+TIMELINE = "timeline.run"
+"""timeline.Run | None: the long recording last looked at, moment by moment."""
+
 RECORDING, UPLOAD, SAMPLE = "recording", "upload", "sample"
 
 

@@ -1,0 +1,243 @@
+"""Long clips on the Recognize page, driven without a browser, and the figure and files of a timeline."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import itertools
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import cached, palette, state, timeline, timeline_charts, timeline_exports
+from ser_core import analysis, audio, segments, store
+from ser_core.recognizer import Prediction
+from ser_core.segments import Segment
+from tests import tiny_models
+
+ROOT = Path(__file__).resolve().parents[2]
+RATE = 16_000
+TITLES = tiny_models.TITLES
+
+
+def memo(*names: str, pause_s: float = 4.0) -> bytes:
+    """Sample voices with pauses after each, as a WAV."""
+    parts = []
+    for name in names:
+        parts += [audio.decode(ROOT / "pages" / "samples" / f"{name}.flac").waveform.samples, np.zeros(round(pause_s * RATE), np.float32)]
+    return audio.encode_wav(audio.Waveform(np.concatenate(parts), RATE))
+
+
+LONG = memo("bright", "flat")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.build(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def page(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
+    monkeypatch.setattr(store, "MODELS", shutil.copytree(built, tmp_path / "models"))
+    monkeypatch.setattr(cached, "_warm_up", lambda: None)
+    monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    yield AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+
+
+@pytest.fixture(scope="module")
+def found(built: Path) -> segments.Timeline:
+    return segments.analyse(LONG, [store.load(slug, built) for slug in store.SHIPPED])
+
+
+def text(page: AppTest) -> str:
+    assert not page.exception, page.exception[0].value
+    spoken = [each.value for kind in (page.header, page.markdown, page.info, page.error, page.warning) for each in kind]
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", " ".join(spoken))
+
+
+def upload(page: AppTest, name: str = "memo.wav", data: bytes = LONG) -> str:
+    page.get("file_uploader")[0].set_value((name, data, "application/octet-stream"))
+    return wait(page)
+
+
+def wait(page: AppTest) -> str:
+    page.run()
+    deadline = time.monotonic() + 60
+    while page.session_state[state.TIMELINE].task.running:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return text(page.run())
+
+
+def n_cards(page: AppTest) -> int:
+    return sum(element.proto.body.count("<section>") for element in page.get("html"))
+
+
+def test_more_than_eight_seconds_are_shown_over_time_and_as_a_mean(page: AppTest, found: segments.Timeline) -> None:
+    said = upload(page)
+    assert "moment by moment" in said and "Over the whole recording" in said and found.quality.summary in said
+    assert f"over the {sum(each.speech for each in found.segments)} windows with speech" in said
+    assert len(page.get("plotly_chart")) == 1 and n_cards(page) == 4
+    shown = page.session_state[state.TIMELINE].found
+    assert [each.probabilities for each in segments.overall(shown)] == [each.probabilities for each in segments.overall(found)]
+    (table,) = page.dataframe
+    assert list(table.value["From (s)"]) == [each.start_s for each in found.segments]
+
+
+def test_eight_seconds_and_less_are_shown_as_before(page: AppTest) -> None:
+    page.get("file_uploader")[0].set_value(("a.wav", memo("bright", pause_s=4.0), "audio/wav"))
+    said = text(page.run())
+    assert "moment by moment" not in said.replace("are shown moment by moment", "") and "What the models say" in said
+
+
+def test_a_moment_is_heard_told_and_opened(page: AppTest, found: segments.Timeline, built: Path) -> None:
+    upload(page)
+    page.slider(timeline.SLIDER).set_value(8.0).run()
+    assert "**0:08.0 to 0:11.0**" in text(page) and n_cards(page) == 8
+    figure = json.loads(page.get("plotly_chart")[0].proto.spec)
+    assert [(shape["x0"], shape["x1"]) for shape in figure["layout"]["shapes"]] == [(8.0, 11.0)]
+    page.button("timeline.open").click().run()
+    said = text(page)
+    assert "memo 8 to 11 s.wav" in said and "moment by moment" not in said.replace("are shown moment by moment", "")
+    heard = analysis.analyse(page.session_state[state.CLIP].data)
+    alone = analysis.recognize([store.load(slug, built) for slug in store.SHIPPED], heard)
+    for ours, theirs in zip(alone, found.segments[8].predictions, strict=True):
+        assert ours.probabilities == pytest.approx(theirs.probabilities, abs=1e-4)
+
+
+def test_other_windows_are_listened_to_anew(page: AppTest) -> None:
+    upload(page)
+    first = page.session_state[state.TIMELINE]
+    page.session_state[timeline.HOP] = 2.0
+    wait(page)
+    second = page.session_state[state.TIMELINE]
+    assert second is not first and second.found.hop_s == 2.0
+    assert len(second.found.segments) < len(first.found.segments)
+
+
+def test_a_long_clip_without_speech_gets_no_guess(page: AppTest) -> None:
+    said = upload(page, "quiet.wav", audio.encode_wav(audio.Waveform(np.zeros(9 * RATE, np.float32), RATE)))
+    assert "no model guesses" in said and n_cards(page) == 0
+
+
+def test_stopping_says_so_and_offers_to_start_again(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = segments.analyse
+
+    def stopped(*given, check_stop, **options):
+        page.session_state[state.TIMELINE].task.stop()
+        return original(*given, check_stop=check_stop, **options)
+
+    monkeypatch.setattr(segments, "analyse", stopped)
+    page.get("file_uploader")[0].set_value(("memo.wav", LONG, "audio/wav"))
+    said = wait(page)
+    assert "Stopped." in said and n_cards(page) == 0
+    monkeypatch.undo()
+    page.button("timeline.again").click()
+    assert "Over the whole recording" in wait(page)
+
+
+def test_more_than_an_hour_is_refused_in_a_sentence(page: AppTest) -> None:
+    page.get("file_uploader")[0].set_value(("hours.wav", audio.encode_pcm(np.zeros(3602 * 4000, np.int16), 4000), "audio/wav"))
+    page.run()
+    assert len(page.error) == 1 and "the limit here is 60 min" in text(page)
+
+
+# --- the figure
+
+
+def test_lanes_hold_label_and_probability_and_are_empty_without_speech() -> None:
+    sad, calm = Prediction("knn", "sad", {"calm": 0.25, "sad": 0.75}, 1.0), Prediction("knn", "calm", {"calm": 1.0, "sad": 0.0}, 1.0)
+    windows = [[], [sad], [calm]]
+    values, labels = timeline_charts.lanes(windows, ["knn", "mlp"])
+    assert labels == ["calm", "sad"]
+    np.testing.assert_array_equal(values[0], [np.nan, 1.75, 0.999])
+    assert np.isnan(values[1]).all()
+
+
+def test_each_label_runs_from_faint_to_its_own_colour() -> None:
+    scale = timeline_charts.colours(["calm", "sad", "odd"])
+    assert [place for place, _ in scale] == [0, 1 / 3, 1 / 3, 2 / 3, 2 / 3, 1]
+    for number, label in enumerate(["calm", "sad", "odd"]):
+        red, green, blue = (int(palette.emotion(label)[i : i + 2], 16) for i in (1, 3, 5))
+        assert scale[2 * number][1] == f"rgba({red},{green},{blue},{timeline_charts.FAINTEST})"
+        assert scale[2 * number + 1][1] == f"rgba({red},{green},{blue},1)"
+
+
+def test_a_click_anywhere_means_the_window_of_its_column(found: segments.Timeline) -> None:
+    figure = timeline_charts.figure(found, TITLES)
+    answering = [trace for trace in figure.data if trace.hoverinfo != "skip"]
+    edges = segments.borders(found.segments, found.duration_s)
+    assert {trace.yaxis for trace in answering} == {None, "y3"}
+    for trace in answering:
+        assert len(trace.x) == len(found.segments)
+        assert all(low < x < high for x, low, high in zip(trace.x, edges, edges[1:], strict=False))
+    assert "no speech" in answering[1].customdata[4] and "KNN: " in answering[1].customdata[1]
+
+
+def test_a_models_title_and_label_cannot_write_html(found: segments.Timeline) -> None:
+    odd = Segment(0.0, 3.0, True, (Prediction("knn", "<b>", {"<b>": 1.0}, 1.0),))
+    figure = timeline_charts.figure(dataclasses.replace(found, segments=(odd,)), {"knn": "<i>"})
+    assert "&lt;i&gt;: &lt;b&gt; 100 %" in figure.data[-1].customdata[0]
+    assert "&lt;b&gt;" in timeline_charts.legend_of([odd.predictions])
+
+
+def test_an_hour_is_drawn_with_few_points(found: segments.Timeline) -> None:
+    envelope = np.column_stack([-np.ones(180_000), np.ones(180_000)]).astype(np.float32)
+    figure = timeline_charts.figure(dataclasses.replace(found, envelope=envelope, duration_s=3600.0), TITLES)
+    assert len(figure.data[0].x) <= 2000 and figure.data[0].y.max() == 1.0
+    assert list(figure.layout.xaxis.ticktext)[:3] == ["0:00", "10:00", "20:00"]
+
+
+@pytest.mark.parametrize(("seconds", "whole", "tenths"), [(0, "0:00", "0:00.0"), (59.96, "1:00", "1:00.0"), (83.42, "1:23", "1:23.4"),
+                                                          (3600, "60:00", "60:00.0")])  # fmt: skip
+def test_clock(seconds: float, whole: str, tenths: str) -> None:
+    assert (timeline_charts.clock(seconds), timeline_charts.clock(seconds, tenths=True)) == (whole, tenths)
+
+
+# --- the files
+
+
+def test_csv_and_json_are_what_the_command_line_prints(found: segments.Timeline) -> None:
+    rows = list(csv.DictReader(io.StringIO(timeline_exports.windows_csv("memo.wav", found))))
+    assert [float(row["start_s"]) for row in rows] == [each.start_s for each in found.segments]
+    assert [row["knn"] for row in rows] == [each.predictions[0].label if each.speech else "" for each in found.segments]
+    (result,) = json.loads(timeline_exports.as_json("memo.wav", found))
+    assert result == json.loads(json.dumps(segments.to_dict("memo.wav", found)))
+
+
+def test_audacity_gets_start_end_and_text(found: segments.Timeline) -> None:
+    lines = [line.split("\t") for line in timeline_exports.audacity(found).splitlines()]
+    assert all(len(line) == 3 and 0 <= float(line[0]) < float(line[1]) <= found.duration_s + 1e-3 for line in lines)
+    assert [float(line[0]) for line in lines] == sorted(float(line[0]) for line in lines)
+    assert sum(line[2] == "speech" for line in lines) == len(found.activity)
+    expected = [f"knn: {run.label} {100 * run.probability:.0f} %" for run in segments.runs(found, "knn") if run.label]
+    assert [line[2] for line in lines if line[2].startswith("knn: ")] == expected
+
+
+def test_praat_gets_tiers_without_gaps(found: segments.Timeline) -> None:
+    grid = timeline_exports.textgrid(found)
+    assert grid.startswith('File type = "ooTextFile"\nObject class = "TextGrid"\n')
+    tiers = re.split(r"    item \[\d+\]:\n", grid)[1:]
+    assert [re.search(r'name = "(.*)"', tier)[1] for tier in tiers] == ["speech", *store.SHIPPED]
+    for tier in tiers:
+        intervals = [tuple(map(float, pair)) for pair in re.findall(r"intervals \[\d+\]:\s+xmin = (\S+)\s+xmax = (\S+)", tier)]
+        assert int(re.search(r"intervals: size = (\d+)", tier)[1]) == len(intervals) > 1
+        assert intervals[0][0] == 0 and intervals[-1][1] == pytest.approx(found.duration_s, abs=1e-3)
+        assert all(first[1] == second[0] for first, second in itertools.pairwise(intervals))
+    assert [text for text in re.findall(r'text = "(.*)"', tiers[1]) if text] == [r.label for r in segments.runs(found, "knn") if r.label]
+
+
+def test_quotes_in_a_label_are_doubled_for_praat(found: segments.Timeline) -> None:
+    odd = tuple(dataclasses.replace(each, predictions=(Prediction("m", 'a "b"\nc', {'a "b"\nc': 1.0}, 1.0),)) for each in found.segments)
+    assert '"a ""b"" c"' in timeline_exports.textgrid(dataclasses.replace(found, segments=odd))
