@@ -34,6 +34,7 @@ Rows import downwards only (tests/test_layers.py guards it):
     plans         what settings mean for certain clips, before anything is computed; why they cannot work
     background    how a training process behaves: niced, and ended within two seconds of being told
     segments      long audio moment by moment: windows, speech activity
+    live          sound that arrives while somebody speaks: windows as they fill
     uploads       recordings handed over as files or zips, with their true labels
     batch         many files, on all cores
     training      clips + settings -> Recognizer, cross-validation

@@ -232,7 +232,7 @@ def average(predictions: Sequence[Sequence[Prediction]]) -> list[Prediction]:
     """
     means = []
     for same in zip(*predictions, strict=True):
-        probabilities = {label: float(np.mean([each.probabilities[label] for each in same])) for label in same[0].probabilities}
+        probabilities = {label: sum(each.probabilities[label] for each in same) / len(same) for label in same[0].probabilities}
         label = max(probabilities, key=lambda label: probabilities[label])
         means.append(Prediction(same[0].model, label, probabilities, round(sum(each.milliseconds for each in same), 3)))
     return means

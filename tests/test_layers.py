@@ -45,7 +45,7 @@ HEAVY = {
     "soundfile": {"audio.py"},
 }
 
-UI_LIBRARIES = {"streamlit", "plotly", "numpy", "pandas"}
+UI_LIBRARIES = {"streamlit", "streamlit_webrtc", "plotly", "numpy", "pandas"}
 
 
 class Import(NamedTuple):

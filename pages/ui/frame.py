@@ -59,6 +59,23 @@ STYLE = """
 .ser-bars li > span:last-child, .ser-label small, .ser-head span { text-align: right; font-variant-numeric: tabular-nums; }
 .ser-legend { display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin: 0; font-size: .9rem; }
 .ser-legend i { display: inline-block; width: .75rem; height: .75rem; border-radius: 3px; margin-right: .4rem; }
+.ser-live { display: grid; grid-template-columns: minmax(9rem, auto) 1fr; gap: 1rem; align-items: center; }
+.ser-trace { display: grid; grid-template-columns: 4.6rem 1fr; gap: 3px .6rem; align-items: center; font-size: .85rem; }
+.ser-trace > span { text-align: right; }
+.ser-lane { position: relative; height: 30px; background: rgba(128, 128, 128, .1); overflow: hidden; }
+.ser-lane i { position: absolute; bottom: 0; height: 100%; }
+.ser-trace .ser-level { height: 50px; }
+.ser-trace img { display: block; width: 100%; height: 130px; }
+.ser-trace img.ser-wave { height: 70px; }
+.ser-hz { position: relative; align-self: stretch; }
+.ser-hz small { position: absolute; right: 0; transform: translateY(50%); }
+.ser-axis { display: flex; justify-content: space-between; opacity: .85; }
+.ser-meter { display: flex; align-items: center; gap: .75rem; }
+.ser-meter span { position: relative; flex: 1; height: .7rem; border-radius: 4px; background: rgba(128, 128, 128, .2); overflow: hidden; }
+.ser-meter i { display: block; height: 100%; }
+.ser-meter b { position: absolute; top: 0; width: 2px; height: 100%; background: currentColor; opacity: .7; }
+.ser-meter small { min-width: 5rem; font-variant-numeric: tabular-nums; }
+.st-key-live_cards section { min-height: 21rem; }
 .ser-bars li.ser-top { font-weight: 600; }
 .ser-track { display: grid; gap: 2px; background: rgba(128, 128, 128, .16); border-radius: 3px; overflow: hidden; }
 .ser-track i { display: block; height: .6rem; border-radius: 3px; min-width: 2px; }

@@ -69,6 +69,9 @@ BATCH_ROUND = "batch.round"
 TIMELINE = "timeline.run"
 """timeline.Run | None: the long recording last looked at, moment by moment."""
 
+LIVE = "live.visitor"
+"""live_session.Visitor: who listens for this visitor, and what was heard last."""
+
 RECORDING, UPLOAD, SAMPLE = "recording", "upload", "sample"
 
 

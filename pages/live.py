@@ -1,0 +1,41 @@
+"""Live: speak, and watch the four models follow; then hear it again, pass it on or take it home."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui import cached, frame, live_connection, live_session, live_view
+
+models, problems = cached.models()
+frame.page("Live", lead="Speak, and watch the models follow. The sound goes to this server only, and is gone when you leave.",
+           problems=problems)
+cached.warm_up()
+
+if not models:
+    st.info("There is no trained model to ask. `make models` trains the four from the corpora.", icon=":material/info:")
+    st.stop()
+if live_connection.is_insecure(st.context.url):
+    live_connection.explain_https(st.context.url)
+    live_view.offer_recorder()
+    st.stop()
+
+visitor = live_session.visitor(models)
+if visitor.places.full_for(id(visitor)):
+    st.warning(f"{visitor.places.n} visitors are live, and this server takes no more, so that everyone's answers stay quick. Try again in "
+               "a minute, or:", icon=":material/group:")  # fmt: skip
+    live_view.offer_recorder()
+    st.stop()
+
+above = st.container()
+is_on = live_connection.connect(visitor)
+with above:
+    visitor.window_s, visitor.hop_s = live_view.settings(disabled=is_on)
+if is_on:
+    live_view.follow(visitor, models)
+    live_view.offer_recorder()
+    st.stop()
+if visitor.problem:
+    st.error(visitor.problem, icon=":material/wifi_off:")
+live_view.offer_recorder()
+if visitor.listener is not None:
+    live_view.heard(visitor.listener, models)
