@@ -16,7 +16,7 @@ if not models:
     st.stop()
 if live_connection.is_insecure(st.context.url):
     live_connection.explain_https(st.context.url)
-    live_view.offer_recorder()
+    live_view.offer_upload()
     st.stop()
 
 visitor = live_session.visitor(models)

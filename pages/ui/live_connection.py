@@ -17,7 +17,7 @@ from streamlit.errors import StreamlitSecretNotFoundError
 
 from pages.ui.live_session import Visitor
 
-LOCAL = {"localhost", "127.0.0.1", "::1"}
+LOCAL = {"localhost", "::1"}
 
 PATIENCE_S = 8.0
 """A connection without sound for so long is said to have failed."""
@@ -44,11 +44,13 @@ http. Whoever runs the server can make a certificate for it, once:
 ```
 .venv/bin/python -m pip install trustme
 .venv/bin/python -m trustme -i {host}
-.venv/bin/python -m streamlit run app.py --server.address 0.0.0.0 --server.sslCertFile server.pem --server.sslKeyFile server.key
+.venv/bin/python -m streamlit run app.py --server.address 0.0.0.0 \\
+    --server.sslCertFile server.pem --server.sslKeyFile server.key
 ```
 
 Then open `https://{host}{port}`. The browser warns once, because nobody but you vouches for the certificate; installing `client.pem` as
-an authority on the visitors' machines ends that. Uploading a recording works without https.
+an authority on the visitors' machines ends that. The recorder needs https too; uploading
+a recording does not.
 """
 
 FAILED = """
@@ -63,7 +65,7 @@ def is_insecure(url: str | None) -> bool:
     """Return whether a browser that shows this address gives no microphone to it."""
     parts = urlsplit(url or "")
     host = parts.hostname or ""
-    return parts.scheme == "http" and host not in LOCAL and not host.endswith(".localhost")
+    return parts.scheme == "http" and host not in LOCAL and not host.startswith("127.") and not host.endswith(".localhost")
 
 
 def explain_https(url: str) -> None:

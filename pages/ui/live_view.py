@@ -39,6 +39,11 @@ def offer_recorder() -> None:
     st.page_link("app.py", label="Record a clip instead", icon=":material/mic:")
 
 
+def offer_upload() -> None:
+    """Draw the way to the uploader, which needs no microphone either."""
+    st.page_link("app.py", label="Upload a recording instead", icon=":material/upload:")
+
+
 @st.fragment(run_every=DRAW_S)
 def follow(visitor: live_session.Visitor, models: list[ModelCard]) -> None:
     """Draw what is heard now. What has not changed since the last look is not sent again."""
