@@ -22,6 +22,7 @@ from ser_core.errors import ConfigError, SerError
 if TYPE_CHECKING:
     from ser_core import batch
 
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     options = _parser().parse_args(arguments)
