@@ -46,7 +46,7 @@ with hearing:
         st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=state.clear)
         st.stop()
     if is_long:
-        timeline.head(given, models)
+        timeline.head(given, inputs.asked(models))
     else:
         sound.show(given, heard, title="Now" if kept else "Clip")
     with st.container(key="clip_actions", horizontal=True):
@@ -55,7 +55,7 @@ with hearing:
             st.button("Keep for comparison", key="recognize.keep", icon=":material/compare_arrows:", on_click=state.keep)
 
 if is_long:
-    timeline.show(given, models)
+    timeline.show(given, inputs.models(models))
     st.stop()
 
 st.header("What the models say", anchor=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import batch_run, batch_table, cached, frame
+from pages.ui import batch_run, batch_table, cached, frame, inputs
 
 models, problems = cached.models()
 frame.page("Batch", lead="Give many recordings, or a zip of them; get a table of what each trained model makes of each.", problems=problems)
@@ -15,7 +15,7 @@ if not models:
 
 run = batch_run.current()
 if run is None:
-    batch_run.choose(models)
+    batch_run.choose(inputs.models(models))
     st.stop()
 
 batch_run.head(run)

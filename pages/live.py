@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import cached, frame, live_connection, live_session, live_view
+from pages.ui import cached, frame, inputs, live_connection, live_session, live_view
 
 models, problems = cached.models()
 frame.page("Live", lead="Speak, and watch the models follow. The sound goes to this server only, and is gone when you leave.",
@@ -19,7 +19,7 @@ if live_connection.is_insecure(st.context.url):
     live_view.offer_upload()
     st.stop()
 
-visitor = live_session.visitor(models)
+visitor = live_session.visitor(inputs.asked(models))
 if visitor.places.full_for(id(visitor)):
     st.warning(f"{visitor.places.n} visitors are live, and this server takes no more, so that everyone's answers stay quick. Try again in "
                "a minute, or:", icon=":material/group:")  # fmt: skip
@@ -29,6 +29,7 @@ if visitor.places.full_for(id(visitor)):
 above = st.container()
 is_on = live_connection.connect(visitor)
 with above:
+    models = inputs.asked(models) if is_on else inputs.models(models)
     visitor.window_s, visitor.hop_s = live_view.settings(disabled=is_on)
 if is_on:
     live_view.follow(visitor, models)

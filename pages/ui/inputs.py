@@ -88,3 +88,9 @@ def models(cards: list[store.ModelCard]) -> list[store.ModelCard]:
                       format_func=lambda slug: frame.plain(by_slug[slug].title), key="recognize.models.choice",
                       on_change=state.remember, args=(state.PICKED, "recognize.models.choice"))
     return [card for card in cards if card.slug in (chosen or state.picked(store.SHIPPED, by_slug))]
+
+
+def asked(cards: list[store.ModelCard]) -> list[store.ModelCard]:
+    """Return the models to ask, as they were chosen last, without drawing the choice."""
+    slugs = state.picked(store.SHIPPED, [card.slug for card in cards])
+    return [card for card in cards if card.slug in slugs]

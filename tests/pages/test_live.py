@@ -321,3 +321,15 @@ def test_recognize_live_batch_and_the_command_line_say_the_same(page: AppTest, m
         assert shown[slug] == pytest.approx(expected, abs=0.00051), "the table on Recognize has a thousandth"
         for name, each in answers.items():
             assert each[slug] == pytest.approx(expected, abs=1e-4), name
+
+
+def test_the_models_chosen_are_asked_here_too(page: AppTest, microphone: Microphone, models: Path) -> None:
+    shutil.copytree(models / "knn", models / "mine")
+    card = json.loads((models / "mine" / store.CARD).read_text(encoding="utf-8"))
+    (models / "mine" / store.CARD).write_text(json.dumps({**card, "slug": "mine", "title": "Mine"}), encoding="utf-8")
+    page.session_state[state.PICKED] = ["mine", "cnn"]
+    page.run()
+    microphone.on = True
+    visitor = speak(page.run())
+    assert {each.model for each in visitor.listener.moments()[-1].predictions} == {"mine", "cnn"}
+    assert "data-model=\"mine\"" in html(page.run()) and "data-model=\"knn\"" not in html(page)
