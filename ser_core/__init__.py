@@ -11,6 +11,8 @@ Rows import downwards only (tests/test_layers.py guards it):
     library       the corpora folder of this machine: what is installed, what was left out
     mapping       what the labels of several corpora become together
     evaluation    probabilities -> accuracy, UAR, F1, confusion
+    spectral      spectra -> slopes, balances, harmonics: measures of voice quality
+    functionals   tracks -> statistics over a clip, and its rhythm
     features      Waveform -> log-mel, MFCC, chroma, f0 ...: frames, windows and a summary vector
     augment       Waveform -> Waveform: noise, pitch, stretch, gain, room; the table of effects
     splits        who is in train, validation and test

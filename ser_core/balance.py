@@ -10,6 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 NONE, WEIGHTS, UPSAMPLE, SMOTE, ADASYN = "none", "weights", "upsample", "smote", "adasyn"
+KEEPS_ITEMS = (NONE, WEIGHTS)
+"""Methods that leave the items as they are, one for one."""
+
 NEIGHBOURS = 5
 """Nearest items of the same label between which SMOTE and ADASYN interpolate; fewer where a label has fewer."""
 

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ser_core import audio, augment, corpora, features, quality, syllables
+from ser_core import audio, augment, corpora, features, functionals, quality, spectral, syllables
 from ser_core.errors import AudioError, SerError
 from ser_core.features import FeatureConfig
 
@@ -32,7 +32,7 @@ FACTS = ("duration_s", "source_rate", "source_channels", "truncated", "level_dbf
          "bandwidth_hz", "steady", "syllables_per_s")  # fmt: skip
 """What is known of each clip besides its features: of its file, quality.Quality's facts, syllables.rate. NaN: nothing to measure."""
 
-_READERS = (audio, features, quality, syllables)
+_READERS = (audio, spectral, functionals, features, quality, syllables)
 WORTH_WORKERS = 64
 """Fewer clips than this are measured before the first worker has started."""
 

@@ -185,7 +185,7 @@ def _pitch_hz(measured: Measured) -> np.ndarray:
 
 
 def _pitch_range(measured: Measured) -> np.ndarray:
-    return np.where(measured.column("voiced_share") > 0, measured.column("f0_range"), np.nan)
+    return np.where(measured.column("voiced_share") > 0, measured.column("f0_p90") - measured.column("f0_p10"), np.nan)
 
 
 def _level(measured: Measured) -> np.ndarray:

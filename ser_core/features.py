@@ -17,7 +17,7 @@ import pandas as pd
 import scipy.fft
 import scipy.ndimage
 
-from ser_core import audio
+from ser_core import audio, functionals, spectral
 from ser_core.errors import ConfigError
 from ser_core.setting import NUMBER, WHOLE, Setting
 
@@ -128,7 +128,8 @@ class Features:
 
     The clip is freed of its mean and scaled by gain_db so that its loud frames have one level; log_mel (dB) and rms
     (linear) are in that scale: subtract gain_db for the recording's own level. trim is the range of frames (start, stop)
-    that the models hear: silence around the speech is left out. f0_hz is NaN where a frame is unvoiced.
+    that the models hear: silence around the speech is left out. f0_hz and voice are NaN where a frame is unvoiced; the columns
+    of spectral and voice are named in spectral.py.
     """
 
     config: FeatureConfig
@@ -146,8 +147,10 @@ class Features:
     rolloff_hz: np.ndarray
     flatness: np.ndarray
     contrast: np.ndarray
+    spectral: np.ndarray
     f0_hz: np.ndarray
     voicing: np.ndarray
+    voice: np.ndarray
 
 
 def extract(waveform: audio.Waveform, config: FeatureConfig = FeatureConfig()) -> Features:
@@ -165,10 +168,16 @@ def extract(waveform: audio.Waveform, config: FeatureConfig = FeatureConfig()) -
     samples, gain_db, trim, rms = condition(waveform.samples, config)
     power = _power_spectrogram(samples, config)
     magnitude = np.sqrt(power)
-    log_mel = _power_to_db(power @ _mel_basis(config).T)
+    log_power = np.log(np.maximum(power, _AMIN))
+    mel_power = power @ _mel_basis(config).T
+    log_mel = _power_to_db(mel_power)
     mfcc = log_mel @ _dct_basis(config).T
     f0_hz, voicing = _fundamental(power, config)
     n_frames = len(power)
+    bin_hz = config.sample_rate / config.n_fft
+    voiced = np.isfinite(f0_hz)
+    voice = np.full((n_frames, len(spectral.VOICE)), np.nan, np.float32)
+    voice[voiced] = spectral.voice(log_power[voiced], f0_hz[voiced], bin_hz)
     return Features(
         config=config,
         gain_db=gain_db,
@@ -183,10 +192,12 @@ def extract(waveform: audio.Waveform, config: FeatureConfig = FeatureConfig()) -
         rms=rms,
         centroid_hz=_centroid(magnitude, config),
         rolloff_hz=_rolloff(magnitude, config),
-        flatness=_flatness(power),
+        flatness=_flatness(power, log_power),
         contrast=_contrast(magnitude, config),
+        spectral=spectral.describe(power, log_power, mel_power, log_mel, voicing, bin_hz),
         f0_hz=f0_hz,
         voicing=voicing,
+        voice=voice,
     )
 
 
@@ -240,21 +251,22 @@ def windows(features: Features) -> np.ndarray:
 def summary(features: Features) -> np.ndarray:
     """Return the summary vector of the trimmed clip: float32 (n_columns,), named by `summary_columns`.
 
-    Mean, deviation, 10th and 90th percentile of every track; for f0 (in semitones re 100 Hz, voiced frames only) also
-    its range and mean absolute slope; voiced share, voiced runs per second and their mean length, duration.
+    The statistics of functionals.py of every track over all frames, and of the voice's tracks (f0 in semitones re 100 Hz, its
+    change, harmonics, formant peaks) over the voiced frames; then pauses, rhythm and the movement of pitch.
     """
-    tracks, pitch, voiced = _tracks(features)
-    ordered = np.sort(tracks, axis=1)
-    last = ordered.shape[1] - 1
-    columns = [tracks.mean(axis=1), tracks.std(axis=1), ordered[:, round(0.1 * last)], ordered[:, round(0.9 * last)]]
-    return np.concatenate([np.stack(columns, axis=1).ravel(), _pitch_summary(pitch, voiced, features.config)]).astype(np.float32)
+    frame_s = features.config.hop_length / features.config.sample_rate
+    tracks, voiced_tracks, voiced = _tracks(features)
+    over_all = functionals.describe(tracks, frame_s)
+    over_voiced = functionals.describe(voiced_tracks, frame_s)
+    rhythm = functionals.rhythm(voiced, tracks[_track_names(features.config).index("loudness")], voiced_tracks[0], frame_s)
+    return np.concatenate([over_all.ravel(), over_voiced.ravel(), rhythm])
 
 
 @lru_cache(maxsize=16)
 def summary_columns(config: FeatureConfig) -> tuple[str, ...]:
-    """Return the names of `summary`'s columns, such as 'mfcc_03_mean' or 'voiced_share'."""
-    names = [f"{name}_{statistic}" for name in _track_names(config) for statistic in ("mean", "std", "p10", "p90")]
-    return (*names, *_PITCH_COLUMNS)
+    """Return the names of `summary`'s columns, such as 'mfcc_03_mean', 'f0_p50' or 'voiced_share'."""
+    names = [f"{name}_{statistic}" for name in (*_track_names(config), *_VOICED_TRACKS) for statistic in functionals.STATISTICS]
+    return (*names, *functionals.RHYTHM)
 
 
 def to_frame(features: Features) -> pd.DataFrame:
@@ -262,54 +274,49 @@ def to_frame(features: Features) -> pd.DataFrame:
     columns: dict[str, np.ndarray] = {"time_s": features.times_s}
     for name in ("log_mel", "mfcc", "mfcc_delta", "mfcc_delta2", "chroma", "contrast"):
         columns |= {f"{name}_{i:02d}": track for i, track in enumerate(getattr(features, name).T)}
+    columns |= dict(zip(spectral.SPECTRAL, features.spectral.T, strict=True)) | dict(zip(spectral.VOICE, features.voice.T, strict=True))
     for name in ("zcr", "rms", "centroid_hz", "rolloff_hz", "flatness", "f0_hz", "voicing"):
         columns[name] = getattr(features, name)
     return pd.DataFrame(columns)
 
 
-_PITCH_COLUMNS = (
-    "f0_mean", "f0_std", "f0_p10", "f0_p50", "f0_p90", "f0_range", "f0_slope", "f0_change",
-    "voiced_share", "voiced_runs_per_s", "voiced_run_s", "duration_s",
-)  # fmt: skip
+_DELTA_OF = ("rms_db", "loudness", "roll_50", "mel_centre", "voicing")
+_SINGLE = ("zcr", "rms_db", "centroid_hz", "flatness_db", "voicing")
+_VOICED_TRACKS = ("f0", "f0_change", "f0_step", "level_step", *spectral.VOICE)
 
 
+@lru_cache(maxsize=16)
 def _track_names(config: FeatureConfig) -> list[str]:
-    numbered = [("log_mel", config.n_mels), ("mfcc", config.n_mfcc), ("mfcc_delta", config.n_mfcc),
-                ("mfcc_delta2", config.n_mfcc), ("chroma", N_CHROMA), ("contrast", N_CONTRAST_BANDS + 1)]  # fmt: skip
+    numbered = [("mel_pair", config.n_mels // 2), ("mfcc", config.n_mfcc), ("contrast", N_CONTRAST_BANDS + 1)]
     names = [f"{name}_{i:02d}" for name, n in numbered for i in range(n)]
-    return [*names, "zcr", "rms_db", "rms_db_delta", "centroid_hz", "rolloff_hz", "flatness_db", "voicing"]
+    return [*names, *_SINGLE, *spectral.SPECTRAL, *(f"{name}_delta" for name in _DELTA_OF)]
 
 
 def _tracks(features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return tracks (n_tracks, n_trimmed), pitch in semitones re 100 Hz (n_trimmed,) and voiced (n_trimmed,) bool."""
-    start, stop = features.trim
-    keep = slice(start, stop)
+    """Return tracks (n_tracks, n_trimmed), the voice's tracks (n_voiced_tracks, n_voiced) and voiced (n_trimmed,) bool.
+
+    Where no frame is voiced, the voice's tracks are one frame of zeros.
+    """
+    keep = slice(*features.trim)
     rms_db = 20 * np.log10(np.maximum(features.rms, 1e-4))
-    wide = [features.log_mel, features.mfcc, features.mfcc_delta, features.mfcc_delta2, features.chroma, features.contrast]
-    single = [features.zcr, rms_db, _delta(rms_db[:, np.newaxis], order=1)[:, 0], features.centroid_hz, features.rolloff_hz,
-              10 * np.log10(features.flatness), features.voicing]  # fmt: skip
-    tracks = np.concatenate([array[keep].T for array in wide] + [track[np.newaxis, keep] for track in single])
+    pairs = features.log_mel[:, : features.config.n_mels // 2 * 2]
+    single = [features.zcr, rms_db, features.centroid_hz, 10 * np.log10(features.flatness), features.voicing]
+    wide = [(pairs[:, ::2] + pairs[:, 1::2]) / 2, features.mfcc, features.contrast, np.stack(single, axis=1), features.spectral]
+    tracks = np.concatenate(wide, axis=1)
+    names = _track_names(features.config)
+    deltas = _delta(tracks[:, [names.index(name) for name in _DELTA_OF]], order=1)
+    tracks = np.ascontiguousarray(np.concatenate([tracks, deltas], axis=1)[keep].T)
+
     f0 = features.f0_hz[keep]
     voiced = np.isfinite(f0)
+    if not voiced.any():
+        return tracks, np.zeros((len(_VOICED_TRACKS), 1), np.float32), voiced
     pitch = 12 * np.log2(np.where(voiced, f0, 100.0) / 100.0)
-    return tracks, pitch, voiced
-
-
-def _pitch_summary(pitch: np.ndarray, voiced: np.ndarray, config: FeatureConfig) -> np.ndarray:
-    seconds = config.hop_length / config.sample_rate
-    n_frames = len(voiced)
-    edges = np.diff(voiced.astype(np.int8), prepend=0)
-    n_runs = int((edges == 1).sum())
-    rhythm = [voiced.mean(), n_runs / (n_frames * seconds), voiced.sum() * seconds / max(n_runs, 1), n_frames * seconds]
-    values = pitch[voiced]
-    if len(values) < 2:
-        return np.array([0.0] * 8 + rhythm)
-    p10, p50, p90 = np.percentile(values, (10, 50, 90))
-    time = np.flatnonzero(voiced) * seconds
-    slope = ((time - time.mean()) * (values - values.mean())).sum() / max(((time - time.mean()) ** 2).sum(), 1e-9)
-    inside = voiced[1:] & voiced[:-1]
-    change = np.abs(np.diff(pitch))[inside].mean() / seconds if inside.any() else 0.0
-    return np.array([values.mean(), values.std(), p10, p50, p90, p90 - p10, slope, change, *rhythm])
+    follows = voiced & np.concatenate([[False], voiced[:-1]])
+    change = np.where(follows, np.diff(pitch, prepend=pitch[:1]), 0.0)
+    level_step = np.abs(np.diff(rms_db[keep], prepend=rms_db[keep][:1]))
+    voice = np.stack([pitch, change, np.abs(change), level_step, *features.voice[keep].T])
+    return tracks, np.ascontiguousarray(voice[:, voiced], dtype=np.float32), voiced
 
 
 def _frames(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
@@ -366,14 +373,26 @@ def _centroid(magnitude: np.ndarray, config: FeatureConfig) -> np.ndarray:
 
 
 def _rolloff(magnitude: np.ndarray, config: FeatureConfig) -> np.ndarray:
-    total = np.cumsum(magnitude, axis=1)
-    below = np.count_nonzero(total < ROLLOFF_SHARE * total[:, -1:], axis=1)
-    return _bin_frequencies(config)[below]
+    """Return the frequency of the first bin up to which ROLLOFF_SHARE of the magnitude lies, (n_frames,).
+
+    The sums of blocks of bins say in which block that is; only this block is summed bin by bin.
+    """
+    n_frames, n_bins = magnitude.shape
+    width = math.isqrt(n_bins)
+    padded = np.zeros((n_frames, -(-n_bins // width) * width), np.float32)
+    padded[:, :n_bins] = magnitude
+    blocks = padded.reshape(n_frames, -1, width)
+    until = np.cumsum(blocks.sum(axis=2), axis=1)
+    wanted = ROLLOFF_SHARE * until[:, -1:]
+    block = np.minimum(np.count_nonzero(until < wanted, axis=1), until.shape[1] - 1)
+    rows = np.arange(n_frames)
+    within = np.cumsum(blocks[rows, block], axis=1) + (until[rows, block] - blocks[rows, block].sum(axis=1))[:, np.newaxis]
+    below = block * width + np.count_nonzero(within < wanted, axis=1)
+    return _bin_frequencies(config)[np.minimum(below, n_bins - 1)]
 
 
-def _flatness(power: np.ndarray) -> np.ndarray:
-    power = np.maximum(power, _AMIN)
-    return np.exp(np.log(power).mean(axis=1)) / power.mean(axis=1)
+def _flatness(power: np.ndarray, log_power: np.ndarray) -> np.ndarray:
+    return np.exp(log_power.mean(axis=1)) / np.maximum(power.mean(axis=1), _AMIN)
 
 
 def _contrast(magnitude: np.ndarray, config: FeatureConfig) -> np.ndarray:

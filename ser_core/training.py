@@ -131,6 +131,7 @@ def train(
         learned,
         validation=(validation_X, y[clip_of_validation]) if len(validation_X) else None,
         sample_weight=item_weight,
+        domain=pd.factorize(clips[corpora.CORPUS])[0][clip_of_item] if config.balance in balance.KEEPS_ITEMS else None,
         on_epoch=note,
         should_stop=should_stop,
     )

@@ -24,6 +24,9 @@ from sklearn.svm import SVC
 
 from ser_core.classifiers.contract import Progress, validation_figures
 
+PER_CORPUS = 1000
+"""A class that is learned for one corpus is called label + PER_CORPUS * corpus."""
+
 TREES_A_ROUND = 5
 """Gradient boosting reports, and may stop, after so many rounds of trees: one 'epoch'."""
 
@@ -42,13 +45,24 @@ class Training:
     settings: Mapping[str, Any]
     on_epoch: Progress | None
     should_stop: Callable[[], bool]
+    domain: np.ndarray | None = None
+
+    @property
+    def classes(self) -> np.ndarray:
+        """The label of each item, told apart by corpus where it is known."""
+        return self.y if self.domain is None else self.y + PER_CORPUS * self.domain
 
 
 def fit_knn(given: Training) -> Pipeline:
-    """k nearest neighbours in the space of a linear discriminant projection."""
-    X, y = _thinned(given)
+    """k nearest neighbours in the space of a linear discriminant projection.
+
+    The projection pulls apart the labels of each corpus, whose recordings sound alike, and so the corpora as well.
+    """
+    kept = _kept(given)
+    X, y = given.X[kept], given.y[kept]
     scale = StandardScaler().fit(X)
-    project = LinearDiscriminantAnalysis(solver="eigen", shrinkage=given.settings["shrinkage"]).fit(scale.transform(X), y)
+    project = LinearDiscriminantAnalysis(solver="eigen", shrinkage=given.settings["shrinkage"])
+    project.fit(scale.transform(X), given.classes[kept])
     # Only the projection is used: without the rest the file is a hundred times smaller.
     project.scalings_ = project.scalings_[:, : project._max_components]
     del project.covariance_
@@ -60,8 +74,14 @@ def fit_knn(given: Training) -> Pipeline:
 
 
 def fit_mlp(given: Training) -> Pipeline:
-    """A perceptron, epoch by epoch; the best on the validation items is kept."""
+    """A perceptron, epoch by epoch; the best on the validation items is kept.
+
+    Each epoch draws items anew, with their weight as chance, and hides a share of the columns of each (dropout at the input).
+    """
     settings = given.settings
+    rng = np.random.default_rng(settings["seed"])
+    chance = given.weight / given.weight.max()
+    shown = np.float32(1 - settings["dropout"])
     scale = StandardScaler().fit(given.X)
     X = scale.transform(given.X)
     network = MLPClassifier(
@@ -71,10 +91,13 @@ def fit_mlp(given: Training) -> Pipeline:
         batch_size=min(settings["batch_size"], len(given.y)),
         random_state=settings["seed"],
     )
-    classes = np.unique(given.y)
+    classes = np.unique(given.classes)
     follow = _Follower(given, scale)
     for epoch in range(1, settings["epochs"] + 1):
-        network.partial_fit(X, given.y, classes=classes, sample_weight=given.weight)
+        drawn = np.flatnonzero(rng.random(len(given.y)) < chance)
+        noisy = X[drawn] * ((rng.random((len(drawn), X.shape[1]), dtype=np.float32) < shown) / shown)
+        network.batch_size = min(settings["batch_size"], len(drawn))
+        network.partial_fit(noisy, given.classes[drawn], classes=classes)
         if follow(epoch, network, X, {"loss": float(network.loss_)}):
             break
     network = follow.best or network
@@ -123,7 +146,8 @@ def fit_logistic(given: Training) -> Pipeline:
 
 def fit_lda(given: Training) -> Pipeline:
     """Linear discriminant analysis, with all labels as likely beforehand."""
-    X, y = _thinned(given)
+    kept = _kept(given)
+    X, y = given.X[kept], given.y[kept]
     n = len(np.unique(y))
     scale = StandardScaler().fit(X)
     analysis = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=given.settings["shrinkage"], priors=np.full(n, 1 / n))
@@ -161,6 +185,11 @@ KINDS: dict[str, Kind] = {
     "logistic": Kind(fit_logistic, LogisticRegression),
     "lda": Kind(fit_lda, LinearDiscriminantAnalysis),
 }
+
+
+def by_label(probabilities: np.ndarray, classes: np.ndarray, n_labels: int) -> np.ndarray:
+    """Return probabilities (n, n_labels) from those of `classes`, (n, n_classes): a label's corpora are added up."""
+    return probabilities @ np.eye(n_labels)[classes % PER_CORPUS]
 
 
 def n_parameters(pipeline: Pipeline) -> int:
@@ -221,7 +250,7 @@ def sound(pipeline: Pipeline, name: str, n_labels: int) -> bool:
     if not isinstance(pipeline, Pipeline) or [type(step) for _, step in pipeline.steps] != KINDS[name].steps:
         return False
     last = pipeline[-1]
-    if len(last.classes_) == 0 or max(last.classes_) >= n_labels or min(last.classes_) < 0:
+    if len(last.classes_) == 0 or max(last.classes_ % PER_CORPUS) >= n_labels or min(last.classes_) < 0:
         return False
     if isinstance(last, RandomForestClassifier):
         trees = [tree.tree_ for tree in last.estimators_]
@@ -263,20 +292,20 @@ def _at_once(given: Training, estimator: BaseEstimator) -> Pipeline:
     return Pipeline([("scale", scale), ("classify", estimator)])
 
 
-def _thinned(given: Training) -> tuple[np.ndarray, np.ndarray]:
-    """Return items and labels where the weight is the chance, relative to the largest, that an item is kept.
+def _kept(given: Training) -> np.ndarray:
+    """Return which items are kept, (n,) bool: the weight is the chance, relative to the largest.
 
-    For estimators that cannot weigh. Of each label two items are kept at least, so that none is lost.
+    For estimators that cannot weigh. Of each class two items are kept at least, so that none is lost.
     """
     if (given.weight == given.weight[0]).all():
-        return given.X, given.y
+        return np.ones(len(given.y), bool)
     rng = np.random.default_rng(given.settings["seed"])
     kept = rng.random(len(given.y)) < given.weight / given.weight.max()
-    for label in np.unique(given.y):
-        of_label = np.flatnonzero(given.y == label)
+    for label in np.unique(given.classes):
+        of_label = np.flatnonzero(given.classes == label)
         if kept[of_label].sum() < 2:
             kept[of_label[np.argsort(-given.weight[of_label], kind="stable")[:2]]] = True
-    return given.X[kept], given.y[kept]
+    return kept
 
 
 class _Follower:
@@ -290,12 +319,12 @@ class _Follower:
 
     def __call__(self, epoch: int, network: Any, X: np.ndarray, figures: dict[str, float]) -> bool:
         given = self.given
-        figures["accuracy"] = float((network.predict(X) == given.y).mean())
+        figures["accuracy"] = float((network.predict(X) % PER_CORPUS == given.y).mean())
         if self._validation:
             items, y = self._validation
-            probabilities = network.predict_proba(items)
-            guessed = network.classes_[probabilities.argmax(axis=1)]
-            figures |= validation_figures(y, guessed, _of_truth(probabilities, network.classes_, y))
+            n_labels = 1 + int(max((network.classes_ % PER_CORPUS).max(), y.max()))
+            probabilities = by_label(network.predict_proba(items), network.classes_, n_labels)
+            figures |= validation_figures(y, probabilities.argmax(axis=1), probabilities[np.arange(len(y)), y])
             if figures["validation_uar"] > self._best_uar:
                 self.best, self._best_uar, self._best_epoch = copy.deepcopy(network), figures["validation_uar"], epoch
         if given.on_epoch:
@@ -303,10 +332,3 @@ class _Follower:
         patience = given.settings["patience"]
         tired = bool(patience and self._validation and epoch - self._best_epoch >= patience)
         return tired or given.should_stop()
-
-
-def _of_truth(probabilities: np.ndarray, classes: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the probability of each item's true label, 0 where that label was never learned."""
-    column = np.searchsorted(classes, y)
-    known = (column < len(classes)) & (classes[np.minimum(column, len(classes) - 1)] == y)
-    return np.where(known, probabilities[np.arange(len(y)), np.minimum(column, len(classes) - 1)], 0.0)

@@ -50,6 +50,7 @@ class KerasClassifier:
         *,
         validation: tuple[np.ndarray, np.ndarray] | None = None,
         sample_weight: np.ndarray | None = None,
+        domain: np.ndarray | None = None,
         on_epoch: Progress | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> KerasClassifier:
@@ -57,7 +58,7 @@ class KerasClassifier:
 
         Each epoch draws clips_per_epoch windows without repetition, with chances in proportion to sample_weight, and
         masks and shifts them anew (SpecAugment, Park et al. 2019). Starting from trained weights, the batch normalisation keeps the
-        statistics that it has: those of a few new clips would be worse.
+        statistics that it has: those of a few new clips would be worse. A network learns a label across corpora: domain is not used.
         """
         settings = self.hyperparameters
         keras.utils.set_random_seed(settings["seed"])

@@ -36,18 +36,19 @@ class SklearnClassifier:
         *,
         validation: tuple[np.ndarray, np.ndarray] | None = None,
         sample_weight: np.ndarray | None = None,
+        domain: np.ndarray | None = None,
         on_epoch: Progress | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> SklearnClassifier:
         """Fit the pipeline. Where the classifier cannot weigh, sample_weight is the chance, relative to its largest, to be kept."""
         weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, float)
         self.pipeline_ = _estimators.KINDS[self.name].fit(
-            _estimators.Training(X, y, weight, validation, self.hyperparameters, on_epoch, should_stop or (lambda: False))
+            _estimators.Training(X, y, weight, validation, self.hyperparameters, on_epoch, should_stop or (lambda: False), domain)
         )
         return self
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        """Return probabilities (n, n_labels); a label that was not in the training data gets 0.
+        """Return probabilities (n, n_labels), those of a label's corpora together; a label that was not in the training data gets 0.
 
         An SVM's are the softmax of its distances to the borders: training fits a temperature to them.
         """
@@ -59,9 +60,7 @@ class SklearnClassifier:
             known = self.pipeline_.predict_proba(X)
         if self.name == "knn":
             known = (1 - KNN_PRIOR * known.shape[1]) * known + KNN_PRIOR
-        probabilities = np.zeros((len(X), len(self.labels)))
-        probabilities[:, self.pipeline_.classes_] = known
-        return probabilities
+        return _estimators.by_label(known, self.pipeline_.classes_, len(self.labels))
 
     @property
     def n_parameters(self) -> int:

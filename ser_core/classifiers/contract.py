@@ -47,13 +47,15 @@ class TrainableClassifier(Classifier, Protocol):
         *,
         validation: tuple[np.ndarray, np.ndarray] | None = None,
         sample_weight: np.ndarray | None = None,
+        domain: np.ndarray | None = None,
         on_epoch: Progress | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> TrainableClassifier:
         """Learn from X and y, (n,) positions in `labels`, and return itself.
 
-        sample_weight, (n,), says how much an item counts; with `validation` the best epoch on it is kept. should_stop is
-        asked often, and ends the training with what was learned so far.
+        sample_weight, (n,), says how much an item counts; domain, int (n,), which corpus it comes from: actors and microphones of
+        one corpus have more in common than "angry" has across corpora, so KNN and MLP learn a label once for each. With
+        `validation` the best epoch on it is kept. should_stop is asked often, and ends the training with what was learned so far.
         """
         ...
 
