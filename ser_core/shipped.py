@@ -37,6 +37,13 @@ LIMITS = (
     "languages, children, old voices and noisy rooms are outside of what was measured. It hears how something is said, "
     "not what a person feels: do not assess people with it."
 )
+CHOSEN_ON = (
+    "Which statistics describe a clip, and their settings, were chosen on twenty of the twenty-four RAVDESS actors and on speakers of the "
+    "other corpora, who are also tested here: each was tested by a model trained without them, but the choice may flatter the figures "
+    "a little."
+)
+"""What a card says of models that see features.summary."""
+
 LICENCE = (
     "Trained on corpora licensed for non-commercial research and teaching; the weights may be used for nothing else. "
     "The licence of each corpus is listed under corpora."
@@ -181,6 +188,7 @@ def _card(
             "and each TESS speaker is held out once, and the ten EmoDB speakers in six groups. Every clip is scored once, by a "
             "model trained on all corpora without its speaker; epoch and temperature are chosen on other training speakers. "
             "The shipped weights come from the same recipe on all speakers, the validation speakers aside."
+            + (f" {CHOSEN_ON}" if spec.input_kind == "vector" else "")
         ),
         evaluation=per_corpus.get(MAIN_CORPUS),
         per_corpus=per_corpus,
