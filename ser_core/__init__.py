@@ -3,6 +3,7 @@
 Rows import downwards only (tests/test_layers.py guards it):
 
     errors        SerError and its few kinds
+    curves        ROC, reliability, and how sure a model is when right and when wrong
     audio         bytes -> Waveform: decode, resample, encode
     setting       a setting as a row of a form, and its check
     runs          the folder of a training run: settings, status, epochs, log, result, the wish to stop
@@ -24,6 +25,7 @@ Rows import downwards only (tests/test_layers.py guards it):
     syllables     how fast somebody speaks
     supervisor    the process beside a run: its turn, its end
     jobs          runs as processes: start, find, stop, who may
+    protocols     which trainings an evaluation takes, by protocol, and what each holds out
     run_config    the settings of a training run, and presets
     dataset       clips -> arrays and facts, with a cache
     recognizer    features + classifier + labels -> Prediction
@@ -45,6 +47,9 @@ Rows import downwards only (tests/test_layers.py guards it):
     pipeline      a run from its settings to a saved model
     clip_map      clips in two dimensions, those that sound alike side by side
     export        the features of a selection of clips as CSV or Parquet
+    exposure      what of a test was in training, by split or by a model's card
+    assessment    recipes and trained models measured on corpora, by protocol
+    comparison    outcomes against each other: differences, slices, disagreements
     shipped       how the four shipped models are made
     cli           python -m ser_core; its commands train and models are in cli_train and cli_models
 

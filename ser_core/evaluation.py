@@ -13,13 +13,21 @@ from typing import Any
 import numpy as np
 from sklearn import metrics
 
+from ser_core import curves
+from ser_core.curves import Curves
 from ser_core.errors import ConfigError
 
 MIN_SPEAKERS = 4
 """From this many test speakers on, intervals are drawn over speakers, whose clips are alike; below, over clips."""
 
-N_BINS = 15
+N_BINS = curves.N_BINS
 INTERVAL_SHARE = 0.95
+
+SEEN = ("speaker", "sentence", "twin")
+"""What of a test clip may have been in training: its speaker, its sentence, the very recording (or an augmented copy of it)."""
+
+_OPTIONAL = ("curves", "seen", "human")
+"""Figures that older cards lack."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +39,9 @@ class Evaluation:
     labels that occur in the test, and per_label (label -> precision, recall, f1, n clips) lists these: a corpus without
     "calm" says nothing of it, though a wrong "calm" costs the recall of another label. confusion: counts (n_labels,
     n_labels), rows true and columns answered, both in the order of `labels`. ece: expected calibration error. interval:
-    "uar" and "accuracy" -> (low, high) of 95 %, by bootstrap over interval_over ("speakers" or "clips").
+    "uar" and "accuracy" -> (low, high) of 95 %, by bootstrap over interval_over ("speakers" or "clips"). Not every evaluation has the
+    rest. curves: ROC, reliability and how sure it was. seen: each of SEEN -> share of the test clips that had it in training. human:
+    accuracy of people who heard the same clips, where it was published.
     """
 
     protocol: str
@@ -49,10 +59,14 @@ class Evaluation:
     interval_over: str
     per_label: Mapping[str, Mapping[str, float]]
     confusion: tuple[tuple[int, ...], ...]
+    curves: Curves | None = None
+    seen: Mapping[str, float] | None = None
+    human: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures as JSON values; Evaluation.from_dict(that) equals self."""
-        return asdict(self) | {
+        """Return the figures as JSON values, without those that it lacks; Evaluation.from_dict(that) equals self."""
+        there = {name: value for name, value in asdict(self).items() if name not in _OPTIONAL or value is not None}
+        return there | ({"curves": self.curves.to_dict()} if self.curves else {}) | {
             "labels": list(self.labels),
             "interval": {name: list(bounds) for name, bounds in self.interval.items()},
             "confusion": [list(row) for row in self.confusion],
@@ -67,8 +81,8 @@ class Evaluation:
         ConfigError : if an entry is missing, unknown, of another type or size, or a share lies outside 0..1.
         """
         names = {each.name for each in fields(cls)}
-        if not isinstance(values, Mapping) or set(values) != names:
-            wrong = ", ".join(sorted(set(values) ^ names)) if isinstance(values, Mapping) else type(values).__name__
+        if not isinstance(values, Mapping) or set(values) | set(_OPTIONAL) != names:
+            wrong = ", ".join(sorted((set(values) | set(_OPTIONAL)) ^ names)) if isinstance(values, Mapping) else type(values).__name__
             raise ConfigError(f"An evaluation has missing or unknown entries ({wrong}). Run the evaluation again.")
         try:
             simple: dict[str, Any] = {name: str(values[name]) for name in ("protocol", "corpus", "interval_over")}
@@ -88,6 +102,9 @@ class Evaluation:
                     for label, row in values["per_label"].items()
                 },
                 confusion=tuple(tuple(_count("confusion", n) for n in row) for row in values["confusion"]),
+                curves=None if values.get("curves") is None else Curves.from_dict(values["curves"]),
+                seen=None if values.get("seen") is None else {name: _share(name, values["seen"][name]) for name in SEEN},
+                human=None if values.get("human") is None else _share("human", values["human"]),
             )
         except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
             raise ConfigError(f"An evaluation cannot be used ({error!r}). Run the evaluation again.") from error
@@ -105,6 +122,8 @@ def evaluate(
     corpus: str,
     rng: np.random.Generator,
     n_bootstrap: int = 1000,
+    seen: Mapping[str, np.ndarray] | None = None,
+    human: float | None = None,
 ) -> Evaluation:
     """Return the figures of one model on held-out clips.
 
@@ -116,6 +135,8 @@ def evaluate(
     speakers : (n_clips,), who speaks in each clip.
     protocol, corpus : names that go with the figures.
     rng : draws the bootstrap samples.
+    seen : each of SEEN -> bool (n_clips,), whether training had it; None where nobody looked.
+    human : what goes with the figures as the accuracy of people.
 
     Raises
     ------
@@ -147,30 +168,23 @@ def evaluate(
             for position, p, r, f, n in zip(present, precision, recall, f1, support, strict=True)
         },
         confusion=tuple(map(tuple, metrics.confusion_matrix(y_true, answer, labels=range(len(labels))).tolist())),
+        curves=curves.curves(y_true, probabilities, labels),
+        seen=None if seen is None else {name: float(np.mean(seen[name])) for name in SEEN},
+        human=human,
     )
 
 
 def ece(confidence: np.ndarray, correct: np.ndarray, n_bins: int = N_BINS) -> float:
-    """Return the expected calibration error, 0..1: the mean distance between confidence and accuracy over equal-mass bins.
-
-    Clips of one and the same confidence count as equally often right, so that the order of the clips does not matter.
+    """Return the expected calibration error, 0..1: the mean distance between confidence and accuracy over the bins of curves.reliability.
 
     Parameters
     ----------
     confidence : float (n_clips,), 0..1, the probability of the answer.
     correct : bool (n_clips,), whether the answer was right.
     n_bins : how many bins; each holds the same number of clips, give or take one.
-
-    Notes
-    -----
-    Nguyen & O'Connor (2015), "Posterior calibration and exploratory analysis", with adaptive bins.
     """
-    confidence, correct = np.asarray(confidence, float), np.asarray(correct, float)
-    values, group = np.unique(confidence, return_inverse=True)
-    share_right = np.bincount(group, weights=correct) / np.bincount(group)
-    order = np.argsort(group, kind="stable")
-    gap = share_right[group[order]] - values[group[order]]
-    return float(sum(abs(part.sum()) for part in np.array_split(gap, n_bins)) / len(gap))
+    bins = curves.reliability(confidence, correct, n_bins)
+    return float(sum(n * abs(right - sure) for n, sure, right in bins) / sum(n for n, _, _ in bins))
 
 
 def _interval(
