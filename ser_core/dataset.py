@@ -16,7 +16,7 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -76,6 +76,25 @@ class _Entry:
     vector: np.ndarray
     windows: np.ndarray
     facts: np.ndarray
+
+
+def select(data: Dataset, wanted: np.ndarray) -> Dataset:
+    """Return the rows of some clips, (n_clips,) bool, for a clips table that holds these clips alone."""
+    rows = np.flatnonzero(wanted[data.clip])
+    place = np.full(len(data.clip), -1)
+    place[rows] = np.arange(len(rows))
+    of_window = place[data.window_row]
+    return replace(
+        data, vectors=data.vectors[rows], windows=data.windows[of_window >= 0], window_row=of_window[of_window >= 0],
+        clip=(np.cumsum(wanted) - 1)[data.clip[rows]], copy=data.copy[rows], facts=data.facts.iloc[rows].reset_index(drop=True),
+    )  # fmt: skip
+
+
+def apart(data: Dataset, clips: pd.DataFrame) -> tuple[Dataset, pd.DataFrame]:
+    """Return the same rows as if each, a recording or a copy, were a clip of its own, and the table of those clips."""
+    names = [f"{name}#{copy}" if copy else name for name, copy in zip(clips[corpora.NAME].iloc[data.clip], data.copy, strict=True)]
+    table = clips.iloc[data.clip].reset_index(drop=True).assign(**{corpora.NAME: names})
+    return replace(data, clip=np.arange(len(data.clip)), copy=np.zeros(len(data.clip), int)), table
 
 
 def cache_folder() -> Path:
