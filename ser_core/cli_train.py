@@ -170,8 +170,8 @@ def _config(options: argparse.Namespace, places: Places) -> RunConfig:
         config = run_config.with_preset(config, options.preset)
     hyperparameters = dict(config.hyperparameters)
     for given in options.set:
-        name, value = _pair(given, "--set")
-        hyperparameters[name] = _value(value)
+        name, value = parse_pair(given, "--set")
+        hyperparameters[name] = parse_value(value)
     for name in ("epochs", "batch_size", "patience"):
         if getattr(options, name) is not None:
             hyperparameters[name] = getattr(options, name)
@@ -183,8 +183,8 @@ def _config(options: argparse.Namespace, places: Places) -> RunConfig:
     if options.folds is not None:
         changes["folds"] = options.folds  # a preset has its own, which gives way
     if options.search or options.grid:
-        pairs = [_pair(given, "--grid") for given in options.grid]
-        grid: dict[str, Any] = {name: [_value(each) for each in values.split(",")] for name, values in pairs}
+        pairs = [parse_pair(given, "--grid") for given in options.grid]
+        grid: dict[str, Any] = {name: [parse_value(each) for each in values.split(",")] for name, values in pairs}
         changes["grid"] = grid or config.grid or classifiers.CLASSIFIERS[config.classifier].grid
     config = dataclasses.replace(config, **changes)
     if config.start_from and not (options.config and "features" in values):
@@ -206,7 +206,7 @@ def _augmentation(given: str) -> dict[str, Any]:
     for each in _names(given):
         name, separator, strength = each.partition("=")
         default = augment.EFFECTS[name].strength if name in augment.EFFECTS else 0.5
-        effects[name] = _value(strength) if separator else default
+        effects[name] = parse_value(strength) if separator else default
     return {"effects": effects}
 
 
@@ -215,21 +215,22 @@ def _folders(given: Sequence[str]) -> dict[str, Path]:
 
     folders = {}
     for each in given:
-        name, folder = _pair(each, "--corpus")
+        name, folder = parse_pair(each, "--corpus")
         if name not in corpora.CORPORA:
             raise CorpusError(f"There is no corpus '{name}'. Known are {', '.join(corpora.CORPORA)}; others go below the corpora folder.")
         folders[name] = Path(folder)
     return folders
 
 
-def _pair(given: str, flag: str) -> tuple[str, str]:
+def parse_pair(given: str, flag: str) -> tuple[str, str]:
+    """Return name and value of NAME=VALUE; raises ConfigError."""
     name, separator, value = given.partition("=")
     if not name or not separator or not value:
         raise ConfigError(f"{flag} takes NAME=VALUE. Got {given!r}.")
     return name.strip(), value.strip()
 
 
-def _value(text: str) -> Any:
+def parse_value(text: str) -> Any:
     """Return a number or a list where the text is one, else the text: 0.5, 64, [8,16], auto."""
     try:
         return json.loads(text)
