@@ -224,14 +224,14 @@ def shares(heard: exposure.Heard) -> dict[str, float]:
 
 def warning(heard: exposure.Heard) -> str:
     """Return in words what of the tested clips a model has heard before; "" where it has heard nothing."""
-    told = shares(heard)
+    told = shares(heard) | {"speaker": float((heard.speaker & ~heard.clip).mean())}
     parts = [f"{told[name]:.0%} of {text}" for name, text in _WARNINGS.items() if told[name] > 0]
     return f"NOT A HELD-OUT FIGURE: {'; '.join(parts)}." if parts else ""
 
 
 _WARNINGS = {
     "clip": "these clips it was trained on",
-    "speaker": "these clips are by speakers it was trained on",
+    "speaker": "these clips are others by speakers it was trained on",
     "chosen": "these clips are by speakers or are clips that chose its epoch and temperature",
     "untold": "these clips are of a corpus it was trained on, and its card does not say which of them",
 }
@@ -371,3 +371,13 @@ def _read(desk: Desk, what: dict[str, Any]) -> None:
 def _same_clips(one: Outcome, other: Outcome) -> bool:
     columns = [corpora.CORPUS, corpora.NAME]
     return len(one.y) == len(other.y) and bool((one.clips[columns].to_numpy() == other.clips[columns].to_numpy()).all())
+
+
+def part(outcome: Outcome, wanted: np.ndarray) -> Outcome:
+    """Return what a model said of some of the clips, bool (n_clips,)."""
+    heard = outcome.heard
+    return replace(
+        outcome, clips=outcome.clips[wanted].reset_index(drop=True), y=outcome.y[wanted], probabilities=outcome.probabilities[wanted],
+        seen={name: each[wanted] for name, each in outcome.seen.items()} if outcome.seen else None,
+        heard=exposure.Heard(heard.clip[wanted], heard.speaker[wanted], heard.chosen[wanted], heard.untold[wanted]) if heard else None,
+    )  # fmt: skip

@@ -61,7 +61,7 @@ def test_a_model_that_knows_the_clips_is_marked(evaluate, base, capsys):
         assert evaluate("--model", "mlp", "--corpus", "tess") == 0
     finally:
         path.write_text(json.dumps(card))
-    assert "NOT A HELD-OUT FIGURE: 50% of these clips it was trained on; 50%" in capsys.readouterr().out
+    assert "NOT A HELD-OUT FIGURE: 50% of these clips it was trained on." in capsys.readouterr().out
 
 
 def test_recordings_of_ones_own_are_read_from_folders(evaluate, base, tmp_path, capsys):

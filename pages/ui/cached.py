@@ -11,6 +11,8 @@ import hashlib
 import json
 import os
 import threading
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,6 +127,17 @@ def _recognizer(model_key: str, _slug: str) -> recognizer.Recognizer:
 def models() -> tuple[list[store.ModelCard], list[str]]:
     """Return the cards of the models folder and what is wrong with the others; read at each rerun, weights are not."""
     return store.list_models(store.MODELS)
+
+
+def model_titles(cards: Sequence[store.ModelCard]) -> dict[str, str]:
+    """Return what to call each model, by slug: its title, with the slug where two have the same."""
+    counts = Counter(card.title for card in cards)
+    return {card.slug: card.title if counts[card.title] == 1 else f"{card.title} ({card.slug})" for card in cards}
+
+
+def model_keys(cards: Sequence[store.ModelCard]) -> str:
+    """Return what tells these models, as trained, from any others."""
+    return " ".join(_model_key(card) for card in cards)
 
 
 def playable(given: state.Given, heard: analysis.Analysis) -> tuple[bytes, str]:

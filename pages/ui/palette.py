@@ -47,3 +47,19 @@ def emotion(label: str) -> str:
 def group(number: int) -> str:
     """Return the colour of the number-th group."""
     return GROUPS[number % len(GROUPS)]
+
+
+SERIES = ("#3d85c6", "#b98009", "#b055ab", "#4f8a30", "#d6453d", "#1f9097", "#7b8794", "#a07462")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "x", "pentagon")
+"""Models side by side: a model is known by its symbol and its name as well as by its colour."""
+
+CHANCE = "#7b8794"
+"""The line of what guessing reaches, and that of people."""
+
+RIGHT, WRONG = "#3d85c6", "#c2410c"
+"""Answers that were right and that were wrong."""
+
+
+def series(number: int) -> tuple[str, str]:
+    """Return colour and symbol of the model in this place, from 0 on; they come again after as many as there are."""
+    return SERIES[number % len(SERIES)], SYMBOLS[number % len(SYMBOLS)]

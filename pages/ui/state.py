@@ -71,6 +71,14 @@ TIMELINE = "timeline.run"
 
 LIVE = "live.visitor"
 """live_session.Visitor: who listens for this visitor, and what was heard last."""
+COMPARE_TAB = "compare.last_tab"
+"""str: the section of the Compare page that was open last."""
+
+COMPARE_COLUMN = "compare.last_column"
+"""(protocol, corpus): the column of held-out figures that was looked at last."""
+
+COMPARE_SCORED = "compare.scored"
+"""(slugs, corpora): what was last scored on a corpus here, to show it again."""
 
 RECORDING, UPLOAD, SAMPLE = "recording", "upload", "sample"
 

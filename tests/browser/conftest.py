@@ -85,7 +85,7 @@ def start_server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         folder = tmp_path_factory.mktemp("server")
-        places = {"SER_CORPORA": "corpora", "SER_RUNS": "runs", "SER_CACHE": "cache"}
+        places = {"SER_CORPORA": "corpora", "SER_RUNS": "runs", "SER_CACHE": "cache", "SER_RESULTS": "results"}
         own = {"SER_MODELS": str(models)} | {name: str(folder / place) for name, place in places.items()}
         environment = os.environ | own | more
         with (folder / "log.txt").open("wb") as log:

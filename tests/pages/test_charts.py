@@ -142,7 +142,10 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize("colour", [*palette.EMOTIONS.values(), *palette.GROUPS, palette.UNKNOWN, palette.LINE])
+COLOURS = [*palette.EMOTIONS.values(), *palette.GROUPS, *palette.SERIES, palette.RIGHT, palette.WRONG, palette.UNKNOWN, palette.LINE]
+
+
+@pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("ground", ["#ffffff", "#11151b"])
 def test_colours_stand_out_on_both_grounds(colour: str, ground: str) -> None:
     assert contrast(colour, ground) >= 3.0

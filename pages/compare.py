@@ -1,0 +1,29 @@
+"""Compare: models side by side on clips they had not heard, on a corpus here, and where high scores come from."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui import cached, compare_cards, compare_score, frame, state
+from ser_core.errors import SerError
+
+models, problems = cached.models()
+frame.page("Compare", lead="Models side by side, by protocol: how good they are on voices they had never heard, and how sure one can be.",
+           problems=problems)
+if not models:
+    st.info("There is no trained model to compare. `make models` trains the four from the corpora.", icon=":material/info:")
+    st.stop()
+
+held_out, scoring = st.tabs(
+    ["Held-out figures", "Score on a corpus"], key="compare.tab", default=st.session_state.get(state.COMPARE_TAB),
+    on_change=state.remember, args=(state.COMPARE_TAB, "compare.tab"),
+)  # fmt: skip
+try:
+    if held_out.open:
+        with held_out:
+            compare_cards.show(models)
+    if scoring.open:
+        with scoring:
+            compare_score.show(models)
+except SerError as error:
+    st.error(frame.plain(str(error)), icon=":material/error:")

@@ -1,0 +1,76 @@
+"""What the models' cards say of clips held out from them: a column a protocol and corpus, never one ranking over several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from pages.ui import cached, compare_figures, corpus_charts, state
+from ser_core import corpora, protocols
+from ser_core.evaluation import Evaluation
+from ser_core.store import ModelCard
+
+Column = tuple[str, str]
+"""Protocol and corpus."""
+
+
+@st.fragment
+def show(cards: Sequence[ModelCard]) -> None:
+    """Draw the table of all models and the figures of the column that is chosen."""
+    columns = measured(cards)
+    if not columns:
+        st.info("No model here was tested on clips held out from it. Score models on a corpus, in the next section.",
+                icon=":material/info:")
+        return
+    titles = cached.model_titles(cards)
+    st.markdown("Each figure is the UAR on clips that the model had not learned from. **Each column is a protocol and a corpus of its own: "
+                "compare down a column, never across.** A click on a heading sorts.")
+    st.dataframe(table(cards, titles, columns), hide_index=True, key="compare.cards.table",
+                 column_config=dict.fromkeys(map(title, columns), compare_figures.PERCENT))
+    chosen = st.selectbox("Column", columns, format_func=title, key="compare.cards.column", width=360,
+                          index=_place(columns, st.session_state.get(state.COMPARE_COLUMN)),
+                          on_change=state.remember, args=(state.COMPARE_COLUMN, "compare.cards.column"))
+    row = protocols.PROTOCOLS.get(chosen[0])
+    if row:
+        st.markdown(f":material/shield: Held out: **{row.held_out}**. {row.worth}")
+    compare_figures.show({titles[card.slug]: card.per_corpus[chosen[1]] for card in cards if of(card, chosen)}, key="compare.cards")
+
+
+def measured(cards: Sequence[ModelCard]) -> list[Column]:
+    """Return the protocols and corpora that some card has figures of, the strictest protocol first."""
+    found = {(each.protocol, name) for card in cards for name, each in card.per_corpus.items()}
+    strict, known = [*reversed(protocols.PROTOCOLS)], list(corpora.CORPORA)
+    return sorted(found, key=lambda column: tuple(
+        (order.index(name) if name in order else len(order), name) for order, name in zip((_usual(strict), known), column, strict=True)
+    ))  # fmt: skip
+
+
+def _usual(strict: list[str]) -> list[str]:
+    return ["speaker", *(name for name in strict if name != "speaker")]
+
+
+def of(card: ModelCard, column: Column) -> Evaluation | None:
+    """Return a card's figures of a protocol and corpus, if it has any."""
+    figures = card.per_corpus.get(column[1])
+    return figures if figures and figures.protocol == column[0] else None
+
+
+def title(column: Column) -> str:
+    """Return how people call a column: "speaker · RAVDESS"."""
+    return f"{column[0]} · {corpus_charts.title(corpora.CORPUS, column[1])}"
+
+
+def table(cards: Sequence[ModelCard], titles: dict[str, str], columns: Sequence[Column]) -> pd.DataFrame:
+    """Return a row a model with its UAR in %, empty where it was not measured so."""
+    rows = []
+    for card in cards:
+        figures = {title(column): of(card, column) for column in columns}
+        rows.append({"Model": titles[card.slug], "Parameters": card.n_parameters,
+                     **{name: 100 * each.uar if each else None for name, each in figures.items()}})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _place(columns: Sequence[Column], last: Column | None) -> int:
+    return columns.index(last) if last in columns else 0

@@ -1,0 +1,104 @@
+"""Models side by side under one protocol on one corpus: bars, the table, and one section of detail at a time."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui import compare_charts, frame
+from pages.ui.compare_charts import CONFIG, Figures
+from ser_core import corpora
+
+UAR, ACCURACY = "uar", "accuracy"
+METRICS = {UAR: "UAR", ACCURACY: "Accuracy"}
+CONFUSION, LABELS, CALIBRATION, ROC = "Confusion", "Labels", "How sure", "ROC"
+COUNTS, SHARES = "Counts", "Rows in %"
+LABEL_METRICS = {"recall": "Recall", "precision": "Precision", "f1": "F1"}
+ALL = "all labels"
+
+PERCENT = st.column_config.NumberColumn(format="%.1f %%")
+COLUMNS = {
+    **dict.fromkeys(("UAR", "UAR from", "UAR to", "Accuracy", "F1", "Precision", "ECE", "Chance", "Recall"), PERCENT),
+    "AUC": st.column_config.NumberColumn(format="%.3f"),
+}
+
+
+def show(figures: Figures, *, key: str) -> None:
+    """Draw the figures of several models (title -> figures), all of one protocol and corpus. key: where the widgets are."""
+    metric = st.segmented_control("Figure", list(METRICS), format_func=METRICS.get, default=UAR, required=True, key=f"{key}.metric",
+                                  label_visibility="collapsed")
+    st.plotly_chart(compare_charts.bars(figures, metric), key=f"{key}.bars", config=CONFIG, alt=_told(figures, metric))
+    over = {each.interval_over for each in figures.values()}
+    st.markdown(f":small[The thin line is the 95 % interval, drawn over the {' or the '.join(sorted(over))} of the test. "
+                "Where two intervals overlap widely, the order of the two models means little.]")
+    st.dataframe(compare_charts.table(figures), hide_index=True, column_config=COLUMNS, key=f"{key}.table")
+    if len({(each.n_clips, each.n_test_speakers) for each in figures.values()}) > 1:
+        st.warning("These models were not tested on the same clips, so small differences mean nothing. Score them on a corpus here to "
+                   "compare them clip by clip.", icon=":material/balance:")
+    section = st.segmented_control("More", [CONFUSION, LABELS, CALIBRATION, ROC], default=CONFUSION, required=True, key=f"{key}.section",
+                                   label_visibility="collapsed")
+    {CONFUSION: _confusion, LABELS: _labels, CALIBRATION: _calibration, ROC: _roc}[section](figures, key)
+
+
+def _told(figures: Figures, metric: str) -> str:
+    return "; ".join(f"{title}: {getattr(each, metric):.0%}" for title, each in figures.items()) + ". The table has all figures."
+
+
+def _confusion(figures: Figures, key: str) -> None:
+    unit = st.segmented_control("Cells", [SHARES, COUNTS], default=SHARES, required=True, key=f"{key}.cells", label_visibility="collapsed")
+    names = compare_charts.used_labels(figures)
+    for start in range(0, len(figures), 2):
+        places = st.columns(2, gap="medium")
+        for place, (title, each) in zip(places, list(figures.items())[start : start + 2], strict=False):
+            with place:
+                st.markdown(f"**{frame.plain(title)}**")
+                st.plotly_chart(compare_charts.confusion(each, names, as_shares=unit == SHARES), key=f"{key}.confusion.{title}",
+                                config=CONFIG, alt=compare_charts.describe_confusion(title, each))
+
+
+def _labels(figures: Figures, key: str) -> None:
+    metric = st.segmented_control("Of each label", list(LABEL_METRICS), format_func=LABEL_METRICS.get, default="recall", required=True,
+                                  key=f"{key}.label_metric", label_visibility="collapsed")
+    st.plotly_chart(compare_charts.labels(figures, metric), key=f"{key}.labels", config=CONFIG,
+                    alt=f"{LABEL_METRICS[metric]} of each label and model. The table below has all figures.")
+    with st.expander("The same as a table", key=f"{key}.label_table"):
+        st.dataframe(compare_charts.label_table(figures), hide_index=True, column_config=COLUMNS, key=f"{key}.label_rows")
+
+
+def _calibration(figures: Figures, key: str) -> None:
+    drawn = {title: each for title, each in figures.items() if each.curves}
+    if not _has_curves(figures, drawn):
+        return
+    st.markdown("A model that says 70 % should be right seven times in ten. Below the dashed line it is too sure of itself.")
+    st.plotly_chart(compare_charts.reliability(drawn), key=f"{key}.reliability", config=CONFIG,
+                    alt="; ".join(f"{title}: calibration error {each.ece:.1%}" for title, each in drawn.items()))
+    label = st.selectbox("How sure it was of the answer", [ALL, *_known(drawn)], key=f"{key}.sure_label", width=260)
+    for start in range(0, len(drawn), 2):
+        places = st.columns(2, gap="medium")
+        for place, (title, each) in zip(places, list(drawn.items())[start : start + 2], strict=False):
+            with place:
+                st.markdown(f"**{frame.plain(title)}**")
+                st.plotly_chart(compare_charts.certainty(each, None if label == ALL else label), key=f"{key}.sure.{title}", config=CONFIG,
+                                alt=f"How sure {title} was when it was right and when it was wrong.")
+
+
+def _roc(figures: Figures, key: str) -> None:
+    drawn = {title: each for title, each in figures.items() if each.curves}
+    if not _has_curves(figures, drawn):
+        return
+    label = st.selectbox("Label against all others", _known(drawn), key=f"{key}.roc_label", width=260)
+    st.plotly_chart(compare_charts.roc(drawn, label), key=f"{key}.roc", config=CONFIG,
+                    alt="; ".join(f"{title}: area {each.curves.auc.get(label, float('nan')):.2f}" for title, each in drawn.items()
+                                  if each.curves))  # fmt: skip
+
+
+def _known(figures: Figures) -> list[str]:
+    there = {label for each in figures.values() if each.curves for label in each.curves.auc}
+    return [label for label in corpora.ALL_LABELS if label in there] or sorted(there)
+
+
+def _has_curves(figures: Figures, drawn: Figures) -> bool:
+    missing = [title for title in figures if title not in drawn]
+    if missing:
+        st.info(f"The card of {frame.plain(', '.join(missing))} holds the figures without their curves. Score the models on a corpus "
+                "here to see these.", icon=":material/info:")
+    return bool(drawn)

@@ -1,0 +1,64 @@
+"""The Compare page in a real Chromium: held-out figures, models scored on a corpus, the red mark, and a clip they disagree on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests import tiny_corpora
+from tests.browser.conftest import Server
+
+
+@pytest.fixture(scope="module")
+def server_with_corpora(start_server: Callable[[], Server]) -> Server:
+    """A server of its own with two small corpora of synthetic voices."""
+    server = start_server()
+    tiny_corpora.build(server.modules_file.parent / "corpora")
+    return server
+
+
+def open_section(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+    expect(page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
+
+
+def test_held_out_figures_are_shown_by_protocol(page: Page, server_with_corpora: Server) -> None:
+    page.goto(f"{server_with_corpora.url}/compare")
+    expect(page.get_by_text("compare down a column, never across")).to_be_visible()
+    expect(page.get_by_test_id("stPlotlyChart").first).to_be_visible()
+    for section, n in (("Labels", 2), ("ROC", None), ("Confusion", 5)):
+        page.get_by_role("radio", name=section).or_(page.get_by_role("button", name=section, exact=True)).first.click()
+        if n:
+            expect(page.get_by_test_id("stPlotlyChart")).to_have_count(n)
+
+
+def test_models_are_scored_and_a_disputed_clip_is_heard(page: Page, server_with_corpora: Server) -> None:
+    page.goto(f"{server_with_corpora.url}/compare")
+    open_section(page, "Score on a corpus")
+    page.get_by_role("button", name="Score on 64 clips").click()
+    expect(page.get_by_role("heading", name="Where they disagree")).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("Tick one to hear it")).to_be_visible()
+    table = page.get_by_test_id("stDataFrame").last
+    table.scroll_into_view_if_needed()
+    page.wait_for_timeout(700)
+    box = table.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 14, box["y"] + 35 + 18)
+    expect(page.get_by_test_id("stAudio")).to_be_visible()
+    page.reload()
+    open_section(page, "Score on a corpus")
+    expect(page.get_by_role("heading", name="Who is heard worse")).to_be_visible()
+    assert not server_with_corpora.modules() & {"tensorflow", "keras"}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_every_section_within_its_width(page: Page, server_with_corpora: Server, scheme: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{server_with_corpora.url}/compare")
+    for section, sign in (("Held-out figures", "compare down a column"), ("Score on a corpus", "Corpora")):
+        open_section(page, section)
+        expect(page.get_by_text(sign).last).to_be_visible()
+        assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390

@@ -1,0 +1,223 @@
+"""The Compare page, driven without a browser, on the tiny models and small corpora of synthetic voices; and its figures."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import background, cached, compare_cards, compare_charts, compare_pairs, compare_score, palette
+from ser_core import assessment, corpora, dataset, evaluation, store
+from ser_core.comparison import Difference
+from tests import tiny_corpora, tiny_models
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("base")
+    tiny_models.build(folder / "models")
+    return folder
+
+
+@pytest.fixture
+def here(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with models of this test's own, and no corpus yet."""
+    shutil.copytree(base / "models", tmp_path / "models")
+    monkeypatch.setattr(store, "MODELS", tmp_path / "models")
+    monkeypatch.setattr(cached, "_warm_up", lambda: None)
+    monkeypatch.setattr(dataset, "cache_folder", lambda: base / "cache")
+    monkeypatch.setenv("SER_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    yield tmp_path
+
+
+def visit(section: str) -> AppTest:
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page.switch_page("pages/compare.py")
+    page.session_state["compare.tab"] = section
+    return page.run()
+
+
+def text(page: AppTest) -> str:
+    assert not page.exception, page.exception[0].value
+    kinds = (page.header, page.markdown, page.info, page.error, page.warning)
+    said = [each.value for kind in kinds for each in kind] + [each.proto.body for each in page.get("html")]
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", " ".join(said))
+
+
+def score(page: AppTest) -> AppTest:
+    page.button("compare.score.start").click().run()
+    deadline = time.monotonic() + 60
+    while not any(each.key == "compare.score.start" for each in page.button):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+        page.run()
+    return page
+
+
+def change_card(here: Path, slug: str, /, **values: object) -> None:
+    path = here / "models" / slug / store.CARD
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | values), encoding="utf-8")
+
+
+def figures(*, seed: int = 0, n: int = 200, protocol: str = "speaker", corpus: str = "ravdess") -> evaluation.Evaluation:
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 4
+    scores = rng.normal(size=(n, 8)) + 2 * np.eye(8)[y]
+    return evaluation.evaluate(
+        y, np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True), labels=corpora.LABELS, speakers=y % 2, protocol=protocol,
+        corpus=corpus, rng=rng, n_bootstrap=20, human=0.409,
+    )  # fmt: skip
+
+
+# --- held-out figures
+
+
+def test_a_page_without_models_says_so(here: Path) -> None:
+    shutil.rmtree(here / "models")
+    (here / "models").mkdir()
+    assert "no trained model to compare" in text(visit("Held-out figures"))
+
+
+def test_figures_of_different_protocols_stand_in_columns_of_their_own(here: Path) -> None:
+    figured = figures(protocol="random", seed=3)
+    change_card(here, "cnn", per_corpus={"ravdess": figured.to_dict()})
+    change_card(here, "mlp", per_corpus={"ravdess": figures(seed=4).to_dict(), "tess": figures(corpus="tess").to_dict()})
+    page = visit("Held-out figures")
+    table = page.dataframe[0].value
+    assert list(table.columns[2:]) == ["speaker · RAVDESS", "speaker · TESS", "random · RAVDESS"]
+    rows = table.set_index("Model")
+    assert np.isnan(rows.loc["CNN", "speaker · RAVDESS"]) and rows.loc["CNN", "random · RAVDESS"] == pytest.approx(100 * figured.uar)
+    drawn = json.loads(page.get("plotly_chart")[0].proto.spec)
+    assert [trace["y"][0] for trace in drawn["data"]] == ["KNN", "MLP", "CNN-LSTM"]
+    assert "Held out: **the speaker**" in text(page) and "were not tested on the same clips" in text(page)
+    page.selectbox("compare.cards.column").set_value(("random", "ravdess")).run()
+    assert [trace["y"][0] for trace in json.loads(page.get("plotly_chart")[0].proto.spec)["data"]] == ["CNN"]
+    assert "Held out: **the clip**" in text(page)
+
+
+@pytest.mark.parametrize("section", ["Confusion", "Labels", "How sure", "ROC"])
+def test_every_section_is_drawn_for_cards_with_and_without_curves(here: Path, section: str) -> None:
+    old = figures().to_dict()
+    del old["curves"]
+    change_card(here, "knn", per_corpus={"ravdess": old})
+    page = visit("Held-out figures")
+    page.session_state["compare.cards.section"] = section
+    page.run()
+    said = text(page)
+    assert ("holds the figures without their curves" in said) == (section in ("How sure", "ROC"))
+    assert len(page.get("plotly_chart")) == {"Confusion": 5, "Labels": 2, "How sure": 5, "ROC": 2}[section]
+
+
+# --- scoring here
+
+
+def test_without_a_corpus_the_page_leads_to_one(here: Path) -> None:
+    assert "No corpus is installed here" in text(visit("Score on a corpus"))
+
+
+def test_models_are_scored_and_what_they_know_is_marked(here: Path) -> None:
+    tiny_corpora.build(here / "corpora")
+    change_card(here, "mlp", corpora=[{"corpus": "ravdess"}], split={"train": {"speakers": ["ravdess:01", "ravdess:02"]}})
+    page = score(visit("Score on a corpus"))
+    said = text(page)
+    assert [each.value for each in page.error] and "MLP" in page.error[0].value and len(page.error) == 1
+    assert "25% of these clips it was trained on" in said and "Where they disagree" in said
+    assert "KNN and MLP" in said or "KNN is better than MLP" in said or "MLP is better than KNN" in said
+    assert page.dataframe[0].value["Clips"].tolist() == [64] * 4
+    assert (here / "results" / assessment.READINGS).exists()
+    page.toggle("compare.score.clean").set_value(True).run()
+    assert not page.error and page.dataframe[0].value["Clips"].tolist() == [48] * 4
+    page.toggle("compare.score.mean").set_value(True).run()
+    assert page.dataframe[0].value["Model"].tolist()[-1] == compare_score.MEAN
+    again = visit("Score on a corpus")
+    assert again.dataframe, "another visitor finds the same result"
+
+
+def test_clips_whose_label_a_model_lacks_are_left_out_and_said(here: Path) -> None:
+    tiny_corpora.build(here / "corpora")
+    labels = ["neutral", "calm", "happy", "sad", "boredom", "fear", "disgust", "surprise"]
+    change_card(here, "knn", labels=labels, evaluation=None, per_corpus={})
+    page = score(visit("Score on a corpus"))
+    assert "16 clips are left out" in text(page) and page.dataframe[0].value["Clips"].tolist() == [48] * 4
+
+
+def test_a_scoring_can_be_cancelled(here: Path) -> None:
+    tiny_corpora.build(here / "corpora")
+    task = background.Task()
+    task._asked.set()
+    cards, _ = store.list_models(here / "models")
+    with pytest.raises(background.Stopped):
+        compare_score.score(task, cards, cached.model_titles(cards), corpora.scan("tess", here / "corpora" / "tess"), here / "models")
+    assert not compare_score._ONE_AT_A_TIME.locked()
+
+
+# --- pure parts
+
+
+def test_models_of_one_title_are_told_apart(here: Path) -> None:
+    card = store.read_card("knn", here / "models")
+    assert cached.model_titles([card, replace(card, slug="other")]) == {"knn": "KNN (knn)", "other": "KNN (other)"}
+
+
+def test_columns_come_strictest_first() -> None:
+    column = [("random", "ravdess"), ("cross-corpus", "tess"), ("speaker", "tess"), ("speaker", "ravdess"), ("invented", "mine")]
+    card = replace(store.read_card("knn"), per_corpus={})
+    cards = [replace(card, per_corpus={corpus: figures(protocol=protocol, corpus=corpus, n=40)}) for protocol, corpus in column]
+    assert compare_cards.measured(cards) == [column[3], column[2], column[1], column[0], column[4]]
+
+
+def test_bars_show_intervals_chance_and_people() -> None:
+    drawn = compare_charts.bars({"A": figures(), "B": figures(seed=1)}, "accuracy")
+    first = figures()
+    assert drawn.data[0].x[0] == first.accuracy
+    assert drawn.data[0].error_x.array[0] == pytest.approx(max(first.interval["accuracy"][1] - first.accuracy, 0))
+    assert [shape.x0 for shape in drawn.layout.shapes] == [first.chance, 0.409]
+    assert len(compare_charts.bars({"A": first}, "uar").layout.shapes) == 1  # people's figure is an accuracy
+
+
+def test_confusion_matrices_have_the_same_rows_and_both_units() -> None:
+    both = {"A": figures(), "B": figures(seed=5, n=40)}
+    names = compare_charts.used_labels(both)
+    shown = [compare_charts.confusion(each, names, as_shares=True) for each in both.values()]
+    assert list(shown[0].data[0].x) == list(shown[1].data[0].x) == names
+    counts = compare_charts.confusion(both["A"], names, as_shares=False).data[0]
+    assert counts.text[0][0] == str(both["A"].confusion[0][0]) and float(shown[0].data[0].z[0].sum()) == pytest.approx(1)
+    assert "200 clips right" in compare_charts.describe_confusion("A", both["A"])
+
+
+def test_certainty_counts_every_clip_once() -> None:
+    each = figures()
+    right, wrong = compare_charts.certainty(each, None).data
+    assert sum(right.y) == round(each.accuracy * 200) and sum(right.y) + sum(wrong.y) == 200
+    one = [sum(bar.y) for bar in compare_charts.certainty(each, "happy").data]
+    assert one == [each.confusion[2][2], sum(row[2] for row in each.confusion) - each.confusion[2][2]]
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "words"),
+    [
+        (0.05, 0.01, 0.09, "A is better than B by 5.0 points of UAR (+1.0 to +9.0)."),
+        (-0.05, -0.09, -0.01, "B is better than A by 5.0 points of UAR (+1.0 to +9.0)."),
+        (0.05, -0.01, 0.09, "A and B: 5.0 points of UAR (-1.0 to +9.0) apart. This difference means nothing."),
+    ],
+)
+def test_a_difference_is_said_in_words(value: float, low: float, high: float, words: str) -> None:
+    assert compare_pairs.say(Difference("A", "B", value, low, high, "speakers")) == words
+
+
+def test_models_have_different_colours_and_symbols() -> None:
+    assert len({palette.series(number) for number in range(len(palette.SERIES))}) == len(palette.SERIES) == len(palette.SYMBOLS)
