@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import cached, compare_cards, compare_score, frame, state
+from pages.ui import cached, compare_cards, compare_lab, compare_score, frame, state
 from ser_core.errors import SerError
 
 models, problems = cached.models()
-frame.page("Compare", lead="Models side by side, by protocol: how good they are on voices they had never heard, and how sure one can be.",
-           problems=problems)
+frame.page("Compare", problems=problems,
+           lead="Models side by side, by protocol: how good they are on voices they had never heard, and where high scores come from.")
 if not models:
     st.info("There is no trained model to compare. `make models` trains the four from the corpora.", icon=":material/info:")
     st.stop()
 
-held_out, scoring = st.tabs(
-    ["Held-out figures", "Score on a corpus"], key="compare.tab", default=st.session_state.get(state.COMPARE_TAB),
+held_out, scoring, leaking = st.tabs(
+    ["Held-out figures", "Score on a corpus", "Leakage Lab"], key="compare.tab", default=st.session_state.get(state.COMPARE_TAB),
     on_change=state.remember, args=(state.COMPARE_TAB, "compare.tab"),
 )  # fmt: skip
 try:
@@ -25,5 +25,8 @@ try:
     if scoring.open:
         with scoring:
             compare_score.show(models)
+    if leaking.open:
+        with leaking:
+            compare_lab.show()
 except SerError as error:
     st.error(frame.plain(str(error)), icon=":material/error:")

@@ -50,6 +50,7 @@ Rows import downwards only (tests/test_layers.py guards it):
     exposure      what of a test was in training, by split or by a model's card
     assessment    recipes and trained models measured on corpora, by protocol
     comparison    outcomes against each other: differences, slices, disagreements
+    lab           what each leak between training and test does to a score
     shipped       how the four shipped models are made
     cli           python -m ser_core; its commands train and models are in cli_train and cli_models
 

@@ -65,10 +65,10 @@ def _evaluate(options: argparse.Namespace) -> int:
         raise ConfigError(f"There is no protocol '{unknown[0]}'. Choose from {', '.join(protocols.PROTOCOLS)}.")
     desk = assessment.Desk(
         cache=options.cache or dataset.cache_folder(), results=options.results or assessment.results_folder(),
-        models=options.models_dir or store.MODELS, n_jobs=options.jobs, on_progress=_Teller(),
+        models=options.models_dir or store.MODELS, n_jobs=options.jobs, on_progress=Teller(),
     )  # fmt: skip
-    extra = [_read(given, options) for given in options.train_corpus]
-    tables = [_read(given, options) for given in options.corpus]
+    extra = [read_clips(given, options.corpora_dir) for given in options.train_corpus]
+    tables = [read_clips(given, options.corpora_dir) for given in options.corpus]
     groups = [[table] for table in tables] if options.separately else [tables]
     several = len(groups) * max(len(options.protocol), 1) > 1
     outcomes, status = [], 0
@@ -80,7 +80,7 @@ def _evaluate(options: argparse.Namespace) -> int:
                 if not several:
                     raise
                 status = 2  # the others can still be measured
-                _say(f"{' and '.join(str(table['corpus'].iloc[0]) for table in group)}, {protocol}: {error}")
+                say(f"{' and '.join(str(table['corpus'].iloc[0]) for table in group)}, {protocol}: {error}")
     told = [assessment.to_dict(outcome) for outcome in outcomes]
     if options.json:
         print(json.dumps(told[0] if len(told) == 1 and not several else told, indent=1))
@@ -133,13 +133,13 @@ def _recipe(options: argparse.Namespace) -> Any:
     return assessment.Recipe(name=options.classifier, config=config)
 
 
-def _read(given: str, options: argparse.Namespace) -> pd.DataFrame:
+def read_clips(given: str, root: Path | None) -> pd.DataFrame:
     """Return the clips of NAME, installed, or NAME=DIR: a known corpus, a table of one's own, or folders named after labels."""
     from ser_core import corpora, library
 
     name, separator, place = given.partition("=")
     if not separator:
-        return library.clips(options.corpora_dir or library.root(), [name])
+        return library.clips(root or library.root(), [name])
     if not place:
         raise ConfigError(f"--corpus takes NAME or NAME=DIR, such as ravdess=/data/RAVDESS. Got {given!r}.")
     if name in corpora.CORPORA:
@@ -180,7 +180,7 @@ def _print(outcomes: Sequence[Outcome], told: Sequence[dict[str, Any]]) -> None:
     for each in told:
         _print_labels(each)
     for path, reason in dict.fromkeys(problem for outcome in outcomes for problem in outcome.problems):
-        _say(f"left out: {Path(path).name}: {reason}")
+        say(f"left out: {Path(path).name}: {reason}")
 
 
 def _print_labels(each: dict[str, Any]) -> None:
@@ -198,7 +198,7 @@ def _print_labels(each: dict[str, Any]) -> None:
     print()
 
 
-class _Teller:
+class Teller:
     """Says on stderr how far it is, every other second at most."""
 
     def __init__(self) -> None:
@@ -208,8 +208,9 @@ class _Teller:
         now_s = time.monotonic()
         if text != self._last and now_s - self._said_s >= 2:
             self._said_s, self._last = now_s, text
-            _say(f"{fraction:4.0%} {text}")
+            say(f"{fraction:4.0%} {text}")
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Write one line to stderr."""
     print(" ".join(text.split()), file=sys.stderr, flush=True)

@@ -26,6 +26,7 @@ ROWS = (
     {"pipeline", "lab", "comparison"},
     {"cli_models", "cli_train"},
     {"cli_evaluate"},
+    {"cli_lab"},
     {"cli"},
     {"__main__"},
 )

@@ -25,11 +25,13 @@ class Stopped(SerError):
 
 
 class Task:
-    """One piece of work. running, progress (fraction 0..1, line of text), result (None until it is done), problem (a sentence, or "")."""
+    """One piece of work. running, progress (fraction 0..1, line of text), partial (what there is of a result so
+    far, if the work says), result (None until it is done), problem (a sentence, or "")."""
 
     def __init__(self) -> None:
         self.running = False
         self.progress: tuple[float, str] = (0.0, "")
+        self.partial: Any = None
         self.result: Any = None
         self.problem = ""
         self._asked = threading.Event()
@@ -43,7 +45,8 @@ class Task:
                 return
             self._asked.clear()
             self._ended.clear()
-            self.running, self.progress, self.result, self.problem = True, (0.0, "Starting …"), None, ""
+            self.running, self.progress, self.problem = True, (0.0, "Starting …"), ""
+            self.partial = self.result = None
         threading.Thread(target=self._run, args=(work,), daemon=True).start()
 
     def _run(self, work: Callable[[Task], Any]) -> None:
@@ -94,13 +97,18 @@ def task(kind: str, subject: str) -> Task:
 
 
 @st.fragment(run_every=0.5)
-def watch(current: Task, *, key: str) -> None:
-    """Draw the progress of a running task and a button that stops it; draws the whole page anew when it has ended."""
+def watch(current: Task, *, key: str, draw: Callable[[Any], None] | None = None) -> None:
+    """Draw the progress of a running task and a button that stops it; draws the whole page anew when it has ended.
+
+    draw : draws what there is of the result so far.
+    """
     if not current.running:
         st.rerun()
     fraction, text = current.progress
     st.progress(fraction, text=frame.plain("Stopping …" if current.stopping else text))
     st.button("Cancel", key=f"{key}.cancel", icon=":material/close:", disabled=current.stopping, on_click=current.stop)
+    if draw and current.partial is not None:
+        draw(current.partial)
 
 
 def show_problem(current: Task) -> None:

@@ -67,6 +67,33 @@ def used_labels(figures: Figures) -> list[str]:
     return [*(label for label in corpora.ALL_LABELS if label in used), *sorted(used - set(corpora.ALL_LABELS))]
 
 
+def ladder(steps: Sequence[tuple[str, Mapping[str, Any]]], metric: str) -> go.Figure:
+    """Return a bar a step (title, lab.to_row's figures) from the leakiest down, with its interval and the line of chance."""
+    names = [f"{number + 1}. {title}" for number, (title, _) in enumerate(steps)]
+    values = [row[metric] for _, row in steps]
+    bounds = [row["interval"][metric] for _, row in steps]
+    clean = [row["seen"]["speaker"] == 0 and row["seen"]["twin"] == 0 for _, row in steps]
+    trace = go.Bar(
+        y=names, x=values, orientation="h", text=[f"{value:.1%}" for value in values], textposition="inside", insidetextanchor="start",
+        marker={"color": [palette.RIGHT if each else palette.WRONG for each in clean], "opacity": 0.75,
+                "pattern": {"shape": ["" if each else "/" for each in clean], "size": 5, "fillmode": "overlay"}},
+        error_x={"type": "data", "symmetric": False, "thickness": 3, "width": 8, "color": palette.CHANCE,
+                 "array": [max(high - value, 0) for value, (_, high) in zip(values, bounds, strict=True)],
+                 "arrayminus": [max(value - low, 0) for value, (low, _) in zip(values, bounds, strict=True)]},
+        hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+    )  # fmt: skip
+    chance = steps[0][1]["chance"]
+    return go.Figure(trace, {
+        "height": ROW_PX * len(names) + 84, "margin": {"l": 8, "r": 16, "t": 30, "b": 44}, "bargap": 0.35, "showlegend": False,
+        "xaxis": {**SHARE, "range": (0, 1), "title": {"text": metric.capitalize(), "standoff": 6}},
+        "yaxis": {"autorange": "reversed", "automargin": True, "fixedrange": True, "ticksuffix": "  ", "type": "category"},
+        "shapes": [{"type": "line", "x0": chance, "x1": chance, "y0": 0, "y1": 1, "yref": "paper", "layer": "above",
+                    "line": {"color": palette.CHANCE, "width": 2, "dash": "dash"}}],
+        "annotations": [{"text": f"chance {chance:.1%}", "x": chance, "y": 1, "yref": "paper", "yanchor": "bottom", "xanchor": "left",
+                         "xshift": -4, "showarrow": False}],
+    })  # fmt: skip
+
+
 def confusion(evaluation: Evaluation, names: Sequence[str], *, as_shares: bool) -> go.Figure:
     """Return the confusion matrix of some labels: rows acted, columns answered; counts, or each row in %."""
     known = {label: place for place, label in enumerate(evaluation.labels)}

@@ -15,8 +15,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import background, cached, compare_cards, compare_charts, compare_pairs, compare_score, palette
-from ser_core import assessment, corpora, dataset, evaluation, store
+from pages.ui import background, cached, compare_cards, compare_charts, compare_lab, compare_pairs, compare_score, palette
+from ser_core import assessment, corpora, dataset, evaluation, lab, store
 from ser_core.comparison import Difference
 from tests import tiny_corpora, tiny_models
 
@@ -163,6 +163,56 @@ def test_a_scoring_can_be_cancelled(here: Path) -> None:
     with pytest.raises(background.Stopped):
         compare_score.score(task, cards, cached.model_titles(cards), corpora.scan("tess", here / "corpora" / "tess"), here / "models")
     assert not compare_score._ONE_AT_A_TIME.locked()
+
+
+# --- the lab
+
+
+def test_the_lab_works_without_a_corpus_and_falls_with_each_leak_closed(here: Path) -> None:
+    page = visit("Leakage Lab")
+    drawn = json.loads(page.get("plotly_chart")[0].proto.spec)["data"][0]
+    assert len(drawn["y"]) == 6 and drawn["y"][0] == "1. As chosen" and drawn["x"][0] - drawn["x"][-1] > 0.2
+    assert "points of the score came from the leaks" in text(page)
+    choices = {"split": "speaker", "augment": "none", "scaler": "train", "early_stopping": "validation", "twins": False}
+    for name, value in choices.items():
+        page.session_state[f"compare.lab.switch.{name}"] = value
+    said = text(page.run())
+    assert "Nothing leaks with this setting" in said
+    honest = lab.read_results()[lab.Switches()]["accuracy"]
+    assert json.loads(page.get("plotly_chart")[0].proto.spec)["data"][0]["x"] == [pytest.approx(honest)]
+    page.session_state["compare.lab.switch.classifier"] = "knn"
+    page.run()
+    assert "compare.lab.switch.early_stopping" not in [each.key for each in page.get("button_group")] and not page.exception
+
+
+def test_a_preset_is_measured_on_the_corpora_here(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab, "CLASSIFIERS", {"knn": {"n_neighbors": 3}, "mlp": {"epochs": 2, "hidden": 8}})
+    tiny_corpora.build(here / "corpora")
+    page = visit("Leakage Lab")
+    page.selectbox("compare.lab.place").set_value("preset two voices").run()
+    assert "96.90 % accuracy" in text(page)
+    page.button("compare.lab.start").click().run()
+    deadline = time.monotonic() + 90
+    while "points of the score" not in text(page):
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+        page.run()
+    assert page.dataframe[0].value["Step"].tolist() == ["As chosen", "Scaler on the training part", "Speakers held out"]
+    assert page.dataframe[0].value["Clips tested"].tolist() == [24] * 3
+    page.selectbox("compare.lab.place").set_value("preset copies").run()
+    assert "without CREMA-D, not installed here" in text(page)
+
+
+def test_the_bars_so_far_are_there_while_it_is_measured(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab, "CLASSIFIERS", {"knn": {"n_neighbors": 3}, "mlp": {"epochs": 1, "hidden": 4}})
+    tiny_corpora.build(here / "corpora")
+    clips = corpora.scan("tess", here / "corpora" / "tess")
+    task, sizes = background.Task(), []
+    monkeypatch.setattr(task, "tell", lambda fraction, words: sizes.append(len(task.partial or [])))
+    steps = lab.ladder(lab.Switches(split="random"))
+    made = compare_lab.measure(task, {"tess": clips}, None, steps)
+    assert [step.title for step in made] == ["As chosen", "Speakers held out"] and task.partial == made
+    assert sizes == sorted(sizes) and {0, 1, 2} <= set(sizes)
 
 
 # --- pure parts

@@ -1,0 +1,173 @@
+"""The Leakage Lab: switches that let the test leak into training, and what a score loses as one leak after the other is closed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from pages.ui import background, cached, compare_charts, compare_figures, frame
+from ser_core import assessment, corpora, dataset, lab
+from ser_core.lab import Switches
+
+READY = "ravdess, worked out"
+WORDS: dict[str, dict[Any, str]] = {
+    "split": {"random": "Clips at random", "sentence": "Whole sentences", "speaker": "Whole speakers"},
+    "augment": {lab.NONE: "No copies", lab.BEFORE: "Before the split", lab.AFTER: "After the split"},
+    "scaler": {lab.ALL: "All clips", lab.TRAIN: "Training clips"},
+    "early_stopping": {lab.TEST: "Test clips", lab.VALIDATION: "Other clips"},
+    "twins": {True: "In", False: "Out"},
+    "classifier": {"mlp": "MLP", "knn": "KNN"},
+}
+"""Field of Switches -> value -> words."""
+
+TITLES = {"split": "Held out", "augment": "Augmented copies", "scaler": "Scaler fitted on", "early_stopping": "Epoch chosen on",
+          "twins": "Second copies of the files", "classifier": "Model"}  # fmt: skip
+OPEN = Switches(split="random", augment=lab.BEFORE, scaler=lab.ALL, early_stopping=lab.TEST, twins=True)
+"""Every leak at once: where the lab begins, so that a class sees the score fall."""
+
+HOW = (
+    "Each switch is a mistake that published systems make. The bars close one leak after the other, from your setting down to "
+    "**speakers that the model has never heard**. Nothing else changes: the same recordings, features and model."
+)
+
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Step:
+    """A bar: what was closed last, and lab.to_row's figures."""
+
+    title: str
+    row: dict[str, Any]
+
+
+@st.fragment
+def show() -> None:
+    """Draw the switches and the bars: of RAVDESS at once, as it was worked out before; of corpora here, as they are measured."""
+    st.markdown(HOW)
+    found = cached.installed(cached.corpora_root())
+    places = {READY: "RAVDESS, worked out before"} | {f"preset {name}": preset.title for name, preset in lab.PRESETS.items()
+                                                      if any(corpus in found for corpus in preset.corpora)}  # fmt: skip
+    places |= {name: f"{cached.corpus_title(name)}, measured here" for name in found}
+    place = st.selectbox("What to look at", list(places), format_func=places.get, key="compare.lab.place", width=420)
+    preset = lab.PRESETS.get(place.removeprefix("preset ")) if place.startswith("preset ") else None
+    if preset:
+        _claim(preset, [name for name in preset.corpora if name in found])
+        classifier = _choice("classifier", "mlp", key="preset")
+        switches = replace(preset.switches, classifier=classifier)
+    else:
+        switches = _switches()
+    steps = lab.ladder(switches)
+    if place == READY:
+        known = lab.read_results()
+        _bars([Step(title, known[each]) for title, each in steps], len(steps))
+        return
+    names = [name for name in (preset.corpora if preset else (place,)) if name in found]
+    _measured(names, {name: found[name] for name in names}, preset, steps)
+
+
+def _claim(preset: lab.Preset, here: Sequence[str]) -> None:
+    missing = [corpora.CORPORA[name].title for name in preset.corpora if name not in here]
+    st.markdown(f"**Published:** {frame.plain(preset.claim)} The lab follows the recipe, with a smaller model of its own"
+                f"{f' and without {frame.plain(_and(missing))}, not installed here' if missing else ''}.")
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+
+
+def _switches() -> Switches:
+    chosen = {}
+    with st.container(horizontal=True, gap="medium", key="compare_lab_switches"):
+        for name in ("classifier", "split", "augment", "scaler", "early_stopping", "twins"):
+            if name == "early_stopping" and chosen["classifier"] == "knn":
+                continue  # it has no epochs
+            chosen[name] = _choice(name, getattr(OPEN, name), key="switch")
+    return Switches(**chosen).usual
+
+
+def _choice(name: str, default: Any, *, key: str) -> Any:
+    return st.segmented_control(TITLES[name], list(WORDS[name]), format_func=WORDS[name].get, default=default, required=True,
+                                key=f"compare.lab.{key}.{name}")
+
+
+def _measured(names: Sequence[str], folders: dict[str, Any], preset: lab.Preset | None, steps: list[tuple[str, Switches]]) -> None:
+    prints = [(name, str(folder), cached.fingerprint(folder)) for name, folder in folders.items()]
+    task = background.task("lab", f"{prints} {preset.title if preset else ''} {steps[0][1]}")
+    done = task.partial if task.running else task.result
+    if task.running:
+        background.watch(task, key="compare.lab", draw=lambda so_far: _bars(so_far, len(steps), key="live") if so_far else None)
+        return
+    if done is None:
+        st.button(f"Measure these {len(steps)} steps", key="compare.lab.start", type="primary", icon=":material/science:",
+                  on_click=_start, args=(task, folders, preset, steps))
+        st.markdown(":small[Each step trains the model two to ten times: seconds to a minute. What has been measured once is kept.]")
+    background.show_problem(task)
+    if done:
+        _bars(done, len(steps))
+
+
+def _start(task: background.Task, folders: dict[str, Any], preset: lab.Preset | None, steps: list[tuple[str, Switches]]) -> None:
+    tables = {name: cached.clips(name, folder) for name, folder in folders.items()}
+    task.start(lambda task: measure(task, tables, preset, steps))
+
+
+def measure(
+    task: background.Task, tables: dict[str, pd.DataFrame], preset: lab.Preset | None, steps: list[tuple[str, Switches]]
+) -> list[Step]:
+    """Return the figures of each step; those so far are the task's partial result."""
+    while not _ONE_AT_A_TIME.acquire(timeout=0.5):
+        task.tell(0, "Waiting until another measurement has ended …")
+        task.check_stop()
+    try:
+        clips = lab.preset_clips(preset, tables) if preset else pd.concat(list(tables.values()), ignore_index=True)
+        assert clips is not None, "the page offers a preset only where one of its corpora is here"
+        made: list[Step] = []
+        for number, (title, switches) in enumerate(steps):
+            def tell(fraction: float, text: str, number: int = number, title: str = title) -> None:
+                task.check_stop()
+                task.tell((number + fraction) / len(steps), f"{title}: {text[:1].lower()}{text[1:]}")
+
+            def on_round(done: int, rounds: int, figures: Any, title: str = title, switches: Switches = switches) -> None:
+                task.partial = [*made, Step(title, lab.to_row(switches, figures))]
+
+            desk = assessment.Desk(cache=dataset.cache_folder(), results=assessment.results_folder(), on_progress=tell,
+                                   should_stop=lambda: task.stopping)
+            made.append(Step(title, lab.to_row(switches, lab.study(switches, clips, desk, on_round=on_round))))
+            task.partial = list(made)
+        return made
+    finally:
+        _ONE_AT_A_TIME.release()
+
+
+def _bars(steps: Sequence[Step], n_steps: int, *, key: str = "bars") -> None:
+    metric = "accuracy"
+    st.plotly_chart(compare_charts.ladder([(step.title, step.row) for step in steps], metric), key=f"compare.lab.{key}",
+                    config=compare_charts.CONFIG, alt="; ".join(f"{step.title}: {step.row[metric]:.0%}" for step in steps))
+    first, last = steps[0].row, steps[-1].row
+    if len(steps) == n_steps > 1:
+        lost = 100 * (first[metric] - last[metric])
+        st.markdown(f"**{100 * first[metric]:.1f} %** as chosen, **{100 * last[metric]:.1f} %** on speakers never heard: "
+                    f"{lost:.0f} points of the score came from the leaks.")
+    elif n_steps == 1:
+        st.markdown("Nothing leaks with this setting: it is what the model reaches on speakers it has never heard.")
+    with st.expander("The same as a table", key=f"compare.lab.{key}.table"):
+        st.dataframe(table(steps), hide_index=True, key=f"compare.lab.{key}.rows",
+                     column_config=dict.fromkeys(("Accuracy", "from", "to", "UAR", "Speaker in training", "Recording in training"),
+                                                 compare_figures.PERCENT))
+
+
+def table(steps: Sequence[Step]) -> pd.DataFrame:
+    """Return a row a step: its figures and what of the test clips was in training, in %."""
+    return pd.DataFrame([
+        {"Step": step.title, "Accuracy": 100 * step.row["accuracy"], "from": 100 * step.row["interval"]["accuracy"][0],
+         "to": 100 * step.row["interval"]["accuracy"][1], "UAR": 100 * step.row["uar"],
+         "Speaker in training": 100 * step.row["seen"]["speaker"], "Recording in training": 100 * step.row["seen"]["twin"],
+         "Clips tested": step.row["n_clips"]}
+        for step in steps
+    ])  # fmt: skip

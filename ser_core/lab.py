@@ -1,0 +1,280 @@
+"""The leakage lab: one classifier, switches that let the test leak into training, and what each does to the score.
+
+It shows what it measures and no more. Only classifiers on the summary vector take part: they train in seconds. Results for RAVDESS come
+with the project (RESULTS); `python -m ser_core lab` makes them, cli_lab.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.preprocessing import StandardScaler
+
+from ser_core import classifiers, corpora, dataset, evaluation, exposure, mapping, protocols, recognizer, training
+from ser_core.assessment import Desk
+from ser_core.dataset import Dataset
+from ser_core.errors import ConfigError
+from ser_core.evaluation import Evaluation
+from ser_core.mapping import LabelMapping
+from ser_core.training import TrainingConfig
+
+RESULTS = Path(__file__).with_name("lab_results.json")
+CLASSIFIERS: dict[str, dict[str, Any]] = {
+    "knn": {"n_neighbors": 15},
+    "mlp": {"epochs": 20, "hidden": 64, "batch_size": 256, "learning_rate": 2e-3},
+}
+"""What the lab trains, with the hyperparameters that differ from the usual ones: both remember well, as networks do."""
+
+N_COPIES = 1
+"""Augmented copies of a recording. The study that the first preset follows has three; one shows the leak in a third of the time."""
+
+NONE, BEFORE, AFTER = "none", "before", "after"
+TRAIN, ALL = "train", "all"
+VALIDATION, TEST = "validation", "test"
+
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "split": ("random", "sentence", "speaker"), "augment": (NONE, BEFORE, AFTER), "scaler": (TRAIN, ALL),
+    "early_stopping": (VALIDATION, TEST), "twins": (False, True), "classifier": tuple(CLASSIFIERS),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switches:
+    """How one model is trained and tested. The defaults leak nothing.
+
+    split: one of splits.PROTOCOLS. augment: whether recordings are copied with changes before the split, so that copies fall on both
+    sides, or after it, for training alone. scaler: fitted on the training part or on all. early_stopping: the part that chooses the epoch.
+    twins: every recording is there twice, as in an archive that nests a second copy of itself.
+    """
+
+    classifier: str = "mlp"
+    split: str = "speaker"
+    augment: str = NONE
+    scaler: str = TRAIN
+    early_stopping: str = VALIDATION
+    twins: bool = False
+
+    def __post_init__(self) -> None:
+        for name, among in CHOICES.items():
+            if getattr(self, name) not in among:
+                raise ConfigError(f"{name} must be one of {', '.join(map(str, among))}. Got {getattr(self, name)!r}.")
+
+    @property
+    def usual(self) -> Switches:
+        """The same study under one name: a classifier without epochs has none to choose."""
+        return self if classifiers.CLASSIFIERS[self.classifier].iterative else replace(self, early_stopping=VALIDATION)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A published recipe, as far as the lab can follow it. claim: the published figure and on what; honest: its corpora here."""
+
+    title: str
+    claim: str
+    corpora: tuple[str, ...]
+    switches: Switches
+    mapping: LabelMapping = field(default_factory=LabelMapping)
+
+
+PRESETS: dict[str, Preset] = {
+    "copies": Preset(
+        title="Copies on both sides",
+        claim="92.08 % accuracy, CNN on RAVDESS, TESS and CREMA-D, calm as neutral: four rows a file, split at random after that; the test "
+        "part also picked the epoch.",
+        corpora=("ravdess", "tess", "cremad"), mapping=LabelMapping(calm=mapping.MERGE),
+        switches=Switches(split="random", augment=BEFORE, early_stopping=TEST),
+    ),
+    "two voices": Preset(
+        title="Two voices, random split",
+        claim="96.90 % accuracy, CNN-LSTM on TESS: both speakers on both sides of a random split, the scaler fitted on everything.",
+        corpora=("tess",), switches=Switches(split="random", scaler=ALL),
+    ),
+    "test picks": Preset(
+        title="The test picks the epoch",
+        claim="58 % to 72 % accuracy, CNN and CNN-LSTM on RAVDESS, TESS, SAVEE and CREMA-D: a random split, the test part inside the "
+        "validation part.",
+        corpora=("ravdess", "tess", "savee", "cremad"), switches=Switches(split="random", early_stopping=TEST),
+    ),
+    "not stated": Preset(
+        title="Split not stated",
+        claim="68.4 % accuracy, CNN-LSTM on RAVDESS and TESS: how it was split is not stated.",
+        corpora=("ravdess", "tess"), switches=Switches(split="random"),
+    ),
+}  # fmt: skip
+
+_LEAKS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("twins", "Second copies out", {"twins": False}),
+    ("augment", "Augmented after the split", {"augment": AFTER}),
+    ("scaler", "Scaler on the training part", {"scaler": TRAIN}),
+    ("early_stopping", "Epoch chosen on other clips", {"early_stopping": VALIDATION}),
+    ("split", "Speakers held out", {"split": "speaker"}),
+)
+
+
+def ladder(switches: Switches) -> list[tuple[str, Switches]]:
+    """Return steps (title, switches) from these switches to none that leaks, one leak closed at a time; the first are as given."""
+    steps = [("As chosen", switches.usual)]
+    for name, title, change in _LEAKS:
+        now = steps[-1][1]
+        leaks = getattr(now, name) not in (getattr(Switches(), name), *((AFTER,) if name == "augment" else ()))
+        if leaks:
+            steps.append((title, replace(now, **change)))
+    return steps
+
+
+def combinations() -> list[Switches]:
+    """Return every setting of the switches, each study once."""
+    made: list[dict[str, Any]] = [{}]
+    for name, values in CHOICES.items():
+        made = [{**row, name: value} for row in made for value in values]
+    return list(dict.fromkeys(Switches(**row).usual for row in made))
+
+
+def study(
+    switches: Switches,
+    clips: pd.DataFrame,
+    desk: Desk,
+    *,
+    on_round: Callable[[int, int, Evaluation], None] | None = None,
+) -> Evaluation:
+    """Train and test once a round of the split and return the figures over all rounds.
+
+    clips : the clips of all corpora that take part. on_round(done, rounds, figures so far) is called after each. A finished study is kept
+        in desk.results and read back.
+
+    Raises
+    ------
+    CorpusError : if the clips cannot be split so. Stopped, Cancelled : if desk.should_stop said yes.
+    """
+    switches = switches.usual
+    clips = mapping.apply(clips, LabelMapping())
+    digest = exposure.digests(clips)
+    path = desk.results / f"lab-{_key(switches, clips, digest)}.json" if desk.results else None
+    stored = _recall(path)
+    if stored:
+        return stored
+    data = dataset.build(
+        clips, n_copies=0 if switches.augment == NONE else N_COPIES, with_windows=False, cache=desk.cache, n_jobs=desk.n_jobs,
+        should_stop=desk.should_stop,
+        on_progress=lambda done, total: desk.on_progress(0.5 * done / total, f"Measuring clips and copies: {done:,} of {total:,}"),
+    )  # fmt: skip
+    clips, digest, data = _prepared(switches, clips, digest, data)
+    rounds = protocols.rounds(clips, switches.split)
+    found = _run(switches, clips, digest, data, rounds, desk, on_round)
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        part.write_text(json.dumps(found.to_dict()))
+        os.replace(part, path)
+    return found
+
+
+def _prepared(
+    switches: Switches, clips: pd.DataFrame, digest: np.ndarray, data: Dataset
+) -> tuple[pd.DataFrame, np.ndarray, Dataset]:
+    """Return clips, digests and features after everything that happens before the split, right or wrong."""
+    if switches.twins:
+        again = clips.assign(**{corpora.NAME: clips[corpora.NAME] + "#twin"})
+        data = replace(
+            data, vectors=np.concatenate([data.vectors] * 2), clip=np.concatenate([data.clip, data.clip + len(clips)]),
+            copy=np.concatenate([data.copy] * 2), facts=pd.concat([data.facts] * 2, ignore_index=True),
+        )  # fmt: skip
+        clips, digest = pd.concat([clips, again], ignore_index=True), np.concatenate([digest] * 2)
+    if switches.augment == BEFORE:
+        digest = digest[data.clip]
+        data, clips = dataset.apart(data, clips)
+    if switches.scaler == ALL:
+        data = replace(data, vectors=StandardScaler().fit_transform(data.vectors).astype(np.float32))
+    return clips, digest, data
+
+
+def _run(
+    switches: Switches, clips: pd.DataFrame, digest: np.ndarray, data: Dataset, rounds: Sequence[protocols.Round], desk: Desk,
+    on_round: Callable[[int, int, Evaluation], None] | None,
+) -> Evaluation:  # fmt: skip
+    config = TrainingConfig(
+        classifier=switches.classifier, hyperparameters=CLASSIFIERS[switches.classifier], labels=rounds[0].labels,
+        n_copies=N_COPIES, speaker_cap=10**6, protocol=switches.split,
+    )  # fmt: skip
+    y = training.targets(clips, config.labels)
+    probabilities = np.zeros((len(clips), len(config.labels)))
+    seen = {name: np.zeros(len(clips), bool) for name in evaluation.SEEN}
+    figures: Evaluation | None = None
+    for number, each in enumerate(rounds):
+        if desk.should_stop():
+            raise training.Stopped("Stopped. Finished studies are kept.")
+        desk.on_progress(0.5 + 0.5 * number / len(rounds), f"Training {number + 1} of {len(rounds)}")
+        on_test = switches.early_stopping == TEST
+        result = training.train(
+            clips, data, config, train_mask=each.train | each.test if on_test else each.train,
+            validation_mask=each.test if on_test else None, should_stop=desk.should_stop,
+        )  # fmt: skip
+        if desk.should_stop():
+            raise training.Stopped("Stopped. Finished studies are kept.")
+        rows = data.rows(each.test, augmented=False)
+        raw = training.predict_rows(result.classifier, data, rows, config.classifier)
+        probabilities[data.clip[rows]] = recognizer.calibrate(raw, result.temperature)
+        for name, found in exposure.seen(clips, digest, each.train, each.test).items():
+            seen[name][each.test] = found
+        tested = probabilities.sum(axis=1) > 0
+        figures = evaluation.evaluate(
+            y[tested], probabilities[tested], labels=config.labels, speakers=clips[corpora.SPEAKER].to_numpy()[tested],
+            protocol=switches.split, corpus=" + ".join(dict.fromkeys(clips[corpora.CORPUS])), rng=np.random.default_rng(0),
+            seen={name: values[tested] for name, values in seen.items()},
+        )  # fmt: skip
+        if on_round:
+            on_round(number + 1, len(rounds), figures)
+    assert figures is not None, "every split has a round"
+    return replace(figures, curves=None)
+
+
+def to_row(switches: Switches, figures: Evaluation) -> dict[str, Any]:
+    """Return a study as JSON values: the switches, and what of the figures a bar shows."""
+    return {
+        **asdict(switches), "accuracy": round(figures.accuracy, 5), "uar": round(figures.uar, 5), "chance": round(figures.chance, 5),
+        "interval": {name: [round(bound, 5) for bound in bounds] for name, bounds in figures.interval.items()},
+        "n_clips": figures.n_clips, "n_test_speakers": figures.n_test_speakers,
+        "seen": {name: round(share, 5) for name, share in (figures.seen or {}).items()},
+    }  # fmt: skip
+
+
+def read_results(path: Path = RESULTS) -> dict[Switches, dict[str, Any]]:
+    """Return the studies that come with the project, by their switches; raises ConfigError where the file is missing or damaged."""
+    names = {each.name for each in fields(Switches)}
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["studies"]
+        return {Switches(**{name: row[name] for name in names}): row for row in rows}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"The lab's results in '{path.name}' cannot be read ({error}). Restore the file from the project.") from error
+
+
+def preset_clips(preset: Preset, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:
+    """Return the clips of a preset's corpora that are here (name -> clips table), with its labels; None where none is."""
+    there = [tables[name] for name in preset.corpora if name in tables]
+    return mapping.apply(pd.concat(there, ignore_index=True), preset.mapping) if there else None
+
+
+def _recall(path: Path | None) -> Evaluation | None:
+    if path is None:
+        return None
+    try:
+        return Evaluation.from_dict(json.loads(path.read_text()))
+    except (OSError, ValueError, ConfigError):
+        return None
+
+
+def _key(switches: Switches, clips: pd.DataFrame, digest: np.ndarray) -> str:
+    named = {"switches": asdict(switches), "settings": CLASSIFIERS[switches.classifier], "copies": N_COPIES}
+    defaults = classifiers.CLASSIFIERS[switches.classifier].defaults
+    text = hashlib.sha256(json.dumps([named, defaults], sort_keys=True, default=list).encode())
+    text.update("\n".join(clips[corpora.NAME] + " " + clips[corpora.EMOTION] + " " + digest).encode())
+    text.update(dataset.code_digest())
+    return text.hexdigest()[:16]
