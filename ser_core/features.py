@@ -47,7 +47,7 @@ OCTAVE_COST = 0.04
 
 
 SETTINGS = (
-    Setting(name="sample_rate", title="Sample rate", kind=WHOLE, default=16_000, low=4000, high=48_000, step=1000,
+    Setting(name="sample_rate", title="Sample rate", kind=WHOLE, default=16_000, low=8000, high=48_000, step=1000,
             help="Hz. Half of it is the highest frequency that can be seen."),
     Setting(name="n_fft", title="FFT length", kind=WHOLE, default=1024, low=64, high=8192, step=64,
             help="Samples, filled up with zeros after the window: more give finer steps of frequency, not more detail."),
@@ -101,6 +101,12 @@ class FeatureConfig:
             raise ConfigError(
                 f"FeatureConfig needs 0 <= fmin < fmax <= {self.sample_rate / 2:g} Hz (half the sample rate). "
                 f"Got {self.fmin:g} and {self.fmax:g}."
+            )
+        longest = int(np.ceil(self.sample_rate / F0_MIN)) + 2
+        if self.win_length < longest:
+            raise ConfigError(
+                f"FeatureConfig needs a window of one period of the lowest pitch, {F0_MIN:g} Hz: win_length of {longest} or more at "
+                f"{self.sample_rate} Hz. Got {self.win_length}."
             )
         if not 0 < self.n_mfcc <= self.n_mels:
             raise ConfigError(f"FeatureConfig needs 0 < n_mfcc <= n_mels. Got {self.n_mfcc} and {self.n_mels}.")

@@ -181,7 +181,8 @@ def test_the_settings_survive_json():
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [({"hop_length": 700}, "hop_length <= win_length"), ({"fmax": 9000.0}, "8000 Hz"), ({"n_mfcc": 65}, "n_mfcc <= n_mels"),
-     ({"window_frames": 3}, "from 16 to 1000"), ({"n_fft": 10**9}, "from 64 to 8192"), ({"n_mels": "64"}, "whole number")],
+     ({"window_frames": 3}, "from 16 to 1000"), ({"n_fft": 10**9}, "from 64 to 8192"), ({"n_mels": "64"}, "whole number"),
+     ({"sample_rate": 4000, "fmax": 2000.0}, "from 8000"), ({"sample_rate": 44_000}, "win_length of 736 or more")],
 )  # fmt: skip
 def test_impossible_settings_are_refused(values, sentence):
     with pytest.raises(ConfigError, match=sentence):
@@ -191,3 +192,11 @@ def test_impossible_settings_are_refused(values, sentence):
 def test_unknown_settings_are_named():
     with pytest.raises(ConfigError, match="Unknown: colour"):
         FeatureConfig.from_dict({**CONFIG.to_dict(), "colour": 1})
+
+
+@pytest.mark.parametrize("rate", [8000, 11_025, 16_000, 22_050, 48_000])
+def test_every_rate_that_is_let_through_can_be_measured(rate):
+    config = FeatureConfig(sample_rate=rate, fmax=rate / 2 if rate < 48_000 else 8000.0, win_length=max(640, rate // 50), hop_length=320)
+    noise = np.random.default_rng(0).normal(scale=0.1, size=rate).astype(np.float32)
+    vector = features.summary(features.extract(Waveform(noise, rate), config))
+    assert vector.shape == (len(features.summary_columns(config)),) and np.isfinite(vector).all()
