@@ -32,7 +32,10 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     where = train.add_argument_group("what to train on")
     where.add_argument("--corpora", default="", metavar="NAMES", help="installed corpora, comma-separated, such as ravdess,savee")
-    where.add_argument("--corpus", action="append", default=[], metavar="NAME=DIR", help="a known corpus that lies elsewhere; repeatable")
+    where.add_argument(
+        "--corpus", action="append", default=[], metavar="NAME=DIR",
+        help="a corpus that lies elsewhere: ravdess=DIR, or ours=DIR with folders named after labels, or a table; repeatable",
+    )  # fmt: skip
     where.add_argument("--corpora-dir", type=Path, metavar="DIR", help="folder of the installed ones (default: SER_CORPORA, or corpora)")
     where.add_argument("--labels", default="", metavar="NAMES", help="labels to keep, comma-separated (default: all)")
     where.add_argument("--calm", default=None, choices=["keep", "neutral", "leave out"], help="what becomes of calm (default: keep)")
@@ -216,8 +219,10 @@ def _folders(given: Sequence[str]) -> dict[str, Path]:
     folders = {}
     for each in given:
         name, folder = parse_pair(each, "--corpus")
-        if name not in corpora.CORPORA:
-            raise CorpusError(f"There is no corpus '{name}'. Known are {', '.join(corpora.CORPORA)}; others go below the corpora folder.")
+        if name not in corpora.CORPORA and not corpora.is_own_name(name):
+            raise CorpusError(f"A corpus cannot be called '{name}'. Take one of {', '.join(corpora.CORPORA)}, or letters, digits, - and _.")
+        if name in folders:
+            raise CorpusError(f"--corpus names '{name}' twice. Give each folder a name of its own.")
         folders[name] = Path(folder)
     return folders
 

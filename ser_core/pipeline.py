@@ -35,7 +35,7 @@ STOPPED = "Stopped. Nothing was kept."
 class Places:
     """Where a run finds and puts things, and the number of processes for features and fits.
 
-    corpora: the folder of installed ones; folders: name -> folder of a known corpus that lies elsewhere. cache: of the features.
+    corpora: the folder of installed ones; folders: name -> folder of a corpus that lies elsewhere. cache: of the features.
     """
 
     corpora: Path
@@ -143,7 +143,7 @@ def read_clips(config: RunConfig, places: Places) -> pd.DataFrame:
     """Return the clips table of the corpora that the settings name, in their order; raises CorpusError."""
     return pd.concat(
         [
-            corpora.scan(name, places.folders[name]) if name in places.folders else library.clips(places.corpora, [name])
+            library.read(name, places.folders[name]) if name in places.folders else library.clips(places.corpora, [name])
             for name in config.corpora
         ],
         ignore_index=True,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,52 @@ def test_the_corpora_may_lie_elsewhere(place, corpora, monkeypatch, capsys):
     assert store.read_card("svm-on-tess", place / "other").corpora[0]["n_clips"] == 24
 
 
+def test_a_folder_of_labels_is_a_corpus_wherever_it_lies(place, capsys):
+    for speaker in range(1, 5):
+        for label in ("happy", "sad"):
+            for take in (1, 2):
+                sound = tiny_corpora.voice(speaker, label, take)
+                tiny_corpora.write(place / "clips" / label / f"{take}-{speaker}.wav", sound)
+    given = ["--classifier", "svm", "--augment", "none", "--protocol", "random", "--jobs", "1", "--name", "Ours"]
+    assert cli.main(["train", "--corpus", f"ours={place / 'clips'}", *given]) == 0
+    card = store.read_card("ours", place / "models")
+    assert [(each["corpus"], each["n_clips"]) for each in card.corpora] == [("ours", 16)] and card.labels == ("happy", "sad")
+    assert "ours: UAR" in capsys.readouterr().out
+
+
+def test_the_whole_command_in_a_shell_has_a_bar_for_the_eye_and_json_for_the_next_program(place, corpora):
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    command = [
+        sys.executable, "-m", "ser_core", "train", "--corpus", f"ravdess={corpora / 'ravdess'}", "--corpus", f"tess={corpora / 'tess'}",
+        "--classifier", "knn", "--protocol", "speaker", "--preset", "one-minute", "--augment", "noise=0.3", "--copies", "1",
+        "--balance", "upsample", "--name", "From a shell", "--models-dir", str(place / "other"), "--json",
+    ]  # fmt: skip
+    environment = os.environ | {"SER_CACHE": str(place / "cache"), "SER_CORPORA": str(place / "nowhere")}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, text=True)
+    os.close(theirs)
+    seen = threading.Thread(target=lambda: told.extend(iter(lambda: _read_terminal(ours), b"")), daemon=True)
+    told: list[bytes] = []
+    seen.start()
+    out, _ = process.communicate(timeout=120)
+    seen.join(10)
+    os.close(ours)
+    shown = b"".join(told).decode(errors="replace")
+    assert process.returncode == 0, shown
+    assert re.search(r"\[#*\.+\] +\d+% ", shown) and "Saved as 'from-a-shell'." in shown
+    result = json.loads(out)["result"]
+    assert result["model"] == "from-a-shell" and set(result["figures"]) == {"all corpora", "ravdess", "tess"}
+    config = store.read_card("from-a-shell", place / "other").training["config"]
+    assert (config["balance"], config["effects"], config["n_copies"], config["protocol"]) == ("upsample", {"noise": 0.3}, 1, "speaker")
+
+
+def _read_terminal(handle: int) -> bytes:
+    try:
+        return os.read(handle, 4096)
+    except OSError:  # how Linux says that the other side is closed
+        return b""
+
+
 def test_a_plan_trains_nothing(place, capsys):
     assert cli.main(["train", "--corpora", "ravdess", "--classifier", "knn", "--search", "--plan", "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)
@@ -105,7 +153,9 @@ def test_a_plan_trains_nothing(place, capsys):
 PROBLEMS = {
     "nothing to train on": ([], "Say what to train on"),
     "not installed": (["--corpora", "savee"], "'savee' is not installed"),
-    "a corpus nobody knows": (["--corpus", "ours=/tmp"], "There is no corpus 'ours'"),
+    "a folder without labels": (["--corpus", f"ours={ROOT / 'models'}"], "nor sub-folders named after labels"),
+    "a name that is none": (["--corpus", "our clips=/tmp"], "A corpus cannot be called 'our clips'"),
+    "a name twice": (["--corpus", "ours=/tmp/a", "--corpus", "ours=/tmp/b"], "names 'ours' twice"),
     "no folder": (["--corpus", "ravdess"], "--corpus takes NAME=VALUE"),
     "classifier": (["--corpora", "tess", "--classifier", "oracle"], "no classifier 'oracle'"),
     "preset": (["--corpora", "tess", "--preset", "quick"], "no preset 'quick'"),
