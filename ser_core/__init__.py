@@ -7,6 +7,7 @@ Rows import downwards only (tests/test_layers.py guards it):
     audio         bytes -> Waveform: decode, resample, encode
     setting       a setting as a row of a form, and its check
     runs          the folder of a training run: settings, status, epochs, log, result, the wish to stop
+    cluster       a Dask cluster, in place of this machine's processes
     corpora       the corpora's facts and labels; folder -> table of clips
     locks         one process or thread at a time, by a lock on a file
     library       the corpora folder of this machine: what is installed, what was left out

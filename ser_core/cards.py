@@ -9,7 +9,7 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,7 +61,7 @@ def card(made: Made, files: dict[str, str]) -> ModelCard:
         labels=prepared.labels,
         features=config.features,
         training={
-            "config": config.to_dict(),
+            "config": replace(config, scheduler="").to_dict(),  # whoever gets the model need not know of our machines
             "run": made.run,
             "n_copies": config.n_copies,
             "strength": config.strength,

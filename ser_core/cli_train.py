@@ -69,6 +69,7 @@ def add(commands: Any) -> None:
     run.add_argument("--models-dir", type=Path, metavar="DIR", help="where the model goes (default: SER_MODELS, or models)")
     run.add_argument("--cache", type=Path, metavar="DIR", help="where measured features are kept")
     run.add_argument("--jobs", type=int, metavar="N", help="processes for features and searches (default: all cores but one)")
+    run.add_argument("--scheduler", metavar="ADDRESS", help="a Dask cluster that measures, searches and cross-validates, as tcp://HOST:PORT")
     run.add_argument("--plan", action="store_true", help="say what it would be, and train nothing")
     run.add_argument("--json", action="store_true", help="print the result as JSON")
     train.set_defaults(run=_train)
@@ -78,7 +79,7 @@ def _train(options: argparse.Namespace) -> int:
     from ser_core import background
 
     background.settle()  # before anything heavy is loaded
-    from ser_core import dataset, library, pipeline, plans, runs, store
+    from ser_core import cluster, dataset, library, pipeline, plans, runs, store
 
     if options.jobs is not None and options.jobs < 1:
         raise ConfigError(f"--jobs must be 1 or more. Got {options.jobs}.")
@@ -88,7 +89,10 @@ def _train(options: argparse.Namespace) -> int:
         cache=options.cache or dataset.cache_folder(),
         n_jobs=options.jobs or background.free_cores(),
         folders=_folders(options.corpus),
+        scheduler=options.scheduler or "",
     )
+    if places.scheduler:
+        cluster.check_address(places.scheduler)
     if options.run_folder:
         folder = options.run_folder
         config = None
@@ -159,6 +163,7 @@ def _config(options: argparse.Namespace, places: Places) -> RunConfig:
     names = [*_names(options.corpora), *places.folders]
     if names:
         values["corpora"] = names
+    values["scheduler"] = places.scheduler  # never a file's own: whoever answers there may run code here
     if "corpora" not in values:
         raise ConfigError("Say what to train on: --corpora ravdess,savee for installed ones, or --corpus ravdess=DIR.")
     named = ("classifier", "name", "description", "balance", "protocol", "test_share", "folds", "seed", "start_from")

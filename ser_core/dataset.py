@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 
 from ser_core import audio, augment, corpora, features, functionals, quality, spectral, syllables
+from ser_core.cluster import Cluster
 from ser_core.errors import AudioError, SerError
 from ser_core.features import FeatureConfig
 
@@ -114,6 +115,7 @@ def build(
     cache: Path | None = None,
     n_jobs: int = 1,
     niced: bool = False,
+    cluster: Cluster | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Dataset:
@@ -122,7 +124,8 @@ def build(
     A clip that cannot be read is left out and reported in `problems`. With a cache folder, what was computed for the same
     bytes, settings and code is read back; only the rest is measured, by n_jobs processes (-1: one a core). on_progress(done,
     total) is called as clips finish. Without windows less is read and held, and `windows` is empty. niced: the processes let the others
-    of this machine go first, such as one that serves pages.
+    of this machine go first, such as one that serves pages. cluster: what measures in place of processes of this machine; it reads the
+    clips under the paths of the table, and what it answers is kept in the cache here.
 
     Raises
     ------
@@ -152,11 +155,19 @@ def build(
             note(task, stored)
     missing = [task for task, result in enumerate(results) if result is None]
     if len(missing) < WORTH_WORKERS:
-        n_jobs = 1
-    if missing and n_jobs != 1:
-        _compile(config, effects)
-    check_stop()
-    for task, result in zip(missing, _run(measure, [tasks[task] for task in missing], n_jobs, niced), strict=True):
+        n_jobs, cluster = 1, None
+    if cluster:
+        cluster.once_a_machine(_compile, config, effects)
+        there = functools.partial(_measure, config=config, drawn=drawn, cache=None)
+        run = cluster.in_order(there, [tasks[task] for task in missing])
+    else:
+        if missing and n_jobs != 1:
+            _compile(config, effects)
+        check_stop()
+        run = _run(measure, [tasks[task] for task in missing], n_jobs, niced)
+    for task, result in zip(missing, run, strict=True):
+        if cluster and isinstance(result, _Entry):
+            result = _keep(result, *tasks[task], config, drawn, cache, with_windows)
         note(task, result)
         check_stop()
     return _assemble(tasks, results, n_copies, config)
@@ -225,8 +236,22 @@ def _measure(
     windows = features.windows(measured).astype(np.float16)
     entry = _Entry(features.summary(measured), windows, _facts(clip, waveform, measured))
     if cache:
-        write_arrays(_place(cache, key), vector=entry.vector, windows=entry.windows, facts=entry.facts)
+        _write(cache, key, entry)
     return entry if with_windows else _Entry(entry.vector, windows[:0], entry.facts)
+
+
+def _keep(
+    entry: _Entry, path: str, copy: int, config: FeatureConfig, drawn: Mapping[str, Any], cache: Path | None, with_windows: bool
+) -> _Entry:
+    """Return what another machine measured, once it is in the cache of this one."""
+    with contextlib.suppress(OSError):  # the clip went away meanwhile
+        if cache:
+            _write(cache, _key(Path(path).read_bytes(), copy, config, drawn), entry)
+    return entry if with_windows else _Entry(entry.vector, entry.windows[:0], entry.facts)
+
+
+def _write(cache: Path, key: str, entry: _Entry) -> None:
+    write_arrays(_place(cache, key), vector=entry.vector, windows=entry.windows, facts=entry.facts)
 
 
 def _facts(clip: audio.Clip, waveform: audio.Waveform, measured: features.Features) -> np.ndarray:

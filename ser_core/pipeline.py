@@ -6,10 +6,12 @@ no broken model.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from ser_core import cards, classifiers, corpora, dataset, evaluation, library, plans, recognizer, runs, search, splits, store, training
+from ser_core.cluster import Cluster, connected
 from ser_core.dataset import Dataset
 from ser_core.errors import ConfigError, SerError
 from ser_core.evaluation import Evaluation
@@ -35,7 +38,8 @@ STOPPED = "Stopped. Nothing was kept."
 class Places:
     """Where a run finds and puts things, and the number of processes for features and fits.
 
-    corpora: the folder of installed ones; folders: name -> folder of a corpus that lies elsewhere. cache: of the features.
+    corpora: the folder of installed ones; folders: name -> folder of a corpus that lies elsewhere. cache: of the features. scheduler: of a
+    cluster, in place of the one that the settings name.
     """
 
     corpora: Path
@@ -43,6 +47,7 @@ class Places:
     cache: Path | None
     n_jobs: int = 1
     folders: Mapping[str, Path] = field(default_factory=dict)
+    scheduler: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,8 +113,9 @@ def _work(folder: Path, places: Places, reporter: Reporter) -> tuple[store.Model
         raise ConfigError(plan.problems[0])
     prepared = plans.prepare(clips, config)
     reporter.expect(plan.seconds or {})
-    material = _gather(config, prepared, places, reporter)
-    trials, cross = _cross(folder, material, places, reporter)
+    with _cluster(config, prepared, places, reporter) as workers:
+        material = _gather(config, prepared, places, reporter, workers)
+        trials, cross = _cross(folder, material, places, reporter, workers)
     if trials:
         best = {name: tuple(value) if isinstance(value, list) else value for name, value in trials[0]["hyperparameters"].items()}
         material = replace(material, base=replace(material.base, hyperparameters={**material.base.hyperparameters, **best}))
@@ -157,7 +163,34 @@ def _unless_discarded(card: store.ModelCard, reporter: Reporter) -> store.ModelC
     return card
 
 
-def _gather(config: RunConfig, prepared: Prepared, places: Places, reporter: Reporter) -> Material:
+@contextlib.contextmanager
+def _cluster(config: RunConfig, prepared: Prepared, places: Places, reporter: Reporter) -> Iterator[Cluster | None]:
+    """Inside this, the workers of the scheduler that was named are there and fit for the work; without one, None."""
+    address = places.scheduler or config.scheduler
+    if not address:
+        yield None
+        return
+    with connected(address) as workers:
+        firsts = prepared.clips.groupby(corpora.CORPUS)[corpora.PATH].first()
+        files = [os.path.abspath(path) for path in firsts]
+        if config.start_from:
+            files.append(str(places.models / config.start_from / store.KERAS_FILE))
+        workers.ask(_unfit, files, dataset.code_digest())
+        reporter.line(f"Measuring and comparing on {workers.n_workers} worker{'s' * (workers.n_workers != 1)} of {address}.")
+        yield workers
+
+
+def _unfit(files: Sequence[str], digest: bytes) -> str:
+    """Return why the process that this is called in could not do the work, or ""."""
+    if dataset.code_digest() != digest:
+        return "has another version of this program, whose features differ. Start it in a copy of this project's folder."
+    missing = [file for file in files if not os.access(file, os.R_OK)]
+    if missing:
+        return f"cannot read '{missing[0]}'. Corpora and models must lie in a folder that all machines share, under the same path."
+    return ""
+
+
+def _gather(config: RunConfig, prepared: Prepared, places: Places, reporter: Reporter, workers: Cluster | None) -> Material:
     """Measure the clips and their copies; which of them are learned from is decided by the parts alone."""
     total = len(prepared.clips) * (1 + config.n_copies)
     n_copies = total - len(prepared.clips)
@@ -171,14 +204,14 @@ def _gather(config: RunConfig, prepared: Prepared, places: Places, reporter: Rep
     data = dataset.build(
         prepared.clips, config.features, n_copies=config.n_copies, strength=config.strength, effects=config.effects,
         with_windows=classifiers.CLASSIFIERS[config.classifier].input_kind == "frames", seed=config.seed, cache=places.cache,
-        n_jobs=places.n_jobs, on_progress=on_progress, should_stop=lambda: bool(reporter.wish()),
+        n_jobs=places.n_jobs, cluster=workers, on_progress=on_progress, should_stop=lambda: bool(reporter.wish()),
     )  # fmt: skip
     for path, reason in data.problems:
         reporter.line(f"Left out: {Path(path).name}: {reason}")
     if len(data.problems) == len(prepared.clips):
         raise ConfigError(f"None of the {len(prepared.clips)} clips can be read: {data.problems[0][1]}")
     seconds = max(time.monotonic() - begun, 1e-3)
-    if _n_cached(places) - n_cached >= 0.9 * total:  # nearly all was measured, not read back
+    if not workers and _n_cached(places) - n_cached >= 0.9 * total:  # nearly all was measured here, not read back
         runs.note_rate(reporter.folder.parent, "features", total / seconds)
     start_card = plans.start_card(config, places.models)
     start = None
@@ -197,7 +230,9 @@ def _n_cached(places: Places) -> int:
     return dataset.usage(places.cache)[0] if places.cache else 0
 
 
-def _cross(folder: Path, material: Material, places: Places, reporter: Reporter) -> tuple[list[dict[str, Any]], np.ndarray | None]:
+def _cross(
+    folder: Path, material: Material, places: Places, reporter: Reporter, workers: Cluster | None
+) -> tuple[list[dict[str, Any]], np.ndarray | None]:
     """Search or cross-validate, where the settings say so: return a row a combination, and the probabilities of tested clips."""
     prepared, config = material.prepared, material.config
     if prepared.folds is None:
@@ -227,7 +262,7 @@ def _cross(folder: Path, material: Material, places: Places, reporter: Reporter)
 
     rows = search.run(
         search.Work(prepared.clips, material.data, material.base, prepared.folds, prepared.folds >= 0, material.start),
-        combinations, file=folder / runs.SEARCH, n_jobs=places.n_jobs, keep_probabilities=not searching, on_fit=on_fit,
+        combinations, file=folder / runs.SEARCH, n_jobs=places.n_jobs, cluster=workers, keep_probabilities=not searching, on_fit=on_fit,
         on_epoch=on_epoch, should_stop=lambda: bool(reporter.wish()),
     )  # fmt: skip
     if searching:

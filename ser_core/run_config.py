@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from ser_core import augment, balance, classifiers, splits
+from ser_core import augment, balance, classifiers, cluster, splits
 from ser_core.errors import ConfigError
 from ser_core.features import FeatureConfig
 from ser_core.mapping import LabelMapping
@@ -34,6 +34,7 @@ class RunConfig:
     folds: 0 for one held-out part; else a cross-validation in so many folds. grid: hyperparameter -> values to try, {} for no search;
     a search compares by `folds` folds (3 where that is 0) of the training part, and the best is tested once on the held-out part.
     speaker_cap: how many clips of one speaker count fully. start_from: a model whose weights a network starts from, "" for none.
+    scheduler: address of a Dask cluster that measures and compares in place of this machine, "" for none; no result depends on it.
     """
 
     corpora: tuple[str, ...]
@@ -55,6 +56,7 @@ class RunConfig:
     speaker_cap: int = 150
     start_from: str = ""
     seed: int = 0
+    scheduler: str = ""
 
     def __post_init__(self) -> None:
         _text("The name", self.name, MAX_NAME)
@@ -79,6 +81,8 @@ class RunConfig:
             raise ConfigError("One fold is no cross-validation. Choose 2 folds or more, or 0 for one held-out part.")
         if not isinstance(self.start_from, str):
             raise ConfigError(f"start_from must be the name of a model. Got {self.start_from!r}.")
+        if self.scheduler != "":
+            cluster.check_address(self.scheduler)
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Cross-validation and grid search: the same fits, each without some speakers, over one or many combinations of hyperparameters.
 
-Fits are handed out through joblib, so that `joblib.parallel_config` decides where they run. Each finished one is a line of a file:
+Fits are handed out through joblib to processes of this machine, or to the workers of a cluster. Each finished one is a line of a file:
 a run that was stopped goes on behind them.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ser_core import classifiers, runs, training
+from ser_core.cluster import Cluster
 from ser_core.dataset import Dataset
 from ser_core.training import TrainingConfig
 
@@ -44,6 +46,7 @@ def run(
     *,
     file: Path,
     n_jobs: int = 1,
+    cluster: Cluster | None = None,
     keep_probabilities: bool = False,
     on_fit: OnFit | None = None,
     on_epoch: OnEpoch | None = None,
@@ -52,7 +55,8 @@ def run(
     """Return a row a fit, in the order of combinations and folds: combination, fold, clips, accuracy, uar, seconds.
 
     file : where finished fits are kept, as lines of JSON; those of other settings or clips are not looked at. keep_probabilities :
-        whether a row holds the calibrated probabilities of its clips too.
+        whether a row holds the calibrated probabilities of its clips too. cluster : what fits in place of n_jobs processes of this
+        machine.
 
     Raises
     ------
@@ -66,7 +70,7 @@ def run(
         if row.get("key") == key and row.get("hyperparameters") == _plain(combinations[int(row["combination"])])
     }
     missing = [task for task in tasks if task not in rows]
-    for row in _fits(work, combinations, missing, key, n_jobs, keep_probabilities, on_epoch, should_stop):
+    for row in _fits(work, combinations, missing, key, n_jobs, cluster, keep_probabilities, on_epoch, should_stop):
         runs.add_line(file, row)
         rows[row["combination"], row["fold"]] = row
         if on_fit:
@@ -100,10 +104,13 @@ def probabilities(rows: Sequence[Mapping[str, Any]], n_clips: int, n_labels: int
 
 
 def _fits(
-    work: Work, combinations: Sequence[Mapping[str, Any]], tasks: Sequence[tuple[int, int]], key: str, n_jobs: int, keep: bool,
-    on_epoch: OnEpoch | None, should_stop: Callable[[], bool],
+    work: Work, combinations: Sequence[Mapping[str, Any]], tasks: Sequence[tuple[int, int]], key: str, n_jobs: int,
+    cluster: Cluster | None, keep: bool, on_epoch: OnEpoch | None, should_stop: Callable[[], bool],
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
-    """Yield the row of each fit as it ends. A network trains in this process, where its epochs can be followed."""
+    """Yield the row of each fit as it ends. Without a cluster a network trains in this process, where its epochs can be followed."""
+    if cluster and tasks:
+        yield from cluster.as_they_end(_fit_there, work, [(combinations[number], number, fold, key, keep) for number, fold in tasks])
+        return
     if n_jobs == 1 or classifiers.CLASSIFIERS[work.config.classifier].input_kind == "frames":
         for number, fold in tasks:
             yield _fit(work, combinations[number], number, fold, key, keep, on_epoch, should_stop)
@@ -112,6 +119,13 @@ def _fits(
 
     jobs = (joblib.delayed(_fit)(work, combinations[number], number, fold, key, keep) for number, fold in tasks)
     yield from joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs)
+
+
+def _fit_there(work: Work, combination: Mapping[str, Any], number: int, fold: int, key: str, keep: bool) -> dict[str, Any]:
+    """Fit in a worker of a cluster, which is one of several processes on its machine: TensorFlow takes one thread."""
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(name, "1")
+    return _fit(work, combination, number, fold, key, keep)
 
 
 def _fit(

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,7 @@ PROBLEMS = {
     "no run": (["--run", "/nowhere"], "There is no config.json in"),
     "jobs": (["--corpora", "tess", "--jobs", "0"], "--jobs must be 1 or more"),
     "start": (["--corpora", "tess", "--start-from", "cnn"], "There is no model"),
+    "scheduler": (["--corpora", "tess", "--scheduler", "localhost:8786"], "must be an address such as tcp://"),
 }
 
 
@@ -210,3 +212,13 @@ def test_a_process_of_its_own_trains_and_can_be_stopped(place, corpora):
     assert done.returncode == 0, done.stderr
     assert "own: saved after" in done.stdout and "Saved as 'own'." in done.stderr
     assert runs.read_status(run).stage == "done" and (place / "models" / "own" / "model.skops").exists()
+
+
+def test_a_scheduler_is_named_by_a_flag_and_never_by_a_file(place, capsys):
+    given = RunConfig(corpora=("ravdess",), classifier="lda", n_copies=0, scheduler="tcp://203.0.113.1:8786").to_dict()
+    (place / "config.json").write_text(json.dumps(given))
+    assert cli.main(["train", "--config", str(place / "config.json"), "--jobs", "1"]) == 0
+    assert settings(place).scheduler == ""
+    begun = time.monotonic()
+    assert cli.main(["train", "--corpora", "ravdess", "--classifier", "lda", "--scheduler", "tcp://127.0.0.1:1"]) == 2
+    assert "No Dask scheduler answers at tcp://127.0.0.1:1." in capsys.readouterr().err and time.monotonic() - begun < 20
