@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cached, frame, labels, setting_inputs
+from pages.ui import cached, frame, labels, setting_inputs, teacher
 from ser_core import augment, balance, features, mapping, run_config, splits, store
 from ser_core.classifiers import CLASSIFIERS, ClassifierSpec
 from ser_core.features import FeatureConfig
@@ -111,7 +111,16 @@ def _more(
         else:
             rows = sorted(features.SETTINGS, key=lambda setting: not setting.early)
             chosen["features"] = FeatureConfig(**setting_inputs.draw(rows, key="train.features"))
+    if teacher.is_here():
+        with _group("scheduler", "More machines", ":material/lan:"):
+            chosen["scheduler"] = _scheduler()
     return chosen
+
+
+def _scheduler() -> str:
+    st.markdown("A Dask cluster measures clips and fits folds and searches in place of this machine. README says how to start one.")
+    return st.text_input("Scheduler", max_chars=300, placeholder="tcp://192.168.1.20:8786", key="train.scheduler", persist_state="session",
+                         help="Whoever answers there can run code on this machine: name only a scheduler that you started.").strip()
 
 
 def _group(name: str, title: str, icon: str) -> Any:

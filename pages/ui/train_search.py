@@ -54,4 +54,4 @@ def settings(job: jobs.Job, trial: Mapping[str, Any]) -> RunConfig:
     config = RunConfig.from_dict(runs.read_config(job.folder))
     chosen = {name: tuple(value) if isinstance(value, list) else value for name, value in trial["hyperparameters"].items()}
     name = f"{config.name or job.title}: {said(trial)}"[:80]
-    return replace(config, grid={}, name=name, hyperparameters={**config.hyperparameters, **chosen})
+    return replace(config, grid={}, name=name, hyperparameters={**config.hyperparameters, **chosen}, scheduler="")

@@ -302,6 +302,23 @@ def test_without_an_admin_word_nobody_is_the_teacher_and_the_page_says_how(emodb
     assert not teacher.is_right("") and not teacher.is_right("x")
 
 
+def test_only_the_teacher_names_a_scheduler_and_nobody_else_sees_or_uses_it(emodb, monkeypatch):
+    monkeypatch.setenv(teacher.VARIABLE, "open sesame")
+    assert "train.scheduler" not in keys(visit(), "text_input")
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    page.session_state[state.ADMIN_WORD] = "open sesame"
+    page.switch_page("pages/train.py").run()
+    page.text_input(key="train.scheduler").set_value("192.168.1.20:8786").run()
+    assert "must be an address such as" in text(page) and page.button(key="train.start").disabled
+    page.text_input(key="train.scheduler").set_value("tcp://192.168.1.20:8786 ").run()
+    page.button(key="train.start").click().run()
+    (job,) = jobs.jobs(runs.root())
+    config = runs.read_config(job.folder)
+    assert config["scheduler"] == "tcp://192.168.1.20:8786"
+    assert "192.168" not in train_script.script("x", config)
+    assert train_search.settings(job, {"hyperparameters": {}, "uar": 0.5}).scheduler == ""
+
+
 def test_an_unknown_run_is_said_to_be_gone(emodb):
     page = visit(run="<script>alert(1)</script>")
     assert "There is no run" in text(page) and "<script>" not in page.error[0].value
