@@ -108,6 +108,7 @@ def build(
     config: FeatureConfig = FeatureConfig(),
     *,
     n_copies: int = 0,
+    augmented: np.ndarray | None = None,
     strength: float = 1.0,
     effects: Mapping[str, float] | None = None,
     seed: int = 0,
@@ -121,6 +122,7 @@ def build(
 ) -> Dataset:
     """Return the features of all clips and of n_copies augmented copies of each (strength, effects: see augment.chain).
 
+    augmented: bool (n_clips,), the clips of which there are copies, all by default: nobody needs those of clips that are only tested.
     A clip that cannot be read is left out and reported in `problems`. With a cache folder, what was computed for the same
     bytes, settings and code is read back; only the rest is measured, by n_jobs processes (-1: one a core). on_progress(done,
     total) is called as clips finish. Without windows less is read and held, and `windows` is empty. niced: the processes let the others
@@ -131,7 +133,8 @@ def build(
     ------
     Cancelled : if should_stop said yes.
     """
-    tasks = [(path, copy) for path in clips[corpora.PATH] for copy in range(n_copies + 1)]
+    copied = np.ones(len(clips), bool) if augmented is None else augmented
+    tasks = [(path, copy) for path, more in zip(clips[corpora.PATH], copied, strict=True) for copy in range(1 + n_copies * int(more))]
     drawn = {"strength": strength, "seed": seed} if effects is None else {"effects": dict(effects), "seed": seed}
     measure = functools.partial(_measure, config=config, drawn=drawn, cache=cache, with_windows=with_windows)
     results: list[_Entry | str | None] = [None] * len(tasks)
@@ -170,7 +173,7 @@ def build(
             result = _keep(result, *tasks[task], config, drawn, cache, with_windows)
         note(task, result)
         check_stop()
-    return _assemble(tasks, results, n_copies, config)
+    return _assemble(tasks, results, config)
 
 
 def _run(
@@ -199,7 +202,8 @@ def _compile(config: FeatureConfig, effects: Mapping[str, float] | None) -> None
         augment.EFFECTS[name].apply(sound, 1.0, rng)
 
 
-def _assemble(tasks: Sequence[tuple[str, int]], results: Sequence[Any], n_copies: int, config: FeatureConfig) -> Dataset:
+def _assemble(tasks: Sequence[tuple[str, int]], results: Sequence[Any], config: FeatureConfig) -> Dataset:
+    clip = np.cumsum([copy == 0 for _, copy in tasks]) - 1  # a clip's own row comes before its copies
     good = [task for task, result in enumerate(results) if isinstance(result, _Entry)]
     entries: list[_Entry] = [results[task] for task in good]
     counts = [len(entry.windows) for entry in entries]
@@ -209,7 +213,7 @@ def _assemble(tasks: Sequence[tuple[str, int]], results: Sequence[Any], n_copies
         vectors=np.array([entry.vector for entry in entries], np.float32).reshape(len(good), len(columns)),
         windows=np.concatenate([empty, *(entry.windows for entry in entries)]),
         window_row=np.repeat(np.arange(len(good)), counts),
-        clip=np.array([task // (n_copies + 1) for task in good], int),
+        clip=np.array([clip[task] for task in good], int),
         copy=np.array([tasks[task][1] for task in good], int),
         problems=tuple({path: result for (path, _), result in zip(tasks, results, strict=True) if isinstance(result, str)}.items()),
         facts=pd.DataFrame(np.array([entry.facts for entry in entries], float).reshape(len(good), len(FACTS)), columns=list(FACTS)),

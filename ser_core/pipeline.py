@@ -192,8 +192,8 @@ def _unfit(files: Sequence[str], digest: bytes) -> str:
 
 def _gather(config: RunConfig, prepared: Prepared, places: Places, reporter: Reporter, workers: Cluster | None) -> Material:
     """Measure the clips and their copies; which of them are learned from is decided by the parts alone."""
-    total = len(prepared.clips) * (1 + config.n_copies)
-    n_copies = total - len(prepared.clips)
+    n_copies = config.n_copies * int(prepared.learnable.sum())
+    total = len(prepared.clips) + n_copies
     reporter.stage(runs.FEATURES, f"Measuring {len(prepared.clips)} clips{f' and {n_copies} augmented copies' if n_copies else ''}.")
     begun, n_cached = time.monotonic(), _n_cached(places)
 
@@ -202,7 +202,8 @@ def _gather(config: RunConfig, prepared: Prepared, places: Places, reporter: Rep
         reporter.progress(done / total, f"Measured {done} of {total} clips and copies.", clips_per_s=rate)
 
     data = dataset.build(
-        prepared.clips, config.features, n_copies=config.n_copies, strength=config.strength, effects=config.effects,
+        prepared.clips, config.features, n_copies=config.n_copies, augmented=prepared.learnable, strength=config.strength,
+        effects=config.effects,
         with_windows=classifiers.CLASSIFIERS[config.classifier].input_kind == "frames", seed=config.seed, cache=places.cache,
         n_jobs=places.n_jobs, cluster=workers, on_progress=on_progress, should_stop=lambda: bool(reporter.wish()),
     )  # fmt: skip

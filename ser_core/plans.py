@@ -51,6 +51,11 @@ class Prepared:
     part: np.ndarray
     folds: np.ndarray | None
 
+    @property
+    def learnable(self) -> np.ndarray:
+        """bool (n_clips,): the clips that some fit of the run may learn from, and that are worth augmenting."""
+        return self.part == splits.TRAIN if self.folds is None else self.part != splits.TEST
+
 
 @dataclass(frozen=True)
 class Part:
@@ -137,7 +142,7 @@ def estimate(prepared: Prepared, config: RunConfig, rates: Mapping[str, float]) 
     spec, settings = classifiers.CLASSIFIERS[config.classifier], config.settings
     copies = 1 + config.n_copies
     learned = int((prepared.part == splits.TRAIN).sum())
-    seconds = {runs.FEATURES: len(prepared.clips) * copies / rates["features"]}
+    seconds = {runs.FEATURES: (len(prepared.clips) + config.n_copies * int(prepared.learnable.sum())) / rates["features"]}
     start_up = START_UP_S[spec.input_kind]
 
     def fit_s(n_clips: float, row: Mapping[str, object]) -> float:

@@ -91,6 +91,14 @@ def test_copies_differ_from_their_original_and_from_each_other(clips):
         assert all(np.abs(rows[i] - rows[j]).max() > 0.01 for i, j in ((0, 1), (0, 2), (1, 2)))
 
 
+def test_copies_of_some_clips_only_are_those_that_they_would_be_among_all(clips):
+    some = np.array([False, True, False])
+    built, every = dataset.build(clips, n_copies=2, augmented=some), dataset.build(clips, n_copies=2)
+    assert (built.clip.tolist(), built.copy.tolist()) == ([0, 1, 1, 1, 2], [0, 0, 1, 2, 0])
+    np.testing.assert_array_equal(built.vectors, every.vectors[[0, 3, 4, 5, 6]])
+    assert built.rows(np.ones(3, bool), augmented=True).tolist() == [0, 1, 2, 3, 4]
+
+
 def test_copies_are_rows_only_where_asked_for(clips):
     built = dataset.build(clips, n_copies=2)
     wanted = np.array([True, False, True])

@@ -270,3 +270,10 @@ def test_the_rate_of_features_is_that_of_measuring_not_of_reading_back(places, t
         pipeline.run(reporter, places)
         rates.append(runs.read_rates(reporter.folder.parent))
     assert rates[0].keys() == {"features", "svm"} and rates[1]["features"] == rates[0]["features"]
+
+
+@pytest.mark.parametrize(("folds", "n_copied"), [(0, 40), (3, 64)])
+def test_clips_that_no_fit_learns_from_are_not_augmented(places, tmp_path, folds, n_copied):
+    settings = config("lda", n_copies=2, effects={"gain": 0.7}, folds=folds)
+    finish(settings, replace(places, cache=tmp_path / "own-cache"))
+    assert len(list((tmp_path / "own-cache").rglob("*.npz"))) == 64 + 2 * n_copied
