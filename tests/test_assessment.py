@@ -18,7 +18,8 @@ from ser_core.training import TrainingConfig
 from tests import tiny_corpora, tiny_models
 
 SMALL = FeatureConfig(n_mels=16, n_mfcc=6)
-LDA = Recipe(name="lda", config=TrainingConfig(classifier="lda", n_copies=0, features=SMALL))
+QUICK = {"hidden": 16, "epochs": 12, "learning_rate": 3e-3}
+MLP = Recipe(name="mlp", config=TrainingConfig(classifier="mlp", hyperparameters=QUICK, n_copies=0, features=SMALL))
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def readings(desk: Desk) -> list[dict]:
 
 @pytest.mark.parametrize("protocol", ["leaky", "random", "speaker"])
 def test_every_clip_is_answered_once_by_a_training_without_it(clips, desk, protocol):
-    outcome = assessment.held_out(LDA, of(clips, "ravdess"), protocol, desk)
+    outcome = assessment.held_out(MLP, of(clips, "ravdess"), protocol, desk)
     copies = 2 if protocol == "leaky" else 1
     assert len(outcome.y) == 64 * copies and outcome.clips[corpora.NAME].is_unique
     made = assessment.figures(outcome)["ravdess"]
@@ -59,14 +60,14 @@ def test_every_clip_is_answered_once_by_a_training_without_it(clips, desk, proto
 
 
 def test_several_corpora_give_figures_over_all_and_by_corpus(clips, desk):
-    told = assessment.to_dict(assessment.held_out(LDA, clips, "speaker", desk))
-    assert told["model"] == "lda" and told["corpus"] == "all corpora" and told["n_clips"] == 88 and told["n_test_speakers"] == 10
+    told = assessment.to_dict(assessment.held_out(MLP, clips, "speaker", desk))
+    assert told["model"] == "mlp" and told["corpus"] == "all corpora" and told["n_clips"] == 88 and told["n_test_speakers"] == 10
     assert {name: each["n_clips"] for name, each in told["per_corpus"].items()} == {"ravdess": 64, "tess": 24}
     assert evaluation.Evaluation.from_dict(told["per_corpus"]["tess"]).n_test_speakers == 2
 
 
 def test_across_corpora_only_shared_labels_count(clips, desk):
-    outcome = assessment.held_out(LDA, clips, "cross-corpus", desk)
+    outcome = assessment.held_out(MLP, clips, "cross-corpus", desk)
     assert outcome.labels == ("neutral", "happy", "sad")
     assert outcome.clips[corpora.CORPUS].value_counts().to_dict() == {"ravdess": 48, "tess": 24}
     assert not outcome.seen["speaker"].any() and not outcome.seen["twin"].any()
@@ -84,29 +85,29 @@ def test_a_twin_under_another_name_is_found(clips, base, tmp_path):
 
 def test_finished_rounds_are_read_back_and_every_reading_is_logged(clips, desk, monkeypatch):
     rows = of(clips, "ravdess")
-    first = assessment.held_out(LDA, rows, "speaker", desk)
+    first = assessment.held_out(MLP, rows, "speaker", desk)
     monkeypatch.setattr(training, "train_fold", lambda *_, **__: pytest.fail("trained again"))
-    again = assessment.held_out(LDA, rows, "speaker", desk)
+    again = assessment.held_out(MLP, rows, "speaker", desk)
     np.testing.assert_array_equal(first.probabilities, again.probabilities)
     log = readings(desk)
     assert [each["read_back"] for each in log] == [False] * 6 + [True] * 6
-    assert log[0]["round"] == "fold 1 of 6" and log[0]["model"] == "lda" and sum(each["n_clips"] for each in log) == 128
+    assert log[0]["round"] == "fold 1 of 6" and log[0]["model"] == "mlp" and sum(each["n_clips"] for each in log) == 128
 
 
-@pytest.mark.parametrize("change", [{"hyperparameters": {"shrinkage": 0.5}}, {"seed": 3}, {"n_copies": 1}])
+@pytest.mark.parametrize("change", [{"hyperparameters": {**QUICK, "hidden": 8}}, {"seed": 3}, {"n_copies": 1}])
 def test_other_settings_are_other_rounds(clips, desk, change):
     rows = of(clips, "ravdess")
-    assessment.held_out(LDA, rows, "speaker", desk)
-    assessment.held_out(replace(LDA, config=replace(LDA.config, **change)), rows, "speaker", desk)
+    assessment.held_out(MLP, rows, "speaker", desk)
+    assessment.held_out(replace(MLP, config=replace(MLP.config, **change)), rows, "speaker", desk)
     assert not any(each["read_back"] for each in readings(desk))
 
 
 def test_a_damaged_round_is_trained_again(clips, desk):
     rows = of(clips, "ravdess")
-    first = assessment.held_out(LDA, rows, "speaker", desk)
-    for path, text in zip(sorted(desk.results.glob("lda-*.json")), ("{", "[]", '{"clips": [900]}', '{"clips": [0]}'), strict=False):
+    first = assessment.held_out(MLP, rows, "speaker", desk)
+    for path, text in zip(sorted(desk.results.glob("mlp-*.json")), ("{", "[]", '{"clips": [900]}', '{"clips": [0]}'), strict=False):
         path.write_text(text)
-    np.testing.assert_array_equal(assessment.held_out(LDA, rows, "speaker", desk).probabilities, first.probabilities)
+    np.testing.assert_array_equal(assessment.held_out(MLP, rows, "speaker", desk).probabilities, first.probabilities)
     assert sum(each["read_back"] for each in readings(desk)) == 2
 
 
@@ -115,12 +116,12 @@ def test_a_stopped_measurement_goes_on_where_it_was(clips, desk):
     fractions: list[float] = []
     stopping = replace(
         desk, on_progress=lambda fraction, text: fractions.append(fraction),
-        should_stop=lambda: len(list(desk.results.glob("lda-*.json"))) >= 2 if desk.results.exists() else False,
+        should_stop=lambda: len(list(desk.results.glob("mlp-*.json"))) >= 2 if desk.results.exists() else False,
     )  # fmt: skip
     with pytest.raises(training.Stopped):
-        assessment.held_out(LDA, rows, "speaker", stopping)
+        assessment.held_out(MLP, rows, "speaker", stopping)
     assert fractions == sorted(fractions) and 0 < fractions[-1] < 1
-    assessment.held_out(LDA, rows, "speaker", desk)
+    assessment.held_out(MLP, rows, "speaker", desk)
     assert sum(each["read_back"] for each in readings(desk)) == 2
 
 

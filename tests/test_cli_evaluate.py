@@ -10,6 +10,8 @@ import pytest
 from ser_core import background, cli
 from tests import tiny_corpora, tiny_models
 
+QUICK = ("--classifier", "mlp", "--set", "hidden=4", "--set", "epochs=2")
+
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory) -> Path:
@@ -29,11 +31,11 @@ def evaluate(base, tmp_path, monkeypatch):
 
 def test_a_recipe_is_one_json_object(evaluate, base, capsys):
     folder = base / "corpora" / "ravdess"
-    given = ["--classifier", "lda", "--corpus", f"ravdess={folder}", "--train-corpus", "tess", "--protocol", "speaker"]
+    given = [*QUICK, "--corpus", f"ravdess={folder}", "--train-corpus", "tess", "--protocol", "speaker"]
     assert evaluate(*given, "--json") == 0
     said = json.loads(capsys.readouterr().out)
     wanted = "protocol corpus n_clips n_test_speakers accuracy uar macro_f1 ece interval per_label confusion"
-    assert set(wanted.split()) <= set(said) and (said["model"], said["corpus"], said["n_clips"]) == ("lda", "ravdess", 64)
+    assert set(wanted.split()) <= set(said) and (said["model"], said["corpus"], said["n_clips"]) == ("mlp", "ravdess", 64)
     assert said["seen"] == {"speaker": 0, "sentence": 1, "twin": 0}
 
 
@@ -45,7 +47,7 @@ def test_several_models_are_a_list_and_the_mean_is_one_of_them(evaluate, capsys)
 
 def test_protocols_stand_apart_and_what_cannot_be_had_does_not_stop_the_others(evaluate, capsys):
     asked = ["random", "sentence", "cross-corpus"]
-    given = ["--classifier", "lda", "--corpus", "tess", "--separately"]
+    given = [*QUICK, "--corpus", "tess", "--separately"]
     assert evaluate(*given, *[word for name in asked for word in ("--protocol", name)]) == 2
     said = capsys.readouterr()
     first, second = said.out.split("protocol sentence")
