@@ -53,7 +53,7 @@ Rows import downwards only (tests/test_layers.py guards it):
     comparison    outcomes against each other: differences, slices, disagreements
     lab           what each leak between training and test does to a score
     shipped       how the four shipped models are made
-    cli           python -m ser_core; its commands train, models and evaluate are in modules cli_…
+    cli           python -m ser_core; its commands train, models, evaluate and lab are in modules cli_…
 
 Importing the package loads neither tensorflow, keras, numba nor streamlit.
 """

@@ -61,11 +61,12 @@ def show() -> None:
         classifier = _choice("classifier", "mlp", key="preset")
         switches = replace(preset.switches, classifier=classifier)
     else:
-        switches = _switches()
+        switches = _switches(ready=place == READY)
     steps = lab.ladder(switches)
     if place == READY:
         known = lab.read_results()
         _bars([Step(title, known[each]) for title, each in steps], len(steps))
+        st.markdown(f":small[Measured beforehand on the 1,440 clips of RAVDESS, with the small MLP of the lab: `{lab.command()}`]")
         return
     names = [name for name in (preset.corpora if preset else (place,)) if name in found]
     _measured(names, {name: found[name] for name in names}, preset, steps)
@@ -81,10 +82,10 @@ def _and(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
 
 
-def _switches() -> Switches:
-    chosen = {}
+def _switches(*, ready: bool) -> Switches:
+    chosen: dict[str, Any] = {"classifier": lab.WORKED_OUT}
     with st.container(horizontal=True, gap="medium", key="compare_lab_switches"):
-        for name in ("classifier", "split", "augment", "scaler", "early_stopping", "twins"):
+        for name in (*(() if ready else ("classifier",)), "split", "augment", "scaler", "early_stopping", "twins"):
             if name == "early_stopping" and chosen["classifier"] == "knn":
                 continue  # it has no epochs
             chosen[name] = _choice(name, getattr(OPEN, name), key="switch")

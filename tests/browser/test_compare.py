@@ -53,12 +53,26 @@ def test_models_are_scored_and_a_disputed_clip_is_heard(page: Page, server_with_
     assert not server_with_corpora.modules() & {"tensorflow", "keras"}
 
 
+def test_the_lab_falls_as_leaks_are_closed_and_measures_a_preset_live(page: Page, server_with_corpora: Server) -> None:
+    page.goto(f"{server_with_corpora.url}/compare")
+    open_section(page, "Leakage Lab")
+    expect(page.get_by_text("points of the score came from the leaks")).to_be_visible()
+    page.get_by_role("radio", name="Whole speakers").or_(page.get_by_role("button", name="Whole speakers")).first.click()
+    expect(page.get_by_test_id("stPlotlyChart").get_by_text("5. Epoch chosen on other clips")).to_be_visible()
+    page.get_by_role("combobox").first.click()
+    page.get_by_role("option", name="Two voices, random split").click()
+    page.get_by_role("button", name="Measure these 3 steps").click()
+    expect(page.get_by_text("points of the score came from the leaks")).to_be_visible(timeout=120_000)
+    assert not server_with_corpora.modules() & {"tensorflow", "keras"}
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_every_section_within_its_width(page: Page, server_with_corpora: Server, scheme: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.emulate_media(color_scheme=scheme)
     page.goto(f"{server_with_corpora.url}/compare")
-    for section, sign in (("Held-out figures", "compare down a column"), ("Score on a corpus", "Corpora")):
+    signs = {"Held-out figures": "compare down a column", "Score on a corpus": "Corpora", "Leakage Lab": "What to look at"}
+    for section, sign in signs.items():
         open_section(page, section)
         expect(page.get_by_text(sign).last).to_be_visible()
         assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390

@@ -180,9 +180,6 @@ def test_the_lab_works_without_a_corpus_and_falls_with_each_leak_closed(here: Pa
     assert "Nothing leaks with this setting" in said
     honest = lab.read_results()[lab.Switches()]["accuracy"]
     assert json.loads(page.get("plotly_chart")[0].proto.spec)["data"][0]["x"] == [pytest.approx(honest)]
-    page.session_state["compare.lab.switch.classifier"] = "knn"
-    page.run()
-    assert "compare.lab.switch.early_stopping" not in [each.key for each in page.get("button_group")] and not page.exception
 
 
 def test_a_preset_is_measured_on_the_corpora_here(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
