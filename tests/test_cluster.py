@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from threadpoolctl import threadpool_limits
 
 from ser_core import cluster, pipeline, runs, store
 from ser_core.errors import ConfigError
@@ -65,6 +66,13 @@ class Machines:
         for process in reversed(self.processes):
             process.kill()
             process.wait()
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As a run and a worker have it: with more threads the numeric libraries round sums otherwise."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture
