@@ -69,12 +69,12 @@ def used_labels(figures: Figures) -> list[str]:
 
 def ladder(steps: Sequence[tuple[str, Mapping[str, Any]]], metric: str) -> go.Figure:
     """Return a bar a step (title, lab.to_row's figures) from the leakiest down, with its interval and the line of chance."""
-    names = [f"{number + 1}. {title}" for number, (title, _) in enumerate(steps)]
+    names = [f"{number + 1}. {title}<br><b>{row[metric]:.1%}</b>" for number, (title, row) in enumerate(steps)]
     values = [row[metric] for _, row in steps]
     bounds = [row["interval"][metric] for _, row in steps]
     clean = [row["seen"]["speaker"] == 0 and row["seen"]["twin"] == 0 for _, row in steps]
     trace = go.Bar(
-        y=names, x=values, orientation="h", text=[f"{value:.1%}" for value in values], textposition="inside", insidetextanchor="start",
+        y=names, x=values, orientation="h",
         marker={"color": [palette.RIGHT if each else palette.WRONG for each in clean], "opacity": 0.75,
                 "pattern": {"shape": ["" if each else "/" for each in clean], "size": 5, "fillmode": "overlay"}},
         error_x={"type": "data", "symmetric": False, "thickness": 3, "width": 8, "color": palette.CHANCE,
