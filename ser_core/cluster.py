@@ -131,7 +131,10 @@ def connected(address: str) -> Iterator[Cluster]:
     check_address(address)
     with dask.config.set({"distributed.comm.timeouts.connect": CONNECT_S}):
         try:
-            client = Client(address, timeout=CONNECT_S, set_as_default=False)
+            try:
+                client = Client(address, timeout=CONNECT_S, set_as_default=False)
+            except AssertionError:  # Dask gives its event loop ten seconds to start, which a busy machine may miss once
+                client = Client(address, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TypeError, MemoryError):  # the last: what an HTTP server says, taken for the length of a message
             raise ConfigError(
                 f"No Dask scheduler answers at {address}. Start one there with 'python -m dask scheduler', check the address and the "
