@@ -38,7 +38,7 @@ def test_models_are_scored_and_a_disputed_clip_is_heard(page: Page, server_with_
     page.goto(f"{server_with_corpora.url}/compare")
     open_section(page, "Score on a corpus")
     page.get_by_role("button", name="Score on 64 clips").click()
-    expect(page.get_by_role("heading", name="Where they disagree")).to_be_visible(timeout=120_000)
+    expect(page.get_by_role("heading", name="Where they disagree")).to_be_visible(timeout=240_000)
     expect(page.get_by_text("Tick one to hear it")).to_be_visible()
     table = page.get_by_test_id("stDataFrame").last
     table.scroll_into_view_if_needed()
@@ -62,7 +62,7 @@ def test_the_lab_falls_as_leaks_are_closed_and_measures_a_preset_live(page: Page
     page.get_by_role("combobox").first.click()
     page.get_by_role("option", name="Two voices, random split").click()
     page.get_by_role("button", name="Measure these 3 steps").click()
-    expect(page.get_by_text("points of the score came from the leaks")).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("points of the score came from the leaks")).to_be_visible(timeout=240_000)
     assert not server_with_corpora.modules() & {"tensorflow", "keras"}
 
 
