@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
 
-from ser_core import audio, features, quality
+import numpy as np
+
+from ser_core import audio, features, quality, recognizer
 from ser_core.features import FeatureConfig, Features
 from ser_core.quality import Quality
 from ser_core.recognizer import Prediction, Recognizer
@@ -44,16 +46,21 @@ def measure(clip: audio.Clip, config: FeatureConfig = FeatureConfig()) -> Analys
 def recognize(recognizers: Sequence[Recognizer], analysis: Analysis) -> list[Prediction]:
     """Return one prediction a recognizer, in their order; an empty list where there is no speech to judge.
 
-    Features are extracted again only for a recognizer whose settings differ from those of the analysis.
+    Features are extracted again only for a recognizer whose settings differ from those of the analysis, and what models of one kind
+    and the same settings see is made once.
     """
     if not analysis.quality.has_speech:
         return []
     measured = {analysis.features.config: analysis.features}
+    items: dict[tuple[FeatureConfig, str], np.ndarray] = {}
     predictions = []
     for each in recognizers:
         if each.config not in measured:
             measured[each.config] = features.extract(analysis.clip.waveform, each.config)
-        predictions.append(each.predict(measured[each.config]))
+        key = (each.config, each.input_kind)
+        if key not in items:
+            items[key] = recognizer.inputs(measured[each.config], each.input_kind)
+        predictions.append(each.answer(items[key]))
     return predictions
 
 

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ser_core import audio, classifiers, corpora, features, store
+from ser_core import audio, classifiers, corpora, features, recognizer, store
 from ser_core.errors import ModelError
 
 ENDING = ".ser.zip"
@@ -144,8 +144,7 @@ def _try_out(card: store.ModelCard, part: Path) -> None:
     samples = np.random.default_rng(0).normal(scale=0.05, size=card.features.sample_rate).astype(np.float32)
     try:
         heard = features.extract(audio.Waveform(samples, card.features.sample_rate), card.features)
-        of_clip = classifiers.CLASSIFIERS[card.classifier].input_kind == "vector"
-        answers = classifier.predict_proba(features.summary(heard)[np.newaxis] if of_clip else features.windows(heard))
+        answers = classifier.predict_proba(recognizer.inputs(heard, classifiers.CLASSIFIERS[card.classifier].input_kind))
         fits = answers.ndim == 2 and answers.shape[1] == len(card.labels)
         sound = fits and bool(np.isfinite(answers).all() and (answers >= -1e-6).all() and np.allclose(answers.sum(axis=1), 1, atol=1e-3))
     except Exception as error:  # a stranger's weights may fail in any way that NumPy, scikit-learn and ONNX Runtime know

@@ -37,11 +37,11 @@ class Recognizer:
 
     def predict(self, measured: Features) -> Prediction:
         """Return the model's prediction for features that were extracted with this recognizer's own config."""
+        return self.answer(inputs(measured, self.input_kind))
+
+    def answer(self, items: np.ndarray) -> Prediction:
+        """Return the model's prediction for what `inputs` gave of its own config and input_kind."""
         start = time.perf_counter()
-        if self.input_kind == "vector":
-            items = features.summary(measured)[np.newaxis]
-        else:
-            items = features.windows(measured)
         probabilities = calibrate(pool(self.classifier.predict_proba(items)), self.temperature)
         milliseconds = (time.perf_counter() - start) * 1000
         return Prediction(
@@ -50,6 +50,11 @@ class Recognizer:
             probabilities={label: float(p) for label, p in zip(self.labels, probabilities, strict=True)},
             milliseconds=round(milliseconds, 3),
         )
+
+
+def inputs(measured: Features, input_kind: str) -> np.ndarray:
+    """Return what a classifier of this kind sees of a clip: its summary as one row, or its windows (features.windows)."""
+    return features.summary(measured)[np.newaxis] if input_kind == "vector" else features.windows(measured)
 
 
 def pool(probabilities: np.ndarray) -> np.ndarray:

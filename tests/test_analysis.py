@@ -50,6 +50,16 @@ def test_predictions_come_in_the_order_of_the_recognizers(recognizers, heard):
     assert analysis.recognize([], heard) == []
 
 
+def test_what_models_of_one_kind_see_is_made_once(recognizers, heard, monkeypatch):
+    alone = [each.predict(heard.features).probabilities for each in recognizers]
+    made = []
+    summary = features.summary
+    monkeypatch.setattr(features, "summary", lambda measured: made.append(measured) or summary(measured))
+    together = [each.probabilities for each in analysis.recognize(recognizers, heard)]
+    assert together == alone and sum(each.input_kind == "vector" for each in recognizers) > 1
+    assert len(made) == 1
+
+
 def test_without_speech_no_model_is_asked(recognizers):
     asked = [replace(recognizers[0], classifier=None)]  # would fail if it were
     assert analysis.recognize(asked, analysis.analyse(NO_SPEECH)) == []
