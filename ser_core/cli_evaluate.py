@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 import time
@@ -39,23 +40,39 @@ def add(commands: Any) -> None:
     evaluate.add_argument("--protocol", action="append", default=[], metavar="NAME",
                           help="leaky, random, sentence, speaker or cross-corpus; repeatable")  # fmt: skip
     evaluate.add_argument("--separately", action="store_true", help="each --corpus by itself, in its own folds")
-    evaluate.add_argument("--results", type=Path, metavar="DIR", help="finished folds and the log of readings (default: cache/evaluations)")
-    evaluate.add_argument("--cache", type=Path, metavar="DIR", help="where measured features are kept")
+    add_places(evaluate, results="finished folds and the log of readings")
     evaluate.add_argument("--models-dir", type=Path, metavar="DIR", help="another models folder")
-    evaluate.add_argument("--corpora-dir", type=Path, metavar="DIR", help="folder of the installed corpora")
-    evaluate.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that measure clips (default: 1)")
     evaluate.add_argument("--json", action="store_true", help="print one JSON object a model, corpus choice and protocol")
     evaluate.set_defaults(run=_evaluate)
+
+
+def add_places(command: argparse.ArgumentParser, *, results: str) -> None:
+    """Add what says where a measurement reads and keeps things, and on how many processes; results: what is kept."""
+    command.add_argument("--results", type=Path, metavar="DIR", help=f"{results} (default: cache/evaluations)")
+    command.add_argument("--cache", type=Path, metavar="DIR", help="where measured features are kept")
+    command.add_argument("--corpora-dir", type=Path, metavar="DIR", help="folder of the installed corpora")
+    command.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that measure clips (default: 1)")
+
+
+def desk_of(options: argparse.Namespace) -> Desk:
+    """Return the desk that `add_places`' options describe; raises ConfigError for fewer than 1 process."""
+    from ser_core import assessment, dataset
+
+    if options.jobs < 1:
+        raise ConfigError(f"--jobs must be 1 or more. Got {options.jobs}.")
+    return assessment.Desk(
+        cache=options.cache or dataset.cache_folder(), results=options.results or assessment.results_folder(),
+        n_jobs=options.jobs, on_progress=Teller(),
+    )  # fmt: skip
 
 
 def _evaluate(options: argparse.Namespace) -> int:
     from ser_core import background
 
     background.settle()  # before anything heavy is loaded
-    from ser_core import assessment, dataset, protocols, store
+    from ser_core import assessment, protocols, store
 
-    if options.jobs < 1:
-        raise ConfigError(f"--jobs must be 1 or more. Got {options.jobs}.")
+    desk = dataclasses.replace(desk_of(options), models=options.models_dir or store.MODELS)
     if not options.model and not options.classifier:
         raise ConfigError("Say what to measure: --model cnn for a trained model, or --classifier svm for a recipe.")
     if options.classifier and not options.protocol:
@@ -63,10 +80,6 @@ def _evaluate(options: argparse.Namespace) -> int:
     unknown = [name for name in options.protocol if name not in protocols.PROTOCOLS]
     if unknown:
         raise ConfigError(f"There is no protocol '{unknown[0]}'. Choose from {', '.join(protocols.PROTOCOLS)}.")
-    desk = assessment.Desk(
-        cache=options.cache or dataset.cache_folder(), results=options.results or assessment.results_folder(),
-        models=options.models_dir or store.MODELS, n_jobs=options.jobs, on_progress=Teller(),
-    )  # fmt: skip
     extra = [read_clips(given, options.corpora_dir) for given in options.train_corpus]
     tables = [read_clips(given, options.corpora_dir) for given in options.corpus]
     groups = [[table] for table in tables] if options.separately else [tables]

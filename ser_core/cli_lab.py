@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ser_core.cli_evaluate import Teller, read_clips, say
+from ser_core.cli_evaluate import add_places, desk_of, read_clips, say
 from ser_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,10 +31,7 @@ def add(commands: Any) -> None:
     lab.add_argument("--early-stopping", choices=["validation", "test"], default="validation", help="what chooses the epoch")
     lab.add_argument("--twins", action="store_true", help="every recording is there twice")
     lab.add_argument("--every", type=Path, metavar="FILE", help="work through all settings of the switches, and write them to FILE")
-    lab.add_argument("--results", type=Path, metavar="DIR", help="where finished studies are kept (default: cache/evaluations)")
-    lab.add_argument("--cache", type=Path, metavar="DIR", help="where measured features are kept")
-    lab.add_argument("--corpora-dir", type=Path, metavar="DIR", help="folder of the installed corpora")
-    lab.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that measure clips (default: 1)")
+    add_places(lab, results="where finished studies are kept")
     lab.add_argument("--json", action="store_true", help="print JSON")
     lab.set_defaults(run=_lab)
 
@@ -43,12 +40,9 @@ def _lab(options: argparse.Namespace) -> int:
     from ser_core import background
 
     background.settle()  # before anything heavy is loaded
-    from ser_core import assessment, dataset, lab, library
+    from ser_core import lab, library
 
-    if options.jobs < 1:
-        raise ConfigError(f"--jobs must be 1 or more. Got {options.jobs}.")
-    desk = assessment.Desk(cache=options.cache or dataset.cache_folder(), results=options.results or assessment.results_folder(),
-                           n_jobs=options.jobs, on_progress=Teller())  # fmt: skip
+    desk = desk_of(options)
     tables = {given.partition("=")[0]: read_clips(given, options.corpora_dir) for given in options.corpus}
     if options.preset:
         if options.preset not in lab.PRESETS:
