@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import shutil
 import threading
 import time
 import zipfile
@@ -15,10 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import background, batch_run, batch_table, cached, state
+from pages.ui import background, batch_run, batch_table, state
 from ser_core import analysis, audio, batch, store, uploads
 from tests import tiny_models
 
@@ -27,22 +25,6 @@ SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
 OTHER = (ROOT / "pages" / "samples" / "flat.flac").read_bytes()
 SILENCE = audio.encode_wav(audio.Waveform(np.zeros(16_000, dtype=np.float32), 16_000))
 FILES = {"03-01-05-01-02-01-12.flac": SPEECH, "broken.wav": b"RIFF", "happy/x.flac": OTHER, "quiet.wav": SILENCE, "notes.txt": b"hello"}
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_models.build(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture
-def models(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = shutil.copytree(built, tmp_path / "models")
-    monkeypatch.setattr(store, "MODELS", folder)
-    monkeypatch.setattr(cached, "_warm_up", lambda: None)
-    monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    return folder
 
 
 @pytest.fixture

@@ -6,42 +6,33 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import background, cached, compare_cards, compare_charts, compare_lab, compare_pairs, compare_score, palette
 from ser_core import assessment, corpora, dataset, evaluation, lab, store
 from ser_core.comparison import Difference
-from tests import tiny_corpora, tiny_models
+from tests import tiny_corpora
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("base")
-    tiny_models.build(folder / "models")
-    return folder
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A feature cache that the tests here share."""
+    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture
-def here(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def here(models: Path, measured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with models of this test's own, and no corpus yet."""
-    shutil.copytree(base / "models", tmp_path / "models")
-    monkeypatch.setattr(store, "MODELS", tmp_path / "models")
-    monkeypatch.setattr(cached, "_warm_up", lambda: None)
-    monkeypatch.setattr(dataset, "cache_folder", lambda: base / "cache")
+    monkeypatch.setattr(dataset, "cache_folder", lambda: measured)
     monkeypatch.setenv("SER_RESULTS", str(tmp_path / "results"))
-    monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield tmp_path
+    return tmp_path
 
 
 def visit(section: str) -> AppTest:

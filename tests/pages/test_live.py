@@ -22,7 +22,6 @@ from ser_core import audio, batch, cli, live, store
 from ser_core.audio import Waveform
 from ser_core.live import Level
 from ser_core.recognizer import Prediction
-from tests import tiny_models
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 16_000
@@ -48,22 +47,6 @@ def frames(samples: np.ndarray) -> list[Frame]:
     """A sound at 16 kHz as frames."""
     mic = audio.to_pcm(audio.resample(Waveform(samples, RATE), 48_000).samples)
     return [Frame(mic[start : start + 960]) for start in range(0, len(mic), 960)]
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_models.build(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture
-def models(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = shutil.copytree(built, tmp_path / "models")
-    monkeypatch.setattr(store, "MODELS", folder)
-    monkeypatch.setattr(cached, "_warm_up", lambda: None)
-    monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    return folder
 
 
 class Microphone:

@@ -20,7 +20,6 @@ from streamlit.testing.v1 import AppTest
 from pages.ui import cached, cards, exports, frame, state
 from ser_core import analysis, audio, store
 from ser_core.recognizer import Prediction
-from tests import tiny_models
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
@@ -28,26 +27,8 @@ OTHER_SPEECH = (ROOT / "pages" / "samples" / "flat.flac").read_bytes()
 SILENCE = audio.encode_wav(audio.Waveform(np.zeros(16_000, dtype=np.float32), 16_000))
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_models.build(tmp_path_factory.mktemp("models"))
-
-
 @pytest.fixture
-def models(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A models folder of this test's own."""
-    folder = tmp_path / "models"
-    shutil.copytree(built, folder)
-    monkeypatch.setattr(store, "MODELS", folder)
-    monkeypatch.setattr(cached, "_warm_up", lambda: None)
-    return folder
-
-
-@pytest.fixture
-def page(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
-    monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
-    st.cache_data.clear()
-    st.cache_resource.clear()
+def page(models: Path) -> Iterator[AppTest]:
     yield AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
 
 

@@ -8,17 +8,15 @@ import io
 import itertools
 import json
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import cached, palette, state, timeline, timeline_charts, timeline_exports
+from pages.ui import palette, state, timeline, timeline_charts, timeline_exports
 from ser_core import analysis, audio, segments, store
 from ser_core.recognizer import Prediction
 from ser_core.segments import Segment
@@ -40,18 +38,8 @@ def memo(*names: str, pause_s: float = 4.0) -> bytes:
 LONG = memo("bright", "flat")
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_models.build(tmp_path_factory.mktemp("models"))
-
-
 @pytest.fixture
-def page(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
-    monkeypatch.setattr(store, "MODELS", shutil.copytree(built, tmp_path / "models"))
-    monkeypatch.setattr(cached, "_warm_up", lambda: None)
-    monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
-    st.cache_data.clear()
-    st.cache_resource.clear()
+def page(models: Path) -> Iterator[AppTest]:
     yield AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import re
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,13 +17,12 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import cached, setting_inputs, state, teacher, train_charts, train_plan, train_result, train_runs, train_script, train_search
+from pages.ui import setting_inputs, state, teacher, train_charts, train_plan, train_result, train_runs, train_script, train_search
 from ser_core import audio, balance, bundles, corpora, evaluation, jobs, locks, runs, splits, store, supervisor
 from ser_core.classifiers import CLASSIFIERS
 from ser_core.errors import ConfigError
 from ser_core.run_config import PRESETS, RunConfig
 from ser_core.setting import SIZES
-from tests import tiny_models
 
 ROOT = Path(__file__).resolve().parents[2]
 EMODB_NAMES = [f"{speaker}a0{sentence}{code}a" for speaker in ("03", "08", "09", "10", "11") for sentence in (1, 2) for code in "FTWNL"]
@@ -47,25 +45,15 @@ for epoch in range(1, 400):
 """
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The models that each test gets a copy of."""
-    return tiny_models.build(tmp_path_factory.mktemp("models"))
-
-
 @pytest.fixture
-def root(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def root(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Folders of this test's own for corpora (still empty), runs and models; a training is WORKER."""
-    for name, folder in (("SER_CORPORA", "corpora"), ("SER_RUNS", "runs")):
-        (tmp_path / folder).mkdir()
-        monkeypatch.setenv(name, str(tmp_path / folder))
+    (tmp_path / "corpora").mkdir()
+    (tmp_path / "runs").mkdir()
+    monkeypatch.setenv("SER_RUNS", str(tmp_path / "runs"))
     monkeypatch.delenv(teacher.VARIABLE, raising=False)
-    monkeypatch.setattr(store, "MODELS", shutil.copytree(built, tmp_path / "models"))
-    monkeypatch.setattr(cached, "_warm_up", lambda: None)
     (tmp_path / "worker.py").write_text(WORKER)
     monkeypatch.setattr(jobs, "COMMAND", (sys.executable, str(tmp_path / "worker.py")))
-    st.cache_data.clear()
-    st.cache_resource.clear()
     yield tmp_path
     for job in jobs.jobs(tmp_path / "runs"):
         jobs.stop(job)

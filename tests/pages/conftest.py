@@ -1,0 +1,31 @@
+"""What the tests of pages start from: a models folder of each test's own, empty caches, no corpora."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import streamlit as st
+
+from pages.ui import cached
+from ser_core import store
+from tests import tiny_models
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models that each test gets a copy of; none changes them."""
+    return tiny_models.build(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def models(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A models folder of this test's own, which the pages use; there are no corpora, and nothing is cached or warmed up."""
+    folder = Path(shutil.copytree(built, tmp_path / "models"))
+    monkeypatch.setattr(store, "MODELS", folder)
+    monkeypatch.setattr(cached, "_warm_up", lambda: None)
+    monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    return folder
