@@ -11,8 +11,6 @@ from pages.ui import cards, frame, state, teacher, train_result, train_run
 from ser_core import bundles, jobs, store
 from ser_core.errors import SerError
 
-MINE = "A model may be renamed, described and deleted by the browser that trained it, and by the teacher."
-
 
 def show(root: Path, found: Sequence[store.ModelCard]) -> None:
     """Draw the models, those of this machine first."""

@@ -12,8 +12,7 @@ from ser_core.setting import CHOICE, MAGNITUDE, NUMBER, SIZES, WHOLE, Setting
 class ClassifierSpec:
     """One row: how a classifier is called, what it sees, and its hyperparameters.
 
-    iterative: it learns in epochs, which can be followed and ended early. weighs: items may count more or less (sample_weight); where
-    they may not, an item's weight is the chance that it is learned from. continues: it can start from a trained model's weights.
+    iterative: it learns in epochs, which can be followed and ended early. continues: it can start from a trained model's weights.
     """
 
     title: str
@@ -21,7 +20,6 @@ class ClassifierSpec:
     input_kind: str
     settings: tuple[Setting, ...]
     iterative: bool = False
-    weighs: bool = True
     continues: bool = False
 
     @property
@@ -96,7 +94,6 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
         title="KNN",
         description="k nearest neighbours, after a linear discriminant projection that pulls the emotions apart",
         input_kind="vector",
-        weighs=False,
         settings=(
             Setting(name="n_neighbors", title="Neighbours", kind=WHOLE, default=60, low=1, high=500, step=5, early=True,
                     grid=(5, 15, 30, 60, 120), help="How many of the most similar training clips vote."),
@@ -200,7 +197,6 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
         title="LDA",
         description="linear discriminant analysis: one bell curve a label, all of the same shape",
         input_kind="vector",
-        weighs=False,
         settings=(
             Setting(name="shrinkage", title="Shrinkage", kind=CHOICE, default="auto", choices=("auto", 0.0, 0.1, 0.3, 0.5, 0.9),
                     early=True, grid=("auto", 0.1, 0.3, 0.5, 0.9),
