@@ -14,10 +14,7 @@ if not models:
     st.info("There is no trained model to compare. `make models` trains the four from the corpora.", icon=":material/info:")
     st.stop()
 
-held_out, scoring, leaking = st.tabs(
-    ["Held-out figures", "Score on a corpus", "Leakage Lab"], key="compare.tab", default=st.session_state.get(state.COMPARE_TAB),
-    on_change=state.remember, args=(state.COMPARE_TAB, "compare.tab"),
-)  # fmt: skip
+held_out, scoring, leaking = frame.tabs(["Held-out figures", "Score on a corpus", "Leakage Lab"], key="compare.tab", kept=state.COMPARE_TAB)
 try:
     if held_out.open:
         with held_out:

@@ -11,10 +11,7 @@ frame.page("Corpora", lead="Recordings of acted speech with their true labels: g
 
 root = cached.corpora_root()
 found = cached.installed(root)
-listing, checking, exploring, recording = st.tabs(
-    ["Corpora", "Check", "Explore", "Your own"], key="corpora.tab", default=st.session_state.get(state.CORPORA_TAB),
-    on_change=state.remember, args=(state.CORPORA_TAB, "corpora.tab"),
-)  # fmt: skip
+listing, checking, exploring, recording = frame.tabs(["Corpora", "Check", "Explore", "Your own"], key="corpora.tab", kept=state.CORPORA_TAB)
 try:
     if listing.open:
         with listing:

@@ -17,10 +17,7 @@ if run is not None:
     train_run.show(root, run)
     st.stop()
 
-making, watching, having = st.tabs(
-    ["New model", "Runs", "Models"], key="train.tab", default=st.session_state.get(state.TRAIN_TAB),
-    on_change=state.remember, args=(state.TRAIN_TAB, "train.tab"),
-)  # fmt: skip
+making, watching, having = frame.tabs(["New model", "Runs", "Models"], key="train.tab", kept=state.TRAIN_TAB)
 try:
     if making.open:
         with making:

@@ -27,6 +27,7 @@ WORDS: dict[str, dict[Any, str]] = {
 
 TITLES = {"split": "Held out", "augment": "Augmented copies", "scaler": "Scaler fitted on", "early_stopping": "Epoch chosen on",
           "twins": "Second copies of the files", "classifier": "Model"}  # fmt: skip
+METRIC = "accuracy"
 OPEN = Switches(split="random", augment=lab.BEFORE, scaler=lab.ALL, early_stopping=lab.TEST, twins=True)
 """Every leak at once: where the lab begins, so that a class sees the score fall."""
 
@@ -65,7 +66,9 @@ def show() -> None:
     steps = lab.ladder(switches)
     if place == READY:
         known = lab.read_results()
-        _bars([Step(title, known[each]) for title, each in steps], len(steps))
+        worked_out = [Step(title, known[each]) for title, each in steps]
+        _bars(worked_out)
+        _conclude(worked_out)
         st.markdown(f":small[Measured beforehand on the 1,440 clips of RAVDESS, with the small MLP of the lab: `{lab.command()}`]")
         return
     names = [name for name in (preset.corpora if preset else (place,)) if name in found]
@@ -100,17 +103,17 @@ def _choice(name: str, default: Any, *, key: str) -> Any:
 def _measured(names: Sequence[str], folders: dict[str, Any], preset: lab.Preset | None, steps: list[tuple[str, Switches]]) -> None:
     prints = [(name, str(folder), cached.fingerprint(folder)) for name, folder in folders.items()]
     task = background.task("lab", f"{prints} {preset.title if preset else ''} {steps[0][1]}")
-    done = task.partial if task.running else task.result
     if task.running:
-        background.watch(task, key="compare.lab", draw=lambda so_far: _bars(so_far, len(steps), key="live") if so_far else None)
+        background.watch(task, key="compare.lab", draw=lambda so_far: _bars(so_far, key="live") if so_far else None)
         return
-    if done is None:
+    if task.result is None:
         st.button(f"Measure these {len(steps)} steps", key="compare.lab.start", type="primary", icon=":material/science:",
                   on_click=_start, args=(task, folders, preset, steps))
         st.markdown(":small[Each step trains the model two to ten times: seconds to a minute. What has been measured once is kept.]")
     background.show_problem(task)
-    if done:
-        _bars(done, len(steps))
+    if task.result:
+        _bars(task.result)
+        _conclude(task.result)
 
 
 def _start(task: background.Task, folders: dict[str, Any], preset: lab.Preset | None, steps: list[tuple[str, Switches]]) -> None:
@@ -146,21 +149,23 @@ def measure(
         _ONE_AT_A_TIME.release()
 
 
-def _bars(steps: Sequence[Step], n_steps: int, *, key: str = "bars") -> None:
-    metric = "accuracy"
-    st.plotly_chart(compare_charts.ladder([(step.title, step.row) for step in steps], metric), key=f"compare.lab.{key}",
-                    config=compare_charts.CONFIG, alt="; ".join(f"{step.title}: {step.row[metric]:.0%}" for step in steps))
-    first, last = steps[0].row, steps[-1].row
-    if len(steps) == n_steps > 1:
-        lost = 100 * (first[metric] - last[metric])
-        st.markdown(f"**{100 * first[metric]:.1f} %** as chosen, **{100 * last[metric]:.1f} %** on speakers never heard: "
-                    f"{lost:.0f} points of the score came from the leaks.")
-    elif n_steps == 1:
-        st.markdown("Nothing leaks with this setting: it is what the model reaches on speakers it has never heard.")
+def _bars(steps: Sequence[Step], *, key: str = "bars") -> None:
+    st.plotly_chart(compare_charts.ladder([(step.title, step.row) for step in steps], METRIC), key=f"compare.lab.{key}",
+                    config=compare_charts.CONFIG, alt="; ".join(f"{step.title}: {step.row[METRIC]:.0%}" for step in steps))
     with st.expander("The same as a table", key=f"compare.lab.{key}.table"):
         st.dataframe(table(steps), hide_index=True, key=f"compare.lab.{key}.rows",
                      column_config=dict.fromkeys(("Accuracy", "from", "to", "UAR", "Speaker in training", "Recording in training"),
                                                  compare_figures.PERCENT))
+
+
+def _conclude(steps: Sequence[Step]) -> None:
+    """State what the leaks were worth; only of a whole measurement: the last step may be half measured while one runs."""
+    first, last = (100 * steps[at].row[METRIC] for at in (0, -1))
+    if len(steps) == 1:
+        st.markdown("Nothing leaks with this setting: it is what the model reaches on speakers it has never heard.")
+    else:
+        st.markdown(f"**{first:.1f} %** as chosen, **{last:.1f} %** on speakers never heard: "
+                    f"{first - last:.0f} points of the score came from the leaks.")
 
 
 def table(steps: Sequence[Step]) -> pd.DataFrame:

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from pages.ui import state
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -137,6 +140,18 @@ def page(title: str, *, lead: str = "", problems: Sequence[str] = ()) -> None:
             st.page_link("pages/guide.py", label="What this means", icon=":material/arrow_forward:", icon_position="right")
     for problem in problems:
         st.warning(plain(problem), icon=":material/warning:")
+
+
+def tabs(titles: Sequence[str], *, key: str, kept: str) -> Sequence[DeltaGenerator]:
+    """Return tabs that open where they were left, also after a visit to another page; `kept` is their key in state.py.
+
+    The default stays what it was when the page was opened: it is part of what Streamlit knows the tabs by, so one that
+    followed the clicks would make new tabs under a quick second click.
+    """
+    opened = f"{kept}.opened"
+    if key not in st.session_state:
+        st.session_state[opened] = st.session_state.get(kept)
+    return st.tabs(titles, key=key, default=st.session_state.get(opened), on_change=state.remember, args=(kept, key))
 
 
 def plain(text: str) -> str:
