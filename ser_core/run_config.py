@@ -151,8 +151,8 @@ PRESETS: dict[str, Preset] = {
         changes={"n_copies": 0, "folds": 0},
         hyperparameters={
             "mlp": {"epochs": 20, "patience": 5},
-            "cnn": {"epochs": 12, "clips_per_epoch": 900, "patience": 0},
-            "cnn_lstm": {"epochs": 12, "clips_per_epoch": 900, "patience": 0},
+            "cnn": {"epochs": 24, "clips_per_epoch": 448, "patience": 0},
+            "cnn_lstm": {"epochs": 24, "clips_per_epoch": 448, "patience": 0},
             "boosting": {"epochs": 6},
             "forest": {"n_trees": 100},
         },
