@@ -2,7 +2,7 @@
 
 python benchmarks/extraction.py [--json] [--clips N]: synthetic voices of 2 to 4 s, written to a temporary folder ("one_per_s",
 "two_per_s", "ratio": how many times as fast two are), and the same read back from the cache ("cached_per_s"). The processes are
-started before the clock runs; how long that takes, once a run, is "start_s". Medians of three rounds in turn. Only a machine with two
+started before the clock runs; how long that takes, once a run, is "start_s". Medians of five rounds in turn. Only a machine with two
 cores and nothing else to do says something.
 """
 
@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 from ser_core import audio, corpora, dataset  # noqa: E402
 
 N_CLIPS = 1500
-ROUNDS = 3
+ROUNDS = 5
 
 
 def write_clips(folder: Path, n: int) -> pd.DataFrame:
