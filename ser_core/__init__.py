@@ -14,6 +14,7 @@ Rows import downwards only (tests/test_layers.py guards it):
     mapping       what the labels of several corpora become together
     evaluation    probabilities -> accuracy, UAR, F1, confusion
     spectral      spectra -> slopes, balances, harmonics: measures of voice quality
+    filterbanks   which bins of a spectrum belong to a mel band or a pitch class
     functionals   tracks -> statistics over a clip, and its rhythm
     features      Waveform -> log-mel, MFCC, chroma, f0 ...: frames, windows and a summary vector
     augment       Waveform -> Waveform: noise, pitch, stretch, gain, room; the table of effects

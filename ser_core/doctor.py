@@ -23,7 +23,6 @@ from scipy.sparse.csgraph import connected_components
 from ser_core import audio, corpora, features, library, quality
 from ser_core.corpora import CorpusSpec
 from ser_core.errors import AudioError, ConfigError
-from ser_core.features import FeatureConfig
 
 NEAR_IDENTICAL = 0.99
 """Correlation of two log-mel spectrograms from which two clips of one length count as one recording."""
@@ -241,7 +240,6 @@ class _Look:
 def _look_at_all(paths: Sequence[str], n_jobs: int, on_progress: Callable[[int, int], None] | None) -> list[_Look]:
     import joblib
 
-    features.mel_frequencies(FeatureConfig())  # loads librosa once, before any worker does
     run = joblib.Parallel(n_jobs=n_jobs, return_as="generator", batch_size=16)
     looks = []
     for done, look in enumerate(run(joblib.delayed(_look_at)(path) for path in paths), start=1):

@@ -1,8 +1,8 @@
 """What a clip looks like in time and frequency: one short-time Fourier transform, and everything that follows from it.
 
 Arrays keep time first: (n_frames, n_something). Training, the pages, the command line and the live stream all come
-through `extract`. Definitions are librosa's, computed here with cached filterbanks in float32 because librosa rebuilds them
-at each call; `tests/test_features.py` holds them against librosa's own functions. Reading files is audio.py's work.
+through `extract`. Definitions are librosa's, computed here in float32 with filterbanks that are made once, because librosa
+rebuilds them at each call; `tests/test_features.py` holds them against librosa's own functions. Reading files is audio.py's work.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pandas as pd
 import scipy.fft
 import scipy.ndimage
 
-from ser_core import audio, functionals, spectral
+from ser_core import audio, filterbanks, functionals, spectral
 from ser_core.errors import ConfigError
 from ser_core.setting import NUMBER, WHOLE, Setting
 
@@ -228,10 +228,7 @@ def condition(samples: np.ndarray, config: FeatureConfig) -> tuple[np.ndarray, f
 
 def mel_frequencies(config: FeatureConfig) -> np.ndarray:
     """Return the centre of each mel band in Hz, shape (n_mels,)."""
-    import librosa
-
-    edges = librosa.mel_frequencies(n_mels=config.n_mels + 2, fmin=config.fmin, fmax=config.fmax)
-    return np.asarray(edges[1:-1], dtype=np.float64)
+    return filterbanks.mel_frequencies(config.n_mels + 2, fmin=config.fmin, fmax=config.fmax)[1:-1]
 
 
 def windows(features: Features) -> np.ndarray:
@@ -493,18 +490,12 @@ def _octave_cost(first_lag: int, last_lag: int) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _mel_basis(config: FeatureConfig) -> np.ndarray:
-    import librosa
-
-    return librosa.filters.mel(
-        sr=config.sample_rate, n_fft=config.n_fft, n_mels=config.n_mels, fmin=config.fmin, fmax=config.fmax
-    )
+    return filterbanks.mel(config.sample_rate, config.n_fft, n_mels=config.n_mels, fmin=config.fmin, fmax=config.fmax)
 
 
 @lru_cache(maxsize=8)
 def _chroma_basis(config: FeatureConfig) -> np.ndarray:
-    import librosa
-
-    return librosa.filters.chroma(sr=config.sample_rate, n_fft=config.n_fft, n_chroma=N_CHROMA, tuning=0.0)
+    return filterbanks.chroma(config.sample_rate, config.n_fft, n_chroma=N_CHROMA)
 
 
 @lru_cache(maxsize=8)
