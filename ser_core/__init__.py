@@ -4,6 +4,7 @@ Rows import downwards only (tests/test_layers.py guards it):
 
     errors        SerError and its few kinds
     curves        ROC, reliability, and how sure a model is when right and when wrong
+    spool         bytes that are too many to hold, in a file without a name
     audio         bytes -> Waveform: decode, resample, encode
     setting       a setting as a row of a form, and its check
     runs          the folder of a training run: settings, status, epochs, log, result, the wish to stop

@@ -13,6 +13,7 @@ from ser_core import audio, features, quality, recognizer
 from ser_core.features import FeatureConfig, Features
 from ser_core.quality import Quality
 from ser_core.recognizer import Prediction, Recognizer
+from ser_core.spool import Spool
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Analysis:
 
 
 def analyse(
-    source: bytes | str | os.PathLike[str] | BinaryIO,
+    source: bytes | str | os.PathLike[str] | BinaryIO | Spool,
     *,
     name: str = "the file",
     config: FeatureConfig = FeatureConfig(),

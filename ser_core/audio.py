@@ -24,6 +24,7 @@ import soundfile
 import soxr
 
 from ser_core.errors import AudioError
+from ser_core.spool import Spool
 
 SAMPLE_RATE = 16_000
 MAX_DURATION_S = 600.0
@@ -141,7 +142,7 @@ class Stream:
 
 
 def decode(
-    source: bytes | str | os.PathLike[str] | BinaryIO,
+    source: bytes | str | os.PathLike[str] | BinaryIO | Spool,
     *,
     sample_rate: int = SAMPLE_RATE,
     max_duration_s: float = MAX_DURATION_S,
@@ -152,7 +153,7 @@ def decode(
     Parameters
     ----------
     source
-        The bytes, a path, or a file object opened for reading bytes. Its content decides what it is, not its name.
+        The bytes, a path, a file object opened for reading bytes, or a spool. Its content decides what it is, not its name.
     name
         What error sentences call it.
 
@@ -185,7 +186,7 @@ def decode(
 
 
 def stream(
-    source: bytes | str | os.PathLike[str] | BinaryIO,
+    source: bytes | str | os.PathLike[str] | BinaryIO | Spool,
     *,
     sample_rate: int = SAMPLE_RATE,
     max_duration_s: float = MAX_DURATION_S,
@@ -195,7 +196,8 @@ def stream(
     """Return the sound of a file to be read in blocks, each at most some seconds long: the samples are those of `decode`.
 
     The file is read through once first, because its loudest sample and its channels decide how it is mixed. check_stop is
-    called after each block of that, and may raise. A path is read from the disk as it is needed, and must stay as it is meanwhile.
+    called after each block of that, and may raise. A path or a spool is read from the disk as it is needed; what is behind a path must
+    stay as it is meanwhile.
 
     Raises
     ------
@@ -204,6 +206,9 @@ def stream(
     _check_target(sample_rate)
     if isinstance(source, str | os.PathLike):
         file: _Bytes = _OnDisk(Path(source), _size_on_disk(Path(source), name, max_duration_s))
+    elif isinstance(source, Spool):
+        _check_size(source.size, name, max_duration_s)
+        file = _Spooled(source)
     else:
         file = _Bytes(_read(source, name, max_duration_s))
     _refuse_other_kinds(file, name)
@@ -380,6 +385,17 @@ class _OnDisk(_Bytes):
             return file.read(size)
 
 
+class _Spooled(_OnDisk):
+    """The bytes of a spool, read as they are needed."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self.size = spool.size
+
+    def open(self) -> BinaryIO:
+        return _DiskSource(self._spool.open())  # type: ignore[arg-type]
+
+
 def _counted(
     blocks: Iterator[np.ndarray], tally: _Tally, header: _Header, name: str, max_duration_s: float
 ) -> Iterator[np.ndarray]:
@@ -454,13 +470,16 @@ def _too_long(name: str, how: str, max_duration_s: float) -> AudioError:
     return AudioError(f"{name} {how}; the limit here is {_clock(max_duration_s)}. Cut it into shorter pieces.")
 
 
-def _read(source: bytes | str | os.PathLike[str] | BinaryIO, name: str, max_duration_s: float) -> bytes:
+def _read(source: bytes | str | os.PathLike[str] | BinaryIO | Spool, name: str, max_duration_s: float) -> bytes:
     """Return all bytes of a source; raises AudioError where it has too many, or none."""
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         size = _size_on_disk(path, name, max_duration_s)
         with _clear_errors(name):
             return path.read_bytes() if size else b""
+    if isinstance(source, Spool):
+        _check_size(source.size, name, max_duration_s)
+        return source.read()
     data = bytes(source if isinstance(source, bytes | bytearray | memoryview) else source.read(_most_bytes(max_duration_s) + 1))
     _check_size(len(data), name, max_duration_s)
     return data

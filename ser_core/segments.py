@@ -19,6 +19,7 @@ from ser_core.errors import ConfigError
 from ser_core.features import FeatureConfig
 from ser_core.quality import Quality
 from ser_core.recognizer import Prediction, Recognizer
+from ser_core.spool import Spool
 
 MAX_DURATION_S = 3600.0
 """Longest recording that is taken."""
@@ -79,7 +80,7 @@ class _Judged:
 
 
 def analyse(
-    source: bytes | str | os.PathLike[str] | BinaryIO | audio.Stream,
+    source: bytes | str | os.PathLike[str] | BinaryIO | Spool | audio.Stream,
     recognizers: Sequence[Recognizer],
     *,
     name: str = "the file",

@@ -142,9 +142,9 @@ def model_keys(cards: Sequence[store.ModelCard]) -> str:
 
 def playable(given: state.Given, heard: analysis.Analysis) -> tuple[bytes, str]:
     """Return bytes that every browser plays, and their type: the original where it is such a file, else what the models hear."""
-    if given.source == state.RECORDING:
+    if isinstance(given.data, bytes) and given.source == state.RECORDING:
         return given.data, "audio/wav"
-    if heard.clip.container in PLAYABLE:
+    if isinstance(given.data, bytes) and heard.clip.container in PLAYABLE:
         return given.data, PLAYABLE[heard.clip.container]
     return _wav(given.digest, heard), "audio/wav"
 

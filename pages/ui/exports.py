@@ -17,6 +17,7 @@ import pandas as pd
 from pages.ui import charts
 from ser_core import analysis, features
 from ser_core.recognizer import Prediction
+from ser_core.spool import Spool
 
 PARQUET = "application/vnd.apache.parquet"
 
@@ -32,7 +33,7 @@ class Offer:
     build: Callable[[], str | bytes]
 
 
-def offers(name: str, data: bytes, heard: analysis.Analysis, predictions: Sequence[Prediction]) -> list[Offer]:
+def offers(name: str, data: bytes | Spool, heard: analysis.Analysis, predictions: Sequence[Prediction]) -> list[Offer]:
     """Return what there is to download of a clip; `name` is its untrusted file name."""
     stem = safe_stem(name)
     answers = [
@@ -43,9 +44,14 @@ def offers(name: str, data: bytes, heard: analysis.Analysis, predictions: Sequen
         Offer("html", "Pictures (HTML)", f"{stem}.html", "text/html", lambda: pictures_html(name, heard)),
         Offer("features_csv", "Features (CSV)", f"{stem}-features.csv", "text/csv", lambda: features_csv(heard)),
         Offer("parquet", "Features (Parquet)", f"{stem}-features.parquet", PARQUET, lambda: features_parquet(heard)),
-        Offer("clip", "This clip", f"{stem}{safe_suffix(name)}", "application/octet-stream", lambda: data),
+        Offer("clip", "This clip", f"{stem}{safe_suffix(name)}", "application/octet-stream", lambda: whole(data)),
     ]
     return (answers if predictions else answers[:1]) + sound
+
+
+def whole(data: bytes | Spool) -> bytes:
+    """Return the bytes of a clip."""
+    return data.read() if isinstance(data, Spool) else data
 
 
 def table(predictions: Sequence[Prediction]) -> pd.DataFrame:

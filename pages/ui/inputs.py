@@ -17,7 +17,7 @@ FORMATS = ["wav", "flac", "ogg", "opus", "mp3", "aiff", "aif", "au", "caf", "w64
 
 def record() -> None:
     """Draw the recorder."""
-    key = f"recognize.record.{state.round_number()}"
+    key = f"{state.RECORD}.{state.round_number()}"
     # 44.1 kHz: at 48 kHz the browser's gain control gets in, at 16 kHz its codec costs the upper band.
     st.audio_input("Say one sentence, two to four seconds long", sample_rate=44_100, key=key,
                    on_change=state.receive, args=(key, state.RECORDING))
@@ -25,7 +25,7 @@ def record() -> None:
 
 def upload() -> None:
     """Draw the uploader."""
-    key = f"recognize.upload.{state.round_number()}"
+    key = f"{state.UPLOADED}.{state.round_number()}"
     st.file_uploader("An audio file, or a video with sound, up to an hour", type=FORMATS, key=key,
                      on_change=state.receive, args=(key, state.UPLOAD))
 

@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from ser_core.spool import Spool
 
 CLIP = "recognize.clip"
 """Given | None: the clip last recorded, uploaded or picked."""
 
 KEPT = "recognize.kept"
 """Given | None: the clip put aside to compare with."""
+
+INPUTS = RECORD, UPLOADED = "recognize.record", "recognize.upload"
+"""What the keys of the recorder and the uploader begin with; the number of their round follows."""
 
 ROUND = "recognize.round"
 """int: part of the input widgets' keys; a new round gives empty widgets, which is the only way to empty them."""
@@ -82,13 +89,16 @@ COMPARE_SCORED = "compare.scored"
 
 RECORDING, UPLOAD, SAMPLE = "recording", "upload", "sample"
 
+LARGE = 16 * 2**20
+"""Files with more bytes than this wait on the disk, in a file without a name, and not in memory."""
+
 
 @dataclass(frozen=True)
 class Given:
     """A clip as it came in: its bytes, where it came from, and what is known of it. `name` is untrusted text."""
 
     name: str
-    data: bytes
+    data: bytes | Spool
     source: str
     digest: str
     label: str | None = None
@@ -112,7 +122,8 @@ def give(name: str, data: bytes, source: str, *, label: str | None = None, note:
 
 def given(name: str, data: bytes, source: str, *, label: str | None = None, note: str = "") -> Given:
     """Return a clip that no page holds yet."""
-    return Given(name=name, data=data, source=source, digest=hashlib.sha256(data).hexdigest(), label=label, note=note)
+    digest = hashlib.sha256(data).hexdigest()
+    return Given(name=name, data=Spool(data) if len(data) > LARGE else data, source=source, digest=digest, label=label, note=note)
 
 
 def take(clip: Given) -> None:
@@ -134,7 +145,25 @@ def drop_kept() -> None:
 def clear() -> None:
     """Forget the clip, and empty the widgets it came from, so that it cannot return by itself."""
     st.session_state[CLIP] = None
+    run = st.session_state.pop(TIMELINE, None)
+    if run:
+        run.task.stop()
+    renew()
+
+
+def renew() -> None:
+    """Empty the recorder and the uploader, and have Streamlit let go of what they held."""
+    for key in (f"{each}.{round_number()}" for each in INPUTS):
+        let_go(st.session_state.get(key))
     st.session_state[ROUND] = round_number() + 1
+
+
+def let_go(held: UploadedFile | Sequence[UploadedFile] | None) -> None:
+    """Have Streamlit drop files that were sent up; it would keep them until the visit ends."""
+    context = get_script_run_ctx()
+    for file in held if isinstance(held, list) else [held]:
+        if context and file:
+            context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
 
 
 def remember(key: str, widget_key: str) -> None:
@@ -148,12 +177,17 @@ def round_number() -> int:
 
 
 def receive(widget_key: str, source: str) -> None:
-    """Callback of the recorder and the uploader: take what the widget now holds, or forget what it gave before."""
+    """Callback of the recorder and the uploader: take what the widget now holds, or forget what it gave before.
+
+    Streamlit holds the bytes as long as the widget does; a large file is ours alone from here on, and the widget is empty again.
+    """
     file = st.session_state[widget_key]
     current = clip()
     if file is not None:
         name = "recording.wav" if source == RECORDING else file.name
         give(name, file.getvalue(), source)
+        if file.size > LARGE:
+            renew()
     elif current is not None and current.source == source:
         st.session_state[CLIP] = None
 

@@ -84,7 +84,10 @@ def head(given: state.Given, models: list[ModelCard]) -> None:
         st.button("Start again", key="timeline.again", icon=":material/restart_alt:", on_click=st.session_state.pop,
                   args=(state.TIMELINE, None))  # fmt: skip
         return
-    data, mime = (given.data, cached.PLAYABLE[run.found.container]) if run.found.container in cached.PLAYABLE else (run.tape, "audio/flac")
+    # A large file is played as it was heard: its bytes would come back into memory.
+    data, mime = run.tape, "audio/flac"
+    if isinstance(given.data, bytes) and run.found.container in cached.PLAYABLE:
+        data, mime = given.data, cached.PLAYABLE[run.found.container]
     st.audio(data, format=mime, alt=f"Clip: {run.found.duration_s:.0f} seconds of sound")
     sound.judge(run.found.quality, sound.facts(run.found.container, run.found.source_rate, run.found.source_channels, run.found.duration_s),
                 truncated=run.found.truncated)  # fmt: skip

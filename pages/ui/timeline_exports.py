@@ -10,9 +10,10 @@ import pandas as pd
 from pages.ui import exports
 from ser_core import batch, segments
 from ser_core.segments import Timeline
+from ser_core.spool import Spool
 
 
-def offers(name: str, data: bytes, found: Timeline) -> list[exports.Offer]:
+def offers(name: str, data: bytes | Spool, found: Timeline) -> list[exports.Offer]:
     """Return what there is to download of a long recording; `name` is its untrusted file name."""
     stem = exports.safe_stem(name)
     return [
@@ -20,7 +21,7 @@ def offers(name: str, data: bytes, found: Timeline) -> list[exports.Offer]:
         exports.Offer("json", "Everything (JSON)", f"{stem}.json", "application/json", lambda: as_json(name, found)),
         exports.Offer("audacity", "Labels (Audacity)", f"{stem}-labels.txt", "text/plain", lambda: audacity(found)),
         exports.Offer("praat", "TextGrid (Praat)", f"{stem}.TextGrid", "text/plain", lambda: textgrid(found)),
-        exports.Offer("clip", "This clip", f"{stem}{exports.safe_suffix(name)}", "application/octet-stream", lambda: data),
+        exports.Offer("clip", "This clip", f"{stem}{exports.safe_suffix(name)}", "application/octet-stream", lambda: exports.whole(data)),
     ]
 
 

@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import palette, state, timeline, timeline_charts, timeline_exports
+from pages.ui import exports, palette, state, timeline, timeline_charts, timeline_exports
 from ser_core import analysis, audio, segments, store
 from ser_core.recognizer import Prediction
 from ser_core.segments import Segment
+from ser_core.spool import Spool
 from tests import tiny_models
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -229,3 +230,26 @@ def test_praat_gets_tiers_without_gaps(found: segments.Timeline) -> None:
 def test_quotes_in_a_label_are_doubled_for_praat(found: segments.Timeline) -> None:
     odd = tuple(dataclasses.replace(each, predictions=(Prediction("m", 'a "b"\nc', {'a "b"\nc': 1.0}, 1.0),)) for each in found.segments)
     assert '"a ""b"" c"' in timeline_exports.textgrid(dataclasses.replace(found, segments=odd))
+
+
+# --- large files
+
+
+@pytest.mark.parametrize("large", [LONG, memo("bright", pause_s=0.0)], ids=["long", "short"])
+def test_a_large_file_leaves_the_memory_and_the_uploader(page: AppTest, monkeypatch: pytest.MonkeyPatch, large: bytes) -> None:
+    monkeypatch.setattr(state, "LARGE", 100_000)
+    page.get("file_uploader")[0].set_value(("memo.wav", large, "audio/wav"))
+    said = wait(page) if large is LONG else text(page.run())
+    given = page.session_state[state.CLIP]
+    assert isinstance(given.data, Spool) and given.data.read() == large and "memo.wav" in said
+    assert page.session_state[state.ROUND] == 1 and page.get("file_uploader")[0].value is None
+    assert n_cards(page) == 4
+    page.run()
+    assert page.session_state[state.CLIP] is given, "an empty uploader takes nothing back"
+    assert exports.whole(given.data) == large
+
+
+def test_clearing_forgets_the_timeline_too(page: AppTest) -> None:
+    upload(page)
+    page.button("recognize.clear").click().run()
+    assert state.TIMELINE not in page.session_state and page.session_state[state.CLIP] is None
