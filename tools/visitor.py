@@ -136,6 +136,13 @@ class Visitor:
         if answer.status_code != 204:
             raise Refused(f"{answer.status_code}: {answer.text[:300]}")
 
+    def fetch(self, path: str) -> bytes:
+        """Return what the server has at a path, such as a sound that the page plays; raises Refused where it gives nothing."""
+        answer = self.http.get(f"{self.url}{path}", headers={"Range": "bytes=0-"}, timeout=self.patience_s)
+        if answer.status_code not in (200, 206):
+            raise Refused(f"{answer.status_code}: {answer.text[:300]}")
+        return answer.content
+
     async def follow(self) -> None:
         """Let fragments that ask for it draw themselves anew, until none of them asks any more."""
         while self.fragments:
