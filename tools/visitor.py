@@ -108,13 +108,16 @@ class Visitor:
         await self.rerun(WidgetState(id=self.widget("button", key).id, trigger_value=True))
 
     async def upload(self, name: str, data: bytes, *, key: str) -> None:
-        """Choose a file in the uploader whose key begins so, and wait until the page is drawn with it."""
+        """Choose a file in the uploader whose key begins so, and wait until the page is drawn with it; one chosen before is deleted."""
         widget = self.widget("file_uploader", key)
+        before = self._states.get(widget.id, WidgetState()).file_uploader_state_value.uploaded_file_info
         urls = await self.address(name)
         await asyncio.to_thread(self.put, urls.upload_url, name, data)
         state = WidgetState(id=widget.id)
         state.file_uploader_state_value.uploaded_file_info.add(name=name, size=len(data), file_id=urls.file_id, file_urls=urls)
         await self.rerun(state)
+        for each in before:
+            await asyncio.to_thread(self.http.delete, f"{self.url}{each.file_urls.delete_url}", headers={"X-Xsrftoken": self._token})
 
     async def address(self, name: str) -> FileURLs:
         """Return where the server wants a file."""

@@ -1,0 +1,200 @@
+"""A class at once: visitors who each upload a clip, get pictures and four predictions, think, and upload the next.
+
+python benchmarks/load.py [--visitors N] [--think S] [--seconds T] [--train] [--linger S] [--json]: "p50_ms" and "p95_ms" from choosing a
+file to the four predictions, "drawn_p95_ms" until all of the page is there, "errors" and the first of them, "uploads"; "cpu_ms", what an
+upload costs the server's processor, which other programs on the machine change little; "open_p95_ms" from an address to its page, all
+visitors coming within one think time; "rss_mb", the server's memory before them, each 10 s, and --linger S seconds after they left;
+"load", the machine's load average before and after. Each visitor is a websocket of its own that speaks Streamlit's protocol
+(tools/visitor.py), and takes some of the machine's time for it; each clip is another one, 3 s of 48 kHz WAV. With --train, a CNN trains on
+1,440 clips meanwhile, started as the Train page starts it.
+"""
+
+import os
+
+os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from batch import write_clips  # noqa: E402
+from training import LONG, Bench, voices  # noqa: E402
+
+from ser_core import analysis, corpora, dataset, jobs, runs  # noqa: E402
+from ser_core.run_config import RunConfig  # noqa: E402
+from tools.servers import serve  # noqa: E402
+from tools.visitor import Visitor, cards_in  # noqa: E402
+
+N_CLIPS = 48
+N_CARDS = 4
+UPLOADER = "recognize.upload"
+
+
+@dataclass
+class Tally:
+    """What the visitors saw: seconds to the page, to the predictions and to everything, and what went wrong."""
+
+    opened: list[float] = field(default_factory=list)
+    predicted: list[float] = field(default_factory=list)
+    drawn: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+def other(clip: bytes, rng: random.Random) -> bytes:
+    """Return the clip with one sample changed, for a server that knows clips by their bytes."""
+    place = 44 + 2 * rng.randrange((len(clip) - 44) // 2)
+    return clip[:place] + rng.randrange(2**15).to_bytes(2, "little") + clip[place + 2 :]
+
+
+async def give(visitor: Visitor, clip: bytes, tally: Tally) -> None:
+    """Upload a clip and note how long it took."""
+    began = time.perf_counter()
+    await visitor.upload("clip.wav", clip, key=UPLOADER)
+    done = time.perf_counter()
+    cards = [at for at, html in cards_in(visitor.arrived) if html.count("<section>") == N_CARDS]
+    problems = visitor.problems()
+    if problems or not cards or not any(visitor.all("plotly_chart")):
+        tally.errors.append("; ".join(problems) or f"no predictions or no pictures: {visitor.text()[:300]}")
+        return
+    tally.predicted.append(cards[0] - began)
+    tally.drawn.append(done - began)
+    await asyncio.to_thread(visitor.fetch, next(visitor.all("audio")).url)
+
+
+async def attend(url: str, clips: list[bytes], *, number: int, think_s: float, until: float, tally: Tally) -> None:
+    """Be one visitor, until the time is over."""
+    rng = random.Random(number)
+    await asyncio.sleep(rng.uniform(0, think_s))
+    try:
+        began = time.perf_counter()
+        async with Visitor(url) as visitor:
+            tally.opened.append(time.perf_counter() - began)
+            while True:
+                await asyncio.sleep(rng.uniform(0.5, 1.5) * think_s)
+                if time.perf_counter() > until:
+                    return
+                await give(visitor, other(rng.choice(clips), rng), tally)
+    except Exception as error:  # whatever ends a visit is what is counted here
+        tally.errors.append(f"{type(error).__name__}: {error}")
+
+
+async def watch(process: psutil.Process, found: list[int]) -> None:
+    """Note the memory of the server in MB, each ten seconds."""
+    while True:
+        await asyncio.sleep(10)
+        found.append(rss_mb(process))
+
+
+def rss_mb(process: psutil.Process) -> int:
+    """Return the memory of a process."""
+    return round(process.memory_info().rss / 2**20)
+
+
+async def a_class(url: str, pid: int, clips: list[bytes], options: argparse.Namespace) -> dict[str, Any]:
+    """Have all visitors come, and return the figures."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(64))
+    process = psutil.Process(pid)
+    first = Tally()
+    async with Visitor(url) as visitor:  # who opens the door: the models are loaded, numbers begin after
+        await give(visitor, other(clips[0], random.Random(-1)), first)
+    before, during, tally = rss_mb(process), list[int](), Tally(errors=first.errors)
+    cpu_s = cpu(process)
+    watching = asyncio.create_task(watch(process, during))
+    until = time.perf_counter() + options.seconds
+    await asyncio.gather(*(
+        attend(url, clips, number=number, think_s=options.think, until=until, tally=tally) for number in range(options.visitors)
+    ))
+    watching.cancel()
+    cpu_s = cpu(process) - cpu_s
+    await asyncio.sleep(options.linger)
+    if options.linger:
+        async with Visitor(url):  # Streamlit looks for visits that are over when somebody comes
+            pass
+    return {
+        "p50_ms": percentile(tally.predicted, 50), "p95_ms": percentile(tally.predicted, 95), "drawn_p95_ms": percentile(tally.drawn, 95),
+        "errors": len(tally.errors), "first_error": tally.errors[0] if tally.errors else "", "uploads": len(tally.predicted),
+        "cpu_ms": round(1000 * cpu_s / max(len(tally.predicted), 1)),
+        "open_p95_ms": percentile(tally.opened, 95), "rss_mb": {"before": before, "during": during, "left": rss_mb(process)},
+    }  # fmt: skip
+
+
+def cpu(process: psutil.Process) -> float:
+    """Return the seconds of processor time that a process took so far."""
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def percentile(seconds: list[float], share: float) -> int | None:
+    """Return a percentile in ms; None of nothing."""
+    return round(1000 * float(np.percentile(seconds, share))) if seconds else None
+
+
+@contextmanager
+def training(folder: Path) -> Iterator[None]:
+    """Keep a training going meanwhile: its first epoch is over when the block begins."""
+    voices(folder / "ravdess")
+    dataset.build(corpora.scan("ravdess", folder / "ravdess"), cache=folder / "cache", n_jobs=-1)
+    bench = Bench(folder, folder / "ravdess")
+    job = bench.start(RunConfig(corpora=("ravdess",), classifier="cnn", n_copies=0, hyperparameters=LONG))
+    while not runs.read_epochs(job.folder):
+        time.sleep(0.1)
+        job = jobs.find(folder / "runs", job.id)
+        if job.ended:
+            sys.exit(f"The training ended too early: {job.status.problem}")
+    yield
+    job = jobs.find(folder / "runs", job.id)
+    if job.ended:
+        sys.exit(f"The training ended before the visitors left: {job.status.problem}")
+    jobs.stop(job)
+    while not jobs.find(folder / "runs", job.id).ended:
+        time.sleep(0.1)
+
+
+@contextmanager
+def nothing() -> Iterator[None]:
+    """Do nothing meanwhile."""
+    yield
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--visitors", type=int, default=30)
+    parser.add_argument("--think", type=float, default=2.0, metavar="S")
+    parser.add_argument("--seconds", type=float, default=60.0, metavar="T")
+    parser.add_argument("--linger", type=float, default=0.0, metavar="S")
+    parser.add_argument("--train", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    load = [round(os.getloadavg()[0], 1)] if hasattr(os, "getloadavg") else []
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        clips = [Path(file).read_bytes() for file in write_clips(folder, N_CLIPS)]
+        clips = [clip for clip in clips if analysis.analyse(clip).quality.has_speech]
+        own = {"SER_CORPORA": "corpora", "SER_RUNS": "own_runs", "SER_CACHE": "own_cache", "SER_RESULTS": "results"}
+        with training(folder) if options.train else nothing(), serve(**{name: str(folder / part) for name, part in own.items()}) as server:
+            figures = asyncio.run(a_class(server.url, server.process.pid, clips, options))
+    if hasattr(os, "getloadavg"):
+        load.append(round(os.getloadavg()[0], 1))
+    figures |= {"visitors": options.visitors, "think_s": options.think, "training": options.train, "load": load}
+    print(json.dumps(figures) if options.json else json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main()
