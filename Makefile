@@ -13,10 +13,11 @@ INSTALL = install() { if uv --version >/dev/null 2>&1; \
 	then uv pip install --quiet --compile-bytecode --python $(PY) "$$@"; \
 	else $(PY) -m pip install --quiet --disable-pip-version-check "$$@"; fi; }; install
 
-.PHONY: help run setup test lint models bench pins check-pins clean FORCE
+.PHONY: help run class setup test lint models bench pins check-pins clean FORCE
 
 help:
 	@echo "make run      serve the app on http://localhost:$(PORT)"
+	@echo "make class    serve it to a class: https, a QR code for phones, an admin word, an end of the lesson"
 	@echo "make setup    make .venv and install what the app needs, nothing else"
 	@echo "make test     lint and run every test, the browser tests included"
 	@echo "make lint     ruff and mypy"
@@ -29,6 +30,9 @@ help:
 run: .venv/.ready
 	@test -f app.py || { echo "There is no app.py in $$(pwd). Call make in the project's own folder." >&2; exit 1; }
 	@exec $(PY) -m streamlit run app.py --server.port $(PORT)
+
+class: .venv/.ready
+	@exec $(PY) -m ser_core serve --class --port $(PORT)
 
 setup: .venv/.ready
 

@@ -1,5 +1,6 @@
 @echo off
-rem Makes .venv, installs, warms up and serves the app on http://localhost:8501. Does on Windows what "make run" does elsewhere.
+rem Makes .venv, installs, warms up and serves the app on http://localhost:8501. Does on Windows what "make run" does elsewhere;
+rem "run.bat class" does what "make class" does.
 setlocal
 cd /d "%~dp0"
 if not defined PORT set PORT=8501
@@ -45,4 +46,8 @@ if errorlevel 1 exit /b 1
 copy /b requirements.txt + constraints.txt .venv\installed.txt >nul
 
 :serve
+if "%1"=="class" (
+    %PY% -m ser_core serve --class --port %PORT%
+    exit /b
+)
 %PY% -m streamlit run app.py --server.port %PORT%

@@ -5,6 +5,7 @@ Rows import downwards only (tests/test_layers.py guards it):
     errors        SerError and its few kinds
     curves        ROC, reliability, and how sure a model is when right and when wrong
     spool         bytes that are too many to hold, in a file without a name
+    install_page  a page over plain http that gives phones the class's certificate
     audio         bytes -> Waveform: decode, resample, encode
     setting       a setting as a row of a form, and its check
     runs          the folder of a training run: settings, status, epochs, log, result, the wish to stop
@@ -25,6 +26,7 @@ Rows import downwards only (tests/test_layers.py guards it):
     warm_up       compiles librosa's functions once, during set-up
     quality       is the recording good enough, and what to do about it
     download      getting a corpus whole, from its source or from an archive that somebody has
+    certificates  the authority of a class, kept, and what it signs
     syllables     how fast somebody speaks
     supervisor    the process beside a run: its turn, its end
     jobs          runs as processes: start, find, stop, who may
@@ -40,6 +42,7 @@ Rows import downwards only (tests/test_layers.py guards it):
     exploration   what clips sound like: facts, trends by label
     plans         what settings mean for certain clips, before anything is computed; why they cannot work
     background    how a training process behaves: niced, and ended within two seconds of being told
+    classroom     what a class needs of this machine: port, address, disk, corpora, models
     segments      long audio moment by moment: windows, speech activity
     live          sound that arrives while somebody speaks: windows as they fill
     uploads       recordings handed over as files or zips, with their true labels
@@ -54,8 +57,10 @@ Rows import downwards only (tests/test_layers.py guards it):
     assessment    recipes and trained models measured on corpora, by protocol
     comparison    outcomes against each other: differences, slices, disagreements
     lab           what each leak between training and test does to a score
+    lesson        what was here when a lesson began, so that its end takes away what it made
+    serving       the app as a process, for this machine or for a class
     shipped       how the four shipped models are made
-    cli           python -m ser_core; its commands train, models, evaluate and lab are in modules cli_…
+    cli           python -m ser_core; its commands train, models, evaluate, lab and serve are in modules cli_…
 
 Importing the package loads neither tensorflow, keras, numba nor streamlit.
 """

@@ -337,20 +337,23 @@ def usage(folder: Path) -> tuple[int, int]:
     return len(sizes), sum(sizes)
 
 
-def clear(folder: Path) -> tuple[int, int]:
+def clear(folder: Path, *, since_ns: int = 0) -> tuple[int, int]:
     """Remove what a cache holds, unfinished files of killed processes included; return how many files and bytes went.
 
-    What else lies in its folder stays. Whoever writes meanwhile loses an entry, which is computed again.
+    since_ns : only what was written then or later, as the time of files (st_mtime_ns). What else lies in the folder stays. Whoever
+        writes meanwhile loses an entry, which is computed again.
     """
     n, freed = 0, 0
     files = _files(folder)
     for path in files:
         try:
-            size = path.stat().st_size
+            stat = path.stat()
+            if stat.st_mtime_ns < since_ns:
+                continue
             path.unlink()
         except OSError:
             continue
-        n, freed = n + 1, freed + size
+        n, freed = n + 1, freed + stat.st_size
     for parent in {path.parent for path in files}:
         with contextlib.suppress(OSError):  # not empty: somebody writes, or it is not ours alone
             parent.rmdir()

@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui import state
+from ser_core import lesson
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,8 +25,9 @@ MENU = (
     ("pages/train.py", "Train", ":material/model_training:"),
     ("pages/compare.py", "Compare", ":material/leaderboard:"),
     ("pages/guide.py", "Guide", ":material/menu_book:"),
+    ("pages/lesson.py", "Lesson", ":material/school:"),
 )
-"""Page, title, icon, in the order of the menu; a page that does not exist is not shown."""
+"""Page, title, icon, in the order of the menu; a page that does not exist is not shown, nor is that of a lesson where there is none."""
 
 CAUTION = "Trained on acted speech; it hears acting, not feelings. Do not assess people with it."
 
@@ -108,6 +110,17 @@ ol.ser-layers { list-style: none; margin: .5rem 0; padding: 0; max-width: 44rem;
 .ser-layers small { display: block; opacity: .8; }
 .ser-layers li > :last-child { text-align: right; }
 .ser-layers .ser-track i { background: #3d85c6; min-width: 0; }
+.ser-codes { display: flex; flex-wrap: wrap; gap: 1.5rem 3rem; }
+.ser-codes figure { margin: 0; max-width: 22rem; }
+.ser-codes img { display: block; width: min(100%, 20rem); border-radius: .5rem; }
+.ser-codes figcaption { margin-top: .5rem; overflow-wrap: anywhere; }
+.ser-codes b { display: block; font-size: 1.35rem; }
+.ser-codes .ser-second img { width: min(100%, 12rem); }
+.ser-codes .ser-second b { font-size: 1.05rem; }
+.stMainBlockContainer ul.ser-checks { list-style: none; margin: 0; padding: 0; display: grid; gap: .5rem; max-width: 60rem; }
+.stMainBlockContainer .ser-checks li { margin: 0; padding: 0; display: grid; grid-template-columns: 8.5rem 1fr; gap: 0 .75rem;
+  overflow-wrap: anywhere; }
+@media (width <= 640px) { .stMainBlockContainer .ser-checks li { grid-template-columns: 1fr; } }
 .stPlotlyChart svg text:not(.heatmap-label text) { fill: light-dark(#3a424e, #dde3ea) !important; }
 </style>
 """
@@ -129,7 +142,7 @@ def page(title: str, *, lead: str = "", problems: Sequence[str] = ()) -> None:
     st.html(STYLE)
     with st.container(key="menu", horizontal=True, gap="small"):
         for path, name, icon in MENU:
-            if (ROOT / path).exists():
+            if (ROOT / path).exists() and (name != "Lesson" or lesson.folder()):
                 st.page_link(path, label=name, icon=icon)
     st.title(title, anchor=False)
     if lead:

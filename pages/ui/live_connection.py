@@ -39,18 +39,14 @@ WORDS = {
 
 HTTPS = """
 **The microphone needs https.** Browsers give it to pages from this machine (`localhost`) or over https only, and this page came over plain
-http. Whoever runs the server can make a certificate for it, once:
+http. Whoever runs the server can serve it so, with a certificate that is made on the spot:
 
 ```
-.venv/bin/python -m pip install trustme
-.venv/bin/python -m trustme -i {host}
-.venv/bin/python -m streamlit run app.py --server.address 0.0.0.0 \\
-    --server.sslCertFile server.pem --server.sslKeyFile server.key
+make class
 ```
 
-Then open `https://{host}{port}`. The browser warns once, because nobody but you vouches for the certificate; installing `client.pem` as
-an authority on the visitors' machines ends that. The recorder needs https too; uploading
-a recording does not.
+Then open `https://{host}{port}`. The browser warns once, because nobody but whoever runs the server vouches for the certificate. The
+recorder needs https too; uploading a recording does not.
 """
 
 FAILED = """

@@ -1,0 +1,187 @@
+"""What a class needs of this machine, looked at before the server starts: a port, an address that phones reach, disk, corpora, models.
+
+Each look gives a Check, a sentence that says what is and, where it is not good, what to do. Nothing here asks anybody anything, and
+nothing outside this machine is reached.
+"""
+
+from __future__ import annotations
+
+import io
+import ipaddress
+import re
+import shutil
+import socket
+import ssl
+import sys
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import ifaddr
+import segno
+
+from ser_core import library, store
+from ser_core.certificates import Certificate
+from ser_core.errors import ConfigError, ModelError
+
+SPARE_BYTES = 2 * 2**30
+"""A class that records and trains fills less than this."""
+
+TRIES = 20
+"""So many ports are tried, one after the other."""
+
+_VIRTUAL = re.compile(r"docker|veth|br-|virbr|vmnet|vbox|virtualbox|vmware|hyper-v|vethernet|tun|tap|wg|zt|tailscale|wsl", re.IGNORECASE)
+_ELSEWHERE = ("198.51.100.1", 9)
+"""An address that is nobody's (RFC 5737): to ask the system for the way there sends nothing."""
+
+
+class Check(NamedTuple):
+    """What was looked at, whether it is good, and a sentence."""
+
+    title: str
+    good: bool
+    text: str
+
+
+def free_port(wanted: int, host: str = "") -> tuple[int, Check]:
+    """Return the wanted port, or the next one that is free, and what to say of it.
+
+    Raises
+    ------
+    ConfigError : if none of TRIES ports is free, or the number is no port.
+    """
+    if not 1 <= wanted <= 65535:
+        raise ConfigError(f"A port is a number from 1 to 65535. Got {wanted}.")
+    last = min(wanted + TRIES, 65536)
+    for port in range(wanted, last):
+        if _is_free(host, port):
+            said = f"{port} is free." if port == wanted else f"{wanted} is taken by another program, so this is {port}."
+            return port, Check("Port", True, said)
+    raise ConfigError(f"No port from {wanted} to {last - 1} is free. Choose another one with --port, above 1023.")
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        if sys.platform != "win32":  # there it would let two programs share a port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def addresses() -> list[str]:
+    """Return the IPv4 addresses under which others may reach this machine, the likeliest first."""
+    found = [(str(ip.ip), adapter.nice_name) for adapter in ifaddr.get_adapters() for ip in adapter.ips if ip.is_IPv4]
+    return rank(found, _way_out())
+
+
+def rank(found: Sequence[tuple[str, str]], way_out: str) -> list[str]:
+    """Return addresses, given with the names of their adapters, the likeliest first; those of this machine alone are left out.
+
+    way_out : the address from which the system would send to the world, "" where it would not.
+    """
+
+    def unlikely(each: tuple[str, str]) -> tuple[bool, bool, bool]:
+        address, adapter = each
+        return bool(_VIRTUAL.match(adapter)), address != way_out, not ipaddress.ip_address(address).is_private
+
+    usable = [each for each in found if not ipaddress.ip_address(each[0]).is_loopback and not ipaddress.ip_address(each[0]).is_link_local]
+    return list(dict.fromkeys(address for address, _ in sorted(usable, key=unlikely)))
+
+
+def _way_out() -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(_ELSEWHERE)
+            return str(probe.getsockname()[0])
+        except OSError:  # no way leads out: a hotspot without internet, or no network
+            return ""
+
+
+def disk(folder: Path) -> Check:
+    """Look at the room on the disk that holds a folder."""
+    free = shutil.disk_usage(folder).free
+    room = f"{free / 2**30:.1f} GB are free"
+    if free >= SPARE_BYTES:
+        return Check("Disk", True, f"{room}.")
+    return Check("Disk", False, f"{room}, and recordings and trainings of a class may take {SPARE_BYTES / 2**30:.0f} GB. Make room.")
+
+
+def corpora() -> Check:
+    """Look at which corpora are installed."""
+    root = library.root()
+    titles = [row.title for row in library.installed(root).values()]
+    if titles:
+        return Check("Corpora", True, f"{', '.join(titles)}, in '{root}'.")
+    return Check("Corpora", False, f"None in '{root}': the class can listen to the samples, and train on what it records itself only. "
+                 "The Corpora page gets some; do it at home.")  # fmt: skip
+
+
+def models() -> Check:
+    """Look at whether the shipped models can be used: cards and weights."""
+    cards, problems = store.list_models(store.MODELS)
+    there = [card for card in cards if card.slug in store.SHIPPED]
+    for card in there:
+        try:
+            store.load(card.slug, store.MODELS)
+        except ModelError as error:
+            problems.append(str(error))
+    if len(there) == len(store.SHIPPED) and not problems:
+        return Check("Models", True, f"{', '.join(card.title for card in cards)}.")
+    missing = sorted(set(store.SHIPPED) - {card.slug for card in there})
+    said = [f"{', '.join(missing)} missing; restore the folder '{store.MODELS}' from the project."] if missing else []
+    return Check("Models", False, " ".join([*said, *problems]))
+
+
+def certificate(made: Certificate, names: Sequence[str]) -> Check:
+    """Say what was issued."""
+    how = "by a new authority, which phones do not know yet" if made.is_new_authority else "by the authority kept here"
+    return Check("Certificate", True, f"For {', '.join(names)}, until {made.until:%d %B %Y}, {how}.")
+
+
+def network(found: Sequence[str], chosen: str) -> Check:
+    """Say under which address others reach this machine, and which others there are."""
+    if not found:
+        return Check("Network", False, "This machine is in no network, so it serves itself alone. Join the Wi-Fi, or a phone's hotspot, "
+                     "and start again.")  # fmt: skip
+    others = [address for address in found if address != chosen]
+    more = f" It has others too ({', '.join(others)}); --address takes one of them." if others else ""
+    return Check("Network", True, f"This machine is {chosen} to others.{more}")
+
+
+def reach(url: str, authority_der: bytes) -> Check:
+    """Ask a running server under the address that phones take, its certificate checked; say what may still keep phones away."""
+    context = ssl.create_default_context(cadata=authority_der)
+    try:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+        opener.open(f"{url}/_stcore/health", timeout=5).close()
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        return Check("Reachable", False, f"{url} does not answer on this machine ({reason}). {firewall(url)}")
+    return Check("Reachable", True, f"{url} answers on this machine. Try it with one phone before the lesson: if that gets no answer, "
+                 f"{firewall(url)[0].lower()}{firewall(url)[1:]}")  # fmt: skip
+
+
+def firewall(url: str) -> str:
+    """Return what to do where phones get no answer, in sentences for this system."""
+    port = url.rpartition(":")[2]
+    allow = {
+        "win32": "Let Python through Windows' firewall, for private and public networks (Settings, Firewall, Allow an app).",
+        "darwin": "Let Python accept incoming connections (System Settings, Network, Firewall, Options).",
+    }.get(sys.platform, f"Let TCP port {port} through this machine's firewall (such as sudo ufw allow {port}), and UDP for the Live page.")
+    return f"{allow} Many school networks keep their guests apart: then open a hotspot on a phone, join everyone to it, and start again."
+
+
+def qr(text: str) -> str:
+    """Return a QR code as an SVG picture in a data: address, black on white whatever the theme."""
+    return str(segno.make(text, error="m", micro=False).svg_data_uri(scale=8, border=4, dark="#000", light="#fff"))
+
+
+def terminal_qr(text: str) -> str:
+    """Return a QR code as lines for a terminal, white on black whatever its colours are."""
+    drawn = io.StringIO()
+    segno.make(text, error="l", micro=False).terminal(out=drawn, compact=True, border=2)
+    return "".join(f"\x1b[97;40m{line}\x1b[0m\n" for line in drawn.getvalue().splitlines())

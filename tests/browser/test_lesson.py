@@ -1,0 +1,76 @@
+"""A class as it is served: https by the class's own certificate, a phone's way in, and a lesson whose end takes away what was made."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import soundfile
+from playwright.sync_api import Browser, expect
+
+from ser_core import audio, classroom, own
+from tests.browser.conftest import ROOT, VOICE
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_lesson_from_its_start_to_its_end(chromium: Browser, models: Path, tmp_path: Path) -> None:
+    port, _ = classroom.free_port(22_000)
+    names = {"SER_CLASS": "class", "SER_CORPORA": "corpora", "SER_RUNS": "runs", "SER_CACHE": "cache", "SER_RESULTS": "results"}
+    environment = os.environ | {name: str(tmp_path / place) for name, place in names.items()} | {"SER_MODELS": str(models)}
+    environment.pop("SER_ADMIN_WORD", None)
+    terminal, theirs = os.openpty()
+    os.set_blocking(terminal, False)
+    command = [sys.executable, "-m", "ser_core", "serve", "--class", "--port", str(port)]
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    shown = ""
+
+    def wait_for(pattern: str) -> re.Match[str]:
+        nonlocal shown
+        deadline = time.monotonic() + 120
+        while not (found := re.search(pattern, shown)):
+            assert server.poll() is None and time.monotonic() < deadline, shown
+            time.sleep(0.1)
+            try:
+                shown += os.read(terminal, 65_536).decode(errors="replace")
+            except OSError:  # nothing new
+                continue
+        return found
+
+    try:
+        word = wait_for(r"Admin word +(\S+)").group(1)
+        url = wait_for(r"The class opens +(https://\S+)").group(1)
+        assert "▄" in shown and "ok  Models" in shown and "ok  Reachable" in shown and "Email" not in shown
+        name = own.create(tmp_path / "corpora", "Class 9b")
+        samples, rate = soundfile.read(VOICE, dtype="float32")
+        own.add(tmp_path / "corpora", name, audio.encode_wav(audio.Waveform(samples, rate)), label="happy", speaker="Ann")
+
+        context = chromium.new_context(ignore_https_errors=True, viewport={"width": 390, "height": 844})
+        phone = context.new_page()
+        phone.set_default_timeout(60_000)
+        phone.goto(url)
+        phone.get_by_role("link", name="Lesson").click()
+        expect(phone.get_by_role("img", name=f"QR code of {url}", exact=True)).to_be_visible()
+        assert phone.evaluate("isSecureContext && !!navigator.mediaDevices")
+        phone.get_by_label("Admin word").fill(word)
+        phone.get_by_label("Admin word").press("Enter")
+        expect(phone.get_by_text("1 corpus: Class 9b")).to_be_visible()
+        phone.get_by_text("Take all of it away").click()
+        phone.get_by_role("button", name="End of lesson").click()
+        wait_for("Removed: 1 corpus: Class 9b")
+        expect(phone.get_by_text("Removed: 1 corpus: Class 9b.")).to_be_visible(timeout=120_000)
+        expect(phone.get_by_label("Admin word")).to_have_value("")
+        assert own.listing(tmp_path / "corpora") == {} and list((tmp_path / "corpora").glob("*/*.wav")) == []
+        context.close()
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(timeout=60)
+        os.close(terminal)
+    assert server.returncode == 0
+    assert classroom.free_port(port)[0] == port, "the server ends with the process that started it"

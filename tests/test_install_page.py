@@ -1,0 +1,28 @@
+"""The page that gives phones the certificate: two texts and nothing else."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+
+import pytest
+
+from ser_core import classroom, install_page
+from ser_core.errors import ConfigError
+
+
+def test_it_serves_the_page_and_the_certificate_only() -> None:
+    port, _ = classroom.free_port(21_000, "127.0.0.1")
+    told = {"url": "https://10.0.0.5:8501/?a=<b>", "name": "Room <7>", "fingerprint": "AA:BB", "authority_der": b"\x30\x00"}
+    with install_page.serve("127.0.0.1", port, **told):
+        base = f"http://127.0.0.1:{port}"
+        with urllib.request.urlopen(f"{base}/?from=qr", timeout=5) as answer:
+            page = answer.read().decode()
+        assert "<b>AA" not in page and "Room &lt;7&gt;" in page and "AA:BB" in page and 'href="https://10.0.0.5:8501/?a=&lt;b&gt;"' in page
+        assert "http" not in page.replace("https://10.0.0.5:8501", ""), "nothing comes from outside"
+        with urllib.request.urlopen(f"{base}{install_page.FILE}", timeout=5) as answer:
+            assert (answer.headers["Content-Type"], answer.read()) == ("application/x-x509-ca-cert", b"\x30\x00")
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{base}/../class/authority.pem", timeout=5)
+        with pytest.raises(ConfigError, match=f"port {port}"), install_page.serve("127.0.0.1", port, **told):
+            pass
