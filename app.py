@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import cached, cards, exports, frame, inputs, sound, state, timeline
+from pages.ui import cached, cards, exports, frame, guide_terms, inputs, sound, state, timeline
 from ser_core.errors import SerError
 
 HOW = """
@@ -17,7 +17,7 @@ More than eight seconds, up to an hour, are shown moment by moment.
 
 models, problems = cached.models()
 frame.page("Recognize", lead="Give a few seconds of speech; see the sound, and what each trained model makes of it.",
-           problems=problems)
+           problems=problems, wrong=cards.caution(models))
 cached.warm_up()
 
 giving, hearing = st.columns([5, 6], gap="large")
@@ -73,6 +73,8 @@ else:
         st.table(exports.table(predictions))
 
 st.header("What the sound looks like", anchor=False)
+st.markdown(f"{guide_terms.link('waveform')}, {guide_terms.link('mel')} (of an {guide_terms.link('stft', 'STFT')}) and "
+            f"{guide_terms.link('mfcc')}, on one time axis.")
 sound.pictures(given, kept)
 
 st.header("Take it with you", anchor=False)

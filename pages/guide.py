@@ -1,42 +1,34 @@
-"""Guide: what the pictures and the figures mean, what the app cannot do, and where it must not be used."""
+"""Guide: what the words, pictures and figures mean, how often the models are wrong, and where the app must not be used."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import frame
+from pages.ui import cached, cards, frame, guide_figures, guide_terms
 
-frame.page("Guide", lead="What the pictures and the figures mean, and what they do not.")
+models, problems = cached.models()
+frame.page("Guide", lead="What the words, the pictures and the figures mean, and what they do not.", problems=problems)
 
-PICTURES = """
-- **Waveform.** Air pressure over time; 1 is as loud as a file can hold. Flat tops mean that the recording was too loud.
-- **Mel spectrogram.** How strong each frequency is, over time; the frequency axis is spaced as the ear hears it. Stripes close
-  together are a low voice, stripes wide apart a high one; where they rise and fall, so does the melody.
-- **MFCC.** The shape of the spectrum in twenty numbers a moment. It changes from vowel to vowel. Each number
-  is coloured by how far it is from its own mean, in standard deviations (SD); the first, only loudness, is not drawn.
-- **Chroma.** The strength of the twelve notes, whatever the octave. A held note makes a line.
-- **Zero crossings.** How often the wave changes sign: often in hissing sounds such as s, seldom in vowels.
-- **Level (RMS).** Loudness in decibels below full scale: pauses, stress, and the background between words.
-- **Pitch (f0).** How fast the vocal folds swing, with gaps where they rest. Lively speech covers a wide range.
+MORE_PICTURES = """
+**Chroma**: the strength of the twelve notes, whatever the octave; a held note makes a line. **Zero crossings**: how often the wave changes sign,
+often in hissing sounds such as s, seldom in vowels. **Level (RMS)**: loudness in decibels below full scale. **Pitch (f0)**: how fast the
+vocal folds swing, with gaps where they rest; lively speech covers a wide range.
 
-The shaded parts are the silence before and after the speech. The models do not hear them. All pictures share one time axis:
-drag sideways to zoom, double-click to return. The camera above the pictures saves them as PNG.
+The shaded parts of the pictures are the silence before and after the speech, which the models do not hear. All pictures share one time axis:
+drag sideways to zoom, double-click to return. The camera above them saves a PNG.
 """
 
-FIGURES = """
-**Probability.** How sure a model is that the clip was *acted* as this emotion, on recordings like those it learned from. The
-probabilities of one model add up to 100 %. They are calibrated on speakers kept aside: of the clips that got 70 %, about 70 %
-were right there. On a voice, a language or a microphone unlike the training's they promise less.
+MORE_SCORES = """
+**Probability**: how sure a model is that the clip was *acted* as this emotion, on recordings like those it learned from. Those of one
+model add up to 100 %. They are calibrated on speakers kept aside: of the clips that got 70 %, about 70 % were right there. On
+a voice, a language or a microphone unlike the training's they promise less.
 
-**UAR**, unweighted average recall. Of the clips of each emotion, how many did the model recognise? The average over the emotions. With
-eight emotions, guessing gives 12.5 %. The figure on each card was measured on speakers that the model had never heard, because a model
-that knows the speaker scores far higher and tells you nothing about your voice.
+**Milliseconds and parameters**: the time that the model itself took, and the count of numbers it has learned.
+"""
 
-**Four models, one clip.** KNN compares your clip with the most similar clips it knows. MLP is a small neural network on the same
-summary of the clip. CNN looks at the mel spectrogram as at a picture. CNN-LSTM also follows how it changes over time. Where
-they disagree, none of them knows.
-
-**Milliseconds and parameters.** The time that the model itself took, and the count of numbers it has learned.
+WRONG = """
+Of a hundred clips by speakers that a model had never heard, so many got the wrong label. These are actors in studios, who meant to be
+recognised; expect more mistakes on your own voice.
 """
 
 LIMITS = """
@@ -53,19 +45,57 @@ USE = """
 **Do not use it** to judge, select, grade, monitor or diagnose anyone.
 
 In the European Union, **Article 5(1)(f) of the AI Act** (Regulation (EU) 2024/1689) forbids AI systems that infer the emotions of people at
-work or in education, except for medical or safety reasons. Where emotion recognition is allowed, Article 50(3) asks that the people
-concerned are told. A class or a workshop may study this app with sample clips and acted speech; it may not assess its members with it.
-
-**Your recordings stay on the machine that runs the app.** They live in memory for your session and are not written to disk, not sent
-anywhere, and not used for training. The exception is what you add to a corpus of your own on the Corpora page: it is kept until somebody
-deletes it, and everyone who uses this server can hear it and train on it.
+work or in education, except for medical or safety reasons. Where emotion recognition is allowed, Article 50(3) asks that the people concerned
+are told. So in a class or a workshop: use **acted sentences** and clips of the corpora, **assess nobody**, and **keep nothing**. This is how we
+read the law; it is not legal advice.
 """
 
+STORED = """
+Everything stays on the machine that runs this server; nothing is sent anywhere, and nothing is used for training unless somebody starts that.
+
+| What | Where | Who can see it | How it goes |
+|---|---|---|---|
+| What you record, upload or speak live | the server's memory, for your visit | you | *Clear*, or leave: minutes later it is forgotten |
+| Clips that you add to a corpus of your own | `corpora/` | everyone who uses this server | *Corpora*, *Your own*: delete clips or the whole corpus |
+| Models that somebody trained or took in | `models/` | everyone | *Train*, *Models*: delete; the shipped four stay |
+| Trainings: settings, curves, log | `runs/` | everyone | *Train*, *Runs*: clear away; their models stay |
+| Measurements of clips that were in a corpus | `cache/` | who has the machine | `python -m ser_core corpora cache --clear` |
+| Scores measured on corpora | `cache/evaluations/` | everyone, on *Compare* | delete the folder |
+
+In a class the teacher's *End of lesson* does all of this at once for what the lesson made. A model keeps traces of the voices it learned from (a KNN
+keeps numbers of every clip), so delete the model too when a recording must go.
+"""
+
+
+def explain(terms: tuple[str, ...]) -> None:
+    """Draw some terms, each with its figure beside it."""
+    for name in terms:
+        term = guide_terms.TERMS[name]
+        words, figure = st.columns([4, 5], gap="large", vertical_alignment="center")
+        with words:
+            st.subheader(term.title, anchor=name)
+            st.markdown(term.text)
+        with figure:
+            guide_figures.show(name, models)
+
+
+st.markdown(" · ".join(f"[{term.title}](#{name})" for name, term in guide_terms.TERMS.items())
+            + " · [How often they are wrong](#wrong) · [Limits](#limits) · [Responsible use](#use) · [What is stored](#stored)")
 st.header("The pictures", anchor=False)
-st.markdown(PICTURES)
+explain(guide_terms.SOUND)
+st.markdown(MORE_PICTURES)
+st.header("The models", anchor=False)
+st.markdown("Four models, one clip. Where they disagree, none of them knows.")
+explain(guide_terms.MODELS)
 st.header("The figures", anchor=False)
-st.markdown(FIGURES)
-st.header("Limits", anchor=False)
+explain(guide_terms.SCORES)
+st.markdown(MORE_SCORES)
+st.header("How often they are wrong", anchor="wrong")
+st.markdown(WRONG)
+st.html(cards.errors(models))
+st.header("Limits", anchor="limits")
 st.markdown(LIMITS)
-st.header("Responsible use", anchor=False)
+st.header("Responsible use", anchor="use")
 st.markdown(USE)
+st.header("What is stored, and how to delete it", anchor="stored")
+st.markdown(STORED)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import cached, frame, inputs, live_connection, live_session, live_view
+from pages.ui import cached, cards, frame, inputs, live_connection, live_session, live_view
 
 models, problems = cached.models()
 frame.page("Live", lead="Speak, and watch the models follow. The sound goes to this server only, and is gone when you leave.",
-           problems=problems)
+           problems=problems, wrong=cards.caution(models))
 cached.warm_up()
 
 if not models:

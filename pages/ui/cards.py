@@ -10,16 +10,21 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from pages.ui import palette
+from pages.ui import guide_terms, palette
 from pages.ui.cached import Answer
 from ser_core import corpora
-from ser_core.store import ModelCard
+from ser_core.evaluation import Evaluation
+from ser_core.store import SHIPPED, ModelCard
 
 TESTED = {
     "speaker": "unseen speakers", "sentence": "unseen sentences of known speakers", "random": "other clips of known speakers",
     "cross-corpus": "an unseen corpus",
 }  # fmt: skip
 """Protocol -> what a figure was measured on."""
+
+
+KINDS = {"knn": "knn", "mlp": "mlp", "cnn": "cnn", "cnn_lstm": "lstm"}
+"""Classifier -> where the guide explains it."""
 
 
 def grid(answers: Sequence[Answer], before: Sequence[Answer] = ()) -> str:
@@ -34,20 +39,27 @@ def grid(answers: Sequence[Answer], before: Sequence[Answer] = ()) -> str:
 def card(answer: Answer, before: Answer | None = None) -> str:
     """Return what one model says, or why it cannot, with its own score beside it."""
     now, past = answer.prediction, before.prediction if before else None
+    title = escape(answer.card.title)
+    if answer.card.classifier in KINDS:
+        title = guide_terms.link_html(KINDS[answer.card.classifier], title)
     if now is None:
-        parts = [_heading(answer.card.title, ""), f'<p class="ser-problem">{escape(answer.problem)}</p>']
+        parts = [_heading(title, ""), f'<p class="ser-problem">{escape(answer.problem)}</p>']
     else:
         parts = [
-            _heading(answer.card.title, f"{now.milliseconds:.1f} ms"),
+            _heading(title, f"{now.milliseconds:.1f} ms"),
             _label(now.label, now.probabilities[now.label], past.label if past else None),
             bars(now.probabilities, before=past.probabilities if past else None),
         ]
-    parts.append(f'<p class="ser-small">{escape(score(answer.card))}<br>{answer.card.n_parameters:,} parameters</p>')
+    parts.append(f'<p class="ser-small">{_explained(score(answer.card))}<br>{answer.card.n_parameters:,} parameters</p>')
     return f"<section>{''.join(parts)}</section>"
 
 
+def _explained(text: str) -> str:
+    return escape(text).replace("UAR ", f"{guide_terms.link_html('uar', 'UAR')} ", 1)
+
+
 def _heading(title: str, time: str) -> str:
-    return f'<div class="ser-head"><b>{escape(title)}</b><span class="ser-small">{time}</span></div>'
+    return f'<div class="ser-head"><b>{title}</b><span class="ser-small">{time}</span></div>'
 
 
 def _label(label: str, probability: float, before: str | None) -> str:
@@ -82,12 +94,47 @@ def score(card: ModelCard) -> str:
         return "Not evaluated: nobody knows how often it is right."
     low, high = figures.interval["uar"]
     tested = TESTED.get(figures.protocol, "clips that were held out")
-    corpus = corpora.CORPORA[figures.corpus].title if figures.corpus in corpora.CORPORA else figures.corpus.capitalize()
+    corpus = _corpus(figures.corpus)
     n = figures.n_test_speakers
     return (
         f"UAR {percent(figures.uar)} ({100 * low:.0f} to {percent(high)}) on {tested}. {corpus}, {n} speaker{'s' * (n != 1)}, "
         f"protocol “{figures.protocol}”; guessing gives {100 * figures.chance:.3g} %."
     )
+
+
+def errors(cards: Sequence[ModelCard]) -> str:
+    """Return how often the shipped models are wrong on speakers they had never heard, in %, as an HTML table: a row a corpus."""
+    shown = [card for card in cards if card.slug in SHIPPED]
+    names = dict.fromkeys(name for card in shown for name, _ in _unseen(card))
+    if not names:
+        return '<p class="ser-small">No shipped model is here, so there is nothing to tell.</p>'
+    head = "".join(f"<th scope=\"col\">{escape(card.title)}</th>" for card in shown)
+    rows = []
+    for name in names:
+        measured = [dict(_unseen(card)).get(name) for card in shown]
+        known = next(each for each in measured if each)
+        cells = "".join(f"<td><span>{percent(1 - each.accuracy) if each else 'not tested'}</span></td>" for each in measured)
+        told = f"{known.n_clips:,} clips, {known.n_test_speakers} speakers; guessing: {percent(1 - known.chance)}"
+        rows.append(f'<tr><th scope="row">{escape(_corpus(name))}<small>{told}</small></th>{cells}</tr>')
+    head = f'<tr><th scope="col">Corpus</th>{head}</tr>'
+    return f'<div class="ser-wide"><table class="ser-table ser-compare">{head}{"".join(rows)}</table></div>'
+
+
+def caution(cards: Sequence[ModelCard]) -> str:
+    """Return how often the shipped models are wrong on unseen speakers, from the best to the worst corpus, as part of a sentence; or ''."""
+    wrong = [1 - figures.accuracy for card in cards if card.slug in SHIPPED for _, figures in _unseen(card)]
+    if not wrong:
+        return ""
+    share = f"{100 * min(wrong):.0f} to {percent(max(wrong))}"
+    return f"On speakers they had never heard, the models were wrong in {share} of the clips, by corpus."
+
+
+def _unseen(card: ModelCard) -> list[tuple[str, Evaluation]]:
+    return [(name, figures) for name, figures in card.per_corpus.items() if figures.protocol == "speaker"]
+
+
+def _corpus(name: str) -> str:
+    return corpora.CORPORA[name].title if name in corpora.CORPORA else name.capitalize()
 
 
 def percent(fraction: float) -> str:

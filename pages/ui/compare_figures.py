@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import compare_charts, frame
+from pages.ui import compare_charts, frame, guide_terms
 from pages.ui.compare_charts import CONFIG, Figures
 from ser_core import corpora
 
@@ -28,7 +28,8 @@ def show(figures: Figures, *, key: str) -> None:
                                   label_visibility="collapsed")
     st.plotly_chart(compare_charts.bars(figures, metric), key=f"{key}.bars", config=CONFIG, alt=_told(figures, metric))
     over = {each.interval_over for each in figures.values()}
-    st.markdown(f":small[The thin line is the 95 % interval, drawn over the {' or the '.join(sorted(over))} of the test. "
+    st.markdown(f":small[{guide_terms.link('uar')}: the mean over the labels of what share was recognised. "
+                f"The thin line is the 95 % interval, drawn over the {' or the '.join(sorted(over))} of the test. "
                 "Where two intervals overlap widely, the order of the two models means little.]")
     st.dataframe(compare_charts.table(figures), hide_index=True, column_config=COLUMNS, key=f"{key}.table")
     if len({(each.n_clips, each.n_test_speakers) for each in figures.values()}) > 1:
@@ -45,6 +46,7 @@ def _told(figures: Figures, metric: str) -> str:
 
 def _confusion(figures: Figures, key: str) -> None:
     unit = st.segmented_control("Cells", [SHARES, COUNTS], default=SHARES, required=True, key=f"{key}.cells", label_visibility="collapsed")
+    st.markdown(f"{guide_terms.link('confusion')}: acted in rows, answered in columns.")
     names = compare_charts.used_labels(figures)
     for start in range(0, len(figures), 2):
         places = st.columns(2, gap="medium")

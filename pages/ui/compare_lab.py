@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui import background, cached, compare_charts, compare_figures, frame
+from pages.ui import background, cached, compare_charts, compare_figures, frame, guide_terms
 from ser_core import assessment, corpora, dataset, lab
 from ser_core.lab import Switches
 
@@ -32,7 +32,8 @@ OPEN = Switches(split="random", augment=lab.BEFORE, scaler=lab.ALL, early_stoppi
 """Every leak at once: where the lab begins, so that a class sees the score fall."""
 
 HOW = (
-    "Each switch is a mistake that published systems make. The bars close one leak after the other, from your setting down to "
+    f"Each switch is a mistake that published systems make: a {guide_terms.link('leakage', 'leak')} from the test into training. "
+    "The bars close one leak after the other, from your setting down to "
     "**speakers that the model has never heard**. Nothing else changes: the same recordings, features and model."
 )
 

@@ -36,6 +36,7 @@ STYLE = """
 .stMainBlockContainer { max-width: 1240px; padding-top: 1.5rem; padding-bottom: 4rem; }
 .stMainBlockContainer h1 { font-size: 2rem; padding: .5rem 0 .25rem; }
 .stMainBlockContainer h2 { font-size: 1.35rem; padding: 1.25rem 0 .25rem; }
+.stMainBlockContainer h3 { font-size: 1.15rem; padding: .25rem 0; }
 .st-key-menu { border-bottom: 1px solid rgba(128, 128, 128, .25); padding-bottom: .25rem; }
 .st-key-caution p { font-size: .9rem; }
 [class*="st-key-corpora_card"] h2 { padding-top: 0; }
@@ -81,6 +82,7 @@ STYLE = """
 .ser-meter b { position: absolute; top: 0; width: 2px; height: 100%; background: currentColor; opacity: .7; }
 .ser-meter small { min-width: 5rem; font-variant-numeric: tabular-nums; }
 .st-key-live_cards section { min-height: 21rem; }
+.ser-term { color: inherit; text-decoration: underline dotted; text-underline-offset: .2em; }
 .ser-bars li.ser-top { font-weight: 600; }
 .ser-track { display: grid; gap: 2px; background: rgba(128, 128, 128, .16); border-radius: 3px; overflow: hidden; }
 .ser-track i { display: block; height: .6rem; border-radius: 3px; min-width: 2px; }
@@ -127,7 +129,7 @@ ol.ser-layers { list-style: none; margin: .5rem 0; padding: 0; max-width: 44rem;
 """The few shapes that Streamlit has no element for: the model cards. Colours come from the theme, or from palette.py."""
 
 
-def page(title: str, *, lead: str = "", problems: Sequence[str] = ()) -> None:
+def page(title: str, *, lead: str = "", problems: Sequence[str] = (), wrong: str = "") -> None:
     """Draw the top of a page: the first call of every page.
 
     Parameters
@@ -136,6 +138,8 @@ def page(title: str, *, lead: str = "", problems: Sequence[str] = ()) -> None:
         The heading, and one sentence below it.
     problems
         Sentences about models that cannot be used (store.list_models), shown as notices.
+    wrong
+        How often the models are wrong, a sentence for the pages that show what they say (cards.caution).
     """
     st.set_page_config(page_title=f"{title} · Speech emotion", page_icon=str(ICON), layout="wide",
                        initial_sidebar_state="collapsed")
@@ -148,7 +152,7 @@ def page(title: str, *, lead: str = "", problems: Sequence[str] = ()) -> None:
     if lead:
         st.markdown(lead)
     with st.container(key="caution", horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f":material/info: {CAUTION}", width="content")
+        st.markdown(f":material/info: {CAUTION} {wrong}", width="content")
         if title != "Guide":
             st.page_link("pages/guide.py", label="What this means", icon=":material/arrow_forward:", icon_position="right")
     for problem in problems:

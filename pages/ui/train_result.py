@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cached, cards, exports, frame, state, train_charts, train_script, train_search
+from pages.ui import cached, cards, exports, frame, guide_terms, state, train_charts, train_script, train_search
 from ser_core import jobs, runs, splits, store
 from ser_core.classifiers import CLASSIFIERS
 from ser_core.errors import SerError
@@ -150,7 +150,7 @@ def _corpora(card: store.ModelCard) -> None:
     st.markdown(worth(figures))
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("**Confusion**: counts, and each row in %")
+        st.markdown(f"**{guide_terms.link('confusion')}**: counts, and each row in %")
         st.plotly_chart(train_charts.confusion(figures), key="train.confusion", config=train_charts.CONFIG,
                         alt=train_charts.describe_confusion(figures))
     with right:
@@ -164,8 +164,8 @@ def _corpora(card: store.ModelCard) -> None:
 def worth(figures: Evaluation) -> str:
     """Return what figures of this protocol are worth, as Markdown."""
     said = splits.PROTOCOLS.get(figures.protocol, "")
-    return (f"Protocol **{frame.plain(figures.protocol)}**. {frame.plain(said)} "
-            f"The interval of 95 % is over {frame.plain(figures.interval_over)}.")
+    return (f"Protocol **{frame.plain(figures.protocol)}**. {frame.plain(said)} {guide_terms.link('uar')}, with an interval of 95 % over "
+            f"{frame.plain(figures.interval_over)}.")
 
 
 def facts(card: store.ModelCard) -> str:
