@@ -53,14 +53,15 @@ read the law; it is not legal advice.
 STORED = """
 Everything stays on the machine that runs this server; nothing is sent anywhere, and nothing is used for training unless somebody starts that.
 
-| What | Where | Who can see it | How it goes |
-|---|---|---|---|
-| What you record, upload or speak live | the server's memory, for your visit | you | *Clear*, or leave: minutes later it is forgotten |
-| Clips that you add to a corpus of your own | `corpora/` | everyone who uses this server | *Corpora*, *Your own*: delete clips or the whole corpus |
-| Models that somebody trained or took in | `models/` | everyone | *Train*, *Models*: delete; the shipped four stay |
-| Trainings: settings, curves, log | `runs/` | everyone | *Train*, *Runs*: clear away; their models stay |
-| Measurements of clips that were in a corpus | `cache/` | who has the machine | `python -m ser_core corpora cache --clear` |
-| Scores measured on corpora | `cache/evaluations/` | everyone, on *Compare* | delete the folder |
+- **What you record, upload or speak live**: in the server's memory, for your visit; you alone see it. Press *Clear*, or leave: minutes later
+  it is forgotten.
+- **Clips that you add to a corpus of your own**: in `corpora/`; everyone who uses this server can hear them. *Corpora*, *Your own* deletes
+  clips or the whole corpus.
+- **Models that somebody trained or took in**: in `models/`; everyone can use them. *Train*, *Models* deletes them; the shipped four stay.
+- **Trainings**, with settings, curves and log: in `runs/`; everyone sees them. *Train*, *Runs* clears them away; their models stay.
+- **Measurements of clips** that were in a corpus: in `cache/`, for whoever has the machine. `python -m ser_core corpora cache --clear`
+  removes them.
+- **Scores measured on corpora**: in `cache/evaluations/`; everyone sees them on *Compare*. Delete the folder.
 
 In a class the teacher's *End of lesson* does all of this at once for what the lesson made. A model keeps traces of the voices it learned from (a KNN
 keeps numbers of every clip), so delete the model too when a recording must go.

@@ -123,6 +123,7 @@ ol.ser-layers { list-style: none; margin: .5rem 0; padding: 0; max-width: 44rem;
 .stMainBlockContainer .ser-checks li { margin: 0; padding: 0; display: grid; grid-template-columns: 8.5rem 1fr; gap: 0 .75rem;
   overflow-wrap: anywhere; }
 @media (width <= 640px) { .stMainBlockContainer .ser-checks li { grid-template-columns: 1fr; } }
+button[kind^="primary"] { color: light-dark(#ffffff, #0b0e13) !important; }
 .stPlotlyChart svg text:not(.heatmap-label text) { fill: light-dark(#3a424e, #dde3ea) !important; }
 </style>
 """

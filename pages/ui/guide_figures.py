@@ -20,7 +20,8 @@ VOICE = "bright.flac"
 """The synthetic voice that the pictures show."""
 
 AXIS = {"gridcolor": palette.GRID, "zeroline": False, "fixedrange": True, "automargin": True}
-SMALL = {"margin": {"l": 8, "r": 16, "t": 26, "b": 8}, "showlegend": False, "height": 230}
+MARGIN = {"l": 8, "r": 16, "t": 26, "b": 8}
+SMALL = {"margin": MARGIN, "showlegend": False, "height": 230}
 ROOM_PX = 64
 """Above and below a figure, with one line of words."""
 
@@ -143,9 +144,13 @@ def _lstm(cards: Mapping[str, ModelCard]) -> Shown | None:
     likely = sorted(answers[-1], key=lambda label: -max(each[label] for each in answers))[:N_LINES]
     lines = [go.Scatter(x=ends_s, y=[each[label] for each in answers], mode="lines+markers", name=label,
                         line={"color": palette.emotion(label)}, marker={"symbol": palette.SYMBOLS[number], "size": 8},
-                        hovertemplate=label + " %{y:.0%} after %{x:.1f} s<extra></extra>") for number, label in enumerate(likely)]  # fmt: skip
-    figure = go.Figure(lines, {**SMALL, "showlegend": True, "legend": compare_charts.LEGEND, "xaxis": {**AXIS, "title": {"text": "Heard so far"}, "ticksuffix": " s"},
-                               "yaxis": {**AXIS, "tickformat": ".0%", "range": (-0.03, 1.03)}})  # fmt: skip
+                        hovertemplate=label + " %{y:.0%} after %{x:.1f} s<extra></extra>")
+             for number, label in enumerate(likely)]  # fmt: skip
+    figure = go.Figure(lines, {
+        **SMALL, "showlegend": True, "legend": compare_charts.LEGEND,
+        "xaxis": {**AXIS, "title": {"text": "Heard so far"}, "ticksuffix": " s"},
+        "yaxis": {**AXIS, "tickformat": ".0%", "range": (-0.03, 1.03)},
+    })  # fmt: skip
     last = ", ".join(f"{label} {answers[-1][label]:.0%}" for label in likely)
     return Shown(figure, f"What the {card.title} here says of the voice “{title}” as it hears more of it; at the end {last}.")
 
@@ -160,7 +165,8 @@ def _uar(cards: Mapping[str, ModelCard]) -> Shown | None:
                   hovertemplate="%{x}: %{y:.0%}<extra></extra>")  # fmt: skip
     marks = {f"UAR {measured.uar:.0%}": measured.uar, f"guessing {measured.chance:.1%}": measured.chance}
     figure = go.Figure(bars, {
-        **SMALL, "margin": SMALL["margin"] | {"r": 96}, "xaxis": {**AXIS, "tickangle": -45}, "yaxis": {**AXIS, "tickformat": ".0%", "range": (0, 1)},
+        **SMALL, "margin": {**MARGIN, "r": 96},
+        "xaxis": {**AXIS, "tickangle": -45}, "yaxis": {**AXIS, "tickformat": ".0%", "range": (0, 1)},
         "shapes": [{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y, "line": {"color": palette.CHANCE, "dash": "dash"}}
                    for y in marks.values()],
         "annotations": [{"text": text, "xref": "paper", "x": 1.01, "xanchor": "left", "y": y, "yanchor": "middle", "showarrow": False}

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from ser_core import store
@@ -144,6 +145,13 @@ def page(chromium: Browser) -> Iterator[Page]:
     page.set_default_timeout(60_000)
     yield page
     context.close()
+
+
+def serious(page: Page) -> list[str]:
+    """What axe finds serious or critical, an element each."""
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}" for rule in found if rule["impact"] in ("serious", "critical")
+            for node in rule["nodes"]]  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import soundfile
 from playwright.sync_api import Browser, expect
 
 from ser_core import audio, classroom, own
-from tests.browser.conftest import ROOT, VOICE
+from tests.browser.conftest import ROOT, VOICE, serious
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
@@ -57,6 +57,7 @@ def test_a_lesson_from_its_start_to_its_end(chromium: Browser, models: Path, tmp
         phone.goto(url)
         phone.get_by_role("link", name="Lesson").click()
         expect(phone.get_by_role("img", name=f"QR code of {url}", exact=True)).to_be_visible()
+        assert serious(phone) == []
         assert phone.evaluate("isSecureContext && !!navigator.mediaDevices")
         phone.get_by_label("Admin word").fill(word)
         phone.get_by_label("Admin word").press("Enter")

@@ -9,7 +9,6 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import av
 import numpy as np
@@ -163,17 +162,6 @@ def test_a_phone_shows_everything_within_its_width(page: Page, server: Server, s
     boxes = [cards.nth(n).bounding_box() for n in range(4)]
     assert len({box["x"] for box in boxes}) == 1, "the cards stand in one column"
     assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
-
-
-def test_nothing_is_fetched_from_elsewhere(page: Page, server: Server, stereo_wav: bytes) -> None:
-    hosts = set()
-    page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
-    page.goto(server.url)
-    upload(page, "voice.wav", stereo_wav)
-    expect(page.get_by_test_id("stPlotlyChart")).to_be_visible()
-    page.goto(f"{server.url}/guide")
-    expect(page.get_by_role("heading", name="Guide")).to_be_visible()
-    assert hosts - {None, ""} == {"localhost"}
 
 
 def test_a_deep_link_on_a_fresh_server_shows_its_page(page: Page, start_server: Callable[[], Server]) -> None:
