@@ -14,6 +14,7 @@ Rows import downwards only (tests/test_layers.py guards it):
     locks         one process or thread at a time, by a lock on a file
     library       the corpora folder of this machine: what is installed, what was left out
     mapping       what the labels of several corpora become together
+    certainty     the threshold below which a model says "not sure"
     evaluation    probabilities -> accuracy, UAR, F1, confusion
     spectral      spectra -> slopes, balances, harmonics: measures of voice quality
     filterbanks   which bins of a spectrum belong to a mel band or a pitch class

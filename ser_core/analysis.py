@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -72,5 +72,5 @@ def to_dict(file: str, analysis: Analysis, predictions: Sequence[Prediction]) ->
         "duration_s": round(analysis.clip.waveform.duration_s, 4),
         "quality": analysis.quality.to_dict(),
         "speech": analysis.quality.has_speech,
-        "predictions": [asdict(prediction) for prediction in predictions],
+        "predictions": [prediction.to_dict() for prediction in predictions],
     }

@@ -49,7 +49,8 @@ class Outcome:
     """What a model said of clips that it was tested on.
 
     clips: the tested clips, a row each; y: int (n_clips,), positions in `labels`; probabilities: (n_clips, n_labels), calibrated. seen:
-    each of evaluation.SEEN -> bool (n_clips,), None for a trained model; heard: for a trained model, what its card tells.
+    each of evaluation.SEEN -> bool (n_clips,), None for a trained model; heard: for a trained model, what its card tells, and threshold,
+    from which top probability on it is sure.
     """
 
     model: str
@@ -61,6 +62,7 @@ class Outcome:
     seen: dict[str, np.ndarray] | None = None
     heard: exposure.Heard | None = None
     problems: tuple[tuple[str, str], ...] = ()
+    threshold: float | None = None
 
     @property
     def answer(self) -> np.ndarray:
@@ -167,6 +169,7 @@ def as_trained(card: store.ModelCard, clips: pd.DataFrame, desk: Desk) -> Outcom
     return Outcome(
         model=card.slug, protocol=AS_TRAINED, labels=card.labels, clips=tested, y=training.targets(tested, card.labels),
         probabilities=recognizer.calibrate(raw, model.temperature), heard=_heard(card, tested, desk.models), problems=data.problems,
+        threshold=card.threshold,
     )  # fmt: skip
 
 
@@ -182,7 +185,7 @@ def mean(outcomes: Sequence[Outcome], name: str = "mean") -> Outcome:
         raise ConfigError("A mean needs models with the same labels, tested on the same clips. Choose others.")
     heard = [each.heard for each in outcomes if each.heard]
     return replace(
-        first, model=name, probabilities=np.mean([each.probabilities for each in outcomes], axis=0),
+        first, model=name, threshold=None, probabilities=np.mean([each.probabilities for each in outcomes], axis=0),
         heard=exposure.together(heard) if heard else None,
     )  # fmt: skip
 
@@ -197,7 +200,7 @@ def figures(outcome: Outcome) -> dict[str, Evaluation]:
             outcome.y[mask], outcome.probabilities[mask], labels=outcome.labels, protocol=outcome.protocol, corpus=name,
             speakers=outcome.clips[corpora.SPEAKER].to_numpy()[mask], rng=np.random.default_rng(0),
             seen={kind: each[mask] for kind, each in outcome.seen.items()} if outcome.seen else None,
-            human=corpora.CORPORA[name].human_accuracy if name in corpora.CORPORA else None,
+            human=corpora.CORPORA[name].human_accuracy if name in corpora.CORPORA else None, threshold=outcome.threshold,
         )
         for name, mask in masks.items()
     }  # fmt: skip

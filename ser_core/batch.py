@@ -115,17 +115,24 @@ def majority(labels: Sequence[str]) -> tuple[str, int]:
     return ("" if tied else ranked[0][0]), ranked[0][1]
 
 
+def voices(predictions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the labels of the models that are sure of them, or that never say that they are not."""
+    return [each["label"] for each in predictions if each["sure"] is not False]
+
+
 def columns(recognizers: Mapping[str, Sequence[str]], *, long: bool = False) -> list[str]:
     """Return the columns of `rows` for some models: slug -> labels."""
     place = ["file", "start_s", "end_s"] if long else ["file", "duration_s"]
-    answers = [*recognizers, *(f"{slug}_{label}" for slug, labels in recognizers.items() for label in labels)]
+    sure = [f"{slug}_sure" for slug in recognizers]
+    answers = [*recognizers, *sure, *(f"{slug}_{label}" for slug, labels in recognizers.items() for label in labels)]
     return [*place, "speech", *([] if long else ["quality"]), "majority", "votes", *answers, "error"]
 
 
 def rows(result: Result) -> list[dict[str, Any]]:
     """Return the rows of one result: one a file, or one a window where it has windows. Probabilities are fractions 0..1.
 
-    majority and votes: the label that most models say, "" where they are split, and how many say it.
+    majority and votes: the label that most models say, "" where they are split, and how many say it; a model that is not sure has no vote.
+    A model's own column is its leading guess; its _sure column is empty for a model that never says that it is not.
     """
     if "error" in result:
         return [{"file": result["file"], "error": result["error"]}]
@@ -142,9 +149,10 @@ def rows(result: Result) -> list[dict[str, Any]]:
 def _answers(predictions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if not predictions:
         return {}
-    label, votes = majority([each["label"] for each in predictions])
+    label, votes = majority(voices(predictions))
     answers: dict[str, Any] = {"majority": label, "votes": votes}
     answers |= {each["model"]: each["label"] for each in predictions}
+    answers |= {f"{each['model']}_sure": each["sure"] for each in predictions if each["sure"] is not None}
     return answers | {
         f"{each['model']}_{label}": round(p, 6) for each in predictions for label, p in each["probabilities"].items()
     }  # fmt: skip

@@ -85,6 +85,7 @@ def card(made: Made, files: dict[str, str]) -> ModelCard:
         evaluation=made.figures[next(iter(made.figures))],
         per_corpus={name: each for name, each in made.figures.items() if name in {each["corpus"] for each in used}},
         temperature=made.result.temperature,
+        threshold=made.result.threshold,
         licence=_licence(used),
         limits=LIMITS.format(n_speakers=n_speakers, corpora=", ".join(titles)),
         versions=versions(networks=spec.input_kind == "frames"),

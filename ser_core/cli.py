@@ -197,10 +197,16 @@ def _print_result(result: dict[str, Any]) -> None:
     for prediction in result["predictions"]:
         ranked = sorted(prediction["probabilities"].items(), key=lambda item: -item[1])
         first = ", ".join(f"{label} {p:.0%}" for label, p in ranked[:3])
-        print(f"  {prediction['model']:<10} {first}")
+        print(f"  {prediction['model']:<10} {_unsure(prediction)}{first}")
     for segment in result.get("segments", []):
-        says = [f"{each['model']} {each['label']} {each['probabilities'][each['label']]:.0%}" for each in segment["predictions"]]
+        says = [
+            f"{each['model']} {_unsure(each)}{each['label']} {each['probabilities'][each['label']]:.0%}" for each in segment["predictions"]
+        ]
         print(f"  {segment['start_s']:7.1f} to {segment['end_s']:7.1f} s  {', '.join(says) or 'no speech'}")
+
+
+def _unsure(prediction: dict[str, Any]) -> str:
+    return "not sure: " if prediction["sure"] is False else ""
 
 
 def _build_models(options: argparse.Namespace) -> int:

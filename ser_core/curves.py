@@ -1,4 +1,4 @@
-"""What lies behind the figures of an Evaluation: ROC curves, reliability bins, and how sure a model is when it is right and when wrong.
+"""What lies behind the figures of an Evaluation: ROC, reliability, risk and coverage, how sure a model is right and wrong.
 
 Pure arrays in, values that survive JSON out. evaluation.py keeps them with the figures.
 """
@@ -20,7 +20,10 @@ N_STEPS = 10
 """Steps of the top probability, of 0.1 each."""
 
 MAX_POINTS = 40
-"""Points kept of an ROC curve; its area is taken from all."""
+"""Points kept of a curve; its area is taken from all."""
+
+_OPTIONAL = ("risk", "aurc")
+"""Entries that older cards lack."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +33,16 @@ class Curves:
     auc: label -> area under its one-against-the-rest ROC curve, for labels that occur beside others. roc: label -> its points (false
     positive rate, true positive rate), rising, thinned to MAX_POINTS. reliability: N_BINS bins of equally many clips, the least sure
     first, as (clips, mean top probability, share right). top: answered label -> two rows of N_STEPS counts, over the top probability in
-    steps of 0.1: answers that were right, and that were wrong.
+    steps of 0.1: answers that were right, and that were wrong. risk: points (share of the clips that are answered, share of these answers
+    that are wrong), the surest clips first, thinned to MAX_POINTS; aurc: the area under them, lower is better. Older cards lack both.
     """
 
     auc: Mapping[str, float]
     roc: Mapping[str, tuple[tuple[float, float], ...]]
     reliability: tuple[tuple[int, float, float], ...]
     top: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
+    risk: tuple[tuple[float, float], ...] = ()
+    aurc: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the curves as JSON values; Curves.from_dict(that) equals self."""
@@ -45,7 +51,7 @@ class Curves:
             "roc": {label: [list(point) for point in points] for label, points in self.roc.items()},
             "reliability": [list(row) for row in self.reliability],
             "top": {label: [list(row) for row in rows] for label, rows in self.top.items()},
-        }
+        } | ({} if self.aurc is None else {"risk": [list(point) for point in self.risk], "aurc": self.aurc})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Curves:
@@ -55,8 +61,8 @@ class Curves:
         ------
         ValueError, KeyError, TypeError or AttributeError : if they are none.
         """
-        if set(values) != {each.name for each in fields(cls)}:
-            raise ValueError(f"curves have the entries auc, roc, reliability and top, got {sorted(values)}")
+        if set(values) | set(_OPTIONAL) != {each.name for each in fields(cls)}:
+            raise ValueError(f"curves have the entries auc, roc, reliability and top, maybe risk and aurc, got {sorted(values)}")
         top = {str(label): tuple(tuple(_count(n) for n in row) for row in rows) for label, rows in values["top"].items()}
         if any(len(rows) != 2 or any(len(row) != N_STEPS for row in rows) for rows in top.values()):
             raise ValueError(f"top must hold two rows of {N_STEPS} counts a label")
@@ -65,6 +71,8 @@ class Curves:
             roc={str(label): tuple((_share(x), _share(y)) for x, y in points) for label, points in values["roc"].items()},
             reliability=tuple((_count(n), _share(sure), _share(right)) for n, sure, right in values["reliability"]),
             top=top,  # type: ignore[arg-type]
+            risk=tuple((_share(answered), _share(wrong)) for answered, wrong in values.get("risk", ())),
+            aurc=None if values.get("aurc") is None else _share(values["aurc"]),
         )
 
 
@@ -79,6 +87,7 @@ def curves(y_true: np.ndarray, probabilities: np.ndarray, labels: Sequence[str])
             auc[label] = round(float(metrics.roc_auc_score(truth, probabilities[:, position])), 6)
             roc[label] = _thinned(*metrics.roc_curve(truth, probabilities[:, position])[:2])
     step = np.minimum((sure * N_STEPS).astype(int), N_STEPS - 1)
+    _, answered, wrong = risk_coverage(sure, right)
     return Curves(
         auc=auc,
         roc=roc,
@@ -88,7 +97,31 @@ def curves(y_true: np.ndarray, probabilities: np.ndarray, labels: Sequence[str])
             for position, label in enumerate(labels)
             if (answer == position).any()
         },
+        risk=_thinned(answered, wrong),
+        aurc=round(float(np.diff(answered, prepend=0.0) @ wrong), 6),
     )
+
+
+def risk_coverage(sure: np.ndarray, right: np.ndarray, weight: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what each threshold would cost: thresholds, falling; share of the clips answered; share of these answers that is wrong.
+
+    All three are float (n_thresholds,): a threshold is each top probability that occurs, and clips at or above it are answered.
+
+    Parameters
+    ----------
+    sure : float (n_clips,), 0..1, the probability of the answer.
+    right : bool (n_clips,), whether the answer was right.
+    weight : float (n_clips,), above 0: how much each clip counts, all the same by default.
+
+    Notes
+    -----
+    The risk-coverage curve of Geifman & El-Yaniv (2017), "Selective classification for deep neural networks".
+    """
+    counts = np.ones(len(sure)) if weight is None else weight
+    falling, group = np.unique(-np.asarray(sure, float), return_inverse=True)
+    answered = np.cumsum(np.bincount(group, weights=counts))
+    wrong = np.cumsum(np.bincount(group, weights=counts * ~np.asarray(right, bool)))
+    return -falling, answered / answered[-1], wrong / answered
 
 
 def reliability(sure: np.ndarray, right: np.ndarray, n_bins: int = N_BINS) -> list[tuple[int, float, float]]:

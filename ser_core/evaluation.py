@@ -26,7 +26,9 @@ INTERVAL_SHARE = 0.95
 SEEN = ("speaker", "sentence", "twin")
 """What of a test clip may have been in training: its speaker, its sentence, the very recording (or an augmented copy of it)."""
 
-_OPTIONAL = ("curves", "seen", "human")
+SURE = ("answered", "right")
+
+_OPTIONAL = ("curves", "seen", "human", "sure")
 """Figures that older cards lack."""
 
 
@@ -41,7 +43,8 @@ class Evaluation:
     n_labels), rows true and columns answered, both in the order of `labels`. ece: expected calibration error. interval:
     "uar" and "accuracy" -> (low, high) of 95 %, by bootstrap over interval_over ("speakers" or "clips"). Not every evaluation has the
     rest. curves: ROC, reliability and how sure it was. seen: each of SEEN -> share of the test clips that had it in training. human:
-    accuracy of people who heard the same clips, where it was published.
+    accuracy of people who heard the same clips, where it was published. sure: where the model has a threshold, "answered" and "right" ->
+    of how many clips its top probability reached it, and how many of these answers were right.
     """
 
     protocol: str
@@ -62,6 +65,7 @@ class Evaluation:
     curves: Curves | None = None
     seen: Mapping[str, float] | None = None
     human: float | None = None
+    sure: Mapping[str, int] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON values, without those that it lacks; Evaluation.from_dict(that) equals self."""
@@ -105,6 +109,7 @@ class Evaluation:
                 curves=None if values.get("curves") is None else Curves.from_dict(values["curves"]),
                 seen=None if values.get("seen") is None else {name: _share(name, values["seen"][name]) for name in SEEN},
                 human=None if values.get("human") is None else _share("human", values["human"]),
+                sure=None if values.get("sure") is None else {name: _count(name, values["sure"][name]) for name in SURE},
             )
         except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
             raise ConfigError(f"An evaluation cannot be used ({error!r}). Run the evaluation again.") from error
@@ -124,6 +129,7 @@ def evaluate(
     n_bootstrap: int = 1000,
     seen: Mapping[str, np.ndarray] | None = None,
     human: float | None = None,
+    threshold: float | np.ndarray | None = None,
 ) -> Evaluation:
     """Return the figures of one model on held-out clips.
 
@@ -137,6 +143,8 @@ def evaluate(
     rng : draws the bootstrap samples.
     seen : each of SEEN -> bool (n_clips,), whether training had it; None where nobody looked.
     human : what goes with the figures as the accuracy of people.
+    threshold : from which top probability on the model is sure, one for all or (n_clips,), chosen on other clips than
+        these; None: it has none.
 
     Raises
     ------
@@ -146,6 +154,7 @@ def evaluate(
     y_true, probabilities, speakers = np.asarray(y_true), np.asarray(probabilities, float), np.asarray(speakers)
     _check_arrays(y_true, probabilities, speakers, len(labels))
     answer = probabilities.argmax(axis=1)
+    reached = np.zeros(len(y_true), bool) if threshold is None else probabilities.max(axis=1) >= threshold
     present = np.unique(y_true)
     precision, recall, f1, support = metrics.precision_recall_fscore_support(y_true, answer, labels=present, zero_division=0)
     interval, interval_over = _interval(y_true, answer, speakers, len(labels), rng, n_bootstrap)
@@ -171,6 +180,7 @@ def evaluate(
         curves=curves.curves(y_true, probabilities, labels),
         seen=None if seen is None else {name: float(np.mean(seen[name])) for name in SEEN},
         human=human,
+        sure=None if threshold is None else {"answered": int(reached.sum()), "right": int((reached & (answer == y_true)).sum())},
     )
 
 
@@ -229,7 +239,7 @@ def _check_arrays(y_true: np.ndarray, probabilities: np.ndarray, speakers: np.nd
 
 
 def _check_sizes(evaluation: Evaluation) -> None:
-    n = len(evaluation.labels)
+    n, n_clips = len(evaluation.labels), evaluation.n_clips
     confusion = evaluation.confusion
     if len(confusion) != n or any(len(row) != n for row in confusion) or sum(map(sum, confusion)) != evaluation.n_clips:
         raise ConfigError(
@@ -237,6 +247,8 @@ def _check_sizes(evaluation: Evaluation) -> None:
         )
     if not set(evaluation.per_label) <= set(evaluation.labels):
         raise ConfigError("An evaluation has figures for labels that it does not list. Run the evaluation again.")
+    if evaluation.sure and not evaluation.sure["right"] <= evaluation.sure["answered"] <= n_clips:
+        raise ConfigError(f"An evaluation's clips answered and right must be at most {n_clips}. Got {dict(evaluation.sure)}.")
     if evaluation.interval_over not in ("speakers", "clips"):
         raise ConfigError(f"An evaluation's interval_over must be 'speakers' or 'clips'. Got '{evaluation.interval_over}'.")
     for name, (low, high) in evaluation.interval.items():

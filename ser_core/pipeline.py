@@ -127,7 +127,12 @@ def _work(folder: Path, places: Places, reporter: Reporter) -> tuple[store.Model
         cross = np.zeros((len(prepared.clips), len(prepared.labels)))
         raw = training.predict_rows(result.classifier, material.data, rows, config.classifier)
         cross[material.data.clip[rows]] = recognizer.calibrate(raw, result.temperature)
-    figures = evaluate(prepared, cross, config.protocol)
+        apart: float | np.ndarray | None = result.threshold
+    else:
+        assert prepared.folds is not None, "it was cross-validated"
+        threshold, apart = training.threshold_of_folds(prepared.clips, cross, prepared.labels, prepared.folds)
+        result = replace(result, threshold=threshold)
+    figures = evaluate(prepared, cross, config.protocol, threshold=apart)
     before = _before(material, places)
     reporter.stage(runs.SAVING, "Saving the model.")
     made = cards.Made(config, prepared, material.data, result, figures, before, trials, reporter.folder.name)
@@ -312,8 +317,13 @@ def _train(material: Material, reporter: Reporter) -> TrainingResult:
     return result
 
 
-def evaluate(prepared: Prepared, probabilities: np.ndarray, protocol: str) -> dict[str, Evaluation]:
-    """Return figures from calibrated probabilities (n_clips, n_labels) of the tested clips: over all, where several, then by corpus."""
+def evaluate(
+    prepared: Prepared, probabilities: np.ndarray, protocol: str, *, threshold: float | np.ndarray | None = None
+) -> dict[str, Evaluation]:
+    """Return figures from calibrated probabilities (n_clips, n_labels) of the tested clips: over all, where several, then by corpus.
+
+    threshold: from which top probability on the model is sure, one for all or (n_clips,).
+    """
     tested = probabilities.sum(axis=1) > 0
     y = training.targets(prepared.clips, prepared.labels)
     names = prepared.clips[corpora.CORPUS].to_numpy()
@@ -325,7 +335,7 @@ def evaluate(prepared: Prepared, probabilities: np.ndarray, protocol: str) -> di
     return {
         name: evaluation.evaluate(
             y[mask], probabilities[mask], labels=prepared.labels, speakers=speakers[mask], protocol=protocol, corpus=name,
-            rng=np.random.default_rng(0),
+            rng=np.random.default_rng(0), threshold=threshold[mask] if isinstance(threshold, np.ndarray) else threshold,
         )
         for name, mask in masks.items()
     }  # fmt: skip

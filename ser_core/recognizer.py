@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ser_core import classifiers, features
+from ser_core import certainty, classifiers, features
 from ser_core.features import FeatureConfig, Features
 
 _FLOOR = 1e-4
@@ -16,12 +17,28 @@ _FLOOR = 1e-4
 
 @dataclass(frozen=True)
 class Prediction:
-    """What one model says of one clip: probabilities in label order, summing to 1; milliseconds is the classifier's own time."""
+    """What one model says of one clip: probabilities in label order, summing to 1; milliseconds is the classifier's own time.
+
+    threshold: below this top probability the model is not sure, and `label` is no more than its leading guess; None where it has none.
+    """
 
     model: str
     label: str
     probabilities: dict[str, float]
     milliseconds: float
+    threshold: float | None = None
+
+    @property
+    def sure(self) -> bool | None:
+        """Whether the model is sure of its label; None for one that never says that it is not."""
+        return certainty.is_sure(self.probabilities[self.label], self.threshold)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the prediction as JSON values."""
+        return {
+            "model": self.model, "label": self.label, "sure": self.sure, "probabilities": self.probabilities,
+            "milliseconds": self.milliseconds,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,6 +51,7 @@ class Recognizer:
     classifier: classifiers.Classifier
     input_kind: str
     temperature: float = 1.0
+    threshold: float | None = None
 
     def predict(self, measured: Features) -> Prediction:
         """Return the model's prediction for features that were extracted with this recognizer's own config."""
@@ -49,6 +67,7 @@ class Recognizer:
             label=self.labels[int(probabilities.argmax())],
             probabilities={label: float(p) for label, p in zip(self.labels, probabilities, strict=True)},
             milliseconds=round(milliseconds, 3),
+            threshold=self.threshold,
         )
 
 

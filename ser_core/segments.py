@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -235,7 +235,8 @@ def average(predictions: Sequence[Sequence[Prediction]]) -> list[Prediction]:
     for same in zip(*predictions, strict=True):
         probabilities = {label: sum(each.probabilities[label] for each in same) / len(same) for label in same[0].probabilities}
         label = max(probabilities, key=lambda label: probabilities[label])
-        means.append(Prediction(same[0].model, label, probabilities, round(sum(each.milliseconds for each in same), 3)))
+        milliseconds = round(sum(each.milliseconds for each in same), 3)
+        means.append(Prediction(same[0].model, label, probabilities, milliseconds, same[0].threshold))
     return means
 
 
@@ -275,9 +276,15 @@ def to_dict(file: str, timeline: Timeline) -> dict[str, Any]:
         "duration_s": round(timeline.duration_s, 4),
         "quality": timeline.quality.to_dict(),
         "speech": any(each.speech for each in timeline.segments),
-        "predictions": [asdict(prediction) for prediction in predictions],
+        "predictions": [prediction.to_dict() for prediction in predictions],
         "window_s": timeline.window_s,
         "hop_s": timeline.hop_s,
-        "segments": [asdict(segment) for segment in timeline.segments],
+        "segments": [
+            {
+                "start_s": each.start_s, "end_s": each.end_s, "speech": each.speech,
+                "predictions": [prediction.to_dict() for prediction in each.predictions],
+            }
+            for each in timeline.segments
+        ],
         "activity": [list(stretch) for stretch in timeline.activity],
     }

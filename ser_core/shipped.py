@@ -10,7 +10,7 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -89,7 +89,8 @@ def build(
     """Cross-validate each recipe, train it on all speakers and save it under `models`.
 
     What was finished with the same clips and settings is not run again: a fold where `work` holds its result, a model where
-    `work` holds the hashes of the files it was saved with and they are still the model's.
+    `work` holds the hashes of the files it was saved with and they are still the model's. The figures of such a model are worked out again
+    from its folds, so that its card has those of this version.
     """
     cards = []
     for slug in slugs:
@@ -97,15 +98,17 @@ def build(
         receipt = work / "saved" / f"{slug}-{training.run_key(material.clips, config, material.folds)}.json"
         made = _made_before(slug, models, receipt)
         if made:
-            say(f"{slug}: made before, nothing to do (delete {work} to make it again)")
-            cards.append(made)
-            continue
+            say(f"{slug}: made before; only its figures are worked out again (delete {work} to make it again)")
         probabilities = training.cross_validate(
             material.clips, material.data, config, material.folds, folder=work / "folds", say=say
         )
-        per_corpus = evaluate(material, probabilities, config)
+        threshold, per_corpus = evaluate(material, probabilities, config)
+        if made:
+            figures = replace(made, threshold=threshold, per_corpus=per_corpus, evaluation=per_corpus.get(MAIN_CORPUS))
+            cards.append(made if figures == made else store.replace_card(figures, models))
+            continue
         say(f"{slug}: training on all speakers")
-        result = training.train(material.clips, material.data, config)
+        result = replace(training.train(material.clips, material.data, config), threshold=threshold)
         cards.append(
             store.save(lambda files: _card(slug, config, material, per_corpus, result, files), result.classifier, models)  # noqa: B023
         )
@@ -125,13 +128,19 @@ def _made_before(slug: str, models: Path, receipt: Path) -> store.ModelCard | No
         return None
 
 
-def evaluate(material: Material, probabilities: np.ndarray, config: TrainingConfig) -> dict[str, evaluation.Evaluation]:
-    """Return the held-out figures by corpus, from calibrated probabilities (n_clips, n_labels)."""
+def evaluate(
+    material: Material, probabilities: np.ndarray, config: TrainingConfig
+) -> tuple[float | None, dict[str, evaluation.Evaluation]]:
+    """Return the threshold, and the held-out figures by corpus, from calibrated probabilities (n_clips, n_labels).
+
+    The threshold is chosen on all held-out clips; the figures of each clip are at the one that the other folds choose.
+    """
     tested = probabilities.sum(axis=1) > 0
     y = training.targets(material.clips, config.labels)
     names = material.clips[corpora.CORPUS].to_numpy()
     speakers = material.clips[corpora.SPEAKER].to_numpy()
-    return {
+    threshold, apart = training.threshold_of_folds(material.clips, probabilities, config.labels, material.folds)
+    return threshold, {
         name: evaluation.evaluate(
             y[tested & (names == name)],
             probabilities[tested & (names == name)],
@@ -140,6 +149,7 @@ def evaluate(material: Material, probabilities: np.ndarray, config: TrainingConf
             protocol=PROTOCOL,
             corpus=name,
             rng=np.random.default_rng(0),
+            threshold=None if apart is None else apart[tested & (names == name)],
         )
         for name in dict.fromkeys(names)
     }
@@ -193,6 +203,7 @@ def _card(
         evaluation=per_corpus.get(MAIN_CORPUS),
         per_corpus=per_corpus,
         temperature=result.temperature,
+        threshold=result.threshold,
         split=_split(material.clips, result.validation_speakers),
         architecture=tuple(result.classifier.architecture()),
         licence=LICENCE,

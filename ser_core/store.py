@@ -28,7 +28,7 @@ from ser_core.evaluation import Evaluation
 from ser_core.features import FeatureConfig
 from ser_core.recognizer import Recognizer
 
-FORMAT = 2
+FORMAT = 3
 CARD = "card.json"
 MODELS = Path(os.environ.get("SER_MODELS") or Path(__file__).resolve().parent.parent / "models")
 SHIPPED = ("knn", "mlp", "cnn", "cnn_lstm")
@@ -45,10 +45,13 @@ _KINDS: dict[type, tuple[str, ...]] = {
     list: ("labels", "corpora", "architecture"),
     int: ("n_parameters",),
 }
-"""What each entry of card.json is; evaluation and temperature are checked where they are read."""
+"""What each entry of card.json is; evaluation, temperature and threshold are checked where they are read."""
 
-_ADDED: dict[str, Any] = {"description": "", "split": {}, "architecture": []}
-"""Entries that format 2 has and format 1 had not, as they are read from a card of format 1."""
+_ADDED: dict[int, dict[str, Any]] = {
+    1: {"description": "", "split": {}, "architecture": [], "threshold": None},
+    2: {"threshold": None},
+}
+"""Earlier format -> the entries that it had not, as they are read from its cards."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +61,8 @@ class ModelCard:
     evaluation: held-out figures on the main corpus; per_corpus: the same by corpus. corpora: one dict a training corpus
     (corpus, title, n_clips, n_speakers, licence, citation). split: part (train, validation, test) -> {"speakers": [...], "clips":
     {corpus: [names]}}; without "clips" all that those speakers say in the corpora. architecture: a row a layer or step (name, shape,
-    parameters, detail). files: sha256 of each weight file. created is UTC, ISO 8601.
+    parameters, detail). threshold: the top probability from which on the model is sure (certainty.RULE), None where none was chosen.
+    files: sha256 of each weight file. created is UTC, ISO 8601.
     """
 
     slug: str
@@ -75,6 +79,7 @@ class ModelCard:
     evaluation: Evaluation | None
     per_corpus: dict[str, Evaluation]
     temperature: float
+    threshold: float | None = None
     licence: str
     limits: str
     versions: dict[str, str]
@@ -99,10 +104,10 @@ class ModelCard:
     def from_dict(cls, values: dict[str, Any]) -> ModelCard:
         """Build a card from JSON values; raises ModelError where something is missing, unknown or of a later format."""
         found = values.get("format") if isinstance(values, dict) else None
-        if isinstance(found, bool) or found not in (1, FORMAT):
+        if isinstance(found, bool) or found not in (*_ADDED, FORMAT):
             raise ModelError(f"its card has format {found!r}, and this version reads format {FORMAT}. Update the app or train it again.")
-        if found == 1:
-            values = {**_ADDED, **values, "format": FORMAT}
+        if found in _ADDED:
+            values = {**_ADDED[found], **values, "format": FORMAT}
         names = {each.name for each in fields(cls)}
         if set(values) != names:
             wrong = ", ".join(sorted(set(values) ^ names))
@@ -119,6 +124,9 @@ class ModelCard:
             temperature = float(values["temperature"])
             if not (math.isfinite(temperature) and temperature > 0):
                 raise ValueError(f"temperature must be above 0, got {temperature}")
+            threshold = values["threshold"]
+            if threshold is not None and (isinstance(threshold, bool) or not 0 <= float(threshold) <= 1):
+                raise ValueError(f"threshold must be from 0 to 1, got {threshold}")
             evaluation = values["evaluation"]
             return cls(
                 **values
@@ -130,6 +138,7 @@ class ModelCard:
                     "evaluation": Evaluation.from_dict(evaluation) if evaluation else None,
                     "per_corpus": {name: Evaluation.from_dict(each) for name, each in values["per_corpus"].items()},
                     "temperature": temperature,
+                    "threshold": None if threshold is None else float(threshold),
                 }
             )
         except (TypeError, ValueError, KeyError, AttributeError, ConfigError) as error:
@@ -195,6 +204,7 @@ def load(slug: str, folder: Path = MODELS) -> Recognizer:
         classifier=classifier,
         input_kind=classifiers.CLASSIFIERS[card.classifier].input_kind,
         temperature=card.temperature,
+        threshold=card.threshold,
     )
 
 
@@ -278,6 +288,17 @@ def rename(slug: str, *, title: str | None = None, description: str | None = Non
         _write_card(_folder(slug, folder), card)
     except OSError as error:
         raise ModelError(f"The card of '{slug}' could not be written: {error.strerror}. Free some space and try again.") from error
+    return card
+
+
+def replace_card(card: ModelCard, folder: Path = MODELS) -> ModelCard:
+    """Write new figures into the card of a model whose weights stay, and return it; raises ModelError where the weights are others."""
+    if read_card(card.slug, folder).files != card.files:
+        raise ModelError(f"Model '{card.slug}' has other weights than these figures belong to. Make it again.")
+    try:
+        _write_card(_folder(card.slug, folder), card)
+    except OSError as error:
+        raise ModelError(f"The card of '{card.slug}' could not be written: {error.strerror}. Free some space and try again.") from error
     return card
 
 

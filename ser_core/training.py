@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ser_core import balance, classifiers, corpora, recognizer, splits
+from ser_core import balance, certainty, classifiers, corpora, recognizer, splits
 from ser_core.dataset import Dataset
 from ser_core.errors import CorpusError, SerError
 from ser_core.features import FeatureConfig
@@ -52,12 +52,16 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A fitted classifier, its temperature, the validation speakers and the figures of each epoch."""
+    """A fitted classifier, its temperature, the validation speakers, the figures of each epoch.
+
+    threshold: from which top probability on it is sure, chosen on the validation clips; None where they are too few.
+    """
 
     classifier: classifiers.TrainableClassifier
     temperature: float
     validation_speakers: tuple[str, ...]
     history: tuple[dict[str, float], ...]
+    threshold: float | None = None
 
 
 Message = Callable[[str], None]
@@ -93,9 +97,9 @@ def train(
 ) -> TrainingResult:
     """Fit one classifier on the clips of train_mask, (n_clips,) bool (all by default).
 
-    Some of these speakers are set aside: they choose the epoch and the temperature, and are not learned from; validation_mask names
-    clips that are set aside in place of them. Only clips of the others are taken with their augmented copies, and balanced.
-    start: a trained network to start from.
+    Some of these speakers are set aside: they choose the epoch, the temperature and the threshold, and are not learned from;
+    validation_mask names clips that are set aside in place of them. Only clips of the others are taken with their augmented copies, and
+    balanced. start: a trained network to start from.
     """
     allowed = np.ones(len(clips), bool) if train_mask is None else train_mask
     if validation_mask is None:
@@ -135,12 +139,15 @@ def train(
         on_epoch=note,
         should_stop=should_stop,
     )
-    temperature = 1.0
+    temperature, threshold = 1.0, None
     if len(validation_rows):
+        clip = data.clip[validation_rows]
         probabilities = predict_rows(classifier, data, validation_rows, config.classifier)
-        temperature = recognizer.fit_temperature(probabilities, y[data.clip[validation_rows]])
+        temperature = recognizer.fit_temperature(probabilities, y[clip])
+        calibrated = recognizer.calibrate(probabilities, temperature)
+        threshold = certainty.choose(calibrated.max(axis=1), calibrated.argmax(axis=1) == y[clip], speakers[clip])
     held = sorted(set(speakers[for_validation]))
-    return TrainingResult(classifier, temperature, tuple(held), tuple(history))
+    return TrainingResult(classifier, temperature, tuple(held), tuple(history), threshold)
 
 
 def predict_rows(classifier: classifiers.Classifier, data: Dataset, rows: np.ndarray, name: str) -> np.ndarray:
@@ -184,6 +191,23 @@ def cross_validate(
         right = (combined[stored["clips"]].argmax(axis=1) == y).mean()
         say(f"{config.classifier}: fold {fold + 1}, {right:.1%} of {len(y)} held-out clips right")
     return combined
+
+
+def threshold_of_folds(
+    clips: pd.DataFrame, probabilities: np.ndarray, labels: tuple[str, ...], folds: np.ndarray
+) -> tuple[float | None, np.ndarray | None]:
+    """Return the threshold that a cross-validation's clips choose, and for each clip, (n_clips,), the one that the other folds choose.
+
+    probabilities: (n_clips, n_labels) as `cross_validate` returns them; clips whose row is 0 take no part. None where they are too few.
+    """
+    tested = probabilities.sum(axis=1) > 0
+    y, speakers = targets(clips, labels), clips[corpora.SPEAKER].to_numpy()
+    threshold, apart = certainty.of_folds(probabilities[tested], y[tested], speakers[tested], folds[tested])
+    if apart is None:
+        return None, None
+    of_each = np.ones(len(tested))
+    of_each[tested] = apart
+    return threshold, of_each
 
 
 def train_fold(

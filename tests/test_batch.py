@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import shutil
 from pathlib import Path
@@ -110,6 +111,7 @@ def test_rows_fill_the_columns(models):
         assert table[0]["file"] == result["file"] and table[0]["speech"] == "True" and not table[0]["error"]
         first = (result["segments"][0] if long else result)["predictions"]
         assert [table[0][slug] for slug in labels] == [each["label"] for each in first]
+        assert [table[0][f"{slug}_sure"] for slug in labels] == ["", ""]
         for each in first:
             for label, p in each["probabilities"].items():
                 assert float(table[0][f"{each['model']}_{label}"]) == pytest.approx(p, abs=1e-6)
@@ -117,6 +119,16 @@ def test_rows_fill_the_columns(models):
     failed = batch.predict_one(b"", "c.wav", recognizers)
     (row,) = csv.DictReader(io.StringIO(batch.csv_lines(batch.rows(failed), columns, header=True)))
     assert row["file"] == "c.wav" and "is empty" in row["error"] and not row["knn"]
+
+
+def test_a_model_that_is_not_sure_has_no_vote(models):
+    knn, mlp, cnn = (dataclasses.replace(store.load("knn", models), slug=slug) for slug in ("knn", "mlp", "cnn"))
+    mute = dataclasses.replace(mlp, threshold=1.0)
+    (row,) = batch.rows(batch.predict_one(SPEECH, "a", [dataclasses.replace(knn, threshold=0.0), mute, cnn]))
+    assert (row["knn_sure"], row["mlp_sure"]) == (True, False) and "cnn_sure" not in row
+    assert row["knn"] == row["mlp"] == row["cnn"] == row["majority"] and row["votes"] == 2
+    (row,) = batch.rows(batch.predict_one(SPEECH, "a", [mute]))
+    assert (row["majority"], row["votes"]) == ("", 0) and row["mlp"] in mute.labels
 
 
 def test_a_long_recording_is_cut_as_asked(models):

@@ -45,6 +45,21 @@ def test_a_perfect_model_has_areas_of_one_and_nothing_wrong():
     assert found.reliability == ((1, 1.0, 1.0),) * 4
 
 
+def test_the_risk_of_a_model_whose_certainty_is_in_order():
+    y, probabilities = np.zeros(4, int), np.array([[0.9, 0.1, 0.0], [0.8, 0.2, 0.0], [0.3, 0.7, 0.0], [0.4, 0.6, 0.0]])
+    found = curves.curves(y, probabilities, LABELS)
+    assert found.risk == ((0.25, 0.0), (0.5, 0.0), (0.75, 0.3333), (1.0, 0.5))
+    assert found.aurc == pytest.approx((0 + 0 + 1 / 3 + 1 / 2) / 4, abs=1e-6)
+    assert curves.curves(y, probabilities[::-1], LABELS) == found
+
+
+def test_curves_of_an_older_card_have_no_risk():
+    values = curves.curves(*a_model(1), LABELS).to_dict()
+    del values["risk"], values["aurc"]
+    found = Curves.from_dict(values)
+    assert (found.risk, found.aurc) == ((), None) and found.to_dict() == values
+
+
 def test_a_label_that_never_or_always_occurs_has_no_curve():
     y = np.array([0, 1, 0])
     assert set(curves.curves(y, np.full((3, 3), 1 / 3), LABELS).auc) == {"neutral", "happy"}
@@ -57,7 +72,9 @@ def test_json_round_trip():
 
 
 @pytest.mark.parametrize(
-    "change", [{"auc": {"sad": 2}}, {"roc": {"sad": [[0, -1]]}}, {"reliability": [[1, 0.5]]}, {"top": {"sad": [[1], [2]]}}, {"more": 1}]
+    "change",
+    [{"auc": {"sad": 2}}, {"roc": {"sad": [[0, -1]]}}, {"reliability": [[1, 0.5]]}, {"top": {"sad": [[1], [2]]}}, {"more": 1},
+     {"aurc": 2}, {"risk": [[0.5]]}],
 )
 def test_damaged_curves_are_refused(change):
     with pytest.raises(ValueError):

@@ -151,6 +151,17 @@ def test_json_round_trip():
     assert Evaluation.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
+@pytest.mark.parametrize("threshold", [0.4, np.linspace(0.2, 0.9, 600)], ids=["one", "a clip"])
+def test_answers_at_a_threshold_are_counted(threshold):
+    y, probabilities, speakers = a_test()
+    found = measure(y, probabilities, speakers, threshold=threshold)
+    reached = probabilities.max(axis=1) >= threshold
+    assert found.sure == {"answered": reached.sum(), "right": (reached & (probabilities.argmax(axis=1) == y)).sum()}
+    assert 0 < found.sure["right"] < found.sure["answered"] < found.n_clips
+    assert Evaluation.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    assert measure(y, probabilities, speakers).sure is None
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -166,6 +177,8 @@ def test_json_round_trip():
         ({"interval_over": "words"}, "'speakers' or 'clips'"),
         ({"per_label": {"bored": {"precision": 0, "recall": 0, "f1": 0, "n": 0}}}, "labels that it does not list"),
         ({"per_label": 3}, "cannot be used"),
+        ({"sure": {"answered": 5, "right": 6}}, "answered and right must be at most 600"),
+        ({"sure": {"answered": 5}}, "right"),
         ({"extra": 1}, r"unknown entries \(extra\)"),
     ],
 )

@@ -17,7 +17,7 @@ CORE = ROOT / "ser_core"
 # A module may import rows above its own line only; a module that is missing here fails the test.
 ROWS = (
     {"errors", "curves", "spool"},
-    {"audio", "corpora", "evaluation", "locks", "runs", "setting", "cluster", "functionals", "spectral", "filterbanks", "install_page"},
+    {"audio", "corpora", "evaluation", "locks", "runs", "setting", "cluster", "functionals", "spectral", "filterbanks", "install_page", "certainty"},
     {"features", "augment", "splits", "balance", "classifiers", "warm_up", "library", "mapping", "supervisor", "certificates"},
     {"protocols", "recognizer", "quality", "syllables", "download", "run_config", "jobs"},
     {"dataset", "store", "analysis", "doctor", "own", "uploads"},

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ser_core import analysis, balance, classifiers, corpora, library, pipeline, plans, runs, store, training
+from ser_core import analysis, balance, certainty, classifiers, corpora, library, pipeline, plans, runs, store, training
 from ser_core.augment import EFFECTS
 from ser_core.evaluation import Evaluation
 from ser_core.features import FeatureConfig
@@ -121,6 +121,22 @@ def test_a_cross_validation_scores_every_clip_once(places):
     card, result = finish(config(folds=4), places)
     assert card.evaluation.n_clips == 64 and card.evaluation.n_test_speakers == 8 and "4 folds" in card.protocol
     assert set(card.split["test"]["speakers"]) == set() and result["trials"] == []
+    assert 0 < card.threshold < 1 and 0 < card.evaluation.sure["answered"] <= 64
+    assert card.evaluation.curves.aurc is not None and store.load(card.slug, places.models).threshold == card.threshold
+
+
+def test_the_threshold_of_one_split_is_chosen_on_its_validation_speakers(places, monkeypatch):
+    assert finish(config("lda"), places)[0].threshold is None  # 8 clips are too few
+    asked = []
+
+    def choose(sure, right, speakers):
+        asked.append(set(speakers))
+        return 0.5
+
+    monkeypatch.setattr(certainty, "choose", choose)
+    card, result = finish(config("lda"), places)
+    assert asked == [set(card.split["validation"]["speakers"])] and card.threshold == 0.5
+    assert result["figures"]["ravdess"]["sure"] == card.evaluation.sure and card.evaluation.sure["answered"] <= 16
 
 
 def test_a_search_ends_in_a_model_with_the_best_settings(places):

@@ -32,8 +32,8 @@ def measured(seconds: float) -> features.Features:
     return features.extract(Waveform((0.1 * np.sin(2 * np.pi * 200 * time)).astype(np.float32), CONFIG.sample_rate))
 
 
-def answering(rows: list, *, input_kind: str, temperature: float = 1.0) -> recognizer.Recognizer:
-    return recognizer.Recognizer("fixed", CONFIG, LABELS, Fixed(np.array(rows), []), input_kind, temperature)
+def answering(rows: list, *, input_kind: str, temperature: float = 1.0, threshold: float | None = None) -> recognizer.Recognizer:
+    return recognizer.Recognizer("fixed", CONFIG, LABELS, Fixed(np.array(rows), []), input_kind, temperature, threshold)
 
 
 @pytest.fixture
@@ -108,6 +108,14 @@ def test_a_temperature_is_applied_after_the_windows_are_averaged():
     mean = np.resize(np.array(rows), (len(seen), 3)).mean(axis=0)
     assert list(prediction.probabilities.values()) == pytest.approx(list(recognizer.calibrate(mean, 2.0)))
     assert sum(prediction.probabilities.values()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("threshold", "sure"), [(None, None), (0.69, True), (0.71, False)])
+def test_a_model_is_sure_from_its_threshold_on(threshold, sure):
+    prediction = answering([[0.2, 0.7, 0.1]], input_kind="vector", threshold=threshold).predict(measured(0.5))
+    assert prediction.label == "happy" and prediction.sure is sure
+    told = prediction.to_dict()
+    assert list(told) == ["model", "label", "sure", "probabilities", "milliseconds"] and told["sure"] is sure
 
 
 def test_a_classifier_of_vectors_gets_the_summary():

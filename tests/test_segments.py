@@ -125,6 +125,8 @@ def test_the_mean_of_windows_is_a_prediction():
     ]
     (mean,) = segments.average(windows)
     assert mean == Prediction("knn", "calm", {"sad": pytest.approx(0.45), "calm": pytest.approx(0.55)}, 3.5)
+    (unsure,) = segments.average([[dataclasses.replace(each, threshold=0.6) for each in window] for window in windows])
+    assert unsure.sure is False and unsure.to_dict()["label"] == "calm"
     assert segments.average([]) == []
 
 

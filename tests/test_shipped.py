@@ -3,6 +3,7 @@
 TensorFlow trains, so the building runs in processes of their own; this process only serves what they saved.
 """
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -87,6 +88,8 @@ def test_the_card_tells_what_was_measured(built):
         assert card.training["unreadable"] == 1
         assert "speaker" in card.protocol
         assert card.n_parameters > 0
+        assert 0 < card.threshold < 1 and card.evaluation.sure["right"] <= card.evaluation.sure["answered"] <= 128
+        assert card.evaluation.curves.aurc <= 1 - card.evaluation.accuracy
     assert store.read_card("knn", models).evaluation.accuracy > 0.8
 
 
@@ -123,6 +126,7 @@ def test_finished_folds_are_not_run_again(built, corpus, tmp_path):
 def test_a_finished_model_is_not_made_again_unless_it_was_changed(built, corpus):
     work, models, _ = built
     before = store.read_card("mlp", models)
+    store.replace_card(dataclasses.replace(before, threshold=None, evaluation=None), models)  # as an earlier version wrote it
     result = build(corpus, work, models, "mlp")
     assert "mlp: made before" in result.stderr
     assert store.read_card("mlp", models) == before

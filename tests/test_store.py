@@ -67,7 +67,7 @@ def test_a_card_survives_json(models):
 
 def test_a_card_has_every_kind_checked():
     checked = {name for names in store._KINDS.values() for name in names}
-    assert checked | {"evaluation", "temperature", "format"} == {field.name for field in fields(store.ModelCard)}
+    assert checked | {"evaluation", "temperature", "threshold", "format"} == {field.name for field in fields(store.ModelCard)}
 
 
 def test_the_shipped_four_come_first_then_the_others_by_title(models):
@@ -123,13 +123,15 @@ CARD_DAMAGES = {
     "no card": (remove_card, r"Model 'mlp' has no card\.json\. Restore"),
     "half a card": (break_json, r"Model 'mlp': its card cannot be read .*Restore"),
     "not text": (break_encoding, r"Model 'mlp': its card cannot be read"),
-    "later format": (edit(format=99), r"format 99, and this version reads format 2\. Update"),
+    "later format": (edit(format=99), r"format 99, and this version reads format 3\. Update"),
     "a list": (lambda folder: (folder / store.CARD).write_text("[]"), r"its card has format None"),
     "missing entry": (drop("labels"), r"missing or unknown entries \(labels\)"),
     "unknown entry": (edit(colour=1), r"missing or unknown entries \(colour\)"),
     "other slug": (edit(slug="cnn"), r"its card says it is 'cnn'. Rename the folder"),
     "wrong features": (edit(features={"n_mels": 3}), r"its card cannot be used: The feature settings should name"),
     "no temperature": (edit(temperature=0), r"temperature must be above 0"),
+    "no threshold": (edit(threshold=1.5), r"threshold must be from 0 to 1, got 1\.5"),
+    "a word as threshold": (edit(threshold="low"), r"its card cannot be used: could not convert"),
     "no labels": (edit(labels=[]), r"its card has \[\] as labels"),
     "a label twice": (edit(labels=["sad", "sad"]), r"its card has \['sad', 'sad'\] as labels"),
     "no files": (edit(files={}), r"its card names no weight file"),
@@ -293,14 +295,26 @@ def test_a_full_disk_leaves_the_old_model_and_nothing_else(models, trained, monk
     assert store.load("mlp", models)
 
 
-def test_a_card_of_the_first_format_still_loads(models):
-    values = json.loads((models / "mlp" / store.CARD).read_text())
-    for name in store._ADDED:
-        del values[name]
-    (models / "mlp" / store.CARD).write_text(json.dumps(values | {"format": 1}))
+@pytest.mark.parametrize("earlier", store._ADDED)
+def test_a_card_of_an_earlier_format_still_loads(models, earlier):
+    values = json.loads((models / "mlp" / store.CARD).read_text()) | {"format": earlier}
+    for name in store._ADDED[earlier]:
+        values.pop(name, None)
+    (models / "mlp" / store.CARD).write_text(json.dumps(values))
     card = store.read_card("mlp", models)
-    assert (card.description, card.split, card.architecture, card.format) == ("", {}, (), store.FORMAT)
-    assert store.load("mlp", models).slug == "mlp"
+    assert card.threshold is None and card.format == store.FORMAT
+    assert {name: list(value) if isinstance(value := getattr(card, name), tuple) else value for name in store._ADDED[earlier]} == (
+        store._ADDED[earlier]
+    )
+    assert store.load("mlp", models).threshold is None
+
+
+def test_new_figures_are_written_into_a_card_whose_weights_stay(models):
+    card = store.read_card("mlp", models)
+    assert store.replace_card(replace(card, threshold=0.42), models).threshold == 0.42
+    assert store.load("mlp", models).threshold == 0.42
+    with pytest.raises(ModelError, match="other weights than these figures belong to"):
+        store.replace_card(replace(card, files={"model.skops": "0"}), models)
 
 
 @pytest.mark.parametrize(("title", "slug"), [
