@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui import cached, cards, exports, frame, guide_terms, inputs, sound, state, timeline
+from ser_core import certainty
 from ser_core.errors import SerError
 
 HOW = """
@@ -69,6 +70,8 @@ elif not models:
     st.info("There is no trained model to ask. `make models` trains the four from the corpora.", icon=":material/info:")
 else:
     st.html(cards.verdict(answers, before) + cards.grid(answers, before))
+    if cards.unsure([*answers, *before]):
+        st.markdown(f":small[**Not sure**: {certainty.RULE}]")
     with st.expander("The probabilities as a table", key="recognize.table"):
         st.table(exports.table(predictions))
 

@@ -36,8 +36,8 @@ class Prediction:
     def to_dict(self) -> dict[str, Any]:
         """Return the prediction as JSON values."""
         return {
-            "model": self.model, "label": self.label, "sure": self.sure, "probabilities": self.probabilities,
-            "milliseconds": self.milliseconds,
+            "model": self.model, "label": self.label, "probabilities": self.probabilities, "milliseconds": self.milliseconds,
+            "sure": self.sure,
         }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ until that is done its predecessor stays as .old-NAME, and is read from there. N
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import itertools
 import json
@@ -169,7 +170,7 @@ def read_card(slug: str, folder: Path = MODELS) -> ModelCard:
         known = ", ".join(_slugs(folder)) if folder.is_dir() else ""
         raise ModelError(f"There is no model '{slug}' in {folder}. {f'Choose from {known}.' if known else 'Restore that folder.'}")
     try:
-        card = ModelCard.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        card = _parsed(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(f"Model '{slug}' has no {CARD}. Restore {path.parent} or delete that folder.") from None
     except (OSError, ValueError) as error:
@@ -179,6 +180,12 @@ def read_card(slug: str, folder: Path = MODELS) -> ModelCard:
     if card.slug != slug:
         raise ModelError(f"Model '{slug}': its card says it is '{card.slug}'. Rename the folder or restore it.")
     return card
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(text: str) -> ModelCard:
+    """Return the card that a text holds. Pages list the models at each rerun, and a card's curves take a while to check."""
+    return ModelCard.from_dict(json.loads(text))
 
 
 def load(slug: str, folder: Path = MODELS) -> Recognizer:

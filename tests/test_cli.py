@@ -69,7 +69,7 @@ def test_predict_gives_the_promised_json(run):
     assert set(result["quality"]) == FACTS
     assert [each["model"] for each in result["predictions"]] == list(store.SHIPPED)
     for each in result["predictions"]:
-        assert list(each) == ["model", "label", "probabilities", "milliseconds"]
+        assert list(each) == ["model", "label", "probabilities", "milliseconds", "sure"]
         assert tuple(each["probabilities"]) == corpora.LABELS
         assert all(0 <= p <= 1 for p in each["probabilities"].values())
         assert sum(each["probabilities"].values()) == pytest.approx(1.0, abs=1e-9)

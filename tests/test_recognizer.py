@@ -115,7 +115,7 @@ def test_a_model_is_sure_from_its_threshold_on(threshold, sure):
     prediction = answering([[0.2, 0.7, 0.1]], input_kind="vector", threshold=threshold).predict(measured(0.5))
     assert prediction.label == "happy" and prediction.sure is sure
     told = prediction.to_dict()
-    assert list(told) == ["model", "label", "sure", "probabilities", "milliseconds"] and told["sure"] is sure
+    assert list(told) == ["model", "label", "probabilities", "milliseconds", "sure"] and told["sure"] is sure
 
 
 def test_a_classifier_of_vectors_gets_the_summary():

@@ -11,12 +11,14 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import batch_run, cached, cards, exports, frame, sound, state
-from ser_core import batch, corpora, uploads
+from ser_core import batch, certainty, corpora, uploads
 from ser_core.errors import SerError
 
 ALL, AGREE, DIFFER, SILENT, FAILED, WRONG = "All", "Models agree", "Models differ", "No speech", "Problems", "Nobody right"
 
 FILE, TRUTH, AGREED, VOTES, LENGTH, SPEECH, PROBLEM = "File", "Acted as", "Most say", "Votes", "Length", "Quality", "Problem"
+UNSURE = f"{certainty.NOT_SURE}: "
+"""Before the leading guess of a model that is not sure of it: it has no vote."""
 HEIGHT = 420
 
 CAVEAT = """
@@ -30,11 +32,11 @@ def table(run: batch_run.Run) -> pd.DataFrame:
     rows = []
     for result, truth in zip(run.results, run.truths, strict=False):
         answers = {each["model"]: each for each in result.get("predictions", [])}
-        label, votes = batch.majority([each["label"] for each in answers.values()])
+        label, votes = batch.majority(batch.voices(list(answers.values())))
         row = {FILE: result["file"], TRUTH: truth or "", AGREED: label if answers else "", VOTES: votes if answers else None}
         for slug, title in run.titles.items():
             answer = answers.get(slug)
-            row[title] = answer["label"] if answer else ""
+            row[title] = f"{UNSURE if answer['sure'] is False else ''}{answer['label']}" if answer else ""
             row[f"{title} %"] = 100 * answer["probabilities"][answer["label"]] if answer else None
         quality = result.get("quality")
         row |= {LENGTH: result.get("duration_s"), SPEECH: quality["summary"] if quality else "", PROBLEM: result.get("error", "")}
@@ -47,13 +49,16 @@ def table(run: batch_run.Run) -> pd.DataFrame:
 
 
 def chosen(found: pd.DataFrame, titles: Sequence[str], *, which: str = ALL, labels: Sequence[str] = ()) -> pd.DataFrame:
-    """Return the rows of a kind (ALL, AGREE …) in which most models say one of some labels; no labels means any."""
+    """Return the rows of a kind (ALL, AGREE …) in which most models say one of some labels; no labels means any.
+
+    Where nobody is right, neither is the leading guess of a model that is not sure.
+    """
     answered = found[VOTES].notna()
     problem = found[PROBLEM] != "" if PROBLEM in found else pd.Series(False, found.index)
     agree = found[VOTES] == len(titles)
     kinds = {ALL: answered | True, AGREE: answered & agree, DIFFER: answered & ~agree, SILENT: ~answered & ~problem, FAILED: problem}
     if TRUTH in found:
-        right = pd.concat([found[title] == found[TRUTH] for title in titles], axis=1).any(axis=1)
+        right = pd.concat([found[title].str.removeprefix(UNSURE) == found[TRUTH] for title in titles], axis=1).any(axis=1)
         kinds[WRONG] = answered & (found[TRUTH] != "") & ~right
     rows = kinds[which]
     return found[rows & found[AGREED].isin(labels)] if labels else found[rows]
@@ -159,7 +164,7 @@ def downloads(run: batch_run.Run) -> None:
 def frame_of(run: batch_run.Run) -> pd.DataFrame:
     """Return the rows that `python -m ser_core predict --csv` prints for these files, with the true labels where they are told."""
     found = pd.DataFrame([row for result in run.results for row in batch.rows(result)], columns=batch.columns(run.labels))
-    found = found.astype({"speech": "boolean", "votes": "Int64"})
+    found = found.astype({"speech": "boolean", "votes": "Int64"} | {f"{slug}_sure": "boolean" for slug in run.labels})
     if any(run.truths):
         found.insert(1, "label", [truth or "" for truth in run.truths])
     return found

@@ -111,7 +111,7 @@ def _answer(given: state.Given, card: store.ModelCard) -> Answer:
 
 def _model_key(card: store.ModelCard) -> str:
     """Return what tells this model, as trained, from every other."""
-    return f"{store.MODELS}/{card.slug} {card.created} {sorted(card.files.items())}"
+    return f"{store.MODELS}/{card.slug} {card.created} {card.threshold} {sorted(card.files.items())}"
 
 
 @st.cache_data(scope="session", max_entries=64, show_spinner=False)

@@ -12,8 +12,9 @@ from html import escape
 
 from pages.ui import guide_terms, palette
 from pages.ui.cached import Answer
-from ser_core import corpora
+from ser_core import certainty, corpora
 from ser_core.evaluation import Evaluation
+from ser_core.recognizer import Prediction
 from ser_core.store import SHIPPED, ModelCard
 
 TESTED = {
@@ -47,10 +48,11 @@ def card(answer: Answer, before: Answer | None = None) -> str:
     else:
         parts = [
             _heading(title, f"{now.milliseconds:.1f} ms"),
-            _label(now.label, now.probabilities[now.label], past.label if past else None),
+            _label(now, past),
             bars(now.probabilities, before=past.probabilities if past else None),
         ]
-    parts.append(f'<p class="ser-small">{_explained(score(answer.card))}<br>{answer.card.n_parameters:,} parameters</p>')
+    told = " ".join(filter(None, [score(answer.card), when_sure(answer.card.evaluation)]))
+    parts.append(f'<p class="ser-small">{_explained(told)}<br>{answer.card.n_parameters:,} parameters</p>')
     return f"<section>{''.join(parts)}</section>"
 
 
@@ -62,12 +64,23 @@ def _heading(title: str, time: str) -> str:
     return f'<div class="ser-head"><b>{title}</b><span class="ser-small">{time}</span></div>'
 
 
-def _label(label: str, probability: float, before: str | None) -> str:
-    past = "" if before is None else f'<p class="ser-small">Before: {escape(before)}</p>'
+def _label(now: Prediction, before: Prediction | None) -> str:
+    probability = percent(now.probabilities[now.label])
+    past = "" if before is None else f'<p class="ser-small">Before: {escape(_word(before))}</p>'
+    if now.sure is False and now.threshold is not None:
+        return (
+            f'<div><div class="ser-label ser-unsure"><i></i><span>{certainty.NOT_SURE}</span></div>'
+            f'<p class="ser-small">Leading guess: {escape(now.label)}, {probability}; it answers from {percent(now.threshold)} on.</p>'
+            f"{past}</div>"
+        )
     return (
-        f'<div><div class="ser-label"><i style="background:{palette.emotion(label)}"></i><span>{escape(label)}</span>'
-        f"<small>{percent(probability)}</small></div>{past}</div>"
+        f'<div><div class="ser-label"><i style="background:{palette.emotion(now.label)}"></i><span>{escape(now.label)}</span>'
+        f"<small>{probability}</small></div>{past}</div>"
     )
+
+
+def _word(prediction: Prediction) -> str:
+    return certainty.NOT_SURE if prediction.sure is False else prediction.label
 
 
 def bars(probabilities: Mapping[str, float], *, before: Mapping[str, float] | None = None) -> str:
@@ -137,6 +150,15 @@ def _corpus(name: str) -> str:
     return corpora.CORPORA[name].title if name in corpora.CORPORA else name.capitalize()
 
 
+def when_sure(figures: Evaluation | None) -> str:
+    """Return what a threshold costs: 'It answers 74 % of these clips, and 71 % of its answers are right (of all 61 %).'; '' without one."""
+    if figures is None or figures.sure is None:
+        return ""
+    n = figures.sure["answered"]
+    right = f", and {percent(figures.sure['right'] / n)} of its answers are right (of all {percent(figures.accuracy)})" if n else ""
+    return f"It answers {percent(n / max(figures.n_clips, 1))} of these clips{right}."
+
+
 def percent(fraction: float) -> str:
     """Return 0.634 as '63 %'."""
     return f"{100 * fraction:.0f} %"
@@ -145,21 +167,31 @@ def percent(fraction: float) -> str:
 def verdict(answers: Sequence[Answer], before: Sequence[Answer] = ()) -> str:
     """Return at a glance how far the models agree: a coloured square a model, and a sentence; also for the clip put aside."""
     lines = [("Before: ", before), ("Now: ", answers)] if before else [("", answers)]
-    return "".join(f'<p class="ser-verdict">{_squares(_labels(each))}<span>{word}{escape(agreement(_labels(each)))}</span></p>'
+    return "".join(f'<p class="ser-verdict">{_squares(*_labels(each))}<span>{word}{escape(agreement(*_labels(each)))}</span></p>'
                    for word, each in lines)
 
 
-def _squares(labels: Sequence[str]) -> str:
+def _squares(labels: Sequence[str], n_unsure: int) -> str:
     squares = "".join(f'<i style="background:{palette.emotion(label)}"></i>' for label in sorted(labels))
-    return f'<span class="ser-squares" aria-hidden="true">{squares}</span>'
+    return f'<span class="ser-squares" aria-hidden="true">{squares}{"<i class=ser-unsure></i>" * n_unsure}</span>'
 
 
-def _labels(answers: Sequence[Answer]) -> list[str]:
-    return [answer.prediction.label for answer in answers if answer.prediction]
+def _labels(answers: Sequence[Answer]) -> tuple[list[str], int]:
+    """Return the labels of the models that are sure, and how many models are not."""
+    said = [answer.prediction for answer in answers if answer.prediction]
+    sure = [each.label for each in said if each.sure is not False]
+    return sure, len(said) - len(sure)
 
 
-def agreement(labels: Sequence[str]) -> str:
-    """Return what the models say together: '3 of 4 models say angry.'; '' where none says anything."""
+def unsure(answers: Sequence[Answer]) -> bool:
+    """Return whether some model is not sure."""
+    return _labels(answers)[1] > 0
+
+
+def agreement(labels: Sequence[str], n_unsure: int = 0) -> str:
+    """Return what the models say together: '3 of 4 models say angry.'; '' where none says anything. n_unsure: how many are not sure."""
+    if n_unsure:
+        return _with_unsure(labels, n_unsure)
     if not labels:
         return ""
     counts = Counter(labels).most_common()
@@ -175,6 +207,19 @@ def agreement(labels: Sequence[str]) -> str:
     if len(rivals) > 1:
         return f"The models are split: {votes} of {n} say {f', {votes} say '.join(rivals)}."
     return f"{votes} of {n} models say {first}."
+
+
+def _with_unsure(labels: Sequence[str], n_unsure: int) -> str:
+    n = len(labels) + n_unsure
+    if not labels:
+        return "The one model here is not sure." if n == 1 else f"{'Neither of the 2' if n == 2 else f'None of the {n}'} models is sure."
+    (first, votes), *others = Counter(labels).most_common()
+    said = [f"{votes} of {n} models {_says(votes)} {first}", *(f"{count} {_says(count)} {label}" for label, count in others)]
+    return f"{', '.join(said)}; {n_unsure} {'is' if n_unsure == 1 else 'are'} {certainty.NOT_SURE}."
+
+
+def _says(n: int) -> str:
+    return "says" if n == 1 else "say"
 
 
 def _list(words: Sequence[str]) -> str:

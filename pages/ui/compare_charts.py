@@ -167,6 +167,37 @@ def reliability(figures: Figures) -> go.Figure:
     return _square(traces, x="How sure: the probability of the answer", y="How often right")
 
 
+def risk(figures: Figures) -> go.Figure:
+    """Return which share of the answers is wrong, over the share of the clips that is answered, the surest first.
+
+    A large ring marks what a model's own threshold gives; the area of each curve stands in the legend.
+    """
+    traces, rings = [], []
+    for number, (title, each) in enumerate(figures.items()):
+        if each.curves is None or each.curves.aurc is None:
+            continue
+        x, y = zip(*each.curves.risk, strict=True)
+        line = _curve(number, f"{title}: {each.curves.aurc:.3f}", x, y, told="answers %{x:.0%}, %{y:.0%} of these wrong")
+        traces.append(line.update(mode="lines"))
+        if each.sure and each.sure["answered"]:
+            answered, wrong = at_threshold(each)
+            rings.append(go.Scatter(
+                x=[answered], y=[wrong], mode="markers", showlegend=False,
+                hovertemplate=f"threshold: answers %{{x:.0%}}, %{{y:.0%}} of these wrong<extra>{title}</extra>",
+                marker={"symbol": palette.series(number)[1], "size": 14, "color": palette.series(number)[0],
+                        "line": {"width": 2, "color": palette.RING}},
+            ))  # fmt: skip
+    figure = _square([*traces, *rings], x="Answered: share of the clips, the surest first", y="Wrong: share of the answers")
+    highest = max((point for trace in traces for point in trace.y), default=0.5)
+    return figure.update_yaxes(range=(0, min(1.02, 1.15 * highest + 0.02)))
+
+
+def at_threshold(evaluation: Evaluation) -> tuple[float, float]:
+    """Return which share of the clips a model's threshold answers, and which share of these answers is wrong."""
+    counts = evaluation.sure or {"answered": 0, "right": 0}
+    return counts["answered"] / evaluation.n_clips, 1 - counts["right"] / max(counts["answered"], 1)
+
+
 def roc(figures: Figures, label: str) -> go.Figure:
     """Return the ROC curves of one label against all others; the area of each stands in the legend."""
     traces = [go.Scatter(x=[0, 1], y=[0, 1], mode="lines", name="guessing: 0.50", hoverinfo="skip",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import compare_charts, frame, guide_terms
+from pages.ui import cards, compare_charts, frame, guide_terms
 from pages.ui.compare_charts import CONFIG, Figures
-from ser_core import corpora
+from ser_core import certainty, corpora
 
 UAR, ACCURACY = "uar", "accuracy"
 METRICS = {UAR: "UAR", ACCURACY: "Accuracy"}
@@ -70,9 +70,14 @@ def _calibration(figures: Figures, key: str) -> None:
     drawn = {title: each for title, each in figures.items() if each.curves}
     if not _has_curves(figures, drawn):
         return
-    st.markdown("A model that says 70 % should be right seven times in ten. Below the dashed line it is too sure of itself.")
-    st.plotly_chart(compare_charts.reliability(drawn), key=f"{key}.reliability", config=CONFIG,
-                    alt="; ".join(f"{title}: calibration error {each.ece:.1%}" for title, each in drawn.items()))
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("**Does a probability mean what it says?** A model that says 70 % should be right seven times in ten. Below the dashed "
+                    "line it is too sure of itself.")
+        st.plotly_chart(compare_charts.reliability(drawn), key=f"{key}.reliability", config=CONFIG,
+                        alt="; ".join(f"{title}: calibration error {each.ece:.1%}" for title, each in drawn.items()))
+    with right:
+        _risk(drawn, key)
     label = st.selectbox("How sure it was of the answer", [ALL, *_known(drawn)], key=f"{key}.sure_label", width=260)
     for start in range(0, len(drawn), 2):
         places = st.columns(2, gap="medium")
@@ -81,6 +86,22 @@ def _calibration(figures: Figures, key: str) -> None:
                 st.markdown(f"**{frame.plain(title)}**")
                 st.plotly_chart(compare_charts.certainty(each, None if label == ALL else label), key=f"{key}.sure.{title}", config=CONFIG,
                                 alt=f"How sure {title} was when it was right and when it was wrong.")
+
+
+def _risk(drawn: Figures, key: str) -> None:
+    st.markdown("**What does it cost to answer less?** A model that answers only what it is surest of is wrong less often. In the legend "
+                "the area under the curve: less is better.")
+    shown = {title: each for title, each in drawn.items() if each.curves and each.curves.aurc is not None}
+    if not shown:
+        st.info("These figures are of an earlier version, without this curve. Score the models on a corpus here to see it.",
+                icon=":material/info:")
+        return
+    st.plotly_chart(compare_charts.risk(shown), key=f"{key}.risk", config=CONFIG, alt="; ".join(
+        f"{title}: area {each.curves.aurc:.3f}. {cards.when_sure(each)}" for title, each in shown.items() if each.curves))  # fmt: skip
+    told = [f"**{frame.plain(title)}** {told}" for title, each in shown.items() if (told := cards.when_sure(each))]
+    if told:
+        st.markdown("The large marks are where each model begins to say “not sure”.  \n" + "  \n".join(told)
+                    + f"  \n:small[{certainty.RULE}]")
 
 
 def _roc(figures: Figures, key: str) -> None:

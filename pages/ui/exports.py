@@ -66,8 +66,8 @@ def predictions_json(name: str, heard: analysis.Analysis, predictions: Sequence[
 
 
 def probabilities_csv(predictions: Sequence[Prediction]) -> str:
-    """Return one line a model: its label, its probabilities as fractions, its milliseconds."""
-    rows = [{"model": p.model, "label": p.label, **p.probabilities, "milliseconds": p.milliseconds} for p in predictions]
+    """Return one line a model: its label, whether it is sure of it, its probabilities as fractions, its milliseconds."""
+    rows = [{"model": p.model, "label": p.label, "sure": p.sure, **p.probabilities, "milliseconds": p.milliseconds} for p in predictions]
     return pd.DataFrame(rows).to_csv(index=False)
 
 

@@ -53,6 +53,9 @@ STYLE = """
 .ser-label { display: flex; align-items: center; gap: .55rem; font-size: 1.65rem; font-weight: 600; line-height: 1.15; }
 .ser-label i { flex: none; width: .9rem; height: .9rem; border-radius: 3px; }
 .ser-label span { overflow-wrap: anywhere; }
+.ser-unsure { font-weight: 500; }
+.ser-unsure > span { opacity: .85; }
+.ser-label.ser-unsure i, .ser-squares i.ser-unsure { background: none; border: 2px dashed rgba(128, 128, 128, .9); }
 .ser-label small { font-size: 1rem; font-weight: 400; margin-left: auto; white-space: nowrap; }
 .ser-grid ul.ser-bars { list-style: none; margin: 0; padding: 0; display: grid; gap: .35rem; }
 .ser-grid .ser-bars li { margin: 0; padding: 0; display: grid; grid-template-columns: 4.4rem 1fr 2.8rem; gap: .5rem;

@@ -76,7 +76,7 @@ def trace(moments: Sequence[Moment], predictions: Sequence[Sequence[Prediction]]
         ]
         rows.append(f'<span>{escape(title)}</span><div class="ser-lane" data-model="{escape(slug)}">{"".join(cells)}</div>')
     latest = predictions[-1] if predictions else ()
-    words = "; ".join(f"{titles[each.model]} says {each.label}" for each in latest if each.model in titles)
+    words = "; ".join(f"{titles[each.model]} says {timeline_charts.word(each)}" for each in latest if each.model in titles)
     return (f'<div class="ser-trace" role="img" aria-label="Level and answers over the last {span_s:g} seconds. {escape(words)}">'
             f"{''.join(rows)}{_axis(span_s)}</div>")  # fmt: skip
 
@@ -87,6 +87,8 @@ def _box(left: float, width: float, style: str, *, end: float, label: str = "") 
 
 
 def _strength(said: Prediction) -> float:
+    if said.sure is False:
+        return timeline_charts.FAINTEST
     return timeline_charts.FAINTEST + (1 - timeline_charts.FAINTEST) * said.probabilities[said.label]
 
 

@@ -56,6 +56,9 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "x", "
 CHANCE = "#7b8794"
 """The line of what guessing reaches, and that of people."""
 
+RING = "#ffffff"
+"""Around a point that lies on a curve of its own colour."""
+
 RIGHT, WRONG = "#3d85c6", "#c2410c"
 """Answers that were right and that were wrong."""
 

@@ -14,7 +14,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.ui import charts, palette
-from ser_core import corpora, segments
+from ser_core import certainty, corpora, segments
+from ser_core.recognizer import Prediction
 from ser_core.segments import Segment, Timeline
 
 CONFIG = charts.CONFIG | {"toImageButtonOptions": {"format": "png", "filename": "timeline", "scale": 2}}
@@ -56,14 +57,15 @@ def legend_of(predictions: Sequence[Sequence[Any]]) -> str:
 def lanes(predictions: Sequence[Sequence[Any]], slugs: Sequence[str]) -> tuple[np.ndarray, list[str]]:
     """Return what a heat map shows, float (n_models, n_windows), and the labels that it stands for.
 
-    A cell is the number of the label plus its probability (up to .999); NaN without speech.
+    A cell is the number of the label plus its probability (up to .999), nothing where the model is not sure; NaN without speech.
     """
     labels = labels_of(predictions)
     values = np.full((len(slugs), len(predictions)), np.nan)
     for column, window in enumerate(predictions):
         for each in window:
             if each.model in slugs:
-                values[slugs.index(each.model), column] = labels.index(each.label) + min(each.probabilities[each.label], 0.999)
+                strength = 0.0 if each.sure is False else min(each.probabilities[each.label], 0.999)
+                values[slugs.index(each.model), column] = labels.index(each.label) + strength
     return values, labels
 
 
@@ -152,9 +154,18 @@ def _told(segment: Segment, titles: Mapping[str, str]) -> str:
     when = f"{clock(segment.start_s, tenths=True)} to {clock(segment.end_s, tenths=True)}"
     if not segment.speech:
         return f"{when}<br>no speech"
-    says = [f"{escape(titles[each.model])}: {escape(each.label)} {100 * each.probabilities[each.label]:.0f} %"
-            for each in segment.predictions if each.model in titles]  # fmt: skip
+    says = [f"{escape(titles[each.model])}: {escape(said(each))}" for each in segment.predictions if each.model in titles]
     return "<br>".join([when, *says])
+
+
+def said(prediction: Prediction) -> str:
+    """Return what a model says of a window: 'sad 63 %', or 'not sure: sad 24 %'."""
+    return f"{word(prediction)} {100 * prediction.probabilities[prediction.label]:.0f} %"
+
+
+def word(prediction: Prediction) -> str:
+    """Return the label that a model says, marked where it is not sure."""
+    return f"{certainty.NOT_SURE}: {prediction.label}" if prediction.sure is False else prediction.label
 
 
 def describe(found: Timeline) -> str:

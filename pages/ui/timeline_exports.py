@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from pages.ui import exports
+from pages.ui import exports, timeline_charts
 from ser_core import batch, segments
 from ser_core.segments import Timeline
 from ser_core.spool import Spool
@@ -34,7 +34,7 @@ def table(found: Timeline, titles: Mapping[str, str]) -> pd.DataFrame:
     """Return one row a window: when, and what each model (slug -> title) says, in words."""
     rows = []
     for segment in found.segments:
-        says = {each.model: f"{each.label} {100 * each.probabilities[each.label]:.0f} %" for each in segment.predictions}
+        says = {each.model: timeline_charts.said(each) for each in segment.predictions}
         rows.append({"From (s)": segment.start_s, "To (s)": segment.end_s, **{title: says.get(slug, "") for slug, title in titles.items()}})
     return pd.DataFrame(rows)
 

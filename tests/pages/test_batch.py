@@ -164,8 +164,9 @@ def run() -> batch_run.Run:
                           frozenset(), task=background.Task())  # fmt: skip
 
     def result(name: str, *labels: str) -> batch.Result:
-        answers = [{"model": slug, "label": label, "probabilities": {each: 0.6 if each == label else 0.4 for each in ("sad", "calm")},
-                    "milliseconds": 1.0} for slug, label in zip(("knn", "mlp"), labels, strict=False)]  # fmt: skip
+        answers = [{"model": slug, "label": label, "sure": None, "milliseconds": 1.0,
+                    "probabilities": {each: 0.6 if each == label else 0.4 for each in ("sad", "calm")}}
+                   for slug, label in zip(("knn", "mlp"), labels, strict=False)]  # fmt: skip
         return {"file": name, "duration_s": 2.0, "quality": {"summary": "fine"}, "speech": bool(labels), "predictions": answers}
 
     found.results += [result("a", "sad", "sad"), result("b", "sad", "calm"), result("c", "calm", "calm"), result("d")]
@@ -181,6 +182,19 @@ def test_filters(run: batch_run.Run, which: str, labels: list[str], rows: str) -
     shown = batch_table.chosen(batch_table.table(run), ["KNN", "MLP"], which=which, labels=labels)
     assert "".join(shown["File"]) == rows
     assert [run.results[n]["file"] for n in shown.index] == list(rows)
+
+
+def test_a_model_that_is_not_sure_shows_its_guess_and_has_no_vote(run: batch_run.Run) -> None:
+    for name, sure in (("knn", True), ("mlp", False)):
+        for each in (one for result in run.results[:3] for one in result["predictions"] if one["model"] == name):
+            each["sure"] = sure
+    table = batch_table.table(run)
+    assert list(table["MLP"][:3]) == ["not sure: sad", "not sure: calm", "not sure: calm"]
+    assert list(table["Most say"][:3]) == ["sad", "sad", "calm"] and list(table["Votes"][:3]) == [1, 1, 1]
+    for which, rows in ((batch_table.AGREE, ""), (batch_table.DIFFER, "abc"), (batch_table.WRONG, "c")):
+        assert "".join(batch_table.chosen(table, ["KNN", "MLP"], which=which)["File"]) == rows
+    saved = pd.read_parquet(io.BytesIO(batch_table.as_parquet(run)))
+    assert saved["mlp_sure"][:3].tolist() == [False] * 3 and saved["knn_sure"][:3].tolist() == [True] * 3 and saved["mlp_sure"].isna()[3]
 
 
 def test_columns_that_would_be_empty_are_left_out(run: batch_run.Run) -> None:

@@ -64,13 +64,15 @@ def change_card(here: Path, slug: str, /, **values: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | values), encoding="utf-8")
 
 
-def figures(*, seed: int = 0, n: int = 200, protocol: str = "speaker", corpus: str = "ravdess") -> evaluation.Evaluation:
+def figures(
+    *, seed: int = 0, n: int = 200, protocol: str = "speaker", corpus: str = "ravdess", threshold: float | None = None
+) -> evaluation.Evaluation:
     rng = np.random.default_rng(seed)
     y = np.arange(n) % 4
     scores = rng.normal(size=(n, 8)) + 2 * np.eye(8)[y]
     return evaluation.evaluate(
         y, np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True), labels=corpora.LABELS, speakers=y % 2, protocol=protocol,
-        corpus=corpus, rng=rng, n_bootstrap=20, human=0.409,
+        corpus=corpus, rng=rng, n_bootstrap=20, human=0.409, threshold=threshold,
     )  # fmt: skip
 
 
@@ -110,7 +112,7 @@ def test_every_section_is_drawn_for_cards_with_and_without_curves(here: Path, se
     page.run()
     said = text(page)
     assert ("holds the figures without their curves" in said) == (section in ("How sure", "ROC"))
-    assert len(page.get("plotly_chart")) == {"Confusion": 5, "Labels": 2, "How sure": 5, "ROC": 2}[section]
+    assert len(page.get("plotly_chart")) == {"Confusion": 5, "Labels": 2, "How sure": 6, "ROC": 2}[section]
 
 
 # --- scoring here
@@ -243,6 +245,16 @@ def test_certainty_counts_every_clip_once() -> None:
     assert sum(right.y) == round(each.accuracy * 200) and sum(right.y) + sum(wrong.y) == 200
     one = [sum(bar.y) for bar in compare_charts.certainty(each, "happy").data]
     assert one == [each.confusion[2][2], sum(row[2] for row in each.confusion) - each.confusion[2][2]]
+
+
+def test_the_risk_is_drawn_with_a_mark_at_the_threshold() -> None:
+    each = figures(threshold=0.5)
+    old = replace(each, sure=None, curves=replace(each.curves, risk=(), aurc=None))
+    drawn = compare_charts.risk({"A": each, "old": old, "B": figures(seed=5)})
+    assert [trace.name for trace in drawn.data if trace.mode == "lines"] == [f"A: {each.curves.aurc:.3f}", drawn.data[1].name]
+    (mark,) = [trace for trace in drawn.data if trace.mode == "markers"]
+    assert (mark.x[0], mark.y[0]) == (each.sure["answered"] / 200, 1 - each.sure["right"] / each.sure["answered"])
+    assert drawn.layout.yaxis.range[1] > max(max(trace.y) for trace in drawn.data)
 
 
 @pytest.mark.parametrize(

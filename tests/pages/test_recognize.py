@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -18,7 +19,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import cached, cards, exports, frame, state
-from ser_core import analysis, audio, store
+from ser_core import analysis, audio, evaluation, store
 from ser_core.recognizer import Prediction
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -248,6 +249,45 @@ def test_agreement_in_one_sentence(labels: list[str], sentence: str) -> None:
     assert cards.agreement(labels) == sentence
 
 
+@pytest.mark.parametrize(
+    ("labels", "n_unsure", "sentence"),
+    [
+        ([], 1, "The one model here is not sure."),
+        ([], 2, "Neither of the 2 models is sure."),
+        ([], 4, "None of the 4 models is sure."),
+        (["sad"] * 3, 1, "3 of 4 models say sad; 1 is not sure."),
+        (["sad", "calm"], 2, "1 of 4 models says sad, 1 says calm; 2 are not sure."),
+        (["calm", "sad", "sad"], 1, "2 of 4 models say sad, 1 says calm; 1 is not sure."),
+    ],
+)
+def test_agreement_where_some_are_not_sure(labels: list[str], n_unsure: int, sentence: str) -> None:
+    assert cards.agreement(labels, n_unsure) == sentence
+
+
+def test_a_model_below_its_threshold_says_not_sure_and_shows_what_it_guessed(page: AppTest, models: Path) -> None:
+    for slug, threshold in (("knn", 1.0), ("mlp", 0.0)):
+        path = models / slug / store.CARD
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"threshold": threshold}))
+    said = text(upload(page))
+    (html,) = [each.proto.body for each in page.get("html") if "<section>" in each.proto.body]
+    knn, mlp, cnn, _ = html.split("<section>")[1:]
+    assert "<span>not sure</span>" in knn and "Leading guess" in knn and knn.count("ser-track") == 8
+    assert "not sure" not in mlp and "not sure" not in cnn
+    assert "; 1 is not sure." in said and "more than half of the clips unanswered" in said
+    assert set(page.table[0].value.columns) == set(store.SHIPPED)
+
+
+def test_what_a_threshold_costs_in_words() -> None:
+    y = np.arange(40) % 2
+    sure = np.where(np.arange(40) < 30, 0.8, 0.6)
+    probabilities = np.where(np.eye(2)[(y + (np.arange(40) % 10 == 0)) % 2] > 0, sure[:, None], 1 - sure[:, None])
+    measure = {"labels": ("sad", "calm"), "speakers": y, "protocol": "speaker", "corpus": "x", "rng": np.random.default_rng(0)}
+    figures = evaluation.evaluate(y, probabilities, threshold=0.7, **measure)
+    assert cards.when_sure(figures) == "It answers 75 % of these clips, and 90 % of its answers are right (of all 90 %)."
+    assert cards.when_sure(evaluation.evaluate(y, probabilities, threshold=0.9, **measure)) == "It answers 0 % of these clips."
+    assert cards.when_sure(evaluation.evaluate(y, probabilities, **measure)) == cards.when_sure(None) == ""
+
+
 def test_bars_keep_the_order_of_the_labels_and_escape_them() -> None:
     html = cards.bars({"<i>": 0.1, "angry": 0.9})
     assert html.index("&lt;i&gt;") < html.index("angry") and "<i>" not in html
@@ -258,11 +298,16 @@ def test_the_json_is_what_the_command_line_prints() -> None:
     heard = analysis.analyse(SPEECH)
     (entry,) = json.loads(exports.predictions_json("a.wav", heard, PREDICTIONS))
     assert list(entry) == ["file", "duration_s", "quality", "speech", "predictions"]
-    assert entry["predictions"][0] == {"model": "knn", "label": "sad", "probabilities": {"sad": 0.75, "calm": 0.25}, "milliseconds": 1.5}
+    assert entry["predictions"][0] == {
+        "model": "knn", "label": "sad", "sure": None, "probabilities": {"sad": 0.75, "calm": 0.25}, "milliseconds": 1.5,
+    }  # fmt: skip
 
 
 def test_the_csv_has_one_line_a_model() -> None:
-    assert exports.probabilities_csv(PREDICTIONS).splitlines()[:2] == ["model,label,sad,calm,milliseconds", "knn,sad,0.75,0.25,1.5"]
+    predictions = [dataclasses.replace(PREDICTIONS[0], threshold=0.8), PREDICTIONS[1]]
+    assert exports.probabilities_csv(predictions).splitlines() == [
+        "model,label,sure,sad,calm,milliseconds", "knn,sad,False,0.75,0.25,1.5", "<mlp>,calm,,0.0,1.0,0.5",
+    ]  # fmt: skip
 
 
 def test_every_offer_builds_something() -> None:

@@ -152,6 +152,9 @@ def test_lanes_hold_label_and_probability_and_are_empty_without_speech() -> None
     assert labels == ["calm", "sad"]
     np.testing.assert_array_equal(values[0], [np.nan, 1.75, 0.999])
     assert np.isnan(values[1]).all()
+    unsure = dataclasses.replace(sad, threshold=0.8)
+    assert timeline_charts.lanes([[unsure]], ["knn"])[0] == [[1.0]]
+    assert (timeline_charts.said(sad), timeline_charts.said(unsure)) == ("sad 75 %", "not sure: sad 75 %")
 
 
 def test_each_label_runs_from_faint_to_its_own_colour() -> None:
