@@ -163,12 +163,12 @@ def as_trained(card: store.ModelCard, clips: pd.DataFrame, desk: Desk) -> Outcom
     config = TrainingConfig(classifier=card.classifier, labels=card.labels, features=card.features, n_copies=0)
     data = _measure(clips, config, desk, share=0.9)
     rows = np.arange(len(data.clip))
-    _read(desk, {"model": card.slug, "protocol": AS_TRAINED, "corpora": sorted(set(clips[corpora.CORPUS])), "n_clips": len(rows)})
+    note_reading(desk, {"model": card.slug, "protocol": AS_TRAINED, "corpora": sorted(set(clips[corpora.CORPUS])), "n_clips": len(rows)})
     raw = training.predict_rows(model.classifier, data, rows, card.classifier)
     tested = clips.iloc[data.clip].reset_index(drop=True)
     return Outcome(
         model=card.slug, protocol=AS_TRAINED, labels=card.labels, clips=tested, y=training.targets(tested, card.labels),
-        probabilities=recognizer.calibrate(raw, model.temperature), heard=_heard(card, tested, desk.models), problems=data.problems,
+        probabilities=recognizer.calibrate(raw, model.temperature), heard=heard_by(card, tested, desk.models), problems=data.problems,
         threshold=card.threshold,
     )  # fmt: skip
 
@@ -267,15 +267,12 @@ def _round(
     told = hashlib.sha256(each.train.tobytes() + each.test.tobytes() + json.dumps([protocol, each.labels]).encode()).hexdigest()
     path = desk.results / f"{config.classifier}-{protocol}-{key}-{told[:10]}.json" if desk.results else None
     stored = _recall(path, each.test)
-    _read(desk, {"model": recipe.name, "protocol": protocol, "corpora": sorted(set(clips.loc[each.test, corpora.CORPUS])),
+    note_reading(desk, {"model": recipe.name, "protocol": protocol, "corpora": sorted(set(clips.loc[each.test, corpora.CORPUS])),
                  "round": each.title, "n_clips": int(each.test.sum()), "read_back": stored is not None})  # fmt: skip
     if stored is None:
         stored = _train(config, clips, data, each, desk, tell)
         if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(f".{os.getpid()}.part")
-            part.write_text(json.dumps(stored))
-            os.replace(part, path)
+            keep(path, stored)
     answered = np.array(stored["clips"], int)
     tested = clips.iloc[answered].reset_index(drop=True)
     is_answered = np.zeros(len(clips), bool)
@@ -335,7 +332,7 @@ def _joined(parts: Sequence[Outcome], problems: tuple[tuple[str, str], ...]) -> 
     )  # fmt: skip
 
 
-def _heard(card: store.ModelCard, clips: pd.DataFrame, models: Path) -> exposure.Heard:
+def heard_by(card: store.ModelCard, clips: pd.DataFrame, models: Path) -> exposure.Heard:
     """Return what a model and those that it went on from have heard."""
     found, seen_slugs = [exposure.heard(card, clips)], {card.slug}
     while base := card.training.get("start_from"):
@@ -362,7 +359,15 @@ def _key(recipe: Recipe, clips: pd.DataFrame, digest: np.ndarray) -> str:
     return text.hexdigest()[:12]
 
 
-def _read(desk: Desk, what: dict[str, Any]) -> None:
+def keep(path: Path, values: dict[str, Any]) -> None:
+    """Write a finished result as JSON, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    part.write_text(json.dumps(values))
+    os.replace(part, path)
+
+
+def note_reading(desk: Desk, what: dict[str, Any]) -> None:
     """Append to the log that a test part was read: how often one looks is part of what a figure is worth."""
     if desk.results is None:
         return

@@ -167,7 +167,7 @@ def build(
         if missing and n_jobs != 1:
             _compile(config, effects)
         check_stop()
-        run = _run(measure, [tasks[task] for task in missing], n_jobs, niced)
+        run = in_processes(measure, [tasks[task] for task in missing], n_jobs, niced=niced)
     for task, result in zip(missing, run, strict=True):
         if cluster and isinstance(result, _Entry):
             result = _keep(result, *tasks[task], config, drawn, cache, with_windows)
@@ -176,15 +176,16 @@ def build(
     return _assemble(tasks, results, config)
 
 
-def _run(
-    measure: Callable[[str, int], _Entry | str], tasks: Sequence[tuple[str, int]], n_jobs: int, niced: bool
-) -> Iterator[_Entry | str]:
-    """Yield measure(path, copy) of each task in their order, from processes with one thread of the numeric libraries each."""
+def in_processes(measure: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], n_jobs: int, *, niced: bool) -> Iterator[Any]:
+    """Yield measure(*task) of each task in their order, from processes with one thread of the numeric libraries each; 1: from this one.
+
+    What numba compiles must have been called once before: two workers that fill its cache at the same time leave it corrupt.
+    """
     import joblib
 
     with joblib.parallel_config("loky", inner_max_num_threads=1, initializer=_step_back if niced else None):
         run = joblib.Parallel(n_jobs=n_jobs, return_as="generator", batch_size=16)
-        yield from run(joblib.delayed(measure)(path, copy) for path, copy in tasks)
+        yield from run(joblib.delayed(measure)(*task) for task in tasks)
 
 
 def _step_back() -> None:

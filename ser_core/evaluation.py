@@ -130,6 +130,7 @@ def evaluate(
     seen: Mapping[str, np.ndarray] | None = None,
     human: float | None = None,
     threshold: float | np.ndarray | None = None,
+    with_curves: bool = True,
 ) -> Evaluation:
     """Return the figures of one model on held-out clips.
 
@@ -145,6 +146,7 @@ def evaluate(
     human : what goes with the figures as the accuracy of people.
     threshold : from which top probability on the model is sure, one for all or (n_clips,), chosen on other clips than
         these; None: it has none.
+    with_curves : whether the curves are computed, which take most of the time.
 
     Raises
     ------
@@ -177,7 +179,7 @@ def evaluate(
             for position, p, r, f, n in zip(present, precision, recall, f1, support, strict=True)
         },
         confusion=tuple(map(tuple, metrics.confusion_matrix(y_true, answer, labels=range(len(labels))).tolist())),
-        curves=curves.curves(y_true, probabilities, labels),
+        curves=curves.curves(y_true, probabilities, labels) if with_curves else None,
         seen=None if seen is None else {name: float(np.mean(seen[name])) for name in SEEN},
         human=human,
         sure=None if threshold is None else {"answered": int(reached.sum()), "right": int((reached & (answer == y_true)).sum())},

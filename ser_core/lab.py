@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 import pandas as pd
 from sklearn.preprocessing import StandardScaler
 
-from ser_core import classifiers, corpora, dataset, evaluation, exposure, mapping, protocols, recognizer, training
+from ser_core import assessment, classifiers, corpora, dataset, evaluation, exposure, mapping, protocols, recognizer, training
 from ser_core.assessment import Desk
 from ser_core.dataset import Dataset
 from ser_core.errors import ConfigError
@@ -173,10 +172,7 @@ def study(
     rounds = protocols.rounds(clips, switches.split)
     found = _run(switches, clips, digest, data, rounds, desk, on_round)
     if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps(found.to_dict()))
-        os.replace(part, path)
+        assessment.keep(path, found.to_dict())
     return found
 
 

@@ -183,9 +183,9 @@ def test_a_recipe_is_what_the_card_says(desk):
 def test_a_model_that_went_on_from_another_has_heard_what_that_one_heard(clips, desk, tmp_path):
     rows = of(clips, "ravdess")
     card = replace(store.read_card("knn", desk.models), training={"start_from": "gone"})
-    assert assessment._heard(card, rows, desk.models).untold.all()
+    assert assessment.heard_by(card, rows, desk.models).untold.all()
     card = replace(card, training={"start_from": "cnn"}, split={"train": {"speakers": ["x"]}})
-    assert not assessment._heard(card, rows, desk.models).any.any()
+    assert not assessment.heard_by(card, rows, desk.models).any.any()
 
 
 def test_rows_can_be_taken_apart_and_chosen(clips, desk):

@@ -296,8 +296,13 @@ def test_a_build_stops_when_asked_and_goes_on_where_it_was(clips, tmp_path, monk
 def test_workers_are_started_only_for_what_is_not_in_the_cache(clips, tmp_path, monkeypatch):
     monkeypatch.setattr(dataset, "WORTH_WORKERS", 0)
     asked: list[int] = []
-    original = dataset._run
-    monkeypatch.setattr(dataset, "_run", lambda measure, tasks, *_: asked.append(len(tasks)) or original(measure, tasks, 1, False))
+    original = dataset.in_processes
+
+    def spy(measure, tasks, n_jobs, *, niced):
+        asked.append(len(tasks))
+        return original(measure, tasks, 1, niced=niced)
+
+    monkeypatch.setattr(dataset, "in_processes", spy)
     dataset.build(clips.head(2), cache=tmp_path / "cache", n_jobs=-1)
     dataset.build(clips, cache=tmp_path / "cache", n_jobs=-1)
     dataset.build(clips, cache=tmp_path / "cache", n_jobs=-1)
