@@ -21,6 +21,7 @@ Rows import downwards only (tests/test_layers.py guards it):
     functionals   tracks -> statistics over a clip, and its rhythm
     features      Waveform -> log-mel, MFCC, chroma, f0 ...: frames, windows and a summary vector
     augment       Waveform -> Waveform: noise, pitch, stretch, gain, room; the table of effects
+    lossy         a waveform through MP3 or Opus and back
     splits        who is in train, validation and test
     balance       what is done where some labels are rare: weights, upsampling, SMOTE, ADASYN
     classifiers   arrays -> probabilities: knn, mlp, cnn, cnn_lstm and five more
@@ -32,6 +33,7 @@ Rows import downwards only (tests/test_layers.py guards it):
     supervisor    the process beside a run: its turn, its end
     jobs          runs as processes: start, find, stop, who may
     protocols     which trainings an evaluation takes, by protocol, and what each holds out
+    conditions    what may become of a clean recording: noise, babble, rooms, lines, codecs, another voice; the table of them
     run_config    the settings of a training run, and presets
     dataset       clips -> arrays and facts, with a cache
     recognizer    features + classifier + labels -> Prediction
@@ -58,10 +60,12 @@ Rows import downwards only (tests/test_layers.py guards it):
     assessment    recipes and trained models measured on corpora, by protocol
     comparison    outcomes against each other: differences, slices, disagreements
     lab           what each leak between training and test does to a score
+    matrix        a recipe trained on each corpus and tested on each
+    robustness    what trained models lose under conditions
     lesson        what was here when a lesson began, so that its end takes away what it made
     serving       the app as a process, for this machine or for a class
     shipped       how the four shipped models are made
-    cli           python -m ser_core; its commands train, models, evaluate, lab and serve are in modules cli_…
+    cli           python -m ser_core; its commands train, models, evaluate, robustness, matrix, lab and serve are in modules cli_…
 
 Importing the package loads neither tensorflow, keras, numba nor streamlit.
 """

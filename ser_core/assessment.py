@@ -72,12 +72,16 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Desk:
-    """Where a measurement finds and keeps things. cache: of the features; results: of the finished rounds, and the log."""
+    """Where a measurement finds and keeps things. cache: of the features; results: of the finished rounds, and the log.
+
+    n_jobs: processes that measure clips (-1: one a core); niced: whether they let the others of this machine go first.
+    """
 
     cache: Path | None = None
     results: Path | None = None
     models: Path = store.MODELS
     n_jobs: int = 1
+    niced: bool = False
     on_progress: Progress = field(default=lambda fraction, text: None)
     should_stop: Callable[[], bool] = field(default=lambda: False)
 
@@ -251,7 +255,7 @@ def _measure(
     data = dataset.build(
         clips, config.features, n_copies=config.n_copies, strength=config.strength, effects=effects,
         with_windows=classifiers.CLASSIFIERS[config.classifier].input_kind == "frames", seed=config.seed, cache=desk.cache,
-        n_jobs=desk.n_jobs, should_stop=desk.should_stop,
+        n_jobs=desk.n_jobs, niced=desk.niced, should_stop=desk.should_stop,
         on_progress=lambda done, total: desk.on_progress(share * done / total, f"Measuring the clips: {done:,} of {total:,}"),
     )  # fmt: skip
     if not len(data.clip):

@@ -16,7 +16,7 @@ from ser_core.errors import ConfigError, SerError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ser_core.assessment import Desk, Outcome
+    from ser_core.assessment import Desk, Outcome, Recipe
 
 MEAN = "mean"
 RED, PLAIN = "\x1b[31m", "\x1b[0m"
@@ -31,9 +31,7 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     evaluate.add_argument("--model", action="append", default=[], metavar="NAME",
                           help="a trained model, or mean: the mean of the shipped four; repeatable")  # fmt: skip
-    evaluate.add_argument("--classifier", metavar="NAME", help="a recipe of its own, such as svm, in place of a model's")
-    evaluate.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a hyperparameter of it; repeatable")
-    evaluate.add_argument("--copies", type=int, metavar="N", help="augmented copies of each training clip (default: the recipe's own)")
+    add_recipe(evaluate)
     evaluate.add_argument("--corpus", action="append", required=True, metavar="NAME[=DIR]",
                           help="tested: an installed corpus, or one that lies in DIR; repeatable")  # fmt: skip
     evaluate.add_argument("--train-corpus", action="append", default=[], metavar="NAME[=DIR]", help="only trained on; repeatable")
@@ -44,6 +42,13 @@ def add(commands: Any) -> None:
     evaluate.add_argument("--models-dir", type=Path, metavar="DIR", help="another models folder")
     evaluate.add_argument("--json", action="store_true", help="print one JSON object a model, corpus choice and protocol")
     evaluate.set_defaults(run=_evaluate)
+
+
+def add_recipe(command: argparse.ArgumentParser) -> None:
+    """Add what describes a recipe of its own, for `recipe_of`."""
+    command.add_argument("--classifier", metavar="NAME", help="a recipe of its own, such as svm, in place of a model's")
+    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a hyperparameter of it; repeatable")
+    command.add_argument("--copies", type=int, metavar="N", help="augmented copies of each training clip of it (default: none)")
 
 
 def add_places(command: argparse.ArgumentParser, *, results: str) -> None:
@@ -128,11 +133,12 @@ def _outcomes(
         for slug in dict.fromkeys(options.model)
     ]
     if options.classifier:
-        made.append(assessment.held_out(_recipe(options), clips, protocol, desk, tested=among))
+        made.append(assessment.held_out(recipe_of(options), clips, protocol, desk, tested=among))
     return made
 
 
-def _recipe(options: argparse.Namespace) -> Any:
+def recipe_of(options: argparse.Namespace) -> Recipe:
+    """Return the recipe that `add_recipe`'s options describe; raises ConfigError for what it cannot be made of."""
     from ser_core import assessment, classifiers
     from ser_core.cli_train import parse_pair, parse_value
     from ser_core.training import TrainingConfig

@@ -225,10 +225,11 @@ def _answered(
             for path, around, told in zip(clips[corpora.PATH], voices, digest, strict=True)
         ]
         hear = functools.partial(_hear, config=config)
-        if desk.n_jobs != 1:
+        n_jobs = desk.n_jobs if len(tasks) * len(_levels(name)) >= dataset.WORTH_WORKERS else 1
+        if n_jobs != 1:
             _hear(tasks[0], config=config)  # numba compiles once, before several processes would
         answers: dict[str, _Answers] = {model.slug: [] for model in alike}
-        for heard in dataset.in_processes(hear, [(task,) for task in tasks], desk.n_jobs, niced=True):
+        for heard in dataset.in_processes(hear, [(task,) for task in tasks], n_jobs, niced=desk.niced):
             if desk.should_stop():
                 raise training.Stopped("Stopped. Finished conditions are kept and need not be measured again.")
             for model in alike:
