@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import cached, compare_cards, compare_lab, compare_score, frame, state
+from pages.ui import cached, compare_cards, compare_cross, compare_lab, compare_robust, compare_score, frame, state
 from ser_core.errors import SerError
 
 models, problems = cached.models()
@@ -14,7 +14,9 @@ if not models:
     st.info("There is no trained model to compare. `make models` trains the four from the corpora.", icon=":material/info:")
     st.stop()
 
-held_out, scoring, leaking = frame.tabs(["Held-out figures", "Score on a corpus", "Leakage Lab"], key="compare.tab", kept=state.COMPARE_TAB)
+held_out, scoring, worse, across, leaking = frame.tabs(
+    ["Held-out figures", "Score on a corpus", "Robustness", "Cross-corpus", "Leakage Lab"], key="compare.tab", kept=state.COMPARE_TAB,
+)
 try:
     if held_out.open:
         with held_out:
@@ -22,6 +24,12 @@ try:
     if scoring.open:
         with scoring:
             compare_score.show(models)
+    if worse.open:
+        with worse:
+            compare_robust.show(models)
+    if across.open:
+        with across:
+            compare_cross.show(models)
     if leaking.open:
         with leaking:
             compare_lab.show()

@@ -162,7 +162,7 @@ def reliability(figures: Figures) -> go.Figure:
     for number, (title, each) in enumerate(figures.items()):
         if each.curves:
             n, sure, right = zip(*each.curves.reliability, strict=True)
-            traces.append(_curve(number, title, sure, right, customdata=n,
+            traces.append(curve(number, title, sure, right, customdata=n,
                                  told="sure %{x:.0%}, right %{y:.0%} of %{customdata} clips"))  # fmt: skip
     return _square(traces, x="How sure: the probability of the answer", y="How often right")
 
@@ -205,7 +205,7 @@ def roc(figures: Figures, label: str) -> go.Figure:
     for number, (title, each) in enumerate(figures.items()):
         if each.curves and label in each.curves.roc:
             x, y = zip(*each.curves.roc[label], strict=True)
-            traces.append(_curve(number, f"{title}: {each.curves.auc[label]:.2f}", x, y, told="hits %{y:.0%}, false alarms %{x:.0%}"))
+            traces.append(curve(number, f"{title}: {each.curves.auc[label]:.2f}", x, y, told="hits %{y:.0%}, false alarms %{x:.0%}"))
     return _square(traces, x="False alarms: other labels taken for it", y="Hits: found of this label")
 
 
@@ -252,7 +252,8 @@ def label_table(figures: Figures) -> pd.DataFrame:
     ])  # fmt: skip
 
 
-def _curve(number: int, name: str, x: Sequence[float], y: Sequence[float], *, told: str, **more: Any) -> go.Scatter:
+def curve(number: int, name: str, x: Sequence[float | str], y: Sequence[float], *, told: str, **more: Any) -> go.Scatter:
+    """Return the line of the number-th model, in its colour and with its symbols; told: what hovering says."""
     colour, symbol = palette.series(number)
     return go.Scatter(x=x, y=y, mode="lines+markers", name=name, line={"color": colour, "width": 2}, marker={"symbol": symbol, "size": 7},
                       hovertemplate=f"{told}<extra>{name}</extra>", **more)  # fmt: skip

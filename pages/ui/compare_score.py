@@ -116,7 +116,7 @@ def _result(scored: Scored) -> None:
     if clean:
         outcomes = [assessment.part(each, ~touched) for each in outcomes]
     else:
-        _marks(marks)
+        show_marks(marks)
     if scored.left_out:
         st.markdown(f":small[{scored.left_out:,} clips are left out: not all of these models know their label.]")
     figures = {each.model: _figures(each) for each in outcomes}
@@ -134,7 +134,7 @@ def _result(scored: Scored) -> None:
         compare_pairs.show(outcomes)
 
 
-def _marks(marks: dict[str, str]) -> None:
+def show_marks(marks: dict[str, str]) -> None:
     """Draw in red what each model has heard before: one line for models that have heard the same."""
     for text in dict.fromkeys(filter(None, marks.values())):
         of = [model for model, mark in marks.items() if mark == text]

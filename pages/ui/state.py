@@ -87,6 +87,12 @@ COMPARE_COLUMN = "compare.last_column"
 COMPARE_SCORED = "compare.scored"
 """(slugs, corpora): what was last scored on a corpus here, to show it again."""
 
+COMPARE_ROBUST = "compare.robust"
+"""(slugs, corpora, conditions, clips): what was last heard under conditions."""
+
+COMPARE_CROSS = "compare.cross"
+"""(corpora, recipe): what was last measured across corpora."""
+
 RECORDING, UPLOAD, SAMPLE = "recording", "upload", "sample"
 
 LARGE = 16 * 2**20

@@ -13,8 +13,20 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import background, cached, compare_cards, compare_charts, compare_lab, compare_pairs, compare_score, palette
-from ser_core import assessment, corpora, dataset, evaluation, lab, store
+from pages.ui import (
+    background,
+    cached,
+    compare_cards,
+    compare_charts,
+    compare_cross,
+    compare_curves,
+    compare_lab,
+    compare_pairs,
+    compare_robust,
+    compare_score,
+    palette,
+)
+from ser_core import assessment, classifiers, conditions, corpora, dataset, evaluation, lab, matrix, store, training
 from ser_core.comparison import Difference
 from tests import tiny_corpora
 
@@ -156,6 +168,117 @@ def test_a_scoring_can_be_cancelled(here: Path) -> None:
     with pytest.raises(background.Stopped):
         compare_score.score(task, cards, cached.model_titles(cards), corpora.scan("tess", here / "corpora" / "tess"), here / "models")
     assert not compare_score._ONE_AT_A_TIME.locked()
+
+
+# --- robustness
+
+
+def wait_for(page: AppTest, sign: str) -> str:
+    deadline = time.monotonic() + 240
+    while sign not in (said := text(page)):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+        page.run()
+    return said
+
+
+def test_without_a_corpus_there_is_nothing_to_make_worse(here: Path) -> None:
+    assert "No corpus is installed here whose clips" in text(visit("Robustness"))
+
+
+def test_curves_are_drawn_with_what_is_lost_and_what_a_model_knows(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset, "WORTH_WORKERS", 10_000)
+    tiny_corpora.build(here / "corpora")
+    change_card(here, "mlp", corpora=[{"corpus": "tess"}], split={"train": {"speakers": ["tess:OAF"]}})
+    page = visit("Robustness")
+    page.session_state["compare.robust.models"] = ["knn", "mlp"]
+    page.session_state["compare.robust.corpora"] = ["tess"]
+    page.session_state[f"compare.robust.conditions.{len(conditions.CONDITIONS)}"] = ["telephone"]
+    page.run().button("compare.robust.start").click().run()
+    said = wait_for(page, "All conditions, each at its worst")
+    assert [each.value.count("MLP") for each in page.error] == [1] and "How far they fall still tells" in said
+    assert "24 clips of 2 speakers (TESS)" in said
+    curve = json.loads(page.get("plotly_chart")[0].proto.spec)
+    assert [trace["name"] for trace in curve["data"]] == ["KNN", "MLP"] and curve["data"][0]["x"] == ["clean", "7000", "3400", "2000"]
+    rows = page.dataframe[0].value
+    assert len(rows) == 2 * 4 and rows["Condition"].tolist()[:3] == ["Clean", "Clean", "Telephone band"]
+    assert curve["data"][1]["y"][0] == pytest.approx(rows["UAR"][1] / 100)
+    assert any(path.name.startswith("robust-knn-telephone") for path in (here / "results").iterdir())
+
+
+def test_a_measurement_under_conditions_can_be_cancelled(here: Path) -> None:
+    tiny_corpora.build(here / "corpora")
+    task = background.Task()
+    task._asked.set()
+    cards, _ = store.list_models(here / "models")
+    clips = corpora.scan("tess", here / "corpora" / "tess")
+    with pytest.raises(training.Stopped):
+        compare_robust.measure(task, cards[:1], clips, ["white"], 60)
+    assert not compare_robust._ONE_AT_A_TIME.locked()
+
+
+@pytest.mark.parametrize(
+    ("low", "words"),
+    [
+        (0.04, "A loses 21 points of UAR (+4 to +30) at 0 dB from voice to noise: 40% are left."),
+        (-0.04, "A loses nothing that means anything: at most 21 points of UAR (-4 to +30), at 0 dB from voice to noise."),
+    ],
+)
+def test_a_loss_is_said_in_words(low: float, words: str) -> None:
+    row = {"level": 0.0, "uar": 0.4, "lost": 0.21, "lost_low": low, "lost_high": 0.3}
+    assert compare_robust.say(row, "A", conditions.CONDITIONS["white"].unit) == words
+
+
+def test_the_clean_clips_stand_where_nothing_changes() -> None:
+    assert compare_curves.axis_of("pitch") == ["-6", "-3", "clean", "+3", "+6"]
+    assert compare_curves.axis_of("white") == ["clean", "30", "20", "10", "0"]
+
+
+# --- across corpora
+
+
+def test_the_map_that_comes_with_the_project_needs_no_corpus(here: Path) -> None:
+    page = visit("Cross-corpus")
+    said = text(page)
+    ready = matrix.read_results()
+    drawn = json.loads(page.get("plotly_chart")[0].proto.spec)["data"][1]
+    assert drawn["x"] == drawn["y"] == ["RAVDESS", "TESS", "SAVEE", "EmoDB"]
+    assert drawn["z"][0][1] == pytest.approx(ready.models["knn"][1].uar) and "leaving the corpus costs" in said and ready.command in said
+    assert page.dataframe[0].value["UAR"].tolist() == pytest.approx([100 * cell.uar for cell in ready.models["knn"]])
+    page.session_state["compare.cross.model"] = "mlp"
+    page.run()
+    drawn = json.loads(page.get("plotly_chart")[0].proto.spec)["data"][1]
+    assert drawn["z"][0][1] == pytest.approx(ready.models["mlp"][1].uar)
+
+
+def test_corpora_here_are_measured_cell_by_cell(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset, "WORTH_WORKERS", 10_000)
+    tiny_corpora.build(here / "corpora")
+    page = visit("Cross-corpus")
+    page.selectbox("compare.cross.place").set_value("here").run()
+    page.selectbox("compare.cross.recipe").set_value("lda").run()
+    page.button("compare.cross.start").click().run()
+    said = wait_for(page, "leaving the corpus costs")
+    assert "on the 3 labels that all share (neutral, happy, sad): chance is 33.3%" in said
+    assert page.dataframe[0].value["Clips"].tolist() == [48, 24, 48, 24]
+
+
+def test_networks_are_not_trained_in_the_server(here: Path) -> None:
+    cards = [replace(store.read_card(slug), classifier=classifier) for slug, classifier in (("knn", "knn"), ("cnn", "cnn"))]
+    offered = compare_cross.recipes([*cards, replace(cards[0], slug="mine", training={"start_from": "knn"})])
+    kinds = {recipe.config.classifier for _, recipe in offered.values()}
+    assert kinds == {name for name, row in classifiers.CLASSIFIERS.items() if row.input_kind == "vector"}
+    assert "model knn" in offered and "model cnn" not in offered and "model mine" not in offered
+
+
+def test_a_pair_without_shared_labels_is_grey_and_says_why() -> None:
+    titles = {"a": "A", "b": "B"}
+    cells = [matrix.Cell(train="a", test="a", uar=0.5, labels=("sad",)), matrix.Cell(train="a", test="b", problem="1 shared label")]
+    grey, drawn = compare_curves.heat(cells, titles).data
+    assert [list(row) for row in grey.z] == [[None, 1.0], [None, None]] and [list(row) for row in drawn.z] == [[0.5, None], [None, None]]
+    assert grey.customdata[0][1] == "trained on A, tested on B<br>not measured: 1 shared label"
+    table = compare_curves.cell_table(cells, titles)
+    assert np.isnan(table["UAR"][1]) and table["Not measured"].tolist() == ["", "1 shared label"]
 
 
 # --- the lab

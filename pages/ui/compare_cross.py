@@ -1,0 +1,155 @@
+"""Across corpora: a recipe trained on each corpus and tested on each, as a heat map; worked out before, or measured on corpora here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from pages.ui import background, cached, compare_charts, compare_curves, compare_figures, state
+from ser_core import assessment, classifiers, corpora, dataset, matrix
+from ser_core.assessment import Recipe
+from ser_core.matrix import Cell
+from ser_core.store import ModelCard
+from ser_core.training import TrainingConfig
+
+READY, HERE = "worked out", "here"
+HOW = (
+    "A model is trained on one corpus and tested on another: other actors, microphones and directors, often another language. **Along the "
+    "framed diagonal it is tested on other speakers of the same corpus.** What is lost beside it is how much a model learns of a corpus "
+    "rather than of emotion."
+)
+NETWORKS = "Networks take minutes a cell and are measured from a shell: `python -m ser_core matrix --model cnn --corpus …`"
+
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@st.fragment
+def show(cards: Sequence[ModelCard]) -> None:
+    """Draw the heat map that comes with the project at once; one of corpora here as it is measured."""
+    st.markdown(HOW)
+    found = cached.installed(cached.corpora_root())
+    ready = matrix.read_results()
+    places = {READY: f"{_and([corpora.CORPORA[name].title for name in ready.corpora])}, worked out before"}
+    if len(found) > 1:
+        places[HERE] = "Corpora here, measured now"
+    if st.selectbox("What to look at", list(places), format_func=places.get, key="compare.cross.place", width=420) == READY:
+        slug = st.segmented_control("Model", list(ready.models), format_func=lambda slug: classifiers.CLASSIFIERS[slug].title,
+                                    default=next(iter(ready.models)), required=True, key="compare.cross.model")
+        cells = ready.models[slug]
+        _map(cells, {name: corpora.CORPORA[name].title for name in ready.corpora}, key="ready")
+        _conclude(cells)
+        _table(cells, {name: corpora.CORPORA[name].title for name in ready.corpora}, key="ready")
+        st.markdown(f":small[Measured beforehand, trained anew for each cell: `{ready.command}`]")
+        if len(found) < 2:
+            st.markdown(":small[With two corpora installed, your own can be measured here.]")
+        return
+    _here(cards, found)
+
+
+def recipes(cards: Sequence[ModelCard]) -> dict[str, tuple[str, Recipe]]:
+    """Return what can be trained within this page: key -> title and recipe; of the models here, then of the other classifiers.
+
+    Networks are not among them, and of models that went on from others no recipe tells what they have heard.
+    """
+    quick = [name for name, row in classifiers.CLASSIFIERS.items() if row.input_kind == "vector"]
+    titles = cached.model_titles(cards)
+    made = {f"model {card.slug}": (titles[card.slug], assessment.recipe_of(card)) for card in cards
+            if card.classifier in quick and not card.training.get("start_from")}  # fmt: skip
+    used = {recipe.config.classifier for _, recipe in made.values()}
+    return made | {name: (classifiers.CLASSIFIERS[name].title, Recipe(name=name, config=TrainingConfig(classifier=name, n_copies=0)))
+                   for name in quick if name not in used}  # fmt: skip
+
+
+def _here(cards: Sequence[ModelCard], found: dict[str, Path]) -> None:
+    can = recipes(cards)
+    last_names, last_key = st.session_state.get(state.COMPARE_CROSS, ((), ""))
+    names = st.pills("Corpora", list(found), selection_mode="multi", format_func=cached.corpus_title,
+                     default=[name for name in last_names or found if name in found], key="compare.cross.corpora")
+    key = st.selectbox("Recipe", list(can), format_func=lambda key: can[key][0], key="compare.cross.recipe", width=260,
+                       index=list(can).index(last_key) if last_key in can else 0)
+    _, recipe = can[key]
+    if recipe.config.n_copies and not st.toggle("With the augmented copies of its training (takes longer)", key="compare.cross.copies"):
+        recipe = replace(recipe, config=replace(recipe.config, n_copies=0))
+    st.markdown(f":small[{NETWORKS}]")
+    if len(names) < 2:
+        st.info("Choose two corpora or more.", icon=":material/info:")
+        return
+    st.session_state[state.COMPARE_CROSS] = (tuple(names), key)
+    folders = {name: found[name] for name in names}
+    titles = {name: cached.corpus_title(name) for name in names}
+    prints = [(name, str(folder), cached.fingerprint(folder)) for name, folder in folders.items()]
+    task = background.task("matrix", f"{prints} {recipe}")
+    if task.running:
+        background.watch(task, key="compare.cross", draw=lambda so_far: _map(so_far, titles, key="live"))
+        return
+    if task.result is None:
+        st.button(f"Measure these {len(names) ** 2} cells", key="compare.cross.start", type="primary", icon=":material/grid_on:",
+                  on_click=_start, args=(task, recipe, folders))
+        st.markdown(":small[Seconds to a minute a cell, and once the measuring of clips that nobody has measured yet. What is finished is "
+                    "kept, and goes on where it was stopped. The app stays usable meanwhile.]")
+    background.show_problem(task)
+    if task.result:
+        _map(task.result, titles, key="here")
+        _conclude(task.result)
+        _table(task.result, titles, key="here")
+
+
+def _start(task: background.Task, recipe: Recipe, folders: dict[str, Path]) -> None:
+    tables = {name: cached.clips(name, folder) for name, folder in folders.items()}
+    task.start(lambda task: measure(task, recipe, tables))
+
+
+def measure(task: background.Task, recipe: Recipe, tables: dict[str, pd.DataFrame]) -> list[Cell]:
+    """Return every cell; those so far are the task's partial result."""
+    while not _ONE_AT_A_TIME.acquire(timeout=0.5):
+        task.tell(0, "Waiting until another measurement has ended …")
+        task.check_stop()
+    try:
+        desk = assessment.Desk(cache=dataset.cache_folder(), results=assessment.results_folder(), n_jobs=-1, niced=True,
+                               on_progress=task.tell, should_stop=lambda: task.stopping)
+
+        def on_cell(cells: Sequence[Cell]) -> None:
+            task.partial = list(cells)
+
+        return matrix.measure(recipe, tables, desk, on_cell=on_cell)
+    finally:
+        _ONE_AT_A_TIME.release()
+
+
+def _map(cells: Sequence[Cell], titles: dict[str, str], *, key: str) -> None:
+    st.markdown(f":small[{said_labels(cells)}]")
+    st.plotly_chart(compare_curves.heat(cells, titles), key=f"compare.cross.{key}.map", config=compare_charts.CONFIG, width=680,
+                    alt="; ".join(f"trained on {titles[cell.train]}, tested on {titles[cell.test]}: {cell.problem or f'{cell.uar:.0%}'}"
+                                  for cell in cells))
+
+
+def said_labels(cells: Sequence[Cell]) -> str:
+    """Return on which labels the cells were measured."""
+    sets = {cell.labels for cell in cells if not cell.problem}
+    if len(sets) == 1:
+        labels = next(iter(sets))
+        return f"UAR in %, on the {len(labels)} labels that all share ({', '.join(labels)}): chance is {1 / len(labels):.1%}."
+    return "UAR in %, each pair on the labels that it shares: chance differs, and stands in the table. Grey: under two shared labels."
+
+
+def _conclude(cells: Sequence[Cell]) -> None:
+    both = matrix.means(cells)
+    if both:
+        own, other = (100 * each for each in both)
+        st.markdown(f"On average **{own:.0f} %** on other speakers of the same corpus, **{other:.0f} %** on another corpus: "
+                    f"leaving the corpus costs {own - other:.0f} points of UAR.")
+
+
+def _table(cells: Sequence[Cell], titles: dict[str, str], *, key: str) -> None:
+    with st.expander("The same as a table", key=f"compare.cross.{key}.table"):
+        st.dataframe(compare_curves.cell_table(cells, titles), hide_index=True, column_config=compare_figures.COLUMNS,
+                     key=f"compare.cross.{key}.rows")
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
