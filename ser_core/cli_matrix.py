@@ -53,7 +53,7 @@ def _matrix(options: argparse.Namespace) -> int:
     for recipe in recipes:
         found[recipe.name] = matrix.measure(recipe, tables, desk, on_cell=functools.partial(_said, recipe.name))
     if options.write:
-        matrix.write_results(options.write, tables, found)
+        matrix.write_results(options.write, tables, found, command=_command(options, list(tables)))
         say(f"{options.write}: {sum(map(len, found.values()))} cells")
     if options.json:
         print(json.dumps([{"model": name, "cells": [matrix.to_dict(cell) for cell in cells]} for name, cells in found.items()], indent=1))
@@ -61,6 +61,15 @@ def _matrix(options: argparse.Namespace) -> int:
         for name, cells in found.items():
             _print(name, list(tables), cells)
     return 0
+
+
+def _command(options: argparse.Namespace, names: Sequence[str]) -> str:
+    """Return the command that was given, without the places of this machine."""
+    given = [("--model", name) for name in options.model] + [("--set", pair) for pair in options.set]
+    single = (("--classifier", options.classifier), ("--copies", options.copies))
+    given += [(option, value) for option, value in single if value is not None]
+    given += [("--corpus", f"{name}=DIR") for name in names] + [("--write", options.write.name)]
+    return " ".join(["python -m ser_core matrix", *(f"{option} {value}" for option, value in given)])
 
 
 def _said(name: str, cells: Sequence[Cell]) -> None:

@@ -46,7 +46,10 @@ def _robustness(options: argparse.Namespace) -> int:
     clips = pd.concat([read_clips(given, options.corpora_dir) for given in options.corpus], ignore_index=True)
     names = options.condition or robustness.possible(clips)
     found = robustness.measure(cards, clips, names, desk, n_clips=options.clips)
-    print(json.dumps(robustness.to_dict(found), indent=1)) if options.json else _print(found)
+    if options.json:
+        print(json.dumps(robustness.to_dict(found), indent=1))
+    else:
+        _print(found)
     for path, reason in found.problems:
         say(f"left out: {Path(path).name}: {reason}")
     return 0

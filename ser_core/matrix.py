@@ -148,9 +148,8 @@ def read_results(path: Path = RESULTS) -> Ready:
         raise ConfigError(f"The results in '{path.name}' cannot be read ({error}). Restore the file from the project.") from error
 
 
-def write_results(path: Path, tables: Mapping[str, pd.DataFrame], models: Mapping[str, Sequence[Cell]]) -> None:
+def write_results(path: Path, tables: Mapping[str, pd.DataFrame], models: Mapping[str, Sequence[Cell]], *, command: str) -> None:
     """Write results as `read_results` reads them, a line a cell, with the command that makes them again."""
-    command = f"python -m ser_core matrix {' '.join(f'--corpus {name}=DIR' for name in tables)} --write {path.name}"
     head = json.dumps({"command": command, "corpora": {name: len(table) for name, table in tables.items()}}, indent=1)
     between = ",\n  "
     parts = [f'"{slug}": [\n  {between.join(json.dumps(to_dict(cell)) for cell in cells)}\n ]' for slug, cells in models.items()]

@@ -132,7 +132,8 @@ def test_a_shell_prints_writes_and_reads_back(shell, tmp_path, capsys):
     said = json.loads(capsys.readouterr().out)
     assert [each["model"] for each in said] == ["mlp"] and len(said[0]["cells"]) == 4
     ready = matrix.read_results(tmp_path / "all.json")
-    assert ready.command == "python -m ser_core matrix --corpus ravdess=DIR --corpus tess=DIR --write all.json"
+    settings = "--set hidden=8 --set epochs=2 --classifier mlp"
+    assert ready.command == f"python -m ser_core matrix {settings} --corpus ravdess=DIR --corpus tess=DIR --write all.json"
     assert [matrix.to_dict(cell) for cell in ready.models["mlp"]] == said[0]["cells"] and ready.corpora == {"ravdess": 64, "tess": 24}
     assert shell(*given) == 0
     assert "on 3 labels (neutral, happy, sad), chance 33.3%" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The Compare page in a real Chromium: held-out figures, models scored on a corpus, the red mark, and a clip they disagree on."""
+"""The Compare page in a real Chromium: held-out figures, models scored, the red mark, a disputed clip, conditions, corpora, the lab."""
 
 from __future__ import annotations
 
@@ -66,12 +66,29 @@ def test_the_lab_falls_as_leaks_are_closed_and_measures_a_preset_live(page: Page
     assert not server_with_corpora.modules() & {"tensorflow", "keras"}
 
 
+def test_conditions_can_be_cancelled_and_corpora_are_measured_against_each_other(page: Page, server_with_corpora: Server) -> None:
+    page.goto(f"{server_with_corpora.url}/compare")
+    open_section(page, "Robustness")
+    page.get_by_role("button", name="Measure on 64 clips").click()
+    page.get_by_role("button", name="Cancel").click(timeout=60_000)
+    expect(page.get_by_text("Finished conditions are kept")).to_be_visible(timeout=240_000)
+    open_section(page, "Cross-corpus")
+    expect(page.get_by_text("leaving the corpus costs")).to_be_visible()
+    page.get_by_role("combobox").first.click()
+    page.get_by_role("option", name="Corpora here").click()
+    page.get_by_role("button", name="Measure these 4 cells").click()
+    expect(page.get_by_text("on the 3 labels that all share")).to_be_visible(timeout=240_000)
+    expect(page.get_by_text("The same as a table")).to_be_visible(timeout=240_000)
+    assert not server_with_corpora.modules() & {"tensorflow", "keras"}
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_every_section_within_its_width(page: Page, server_with_corpora: Server, scheme: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.emulate_media(color_scheme=scheme)
     page.goto(f"{server_with_corpora.url}/compare")
-    signs = {"Held-out figures": "compare down a column", "Score on a corpus": "Corpora", "Leakage Lab": "What to look at"}
+    signs = {"Held-out figures": "compare down a column", "Score on a corpus": "Corpora", "Robustness": "Conditions",
+             "Cross-corpus": "leaving the corpus costs", "Leakage Lab": "points of the score"}  # fmt: skip
     for section, sign in signs.items():
         open_section(page, section)
         expect(page.get_by_text(sign).last).to_be_visible()
