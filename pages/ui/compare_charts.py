@@ -177,7 +177,7 @@ def risk(figures: Figures) -> go.Figure:
         if each.curves is None or each.curves.aurc is None:
             continue
         x, y = zip(*each.curves.risk, strict=True)
-        line = _curve(number, f"{title}: {each.curves.aurc:.3f}", x, y, told="answers %{x:.0%}, %{y:.0%} of these wrong")
+        line = curve(number, f"{title}: {each.curves.aurc:.3f}", x, y, told="answers %{x:.0%}, %{y:.0%} of these wrong")
         traces.append(line.update(mode="lines"))
         if each.sure and each.sure["answered"]:
             answered, wrong = at_threshold(each)
