@@ -23,6 +23,11 @@ MORE_SCORES = """
 model add up to 100 %. They are calibrated on speakers kept aside: of the clips that got 70 %, about 70 % were right there. On
 a voice, a language or a microphone unlike the training's they promise less.
 
+**Not sure**: each model has a threshold: where none of its probabilities reaches it, the model says “not sure”, and its leading guess is
+shown muted. The threshold is the lowest at which at most one answer in four is wrong on speakers that the model had not learned from,
+every speaker counting the same, but it never leaves more than half of their clips unanswered. So it answers less, and what it answers is
+right more often: each card says how much of either. Compare draws the whole bargain. Voices unlike those of the corpora get no such promise.
+
 **Milliseconds and parameters**: the time that the model itself took, and the count of numbers it has learned.
 """
 

@@ -19,6 +19,7 @@ Rows import downwards only (tests/test_layers.py guards it):
     spectral      spectra -> slopes, balances, harmonics: measures of voice quality
     filterbanks   which bins of a spectrum belong to a mel band or a pitch class
     functionals   tracks -> statistics over a clip, and its rhythm
+    svg           small figures as text, for print
     features      Waveform -> log-mel, MFCC, chroma, f0 ...: frames, windows and a summary vector
     augment       Waveform -> Waveform: noise, pitch, stretch, gain, room; the table of effects
     lossy         a waveform through MP3 or Opus and back
@@ -38,6 +39,7 @@ Rows import downwards only (tests/test_layers.py guards it):
     dataset       clips -> arrays and facts, with a cache
     recognizer    features + classifier + labels -> Prediction
     store         the files under models/
+    result_card   a model's card as a page to print
     bundles       a model as one file, out and in
     doctor        what is wrong with a corpus, and what that does to a score
     own           corpora that people record here, clip by clip

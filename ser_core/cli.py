@@ -1,4 +1,4 @@
-"""The command line: python -m ser_core predict | models | train | evaluate | robustness | matrix | lab | serve | build-models | corpora.
+"""The command line: predict | models | card | train | evaluate | robustness | matrix | lab | serve | build-models | corpora.
 
 Results go to stdout, what is being done and what went wrong to stderr, one line each. Exit status 0: all done; 2: something
 could not be used, and a line says what and what to do.

@@ -1,4 +1,4 @@
-"""The commands of `python -m ser_core models`: list, show, rename, describe, delete, export and import trained models."""
+"""The commands of `python -m ser_core models`: list, show, rename, describe, delete, export and import; and `card`, a page to print."""
 
 from __future__ import annotations
 
@@ -49,6 +49,12 @@ def add(commands: Any) -> None:
     bring = each.add_parser("import", help="take in a model from such a file, once it has passed every check")
     bring.add_argument("file", type=Path, metavar="FILE")
     bring.set_defaults(run=_import)
+
+    page = commands.add_parser("card", help="write a model's result card: one page to read and to print, with its figures")
+    page.add_argument("slug", metavar="NAME")
+    page.add_argument("--out", type=Path, metavar="FILE", help="default: NAME-card.html here")
+    page.add_argument("--models-dir", type=Path, metavar="DIR", help="another models folder (default: SER_MODELS, or models)")
+    page.set_defaults(run=_card)
 
 
 def _folder(options: argparse.Namespace) -> Path:
@@ -135,6 +141,19 @@ def _export(options: argparse.Namespace) -> int:
     except OSError as error:
         raise ModelError(f"'{target}' cannot be written: {error.strerror}. Choose another file with --to.") from None
     print(f"{target}: {len(content) / 2**20:.1f} MB")
+    return 0
+
+
+def _card(options: argparse.Namespace) -> int:
+    from ser_core import result_card, store
+
+    card = store.read_card(options.slug, _folder(options))
+    target = options.out or Path(result_card.file_name(card))
+    try:
+        target.write_text(result_card.html(card), encoding="utf-8")
+    except OSError as error:
+        raise ModelError(f"'{target}' cannot be written: {error.strerror}. Choose another file with --out.") from None
+    print(target)
     return 0
 
 

@@ -16,13 +16,13 @@ CORE = ROOT / "ser_core"
 
 # A module may import rows above its own line only; a module that is missing here fails the test.
 ROWS = (
-    {"errors", "curves", "spool"},
+    {"errors", "curves", "spool", "svg"},
     {"audio", "corpora", "evaluation", "locks", "runs", "setting", "cluster", "functionals", "spectral", "filterbanks", "install_page",
      "certainty"},
     {"features", "augment", "lossy", "splits", "balance", "classifiers", "warm_up", "library", "mapping", "supervisor", "certificates"},
     {"protocols", "conditions", "recognizer", "quality", "syllables", "download", "run_config", "jobs"},
     {"dataset", "store", "analysis", "doctor", "own", "uploads"},
-    {"training", "exploration", "plans", "bundles", "background", "segments", "exposure", "classroom"},
+    {"training", "exploration", "plans", "bundles", "background", "segments", "exposure", "classroom", "result_card"},
     {"assessment", "shipped", "clip_map", "export", "search", "cards", "batch", "live"},
     {"pipeline", "lab", "matrix", "comparison", "lesson"},
     {"robustness", "serving"},

@@ -51,8 +51,8 @@ def card(answer: Answer, before: Answer | None = None) -> str:
             _label(now, past),
             bars(now.probabilities, before=past.probabilities if past else None),
         ]
-    told = " ".join(filter(None, [score(answer.card), when_sure(answer.card.evaluation)]))
-    parts.append(f'<p class="ser-small">{_explained(told)}<br>{answer.card.n_parameters:,} parameters</p>')
+    told = filter(None, [score(answer.card), when_sure(answer.card.evaluation), f"{answer.card.n_parameters:,} parameters"])
+    parts.append(f'<p class="ser-small">{"<br>".join(map(_explained, told))}</p>')
     return f"<section>{''.join(parts)}</section>"
 
 
@@ -70,7 +70,7 @@ def _label(now: Prediction, before: Prediction | None) -> str:
     if now.sure is False and now.threshold is not None:
         return (
             f'<div><div class="ser-label ser-unsure"><i></i><span>{certainty.NOT_SURE}</span></div>'
-            f'<p class="ser-small">Leading guess: {escape(now.label)}, {probability}; it answers from {percent(now.threshold)} on.</p>'
+            f'<p class="ser-small">Leading guess: {escape(now.label)} {probability} (it needs {percent(now.threshold)})</p>'
             f"{past}</div>"
         )
     return (

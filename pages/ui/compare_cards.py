@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cached, compare_figures, corpus_charts, state
-from ser_core import corpora, protocols
+from pages.ui import cached, compare_figures, corpus_charts, frame, state
+from ser_core import corpora, protocols, result_card
 from ser_core.evaluation import Evaluation
 from ser_core.store import ModelCard
 
@@ -36,6 +36,15 @@ def show(cards: Sequence[ModelCard]) -> None:
     if row:
         st.markdown(f":material/shield: Held out: **{row.held_out}**. {row.worth}")
     compare_figures.show({titles[card.slug]: card.per_corpus[chosen[1]] for card in cards if of(card, chosen)}, key="compare.cards")
+    _pages(cards, titles)
+
+
+def _pages(cards: Sequence[ModelCard], titles: dict[str, str]) -> None:
+    st.markdown("**Result cards**: two pages a model to print or pass on, with all figures, what they are worth, limits and licence.")
+    with st.container(key="compare_result_cards", horizontal=True):
+        for card in cards:
+            st.download_button(frame.plain(titles[card.slug]), lambda card=card: result_card.html(card), result_card.file_name(card),
+                               "text/html", key=f"compare.cards.page.{card.slug}", icon=":material/description:", on_click="ignore")
 
 
 def measured(cards: Sequence[ModelCard]) -> list[Column]:

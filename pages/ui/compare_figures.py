@@ -98,7 +98,7 @@ def _risk(drawn: Figures, key: str) -> None:
         return
     st.plotly_chart(compare_charts.risk(shown), key=f"{key}.risk", config=CONFIG, alt="; ".join(
         f"{title}: area {each.curves.aurc:.3f}. {cards.when_sure(each)}" for title, each in shown.items() if each.curves))  # fmt: skip
-    told = [f"**{frame.plain(title)}** {told}" for title, each in shown.items() if (told := cards.when_sure(each))]
+    told = [f"**{frame.plain(title)}**. {told}" for title, each in shown.items() if (told := cards.when_sure(each))]
     if told:
         st.markdown("The large marks are where each model begins to say “not sure”.  \n" + "  \n".join(told)
                     + f"  \n:small[{certainty.RULE}]")

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui import cards, frame, state, teacher, train_result, train_run
-from ser_core import bundles, jobs, store
+from ser_core import bundles, jobs, result_card, store
 from ser_core.errors import SerError
 
 
@@ -46,6 +46,8 @@ def _card(card: store.ModelCard, *, changeable: bool) -> None:
                 st.switch_page("app.py")
             st.download_button("Export", lambda: bundles.export_model(card.slug, store.MODELS), bundles.file_name(card), "application/zip",
                                key=f"train.model.export.{card.slug}", icon=":material/download:", on_click="ignore")
+            st.download_button("Result card", lambda: result_card.html(card), result_card.file_name(card), "text/html",
+                               key=f"train.model.page.{card.slug}", icon=":material/description:", on_click="ignore")
             if changeable:
                 _change(card)
         with st.expander("Figures and settings", key=f"train.model.more.{card.slug}", on_change="rerun") as more:

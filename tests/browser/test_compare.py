@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -24,7 +25,7 @@ def open_section(page: Page, name: str) -> None:
     expect(page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
 
 
-def test_held_out_figures_are_shown_by_protocol(page: Page, server_with_corpora: Server) -> None:
+def test_held_out_figures_are_shown_by_protocol(page: Page, server_with_corpora: Server, tmp_path: Path) -> None:
     page.goto(f"{server_with_corpora.url}/compare")
     expect(page.get_by_text("compare down a column, never across")).to_be_visible()
     expect(page.get_by_test_id("stPlotlyChart").first).to_be_visible()
@@ -32,6 +33,15 @@ def test_held_out_figures_are_shown_by_protocol(page: Page, server_with_corpora:
         page.get_by_role("radio", name=section).or_(page.get_by_role("button", name=section, exact=True)).first.click()
         if n:
             expect(page.get_by_test_id("stPlotlyChart")).to_have_count(n)
+    with page.expect_download(timeout=60_000) as waiting:
+        page.get_by_test_id("stDownloadButton").filter(has_text="MLP").get_by_role("button").click()
+    assert waiting.value.suggested_filename == "mlp-card.html"
+    waiting.value.save_as(tmp_path / "card.html")
+    page.goto((tmp_path / "card.html").as_uri())
+    expect(page.get_by_role("heading", name="MLP", level=1)).to_be_visible()
+    with page.expect_download(timeout=60_000) as picture:
+        page.locator("#confusion button").click()
+    assert picture.value.path().read_bytes()[:4] == b"\x89PNG"
 
 
 def test_models_are_scored_and_a_disputed_clip_is_heard(page: Page, server_with_corpora: Server) -> None:

@@ -108,6 +108,7 @@ def test_figures_of_different_protocols_stand_in_columns_of_their_own(here: Path
     assert np.isnan(rows.loc["CNN", "speaker · RAVDESS"]) and rows.loc["CNN", "random · RAVDESS"] == pytest.approx(100 * figured.uar)
     drawn = json.loads(page.get("plotly_chart")[0].proto.spec)
     assert [trace["y"][0] for trace in drawn["data"]] == ["KNN", "MLP", "CNN-LSTM"]
+    assert [each.label for each in page.get("download_button")] == ["KNN", "MLP", "CNN", "CNN\\-LSTM"]
     assert "Held out: **the speaker**" in text(page) and "were not tested on the same clips" in text(page)
     page.selectbox("compare.cards.column").set_value(("random", "ravdess")).run()
     assert [trace["y"][0] for trace in json.loads(page.get("plotly_chart")[0].proto.spec)["data"]] == ["CNN"]
