@@ -53,7 +53,7 @@ def corpus(tmp_path_factory) -> Path:
 def build(corpus: Path, work: Path, models: Path, slugs: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", BUILD, "build-models", "--corpus", f"ravdess={corpus}", "--models", slugs, "--work", str(work)]
     environment = {"SER_MODELS": str(models), "PATH": "/usr/bin:/bin", "TF_CPP_MIN_LOG_LEVEL": "3", "OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.run([*command, "--jobs", "1"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=170)
+    return subprocess.run([*command, "--jobs", "1"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280)
 
 
 @pytest.fixture(scope="module")
