@@ -127,11 +127,11 @@ def worst(found: Robustness, name: str) -> list[dict[str, Any]]:
 
 def say(row: dict[str, Any], title: str, unit: str) -> str:
     """Return what a model loses at a level, in points of UAR with the interval; and whether that means anything."""
-    points = f"{100 * row['lost']:.0f} points of UAR ({100 * row['lost_low']:+.0f} to {100 * row['lost_high']:+.0f})"
+    points = f"{100 * row['lost']:.0f} points of UAR ({100 * row['lost_low']:.0f} to {100 * row['lost_high']:.0f})"
     at = f"at {row['level']:g} {unit}"
     if row["lost_low"] <= 0:
         return f"{title} loses nothing that means anything: at most {points}, {at}."
-    return f"{title} loses {points} {at}: {row['uar']:.0%} are left."
+    return f"{title} loses {points} {at}: from {row['uar'] + row['lost']:.0%} down to {row['uar']:.0%}."
 
 
 def chance(found: Robustness) -> float:

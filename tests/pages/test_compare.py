@@ -221,8 +221,8 @@ def test_a_measurement_under_conditions_can_be_cancelled(here: Path) -> None:
 @pytest.mark.parametrize(
     ("low", "words"),
     [
-        (0.04, "A loses 21 points of UAR (+4 to +30) at 0 dB from voice to noise: 40% are left."),
-        (-0.04, "A loses nothing that means anything: at most 21 points of UAR (-4 to +30), at 0 dB from voice to noise."),
+        (0.04, "A loses 21 points of UAR (4 to 30) at 0 dB from voice to noise: from 61% down to 40%."),
+        (-0.04, "A loses nothing that means anything: at most 21 points of UAR (-4 to 30), at 0 dB from voice to noise."),
     ],
 )
 def test_a_loss_is_said_in_words(low: float, words: str) -> None:
