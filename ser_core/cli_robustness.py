@@ -66,6 +66,8 @@ def _print(found: Robustness) -> None:
     for model in models:
         warning = assessment.warning(found.heard[model])
         print(f"  {model:<12} clean {_share(clean.loc[model])}  {_red(warning)}".rstrip())
+    if any(assessment.warning(each) for each in found.heard.values()):
+        print(robustness.FLATTERED)
     worst = robustness.worst(rows).set_index(["condition", "model"])
     for name in dict.fromkeys(worst.index.get_level_values(0)):
         row = CONDITIONS[name]

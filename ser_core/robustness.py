@@ -43,6 +43,12 @@ N_CLIPS, MOST_CLIPS = 120, 2000
 CLEAN = "clean"
 N_BOOTSTRAP = 500
 
+FLATTERED = (
+    "How high a line stands is flattered where a model knows the voices, and part of its fall is memory that is lost. Which conditions "
+    "cost it most, and from which level on, still tells."
+)
+"""What goes with the figures of a model that was trained on the speakers."""
+
 COLUMNS = ("model", "condition", "level", "n_clips", "accuracy", "uar", "low", "high", "lost", "lost_low", "lost_high")
 """Of Robustness.rows. level: NaN for CLEAN; low, high: the 95 % interval of the UAR; lost: of the UAR on the same clips when clean, with
 the 95 % interval of a paired bootstrap. Shares lie in 0..1, a gain is a negative loss."""

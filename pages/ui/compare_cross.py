@@ -34,16 +34,17 @@ def show(cards: Sequence[ModelCard]) -> None:
     st.markdown(HOW)
     found = cached.installed(cached.corpora_root())
     ready = matrix.read_results()
-    places = {READY: f"{_and([corpora.CORPORA[name].title for name in ready.corpora])}, worked out before"}
+    titles = {name: corpora.CORPORA[name].title for name in ready.corpora}
+    places = {READY: f"{len(titles)} corpora, worked out before"}
     if len(found) > 1:
         places[HERE] = "Corpora here, measured now"
     if st.selectbox("What to look at", list(places), format_func=places.get, key="compare.cross.place", width=420) == READY:
         slug = st.segmented_control("Model", list(ready.models), format_func=lambda slug: classifiers.CLASSIFIERS[slug].title,
                                     default=next(iter(ready.models)), required=True, key="compare.cross.model")
         cells = ready.models[slug]
-        _map(cells, {name: corpora.CORPORA[name].title for name in ready.corpora}, key="ready")
+        _map(cells, titles, key="ready")
         _conclude(cells)
-        _table(cells, {name: corpora.CORPORA[name].title for name in ready.corpora}, key="ready")
+        _table(cells, titles, key="ready")
         st.markdown(f":small[Measured beforehand, trained anew for each cell: `{ready.command}`]")
         if len(found) < 2:
             st.markdown(":small[With two corpora installed, your own can be measured here.]")
@@ -149,7 +150,3 @@ def _table(cells: Sequence[Cell], titles: dict[str, str], *, key: str) -> None:
     with st.expander("The same as a table", key=f"compare.cross.{key}.table"):
         st.dataframe(compare_curves.cell_table(cells, titles), hide_index=True, column_config=compare_figures.COLUMNS,
                      key=f"compare.cross.{key}.rows")
-
-
-def _and(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)

@@ -79,7 +79,7 @@ def heat(cells: Sequence[Cell], titles: Mapping[str, str]) -> go.Figure:
     traces = [
         go.Heatmap(z=missing, colorscale=[[0, NOTHING], [1, NOTHING]], hoverongaps=False, **shared),
         go.Heatmap(z=values, text=[["" if value is None else f"{100 * value:.0f}" for value in row] for row in values],
-                   texttemplate="%{text}", textfont={"size": 16}, colorscale=palette.HEAT, hoverongaps=False, **shared),
+                   texttemplate="%{text}", textfont={"size": 19, "weight": 700}, colorscale=palette.HEAT, hoverongaps=False, **shared),
     ]  # fmt: skip
     axis = {"type": "category", "fixedrange": True, "showgrid": False, "automargin": True}
     return go.Figure(traces, {

@@ -19,7 +19,6 @@ HOW = (
     "Clean clips are made worse, step by step, and the models answer again. **How far a line falls** is what a fan, a room, a telephone "
     "or a codec costs a model."
 )
-FALLS = "How high its lines stand is flattered by that. **How far they fall still tells** what a condition costs."
 SIZES = (60, robustness.N_CLIPS, 240)
 
 _ONE_AT_A_TIME = threading.Lock()
@@ -96,7 +95,7 @@ def _result(found: Robustness, titles: dict[str, str], names: Sequence[str]) -> 
     marks = {titles[slug]: assessment.warning(heard) for slug, heard in found.heard.items()}
     compare_score.show_marks(marks)
     if any(marks.values()):
-        st.markdown(FALLS)
+        st.markdown(robustness.FLATTERED)
     under = [name for name in conditions.CONDITIONS if name in set(found.rows["condition"])]
     name = st.pills("Condition", under, default=under[0], required=True, key=f"compare.robust.name.{'.'.join(under)}",
                     format_func=lambda name: conditions.CONDITIONS[name].title, label_visibility="collapsed")

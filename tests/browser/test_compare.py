@@ -86,6 +86,8 @@ def test_conditions_can_be_cancelled_and_corpora_are_measured_against_each_other
     expect(page.get_by_text("leaving the corpus costs")).to_be_visible()
     page.get_by_role("combobox").first.click()
     page.get_by_role("option", name="Corpora here").click()
+    page.get_by_role("combobox").nth(1).click()
+    page.get_by_role("option", name="MLP").click()
     page.get_by_role("button", name="Measure these 4 cells").click()
     expect(page.get_by_text("on the 3 labels that all share")).to_be_visible(timeout=240_000)
     expect(page.get_by_text("The same as a table")).to_be_visible(timeout=240_000)

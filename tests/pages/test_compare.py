@@ -26,7 +26,7 @@ from pages.ui import (
     compare_score,
     palette,
 )
-from ser_core import assessment, classifiers, conditions, corpora, dataset, evaluation, lab, matrix, store, training
+from ser_core import assessment, classifiers, conditions, corpora, dataset, evaluation, lab, matrix, robustness, store, training
 from ser_core.comparison import Difference
 from tests import tiny_corpora
 
@@ -197,7 +197,7 @@ def test_curves_are_drawn_with_what_is_lost_and_what_a_model_knows(here: Path, m
     page.session_state[f"compare.robust.conditions.{len(conditions.CONDITIONS)}"] = ["telephone"]
     page.run().button("compare.robust.start").click().run()
     said = wait_for(page, "All conditions, each at its worst")
-    assert [each.value.count("MLP") for each in page.error] == [1] and "How far they fall still tells" in said
+    assert [each.value.count("MLP") for each in page.error] == [1] and robustness.FLATTERED in said
     assert "24 clips of 2 speakers (TESS)" in said
     curve = json.loads(page.get("plotly_chart")[0].proto.spec)
     assert [trace["name"] for trace in curve["data"]] == ["KNN", "MLP"] and curve["data"][0]["x"] == ["clean", "7000", "3400", "2000"]
