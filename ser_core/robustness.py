@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -232,10 +233,10 @@ def _answered(
         ]
         hear = functools.partial(_hear, config=config)
         n_jobs = desk.n_jobs if len(tasks) * len(_levels(name)) >= dataset.WORTH_WORKERS else 1
-        if n_jobs != 1:
-            _hear(tasks[0], config=config)  # numba compiles once, before several processes would
+        run = functools.partial(dataset.in_processes, hear, n_jobs=n_jobs, niced=desk.niced)
         answers: dict[str, _Answers] = {model.slug: [] for model in alike}
-        for heard in dataset.in_processes(hear, [(task,) for task in tasks], n_jobs, niced=desk.niced):
+        # The first clip goes alone: what numba compiles must not be compiled by two processes at once, nor loaded by a server.
+        for heard in itertools.chain(run([(tasks[0],)]), run([(task,) for task in tasks[1:]])):
             if desk.should_stop():
                 raise training.Stopped("Stopped. Finished conditions are kept and need not be measured again.")
             for model in alike:
