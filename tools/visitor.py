@@ -187,6 +187,8 @@ class Visitor:
                 drawn.add(place)
             elif kind == "script_finished" and message.script_finished in (0, 1):
                 self.elements = {place: each for place, each in self.elements.items() if place in drawn}
+                there = {getattr(getattr(each, str(each.WhichOneof("type"))), "id", "") for each in self.elements.values()}
+                self._states = {name: state for name, state in self._states.items() if name in there}
                 return
             elif kind == "script_finished" and message.script_finished == 3:
                 return

@@ -13,7 +13,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import frame
+from pages.ui import frame, visit
 from ser_core.errors import SerError
 
 BUG = "This ended because of a fault in the program. The terminal of the server tells more."
@@ -102,6 +102,7 @@ def watch(current: Task, *, key: str, draw: Callable[[Any], None] | None = None)
 
     draw : draws what there is of the result so far.
     """
+    visit.here()
     if not current.running:
         st.rerun()
     fraction, text = current.progress

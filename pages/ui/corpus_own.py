@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.ui import cached, frame, inputs, palette, state
 from ser_core import corpora, library, own
@@ -148,7 +149,7 @@ def _take(root: Path, name: str, keys: Sequence[str], sentence: str) -> None:
 
 
 def _files(held: Any) -> list[Any]:
-    return held if isinstance(held, list) else [held] if held is not None else []
+    return [file for file in (held if isinstance(held, list) else [held]) if isinstance(file, UploadedFile)]
 
 
 def counters(clips: Sequence[own.Clip]) -> str:

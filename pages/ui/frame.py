@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.ui import state
+from pages.ui import state, visit
 from ser_core import lesson
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -147,6 +147,7 @@ def page(title: str, *, lead: str = "", problems: Sequence[str] = (), wrong: str
     """
     st.set_page_config(page_title=f"{title} · Speech emotion", page_icon=str(ICON), layout="wide",
                        initial_sidebar_state="collapsed")
+    visit.here()
     st.html(STYLE)
     with st.container(key="menu", horizontal=True, gap="small"):
         for path, name, icon in MENU:
@@ -159,8 +160,20 @@ def page(title: str, *, lead: str = "", problems: Sequence[str] = (), wrong: str
         st.markdown(f":material/info: {CAUTION} {wrong}", width="content")
         if title != "Guide":
             st.page_link("pages/guide.py", label="What this means", icon=":material/arrow_forward:", icon_position="right")
+        if visit.holds():
+            st.button("Forget my recordings", key="forget", type="tertiary", icon=":material/delete_sweep:", on_click=_forget,
+                      help="Wipes what you recorded or uploaded in this visit, and what was made of it, from this server now. "
+                           "What you added to a corpus of your own stays.")
+    if st.session_state.pop(state.FORGOTTEN, False):
+        st.info(f"Nothing happened here for {visit.idle_s() / 60:.0f} minutes, so what you had recorded or uploaded was forgotten.",
+                icon=":material/delete_sweep:")
     for problem in problems:
         st.warning(plain(problem), icon=":material/warning:")
+
+
+def _forget() -> None:
+    visit.forget()
+    st.toast("Forgotten. Nothing that you recorded or uploaded is kept.", icon=":material/delete_sweep:")
 
 
 def tabs(titles: Sequence[str], *, key: str, kept: str) -> Sequence[DeltaGenerator]:

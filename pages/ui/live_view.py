@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages.ui import cached, cards, exports, live_charts, live_connection, live_session, state, timeline_charts, timeline_exports
+from pages.ui import cached, cards, exports, live_charts, live_connection, live_session, state, timeline_charts, timeline_exports, visit
 from ser_core import live
 from ser_core.live import Listener, Moment
 from ser_core.recognizer import Prediction
@@ -47,6 +47,7 @@ def offer_upload() -> None:
 @st.fragment(run_every=DRAW_S)
 def follow(visitor: live_session.Visitor, models: list[ModelCard]) -> None:
     """Draw what is heard now. What has not changed since the last look is not sent again."""
+    visit.here()
     listener = visitor.listener
     if visitor.refused:
         st.warning("All places are taken since you came. Press Stop, and try again in a minute.", icon=":material/group:")

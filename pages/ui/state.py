@@ -78,6 +78,10 @@ TIMELINE = "timeline.run"
 
 LIVE = "live.visitor"
 """live_session.Visitor: who listens for this visitor, and what was heard last."""
+
+FORGOTTEN = "visit.forgotten"
+"""bool: what was given was forgotten since the page was drawn last, because nothing happened for long."""
+
 COMPARE_TAB = "compare.last_tab"
 """str: the section of the Compare page that was open last."""
 
@@ -168,7 +172,7 @@ def let_go(held: UploadedFile | Sequence[UploadedFile] | None) -> None:
     """Have Streamlit drop files that were sent up; it would keep them until the visit ends."""
     context = get_script_run_ctx()
     for file in held if isinstance(held, list) else [held]:
-        if context and file:
+        if context and isinstance(file, UploadedFile):
             context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
 
 
@@ -189,7 +193,7 @@ def receive(widget_key: str, source: str) -> None:
     """
     file = st.session_state[widget_key]
     current = clip()
-    if file is not None:
+    if isinstance(file, UploadedFile):  # not so where Streamlit has dropped it meanwhile
         name = "recording.wav" if source == RECORDING else file.name
         give(name, file.getvalue(), source)
         if file.size > LARGE:

@@ -1,0 +1,161 @@
+"""Two visitors of one server, over websockets of their own: neither gets at anything of the other's, and nothing stays of either.
+
+No browser: what a browser's page cannot ask for, somebody with a program can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from streamlit.proto.WidgetStates_pb2 import WidgetState
+
+from ser_core import analysis, audio, store
+from tests.browser.conftest import ROOT, Server
+from tools.visitor import Refused, Visitor, cards_in
+
+UPLOADER = "recognize.upload"
+
+
+def clip(number: int) -> bytes:
+    """A voice that no other number has, as WAV."""
+    names = sorted(file for file in (ROOT / "pages" / "samples").glob("*.flac") if file.stem != "no_speech")
+    samples = audio.decode(names[number % len(names)]).waveform.samples
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.roll(samples, 997 * number), audio.SAMPLE_RATE, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+def together(url: str, what: Callable[[Visitor, Visitor], Coroutine[Any, Any, None]]) -> None:
+    """Have Anna and Ben on the page at once."""
+
+    async def visit() -> None:
+        async with Visitor(url) as anna, Visitor(url) as ben:
+            assert anna.session_id and anna.session_id != ben.session_id
+            await what(anna, ben)
+
+    asyncio.run(visit())
+
+
+def chosen(visitor: Visitor, urls: Any, name: str, size: int) -> WidgetState:
+    """What a browser says of its uploader once a file was sent."""
+    state = WidgetState(id=visitor.widget("file_uploader", UPLOADER).id)
+    state.file_uploader_state_value.uploaded_file_info.add(name=name, size=size, file_id=urls.file_id, file_urls=urls)
+    return state
+
+
+def test_a_clip_shows_on_its_visitors_page_only(server: Server) -> None:
+    async def visit(anna: Visitor, ben: Visitor) -> None:
+        await anna.upload("anna.wav", clip(1), key=UPLOADER)
+        assert "anna" in anna.text() and any(anna.all("plotly_chart"))
+        await ben.rerun()
+        assert "anna" not in ben.text() and not any(ben.all("plotly_chart")) and not any(ben.all("audio"))
+        async with Visitor(server.url, page="batch") as carl:
+            assert "anna" not in carl.text()
+
+    together(server.url, visit)
+
+
+def test_the_same_bytes_bring_nobody_elses_name_or_error(server: Server) -> None:
+    broken = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(40)
+
+    async def visit(anna: Visitor, ben: Visitor) -> None:
+        for data in (clip(2), broken):
+            await anna.upload("anna.wav", data, key=UPLOADER)
+            await ben.upload("ben.wav", data, key=UPLOADER)
+            assert "ben" in ben.text() and "anna" not in ben.text() and "anna" in anna.text()
+        assert len(anna.problems()) == len(ben.problems()) == 1
+
+    together(server.url, visit)
+
+
+def test_anothers_upload_can_be_neither_taken_nor_replaced_nor_deleted(server: Server) -> None:
+    data = clip(3)
+
+    async def visit(anna: Visitor, ben: Visitor) -> None:
+        urls = await anna.address("anna.wav")
+        anna.put(urls.upload_url, "anna.wav", data)
+        await ben.rerun(chosen(ben, urls, "anna.wav", len(data)))
+        assert not any(ben.all("plotly_chart")) and not any(ben.all("audio")), "a file belongs to the visit that sent it"
+        no_token = ben.http.put(f"{server.url}{urls.upload_url}", files={"file": ("x.wav", b"x")})
+        assert no_token.status_code == 403
+        assert ben.http.delete(f"{server.url}{urls.delete_url}").status_code == 403
+        with pytest.raises(Refused, match="400"):
+            ben.put(urls.upload_url.replace(anna.session_id, ben.session_id[::-1]), "x.wav", b"x")
+        assert data not in ben.http.get(f"{server.url}{urls.upload_url}").content, "what was sent up does not come down"
+        await anna.rerun(chosen(anna, urls, "anna.wav", len(data)))
+        assert any(anna.all("plotly_chart"))
+
+    together(server.url, visit)
+
+
+def test_at_the_same_time_everyone_gets_the_answers_to_their_own_clip(server: Server, models: Path) -> None:
+    recognizers = [store.load(slug, models) for slug in store.SHIPPED]
+
+    async def one(url: str, name: str, numbers: range) -> None:
+        async with Visitor(url) as visitor:
+            for number in numbers:
+                data = clip(number)
+                await visitor.upload(f"{name}.wav", data, key=UPLOADER)
+                ((_, html),) = cards_in(visitor.arrived)
+                shown = re.findall(r"<small>\s*(\d+)[^<]*</small></div>", html)
+                core = analysis.recognize(recognizers, analysis.analyse(data))
+                assert len(shown) == 4
+                for percent, prediction in zip(shown, core, strict=True):
+                    assert int(percent) == pytest.approx(100 * max(prediction.probabilities.values()), abs=0.51)
+
+    async def everyone() -> None:
+        await asyncio.gather(*(one(server.url, f"v{each}", range(10 * each, 10 * each + 3)) for each in range(4)))
+
+    asyncio.run(everyone())
+
+
+def test_what_is_forgotten_cannot_be_fetched_any_more(server: Server) -> None:
+    async def visit(anna: Visitor, ben: Visitor) -> None:
+        await anna.upload("anna.wav", clip(4), key=UPLOADER)
+        sound = next(anna.all("audio")).url
+        assert ben.fetch(sound), "whoever knows an address may hear it, and nobody can guess it"
+        assert re.fullmatch(r"/media/[0-9a-f]{32,}\.wav", sound)
+        await anna.click("forget")
+        assert "anna" not in anna.text()
+        with pytest.raises(Refused, match="404"):
+            ben.fetch(sound)
+
+    together(server.url, visit)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_nothing_of_a_visit_stays_when_it_is_over(start_server: Callable[..., Server], tmp_path: Path) -> None:
+    server = start_server(TMPDIR=str(tmp_path), SER_TEST_LEFT_S="1")
+    large = audio.encode_pcm(np.tile(np.frombuffer(clip(5)[44:], np.int16), 200), audio.SAMPLE_RATE)
+
+    async def visit() -> str:
+        async with Visitor(server.url) as anna:
+            await anna.upload("anna.wav", large, key=UPLOADER)
+            await anna.upload("anna2.wav", clip(6), key=UPLOADER)
+            assert not [file for file in tmp_path.rglob("*") if file.stat().st_size > 100_000], "a large file has no name"
+            return next(anna.all("audio")).url
+
+    sound = asyncio.run(visit())
+    stranger = Visitor(server.url)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            stranger.fetch(sound)
+        except Refused:
+            break
+        time.sleep(0.2)
+    with pytest.raises(Refused, match="404"):
+        stranger.fetch(sound)
+    held = [name for name in Path(f"/proc/{server.process.pid}/fd").iterdir() if str(tmp_path) in str(name.readlink())]
+    assert held == []
+    stranger.http.close()

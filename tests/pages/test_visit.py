@@ -1,0 +1,146 @@
+"""What a visitor gave is forgotten at a click, after they have left, and after an hour without one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import state, visit
+from ser_core import live
+
+ROOT = Path(__file__).resolve().parents[2]
+SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
+
+
+class Told(visit.Server):
+    """A server that notes what it is told."""
+
+    def __init__(self, *here: str) -> None:
+        self.here, self.ended, self.drawn = set(here), [], []
+
+    def is_here(self, name: str) -> bool:
+        return name in self.here
+
+    def end(self, name: str) -> None:
+        self.ended.append(name)
+
+    def draw(self, name: str) -> None:
+        self.drawn.append(name)
+
+
+@pytest.fixture
+def visits(monkeypatch: pytest.MonkeyPatch) -> visit.Visits:
+    monkeypatch.setattr(visit.time, "monotonic", lambda: 1000.0)
+    visits = visit.Visits()
+    assert not visits.seen("anna") and not visits.seen("ben")
+    return visits
+
+
+def test_a_visit_ends_once_its_connection_is_gone_for_a_while(visits: visit.Visits) -> None:
+    server = Told("anna", "ben")
+    visits.look(1010.0, server)
+    server.here.remove("anna")
+    visits.look(1020.0, server)
+    visits.look(1020.0 + visit.LEFT_S - 1, server)
+    assert server.ended == [] and len(visits) == 2
+    visits.look(1020.0 + visit.LEFT_S, server)
+    assert server.ended == ["anna"] and len(visits) == 1 and server.drawn == []
+
+
+def test_a_visit_that_comes_back_stays(visits: visit.Visits) -> None:
+    server = Told("ben")
+    visits.look(1010.0, server)
+    server.here.add("anna")
+    visits.look(1050.0, server)
+    server.here.remove("anna")
+    visits.look(1090.0, server)
+    visits.look(1090.0 + visit.LEFT_S - 1, server)
+    assert server.ended == []
+
+
+def test_streamlit_still_knows_a_visit_when_it_ends() -> None:
+    from streamlit.runtime.memory_session_storage import MemorySessionStorage
+
+    assert visit.LEFT_S + 2 * visit.LOOK_S < MemorySessionStorage()._cache.ttl
+
+
+def test_a_page_without_a_click_is_drawn_anew_once_and_forgets(visits: visit.Visits) -> None:
+    server = Told("anna", "ben")
+    visits.look(1000.0 + visit.idle_s() - 1, server)
+    assert server.drawn == []
+    for later in (0, 20):
+        visits.look(1000.0 + visit.idle_s() + later, server)
+    assert server.drawn == ["anna", "ben"] and server.ended == []
+    assert visits.seen("anna") and not visits.seen("anna")
+
+
+@pytest.mark.parametrize(("told", "seconds"), [("", 3600), ("5", 300), ("0", 3600), ("soon", 3600)])
+def test_the_hour_can_be_another(monkeypatch: pytest.MonkeyPatch, told: str, seconds: float) -> None:
+    monkeypatch.setenv("SER_FORGET_MINUTES", told)
+    assert visit.idle_s() == seconds
+
+
+@pytest.fixture
+def page(models: Path) -> Iterator[AppTest]:
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    assert "forget" not in [button.key for button in page.button], "there is nothing to forget yet"
+    page.get("file_uploader")[0].set_value(("anna.flac", SPEECH, "audio/flac"))
+    page.run()
+    page.button("recognize.keep").click().run()
+    page.get("file_uploader")[0].set_value(("anna2.flac", SPEECH, "audio/flac"))
+    yield page.run()
+
+
+def said(page: AppTest) -> str:
+    assert not page.exception, page.exception[0].value
+    return " ".join(each.value for kind in (page.markdown, page.info, page.error) for each in kind)
+
+
+def check_nothing_is_kept(page: AppTest) -> None:
+    assert not any(key in page.session_state for key in visit.GIVEN)
+    assert page.get("file_uploader")[0].value is None and "anna" not in said(page) and not page.get("plotly_chart")
+    assert "forget" not in [button.key for button in page.button]
+
+
+def test_a_click_forgets_everything(page: AppTest) -> None:
+    assert "anna" in said(page)
+    page.button("forget").click().run()
+    check_nothing_is_kept(page)
+    assert "Forgotten." in page.toast[0].value
+    page.run()
+    check_nothing_is_kept(page)
+
+
+def test_after_an_hour_the_page_says_what_happened_once(page: AppTest) -> None:
+    for each in visit.visits()._visits.values():
+        each.due = True
+    page.run()
+    check_nothing_is_kept(page)
+    assert "Nothing happened here for 60 minutes" in page.info[0].value
+    assert not page.run().info
+
+
+def test_what_works_for_a_visitor_is_stopped() -> None:
+    class Run:
+        class task:
+            stopped = False
+
+            @classmethod
+            def stop(cls) -> None:
+                cls.stopped = True
+
+    class Visitor:
+        listener: live.Listener | None = live.Listener([])
+        drawn = object()
+        ended = False
+
+        def end(self) -> None:
+            self.ended = True
+
+    held = {state.TIMELINE: Run(), state.LIVE: Visitor(), "other": 1}
+    visit.let_go(held)
+    assert Run.task.stopped and state.TIMELINE not in held and held["other"] == 1
+    assert held[state.LIVE].ended and held[state.LIVE].listener is None and held[state.LIVE].drawn is None
