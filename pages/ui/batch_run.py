@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.ui import background, cached, frame, inputs, state
 from ser_core import batch, uploads
@@ -14,7 +15,7 @@ from ser_core.errors import SerError
 from ser_core.store import ModelCard
 
 HOW = f"""
-Up to {uploads.MAX_FILES} recordings of up to ten minutes each. Nothing is written to disk, and a file that cannot be used does not
+Up to {uploads.MAX_FILES} recordings of up to ten minutes each. Nothing is kept on the disk, and a file that cannot be used does not
 end the run.
 
 If you know what was acted, the models are scored too: name the files as a known corpus does (`03-01-05-01-02-01-12.wav`), put them
@@ -64,10 +65,10 @@ def choose(models: list[ModelCard]) -> None:
             st.markdown(f":material/info: {frame.plain(note)}")
     n = len(found.recordings) if found else 0
     st.button(f"Ask about {n:,} recording{'s' * (n != 1)}" if n else "Ask the models", key="batch.start", type="primary", disabled=not n,
-              icon=":material/play_arrow:", on_click=_start, args=(found, models))
+              icon=":material/play_arrow:", on_click=_start, args=(files, found, models))
 
 
-def _start(found: uploads.Uploads, models: list[ModelCard]) -> None:
+def _start(files: list[UploadedFile], found: uploads.Uploads, models: list[ModelCard]) -> None:
     run = Run(
         found,
         titles={card.slug: card.title for card in models},
@@ -76,6 +77,7 @@ def _start(found: uploads.Uploads, models: list[ModelCard]) -> None:
     )
     st.session_state[state.BATCH] = run
     st.session_state[state.BATCH_ROUND] = st.session_state.get(state.BATCH_ROUND, 0) + 1
+    state.let_go(files)  # the batch holds them now, as long as it is there
     run.task.start(partial(_work, run, models))
 
 

@@ -145,6 +145,7 @@ def _take(root: Path, name: str, keys: Sequence[str], sentence: str) -> None:
     if len(held) > MAX_FILES:
         _note("warning", f"The first {MAX_FILES} of {len(held)} files were looked at. Add the others in another go.")
     if again:
+        state.let_go(held)
         st.session_state[state.OWN_ROUND] = st.session_state.get(state.OWN_ROUND, 0) + 1
 
 

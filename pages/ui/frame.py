@@ -39,6 +39,7 @@ STYLE = """
 .stMainBlockContainer h3 { font-size: 1.15rem; padding: .25rem 0; }
 .st-key-menu { border-bottom: 1px solid rgba(128, 128, 128, .25); padding-bottom: .25rem; }
 .st-key-caution p { font-size: .9rem; }
+.st-key-caution button { min-height: 0; padding-block: 0; }
 [class*="st-key-corpora_card"] h2 { padding-top: 0; }
 .ser-grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 250px), 1fr)); gap: 1rem; }
 @media (640px < width <= 1100px) { .ser-grid { grid-template-columns: 1fr 1fr; } }
