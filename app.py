@@ -23,6 +23,7 @@ cached.warm_up()
 
 giving, hearing = st.columns([5, 6], gap="large")
 with giving:
+    inputs.notice()
     by_recorder, by_upload, by_sample = st.tabs(["Record", "Upload", "Sample"], key="recognize.inputs")
     with by_recorder:
         inputs.record()

@@ -165,9 +165,8 @@ def page(title: str, *, lead: str = "", problems: Sequence[str] = (), wrong: str
             st.button("Forget my recordings", key="forget", type="tertiary", icon=":material/delete_sweep:", on_click=_forget,
                       help="Wipes what you recorded or uploaded in this visit, and what was made of it, from this server now. "
                            "What you added to a corpus of your own stays.")
-    if st.session_state.pop(state.FORGOTTEN, False):
-        st.info(f"Nothing happened here for {visit.idle_s() / 60:.0f} minutes, so what you had recorded or uploaded was forgotten.",
-                icon=":material/delete_sweep:")
+    if forgotten := st.session_state.pop(state.FORGOTTEN, ""):
+        st.info(forgotten, icon=":material/delete_sweep:")
     for problem in problems:
         st.warning(plain(problem), icon=":material/warning:")
 

@@ -15,6 +15,12 @@ FORMATS = ["wav", "flac", "ogg", "opus", "mp3", "aiff", "aif", "au", "caf", "w64
 """File name endings that the uploader lets through; what a file is, its content says (audio.decode)."""
 
 
+def notice() -> None:
+    """Draw why the last clip was not taken, once."""
+    if told := st.session_state.pop(state.TOO_FAST, ""):
+        st.warning(told, icon=":material/speed:")
+
+
 def record() -> None:
     """Draw the recorder."""
     key = f"{state.RECORD}.{state.round_number()}"

@@ -6,7 +6,9 @@ Widgets forget their value when the page changes; what must outlive that is kept
 from __future__ import annotations
 
 import hashlib
+import math
 import secrets
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -80,7 +82,16 @@ LIVE = "live.visitor"
 """live_session.Visitor: who listens for this visitor, and what was heard last."""
 
 FORGOTTEN = "visit.forgotten"
-"""bool: what was given was forgotten since the page was drawn last, because nothing happened for long."""
+"""str: why what was given was forgotten since the page was drawn last."""
+
+TIMES = "visit.times"
+"""list[float]: when clips were given within the last minute, by time.monotonic()."""
+
+TOO_FAST = "visit.too_fast"
+"""str: why the clip given last was not taken, until the page has said so."""
+
+MOST_A_MINUTE = 60
+"""Clips that one visitor may give within a minute: more than anybody listens to, and a script's would slow the page for the others."""
 
 COMPARE_TAB = "compare.last_tab"
 """str: the section of the Compare page that was open last."""
@@ -176,6 +187,21 @@ def let_go(held: UploadedFile | Sequence[UploadedFile] | None) -> None:
             context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
 
 
+def is_too_fast() -> bool:
+    """Note that a clip was given; return whether it is one too many for this minute, and leave a sentence on the page if so."""
+    now_s = time.monotonic()
+    times = [each for each in st.session_state.get(TIMES, []) if now_s - each < 60]
+    if len(times) < MOST_A_MINUTE:
+        st.session_state[TIMES] = [*times, now_s]
+        return False
+    wait_s = max(math.ceil(60 - now_s + times[0]), 1)
+    st.session_state[TOO_FAST] = (
+        f"You gave {MOST_A_MINUTE} clips within a minute, the most that one visitor may, so that the page stays quick for everyone. "
+        f"Wait {wait_s} s, or use the Batch page for many at once."
+    )
+    return True
+
+
 def remember(key: str, widget_key: str) -> None:
     """Callback: keep under a key of our own what a widget holds, for when its page is opened again."""
     st.session_state[key] = st.session_state[widget_key]
@@ -194,6 +220,9 @@ def receive(widget_key: str, source: str) -> None:
     file = st.session_state[widget_key]
     current = clip()
     if isinstance(file, UploadedFile):  # not so where Streamlit has dropped it meanwhile
+        if is_too_fast():
+            renew()
+            return
         name = "recording.wav" if source == RECORDING else file.name
         give(name, file.getvalue(), source)
         if file.size > LARGE:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import logging
 import os
 import threading
 import time
@@ -29,6 +30,13 @@ LEFT_S = 90.0
 IDLE_MINUTES = 60
 LOOK_S = 10.0
 
+MOST_HELD = 2**30
+"""Bytes of files that one visit may have sent up at a time; the uploader has no such limit of its own."""
+
+IDLE = "Nothing happened here for {minutes:.0f} minutes, so what you had recorded or uploaded was forgotten."
+TOO_MUCH = ("You sent more than 1 GB at once. It was forgotten, so that this server has room for everyone: send less at a time, or use "
+            "`python -m ser_core predict` on your own machine.")  # fmt: skip
+
 GIVEN = (state.CLIP, state.KEPT, state.TIMELINE, state.BATCH, state.OWN_SPEAKER, state.OWN_NOTES)
 """What a visitor gave, and what was made of it; of a live session only what was heard."""
 
@@ -41,11 +49,11 @@ def idle_s() -> float:
 
 @dataclass
 class Visit:
-    """When a visitor did something last, since when the connection is gone, and whether what they gave is to be forgotten."""
+    """When a visitor did something last, since when the connection is gone, and why what they gave is to be forgotten, if it is."""
 
     seen_s: float
     left_s: float | None = None
-    due: bool = False
+    due: str = ""
 
 
 class Visits:
@@ -55,16 +63,22 @@ class Visits:
         self._visits: dict[str, Visit] = {}
         self._lock = threading.Lock()
 
-    def seen(self, name: str) -> bool:
-        """Note that a visitor is here; return whether what they gave before is to be forgotten first."""
+    def seen(self, name: str) -> str:
+        """Note that a visitor is here; return why what they gave before is to be forgotten first, "" where it is not."""
         now_s = time.monotonic()
         with self._lock:
             visit = self._visits.setdefault(name, Visit(now_s))
-            due, visit.seen_s, visit.due = visit.due, now_s, False
+            due, visit.seen_s, visit.due = visit.due, now_s, ""
             return due
 
     def look(self, now_s: float, server: Server) -> None:
-        """End the visits that have left, and have the pages of those that do nothing drawn anew, without what was given."""
+        """End the visits that have left; forget what was given to those that do nothing, or gave too much, and draw their pages anew."""
+        for name, size in server.held().items():
+            if size > MOST_HELD:
+                server.drop(name)
+                with self._lock:
+                    self._visits.setdefault(name, Visit(now_s)).due = TOO_MUCH
+                server.draw(name)
         with self._lock:
             visits = list(self._visits.items())
         for name, visit in visits:
@@ -74,7 +88,7 @@ class Visits:
                     del self._visits[name]
                 server.end(name)
             elif visit.left_s is None and not visit.due and now_s - visit.seen_s >= idle_s():
-                visit.due = True
+                visit.due = IDLE.format(minutes=idle_s() / 60)
                 server.draw(name)
 
     def __len__(self) -> int:
@@ -87,6 +101,15 @@ class Server:
     def is_here(self, name: str) -> bool:
         """Return whether a visit has a connection."""
         return runtime.get_instance().is_active_session(name)
+
+    def held(self) -> dict[str, int]:
+        """Return how many bytes of files each visit has sent up and not yet let go of."""
+        files = runtime.get_instance().uploaded_file_mgr.file_storage
+        return {name: sum(len(each.data) for each in list(held.values())) for name, held in list(files.items())}
+
+    def drop(self, name: str) -> None:
+        """Drop the files that a visit has sent up."""
+        runtime.get_instance().uploaded_file_mgr.remove_session_files(name)
 
     def end(self, name: str) -> None:
         """End a visit: nothing of it stays."""
@@ -128,7 +151,10 @@ def _look_after(found: weakref.ref[Visits]) -> None:
         if there is None or not runtime.exists():
             return
         before = len(there)
-        there.look(time.monotonic(), Server())
+        try:
+            there.look(time.monotonic(), Server())
+        except Exception:  # the thread has no other edge, and the visits to come need it
+            logging.getLogger(__name__).exception("Looking after the visits failed")
         if len(there) < before:
             time.sleep(1)  # the visits end on the server's own thread
             tidy()
@@ -145,8 +171,9 @@ def tidy() -> None:
 def here() -> None:
     """Note that this visitor is here, and forget what they gave where that is due: the first call of every page."""
     context = get_script_run_ctx()
-    if context and visits().seen(context.session_id):
-        st.session_state[state.FORGOTTEN] = holds()
+    due = visits().seen(context.session_id) if context else ""
+    if due:
+        st.session_state[state.FORGOTTEN] = due if holds() or due == TOO_MUCH else ""
         forget()
 
 

@@ -19,10 +19,16 @@ class Told(visit.Server):
     """A server that notes what it is told."""
 
     def __init__(self, *here: str) -> None:
-        self.here, self.ended, self.drawn = set(here), [], []
+        self.here, self.ended, self.drawn, self.files = set(here), [], [], {}
 
     def is_here(self, name: str) -> bool:
         return name in self.here
+
+    def held(self) -> dict[str, int]:
+        return dict(self.files)
+
+    def drop(self, name: str) -> None:
+        del self.files[name]
 
     def end(self, name: str) -> None:
         self.ended.append(name)
@@ -74,7 +80,15 @@ def test_a_page_without_a_click_is_drawn_anew_once_and_forgets(visits: visit.Vis
     for later in (0, 20):
         visits.look(1000.0 + visit.idle_s() + later, server)
     assert server.drawn == ["anna", "ben"] and server.ended == []
-    assert visits.seen("anna") and not visits.seen("anna")
+    assert "for 60 minutes" in visits.seen("anna") and not visits.seen("anna")
+
+
+def test_who_sends_too_much_at_once_loses_it_and_reads_why(visits: visit.Visits) -> None:
+    server = Told("anna", "ben")
+    server.files = {"anna": visit.MOST_HELD + 1, "ben": visit.MOST_HELD, "unseen": 2 * visit.MOST_HELD}
+    visits.look(1010.0, server)
+    assert server.files == {"ben": visit.MOST_HELD} and server.drawn == ["anna", "unseen"]
+    assert "more than 1 GB" in visits.seen("anna") and not visits.seen("ben")
 
 
 @pytest.mark.parametrize(("told", "seconds"), [("", 3600), ("5", 300), ("0", 3600), ("soon", 3600)])
@@ -116,11 +130,25 @@ def test_a_click_forgets_everything(page: AppTest) -> None:
 
 def test_after_an_hour_the_page_says_what_happened_once(page: AppTest) -> None:
     for each in visit.visits()._visits.values():
-        each.due = True
+        each.due = visit.IDLE.format(minutes=60)
     page.run()
     check_nothing_is_kept(page)
     assert "Nothing happened here for 60 minutes" in page.info[0].value
     assert not page.run().info
+
+
+def test_more_clips_in_a_minute_than_anybody_hears_are_refused_in_a_sentence(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "MOST_A_MINUTE", 3)
+    for number in range(3, 5):
+        page.get("file_uploader")[0].set_value((f"anna{number}.flac", SPEECH, "audio/flac"))
+        page.run()
+    assert not page.exception and page.session_state[state.CLIP].name == "anna3.flac"
+    assert "Wait 60 s" in page.warning[0].value and page.get("file_uploader")[0].value is None
+    assert not page.run().warning
+    page.session_state[state.TIMES] = [each - 60 for each in page.session_state[state.TIMES]]
+    page.get("file_uploader")[0].set_value(("anna5.flac", SPEECH, "audio/flac"))
+    page.run()
+    assert page.session_state[state.CLIP].name == "anna5.flac" and not page.warning
 
 
 def test_what_works_for_a_visitor_is_stopped() -> None:
