@@ -14,11 +14,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.Common_pb2 import FileURLs
 from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
+from urllib3.util import Retry
 from websockets.asyncio.client import ClientConnection, connect
 
 XSRF = "_streamlit_xsrf"
@@ -44,6 +46,8 @@ class Visitor:
         self.arrived: list[tuple[float, Element]] = []
         self.fragments: dict[str, float] = {}
         self.http = requests.Session()
+        # As a browser does where the server has just closed a connection that was idle.
+        self.http.mount("http", HTTPAdapter(max_retries=Retry(2, allowed_methods=None)))
         self._states: dict[str, WidgetState] = {}
         self._socket: ClientConnection | None = None
         self._n_asked = 0

@@ -129,8 +129,27 @@ def _recognizer(model_key: str, _slug: str) -> recognizer.Recognizer:
 
 
 def models() -> tuple[list[store.ModelCard], list[str]]:
-    """Return the cards of the models folder and what is wrong with the others; read at each rerun, weights are not."""
-    return store.list_models(store.MODELS)
+    """Return the cards of the models folder and what is wrong with the others; looked at in each rerun, read where a card changed."""
+    cards, problems = _models(store.MODELS, _state_of_cards(store.MODELS))
+    return list(cards), list(problems)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _models(folder: Path, state_of_cards: tuple[tuple[str, int, int], ...]) -> tuple[list[store.ModelCard], list[str]]:
+    return store.list_models(folder)
+
+
+def _state_of_cards(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return name, time and size of each model's card, 0 where there is none: a class trains many, and a card has 20 KB."""
+    found = []
+    for entry in os.scandir(folder) if folder.is_dir() else ():
+        try:
+            facts = os.stat(os.path.join(entry.path, store.CARD))
+        except OSError:
+            found.append((entry.name, 0, 0))
+        else:
+            found.append((entry.name, facts.st_mtime_ns, facts.st_size))
+    return tuple(sorted(found))
 
 
 def model_titles(cards: Sequence[store.ModelCard]) -> dict[str, str]:

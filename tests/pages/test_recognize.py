@@ -345,3 +345,17 @@ def test_pages_hold_the_numeric_libraries_to_one_thread_before_these_load() -> N
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "1", "1"]
+
+
+def test_cards_are_read_again_only_where_one_changed(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    monkeypatch.setattr(store, "list_models", lambda folder, list_models=store.list_models: read.append(folder) or list_models(folder))
+    before = [card.slug for card in cached.models()[0]]
+    assert cached.models()[0] == cached.models()[0] and len(read) == 1
+    (models / "cnn" / store.CARD).write_text("{}", encoding="utf-8")
+    cards, problems = cached.models()
+    assert [card.slug for card in cards] == [slug for slug in before if slug != "cnn"] and len(problems) == 1 and len(read) == 2
+    shutil.rmtree(models / "knn")
+    assert "knn" not in [card.slug for card in cached.models()[0]] and len(read) == 3
+    shutil.rmtree(models)
+    assert cached.models()[0] == [] and "no models folder" in cached.models()[1][0]
