@@ -22,7 +22,7 @@ import pandas as pd
 from ser_core import cards, classifiers, corpora, dataset, evaluation, library, plans, recognizer, runs, search, splits, store, training
 from ser_core.cluster import Cluster, connected
 from ser_core.dataset import Dataset
-from ser_core.errors import ConfigError, SerError
+from ser_core.errors import ConfigError, CorpusError, SerError
 from ser_core.evaluation import Evaluation
 from ser_core.plans import Prepared
 from ser_core.run_config import RunConfig
@@ -32,6 +32,9 @@ from ser_core.training import Stopped, TrainingConfig, TrainingResult
 OVERALL = "all corpora"
 NOTHING_TO_KEEP = "Stopped before an epoch had ended: there was nothing to keep."
 STOPPED = "Stopped. Nothing was kept."
+
+GONE_SHARE = 0.1
+"""A run goes on without a clip that somebody deletes meanwhile; with more than this share of them gone, a drive was unplugged."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +217,12 @@ def _gather(config: RunConfig, prepared: Prepared, places: Places, reporter: Rep
     )  # fmt: skip
     for path, reason in data.problems:
         reporter.line(f"Left out: {Path(path).name}: {reason}")
+    gone = [path for path, _ in data.problems if not os.path.exists(path)]
+    if len(gone) > GONE_SHARE * len(prepared.clips):
+        raise CorpusError(
+            f"{len(gone)} of the {len(prepared.clips)} clips have gone since this run began, '{gone[0]}' among them. Put the corpus back, "
+            "or plug its drive in, and start again: what has been measured is kept."
+        )
     if len(data.problems) == len(prepared.clips):
         raise ConfigError(f"None of the {len(prepared.clips)} clips can be read: {data.problems[0][1]}")
     seconds = max(time.monotonic() - begun, 1e-3)

@@ -156,11 +156,27 @@ def list_models(folder: Path = MODELS) -> tuple[list[ModelCard], list[str]]:
         return [], [f"There is no models folder at {folder}. Restore it from the project, or set SER_MODELS to another folder."]
     for slug in _slugs(folder):
         try:
-            cards.append(read_card(slug, folder))
+            cards.append(_read_again(slug, folder))
+        except _Gone:
+            continue
         except ModelError as error:
             problems.append(str(error))
     order = {slug: position for position, slug in enumerate(SHIPPED)}
     return sorted(cards, key=lambda card: (order.get(card.slug, len(order)), card.title.lower())), problems
+
+
+class _Gone(ModelError):
+    """There is no such model: maybe another process has deleted it since it was listed."""
+
+
+def _read_again(slug: str, folder: Path) -> ModelCard:
+    """Return a card; what cannot be read is looked at twice, for another process may have put a model in its place just then."""
+    try:
+        return read_card(slug, folder)
+    except _Gone:
+        raise
+    except ModelError:
+        return read_card(slug, folder)
 
 
 def read_card(slug: str, folder: Path = MODELS) -> ModelCard:
@@ -168,10 +184,12 @@ def read_card(slug: str, folder: Path = MODELS) -> ModelCard:
     path = _folder(slug, folder) / CARD
     if not path.parent.exists():
         known = ", ".join(_slugs(folder)) if folder.is_dir() else ""
-        raise ModelError(f"There is no model '{slug}' in {folder}. {f'Choose from {known}.' if known else 'Restore that folder.'}")
+        raise _Gone(f"There is no model '{slug}' in {folder}. {f'Choose from {known}.' if known else 'Restore that folder.'}")
     try:
         card = _parsed(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
+        if not path.parent.exists():
+            raise _Gone(f"Model '{slug}' was deleted just now. Choose another one.") from None
         raise ModelError(f"Model '{slug}' has no {CARD}. Restore {path.parent} or delete that folder.") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"Model '{slug}': its card cannot be read ({error}). Restore {path.parent} or train it again.") from error

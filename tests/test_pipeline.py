@@ -254,6 +254,25 @@ def test_unreadable_clips_are_left_out_and_counted(base, tmp_path, places):
     assert card.training["unreadable"] == 1 and len(result["unreadable"]) == 1
 
 
+@pytest.mark.parametrize("gone", [None, 1], ids=["all", "one"])
+def test_a_corpus_that_vanishes_during_a_run_ends_it_and_a_clip_that_does_not(base, tmp_path, places, gone):
+    copied = Path(shutil.copytree(base / "corpora" / "ravdess", tmp_path / "corpora" / "ravdess"))
+    reporter = start(config(), replace(places, corpora=tmp_path / "corpora", cache=tmp_path / "cache"))
+
+    def vanish(status):
+        if status.stage == "features":
+            for path in sorted(copied.rglob("*.wav"))[:gone]:
+                path.unlink()
+
+    reporter._on_status = vanish
+    status = pipeline.run(reporter, replace(places, corpora=tmp_path / "corpora", cache=tmp_path / "cache"))
+    if gone is None:
+        assert status.stage == "failed" and re.search("64 of the 64 clips have gone since .*start again", status.problem)
+        assert list(places.models.iterdir()) == []
+    else:
+        assert status.stage == "done" and store.read_card(status.model, places.models).training["unreadable"] == 1
+
+
 def test_a_corpus_that_lies_elsewhere_is_read_there(base, places):
     card, _ = finish(config(), replace(places, corpora=base / "nowhere", folders={"ravdess": base / "corpora" / "ravdess"}))
     assert card.corpora[0]["n_clips"] == 64

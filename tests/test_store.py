@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from pathlib import Path
@@ -19,6 +22,7 @@ from ser_core import classifiers, corpora, features, store
 from ser_core.errors import ModelError
 from tests import tiny_models
 
+ROOT = Path(__file__).resolve().parents[1]
 N_COLUMNS = len(features.summary_columns(features.FeatureConfig()))
 VECTORS = np.random.default_rng(1).normal(size=(5, N_COLUMNS)).astype(np.float32) * 50
 
@@ -353,6 +357,43 @@ def test_many_at_once_get_names_of_their_own(tmp_path, trained):
     assert len({card.slug for card in cards}) == 16
     listed, problems = store.list_models(folder)
     assert {card.slug for card in listed} == {card.slug for card in cards} and problems == []
+
+
+COMES_AND_GOES = """
+import shutil, sys
+from dataclasses import replace
+from pathlib import Path
+from ser_core import store
+
+folder, card = Path(sys.argv[1]), store.read_card("mlp", Path(sys.argv[1]))
+
+def fill(part):
+    for name in card.files:
+        shutil.copy(folder / "mlp" / name, part / name)
+    return replace(card, title="Mine")
+
+while not (folder.parent / "enough").exists():
+    made = store.add(fill, folder)
+    store.rename(made.slug, title="Another", folder=folder)
+    store.delete(made.slug, folder)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a folder that somebody reads cannot be renamed")
+def test_two_servers_on_one_folder_never_show_each_other_half_a_model(models):
+    before = {path: path.read_bytes() for path in models.rglob("*") if path.is_file()}
+    others = [subprocess.Popen([sys.executable, "-c", COMES_AND_GOES, str(models)], cwd=ROOT) for _ in range(2)]
+    shown, problems, times = set(), [], 0
+    deadline = time.monotonic() + 90
+    while (times < 300 or not {"Mine", "Another"} <= shown) and time.monotonic() < deadline:
+        cards, found = store.list_models(models)
+        shown |= {card.title for card in cards}
+        problems += found
+        times += bool(len(cards) > 4)
+    (models.parent / "enough").touch()
+    assert [other.wait(60) for other in others] == [0, 0] and problems == []
+    assert {"Mine", "Another"} <= shown, "they came and went while this one looked"
+    assert {path: path.read_bytes() for path in models.rglob("*") if path.is_file()} == before
 
 
 def test_a_name_taken_at_the_last_moment_is_left_to_who_took_it(models, trained, monkeypatch):
