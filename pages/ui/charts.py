@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import plotly.colors
 import plotly.graph_objects as go
 
 from pages.ui import palette
@@ -142,6 +143,25 @@ def pictures(
             "spikecolor": palette.LINE,
         },
     })
+
+
+def cells(share: np.ndarray, words: Sequence[Sequence[str]], names: Sequence[str], *, size: int) -> list[dict[str, Any]]:
+    """Return the words in the cells of a heat map of shares, (n, n), as annotations in black or white, whichever reads better.
+
+    Plotly's own choice, dark grey or white, falls to a contrast of 4:1 in the middle of the scale.
+    """
+    inks = [[ink(each) for each in row] for row in share]
+    return [{"text": word, "x": column, "y": row, "showarrow": False, "font": {"size": size, "color": colour}}
+            for row, line, colours in zip(names, words, inks, strict=True)
+            for column, word, colour in zip(names, line, colours, strict=True) if word]
+
+
+def ink(share: float) -> str:
+    """Return black or white, whichever has the higher contrast (WCAG 2) to the colour of a share on the scale of heat maps."""
+    channels = plotly.colors.sample_colorscale(palette.HEAT, [float(share)], colortype="tuple")[0]
+    red, green, blue = (each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels)
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#ffffff"
 
 
 def unused(heard: analysis.Analysis) -> list[tuple[float, float]]:

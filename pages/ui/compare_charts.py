@@ -104,13 +104,14 @@ def confusion(evaluation: Evaluation, names: Sequence[str], *, as_shares: bool) 
     share = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
     text = np.where(counts > 0, np.char.mod("%.0f", 100 * share) if as_shares else counts.astype(str), "")
     trace = go.Heatmap(
-        z=share, x=names, y=names, text=text, texttemplate="%{text}", textfont={"size": 12}, colorscale=palette.HEAT, zmin=0,
+        z=share, x=names, y=names, text=text, colorscale=palette.HEAT, zmin=0,
         zmax=1, customdata=counts, xgap=1, ygap=1, showscale=False,
         hovertemplate="acted %{y}, answered %{x}: %{customdata} clips, %{z:.1%} of the row<extra></extra>",
     )
     axis = {"type": "category", "fixedrange": True, "showgrid": False, "automargin": True}
     return go.Figure(trace, {
         "height": CELL_PX * len(names) + 104, "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "annotations": charts.cells(share, text, names, size=12),
         "xaxis": {**axis, "title": {"text": "answered", "standoff": 6}, "tickangle": -45},
         "yaxis": {**axis, "title": {"text": "acted", "standoff": 6}, "autorange": "reversed"},
     })

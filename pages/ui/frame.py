@@ -128,7 +128,8 @@ ol.ser-layers { list-style: none; margin: .5rem 0; padding: 0; max-width: 44rem;
   overflow-wrap: anywhere; }
 @media (width <= 640px) { .stMainBlockContainer .ser-checks li { grid-template-columns: 1fr; } }
 button[kind^="primary"] { color: light-dark(#ffffff, #0b0e13) !important; }
-.stPlotlyChart svg text:not(.heatmap-label text) { fill: light-dark(#3a424e, #dde3ea) !important; }
+.stPlotlyChart svg text:not([style*="fill: rgb(0, 0, 0)"], [style*="fill: rgb(255, 255, 255)"]) {
+  fill: light-dark(#3a424e, #dde3ea) !important; }
 </style>
 """
 """The few shapes that Streamlit has no element for: the model cards. Colours come from the theme, or from palette.py."""

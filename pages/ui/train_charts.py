@@ -67,13 +67,14 @@ def confusion(evaluation: Evaluation) -> go.Figure:
     share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     text = [[f"{n}<br>{100 * p:.0f} %" if n else "" for n, p in zip(*row, strict=True)] for row in zip(counts, share, strict=True)]
     trace = go.Heatmap(
-        z=share, x=names, y=names, text=text, texttemplate="%{text}", textfont={"size": 11}, colorscale=palette.HEAT, zmin=0, zmax=1,
+        z=share, x=names, y=names, text=text, colorscale=palette.HEAT, zmin=0, zmax=1,
         customdata=counts, xgap=1, ygap=1, showscale=False,
         hovertemplate="acted %{y}, answered %{x}: %{customdata} clips, %{z:.1%}<extra></extra>",
     )
     category = {"type": "category", "fixedrange": True, "showgrid": False}
     return go.Figure(trace, {
         "height": CELL_PX * len(names) + 110, "margin": {"l": 8, "r": 8, "t": 10, "b": 8},
+        "annotations": charts.cells(share, text, names, size=11),
         "xaxis": {**category, "title": {"text": "answered", "standoff": 6}, "automargin": True},
         "yaxis": {**category, "title": {"text": "acted", "standoff": 6}, "automargin": True, "autorange": "reversed"},
     })

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import plotly.colors
 import plotly.graph_objects as go
 import pytest
 
@@ -154,3 +155,16 @@ def test_colours_stand_out_on_both_grounds(colour: str, ground: str) -> None:
 def test_every_label_has_a_colour_of_its_own() -> None:
     assert set(palette.EMOTIONS) == set(corpora.ALL_LABELS)
     assert len(set(palette.EMOTIONS.values())) == len(corpora.ALL_LABELS)
+
+
+@pytest.mark.parametrize("share", np.linspace(0, 1, 41))
+def test_words_in_a_heat_map_are_readable_on_every_colour(share: float) -> None:
+    (ground,) = plotly.colors.sample_colorscale(palette.HEAT, [share], colortype="tuple")
+    assert contrast(charts.ink(share), "#" + "".join(f"{round(255 * each):02x}" for each in ground)) >= 4.5
+
+
+def test_cells_of_a_heat_map_have_their_words_in_their_place() -> None:
+    notes = charts.cells(np.array([[0.0, 1.0], [0.5, 0.0]]), [["", "9"], ["4", "0"]], ["happy", "sad"], size=11)
+    assert [(note["text"], note["y"], note["x"], note["font"]["color"]) for note in notes] == [
+        ("9", "happy", "sad", "#000000"), ("4", "sad", "happy", charts.ink(0.5)), ("0", "sad", "sad", "#ffffff"),
+    ]
