@@ -50,8 +50,8 @@ def issue(folder: Path, names: Sequence[str]) -> Certificate:
     ------
     ConfigError : if the folder cannot be written, or the authority in it is damaged.
     """
+    private(folder)
     try:
-        private(folder)
         authority, is_new = _authority(folder / _AUTHORITY)
         now = datetime.now(UTC)
         until = now + timedelta(days=DAYS)
@@ -61,17 +61,22 @@ def issue(folder: Path, names: Sequence[str]) -> Certificate:
         )  # fmt: skip
         runs.replace_text(folder / _SERVER, leaf.private_key_and_cert_chain_pem.bytes().decode("ascii"))
     except OSError as error:
-        raise ConfigError(
-            f"The certificate could not be written to '{folder}' ({error.strerror}). Make room there, or set SER_CLASS."
-        ) from None
+        raise _unwritable(folder, error) from None
     der = ssl.PEM_cert_to_DER_cert(authority.cert_pem.bytes().decode("ascii"))
     return Certificate(folder / _SERVER, until, der, is_new)
 
 
 def private(folder: Path) -> None:
-    """Make a folder that its owner alone may read."""
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    """Make a folder that its owner alone may read; raises ConfigError where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+
+
+def _unwritable(folder: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"'{folder}' could not be written to ({error.strerror}). Make room there, or name another folder with SER_CLASS.")
 
 
 def _authority(file: Path) -> tuple[trustme.CA, bool]:

@@ -13,12 +13,12 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from ser_core import certificates, classroom, install_page, lesson
+from ser_core import certificates, classroom, install_page, lesson, locks
 from ser_core.classroom import Check
 from ser_core.errors import ConfigError
 
@@ -67,6 +67,15 @@ def for_class(port: int, address: str = "") -> NoReturn:
     address = address or (found[0] if found else "localhost")
     _settle()
     folder = Path(os.environ.get("SER_CLASS") or "class").resolve()
+    certificates.private(folder)
+    held = locks.take(folder / "serving.lock")
+    if held is None:
+        raise ConfigError(f"A class is being served from '{folder}' already. Stop that server, or name another folder with SER_CLASS.")
+    with held:
+        _serve_class(port, address, found, folder)
+
+
+def _serve_class(port: int, address: str, found: Sequence[str], folder: Path) -> NoReturn:
     port, port_check = classroom.free_port(port)
     url = f"https://{address}:{port}"
     names = list(dict.fromkeys([address, "localhost", "127.0.0.1"]))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ser_core import cli, serving
+from ser_core import cli, locks, serving
 from ser_core.errors import ConfigError
 
 
@@ -20,6 +20,14 @@ def test_the_admin_word_is_the_one_that_is_set_else_a_new_one(tmp_path: Path, mo
     (tmp_path / "secrets.toml").write_text("SER_ADMIN_WORD = kept\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"secrets.toml' cannot be read"):
         serving.admin_word({})
+
+
+def test_one_folder_serves_one_class_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SER_CLASS", str(tmp_path))
+    monkeypatch.setattr(serving, "_settle", lambda: None)
+    with locks.alone(tmp_path / "serving.lock"), pytest.raises(ConfigError, match=r"already\. Stop that server"):
+        serving.for_class(8501)
+    assert [path.name for path in tmp_path.iterdir()] == ["serving.lock"]
 
 
 def test_an_address_that_is_not_of_this_machine_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""A class as it is served: https by the class's own certificate, a phone's way in, and a lesson whose end takes away what was made."""
+"""A class as it is served: https by its own certificate, a phone that records and compares, and an end that takes away what was made."""
 
 from __future__ import annotations
 
@@ -51,14 +51,25 @@ def test_a_lesson_from_its_start_to_its_end(chromium: Browser, models: Path, tmp
         samples, rate = soundfile.read(VOICE, dtype="float32")
         own.add(tmp_path / "corpora", name, audio.encode_wav(audio.Waveform(samples, rate)), label="happy", speaker="Ann")
 
-        context = chromium.new_context(ignore_https_errors=True, viewport={"width": 390, "height": 844})
+        context = chromium.new_context(ignore_https_errors=True, viewport={"width": 390, "height": 844}, permissions=["microphone"])
         phone = context.new_page()
         phone.set_default_timeout(60_000)
         phone.goto(url)
+        assert phone.evaluate("isSecureContext && !!navigator.mediaDevices")
+        recorder = phone.get_by_test_id("stAudioInput")
+        recorder.get_by_role("button", name="Record", exact=True).click()
+        phone.wait_for_timeout(2500)
+        recorder.get_by_role("button", name="Stop recording").click()
+        expect(phone.get_by_text("of speech,")).to_be_visible()
+        phone.get_by_role("button", name="Keep for comparison").click()
+        phone.get_by_role("tab", name="Sample").click()
+        phone.get_by_role("button", name="Flat").click()
+        expect(phone.locator(".ser-verdict").filter(has_text="Before: ")).to_be_visible()
+        expect(phone.get_by_test_id("stPlotlyChart")).to_have_count(2)
+        assert phone.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth")
         phone.get_by_role("link", name="Lesson").click()
         expect(phone.get_by_role("img", name=f"QR code of {url}", exact=True)).to_be_visible()
         assert serious(phone) == []
-        assert phone.evaluate("isSecureContext && !!navigator.mediaDevices")
         phone.get_by_label("Admin word").fill(word)
         phone.get_by_label("Admin word").press("Enter")
         expect(phone.get_by_text("1 corpus: Class 9b")).to_be_visible()
