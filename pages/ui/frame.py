@@ -127,6 +127,9 @@ ol.ser-layers { list-style: none; margin: .5rem 0; padding: 0; max-width: 44rem;
 .stMainBlockContainer .ser-checks li { margin: 0; padding: 0; display: grid; grid-template-columns: 8.5rem 1fr; gap: 0 .75rem;
   overflow-wrap: anywhere; }
 @media (width <= 640px) { .stMainBlockContainer .ser-checks li { grid-template-columns: 1fr; } }
+[data-testid="stWidgetLabel"], [data-testid="stWidgetLabel"] * { color: inherit !important; opacity: 1 !important; }
+button[data-variant]:is([aria-checked="true"], [aria-pressed="true"], [aria-selected="true"]) :is(p, span) {
+  color: light-dark(#1d4ed8, #9dbcf8) !important; }
 button[kind^="primary"] { color: light-dark(#ffffff, #0b0e13) !important; }
 .stPlotlyChart svg text:not([style*="fill: rgb(0, 0, 0)"], [style*="fill: rgb(255, 255, 255)"]) {
   fill: light-dark(#3a424e, #dde3ea) !important; }

@@ -147,8 +147,18 @@ def page(chromium: Browser) -> Iterator[Page]:
     context.close()
 
 
+STILL = "* { transition: none !important; animation: none !important; } [data-stale=true] { opacity: 1 !important; }"
+"""Colours on their way from one theme to the other, or of what is being drawn anew, are not those of the page."""
+
+
+def settled(page: Page) -> None:
+    """Wait until the page is drawn."""
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible(timeout=60_000)
+
+
 def serious(page: Page) -> list[str]:
-    """What axe finds serious or critical, an element each."""
+    """What axe finds serious or critical in what is drawn of the page, an element each."""
+    page.add_style_tag(content=STILL)
     found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     return [f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}" for rule in found if rule["impact"] in ("serious", "critical")
             for node in rule["nodes"]]  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ser_core import batch, store
-from tests.browser.conftest import VOICE, Server
+from tests.browser.conftest import VOICE, Server, serious
 
 SAMPLES = sorted(VOICE.parent.glob("*.flac"))
 
@@ -61,3 +61,4 @@ def test_a_phone_shows_the_batch_within_its_width(page: Page, server: Server, zi
     give(page, server, zipped)
     expect(page.get_by_text("How often they are right")).to_be_visible()
     assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
+    assert serious(page) == []

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests import tiny_corpora
-from tests.browser.conftest import Server
+from tests.browser.conftest import Server, serious
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +105,4 @@ def test_a_phone_shows_every_section_within_its_width(page: Page, server_with_co
         open_section(page, section)
         expect(page.get_by_text(sign).last).to_be_visible()
         assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
+        assert serious(page) == []

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from ser_core import doctor
-from tests.browser.conftest import VOICE, Server
+from tests.browser.conftest import VOICE, Server, serious
 
 LABELS = {"F": "happy", "T": "sad", "W": "angry", "N": "neutral"}
 NAMES = [f"{speaker}a0{sentence}{code}a" for speaker in ("03", "08") for sentence in (1, 2) for code in LABELS]
@@ -121,3 +121,4 @@ def test_a_phone_shows_every_tab_within_its_width(page: Page, root: tuple[Server
         open_tab(page, tab)
         expect(page.get_by_text(sign).first).to_be_visible()
         assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
+        assert serious(page) == []

@@ -10,20 +10,13 @@ from playwright.sync_api import Page, Route, expect
 from playwright.sync_api import TimeoutError as TookTooLong
 
 from pages.ui import frame
-from tests.browser.conftest import ROOT, Server, serious
-
-STILL = "* { transition: none !important; animation: none !important; caret-color: transparent !important; }"
-"""Colours that are still on their way from one theme to the other are no colours of either."""
+from tests.browser.conftest import ROOT, Server, serious, settled
 
 
 def ground(theme: str) -> str:
     colours = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"][theme]
     red, green, blue = (int(colours["backgroundColor"][place : place + 2], 16) for place in (1, 3, 5))
     return f"rgb({red}, {green}, {blue})"
-
-
-def settled(page: Page) -> None:
-    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible(timeout=60_000)
 
 
 def pick_a_sample(page: Page) -> None:
@@ -60,7 +53,6 @@ def test_every_page_shows_without_a_network_and_has_no_serious_fault(page: Page,
 
     page.context.route("**/*", cut)
     page.goto(server.url)
-    page.add_style_tag(content=STILL)
     pick_a_sample(page)
     faults: dict[str, object] = {}
     for path, title, _ in frame.MENU:

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from ser_core import corpora, dataset
 from tests import small_corpus
-from tests.browser.conftest import Server
+from tests.browser.conftest import Server, serious
 
 N_CLIPS = 18
 SECTIONS = {
@@ -123,4 +123,5 @@ def test_a_phone_shows_every_section_within_its_width(page: Page, root: tuple[Se
     for name in SECTIONS:
         open_section(page, name)
         assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390, name
+        assert serious(page) == []
         expect(page.get_by_text(re.compile("Traceback|Error"))).to_have_count(0)

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwr
 
 from benchmarks import live as measure
 from ser_core import analysis, audio, store
-from tests.browser.conftest import FLAGS, Server
+from tests.browser.conftest import FLAGS, Server, serious
 from tools import browser as browsers
 
 HOP_MS = 500
@@ -78,6 +78,7 @@ def test_a_phone_shows_the_session_within_its_width(page: Page, server: Server, 
     controls = start(page, server)
     expect(page.locator(".ser-lane[data-model=knn]")).to_be_visible()
     assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
+    assert serious(page) == []
     controls.get_by_role("button", name="Stop").click()
 
 

@@ -12,7 +12,7 @@ import soundfile
 from playwright.sync_api import Page, expect
 
 from ser_core import corpora, library, own
-from tests.browser.conftest import VOICE, Server
+from tests.browser.conftest import VOICE, Server, serious
 from tests.browser.test_corpora import LABELS, NAMES, open_tab, tick_first
 
 
@@ -139,3 +139,4 @@ def test_a_phone_shows_the_tab_within_its_width(page: Page, root: tuple[Server, 
     open_tab(page, "Your own")
     expect(page.get_by_test_id("stAudioInput")).to_be_visible()
     assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
+    assert serious(page) == []

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ser_core import audio, segments, store
-from tests.browser.conftest import VOICE, Server
+from tests.browser.conftest import VOICE, Server, serious
 
 LEFT_PX, RIGHT_PX = 78, 12
 """Margins of the figure."""
@@ -69,3 +69,4 @@ def test_a_phone_shows_the_timeline_within_its_width(page: Page, server: Server,
     upload(page, server, memo)
     expect(page.get_by_test_id("stPlotlyChart")).to_be_visible()
     assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
+    assert serious(page) == []

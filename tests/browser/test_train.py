@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from ser_core import jobs, locks, runs, store, supervisor
 from tests import tiny_corpora, tiny_models
-from tests.browser.conftest import Server
+from tests.browser.conftest import Server, serious
 
 
 @dataclass
@@ -175,7 +175,9 @@ def test_a_phone_shows_form_runs_models_and_result_within_its_width(page: Page, 
         page.get_by_role("tab", name=tab).click()
         expect(page.get_by_text(sign).first).to_be_visible()
         assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
+        assert serious(page) == []
     done = next(job for job in jobs.jobs(place.runs) if job.status.stage == runs.DONE)
     page.goto(f"{place.server.url}/train?run={done.id}")
     expect(page.get_by_role("heading", name="What it is made of")).to_be_visible()
     assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
+    assert serious(page) == []
