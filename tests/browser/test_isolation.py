@@ -107,11 +107,11 @@ def test_at_the_same_time_everyone_gets_the_answers_to_their_own_clip(server: Se
                 data = clip(number)
                 await visitor.upload(f"{name}.wav", data, key=UPLOADER)
                 ((_, html),) = cards_in(visitor.arrived)
-                shown = re.findall(r"<small>\s*(\d+)[^<]*</small></div>", html)
                 core = analysis.recognize(recognizers, analysis.analyse(data))
-                assert len(shown) == 4
-                for percent, prediction in zip(shown, core, strict=True):
-                    assert int(percent) == pytest.approx(100 * max(prediction.probabilities.values()), abs=0.51)
+                for card, prediction in zip(html.split("<section>")[1:], core, strict=True):
+                    rows = re.findall(r"<li[^>]*><span>([^<]+)</span>.*?<span>(\d+)[^<]*</span></li>", card)
+                    shown = {label: int(percent) for label, percent in rows}
+                    assert shown == pytest.approx({label: 100 * p for label, p in prediction.probabilities.items()}, abs=0.51)
 
     async def everyone() -> None:
         await asyncio.gather(*(one(server.url, f"v{each}", range(10 * each, 10 * each + 3)) for each in range(4)))
