@@ -9,7 +9,7 @@ from pathlib import PurePath
 import numpy as np
 import streamlit as st
 
-from pages.ui import background, cached, cards, frame, sound, state, timeline_charts, timeline_exports
+from pages.ui import background, cached, cards, frame, sound, state, timeline_charts, timeline_exports, visit
 from ser_core import audio, segments
 from ser_core.segments import Segment, Timeline
 from ser_core.store import ModelCard
@@ -68,6 +68,7 @@ def _listen(
     found = segments.analyse(stream, cached.recognizers(models)[0], name=name, window_s=window_s, hop_s=hop_s, keep=tape.push,
                              on_progress=tell, check_stop=task.check_stop)  # fmt: skip
     run.tape, run.found = tape.close(), found
+    visit.tidy()  # an hour leaves 30 MB of small pieces behind
 
 
 def head(given: state.Given, models: list[ModelCard]) -> None:
