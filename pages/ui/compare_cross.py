@@ -62,8 +62,8 @@ def recipes(cards: Sequence[ModelCard]) -> dict[str, tuple[str, Recipe]]:
     made = {f"model {card.slug}": (titles[card.slug], assessment.recipe_of(card)) for card in cards
             if card.classifier in quick and not card.training.get("start_from")}  # fmt: skip
     used = {recipe.config.classifier for _, recipe in made.values()}
-    return made | {name: (classifiers.CLASSIFIERS[name].title, Recipe(name=name, config=TrainingConfig(classifier=name, n_copies=0)))
-                   for name in quick if name not in used}  # fmt: skip
+    others = {name: Recipe(name=name, config=TrainingConfig(classifier=name, n_copies=0)) for name in quick if name not in used}
+    return made | {name: (f"{classifiers.CLASSIFIERS[name].title}, usual settings", recipe) for name, recipe in others.items()}
 
 
 def _here(cards: Sequence[ModelCard], found: dict[str, Path]) -> None:

@@ -257,7 +257,6 @@ def test_corpora_here_are_measured_cell_by_cell(here: Path, monkeypatch: pytest.
     tiny_corpora.build(here / "corpora")
     page = visit("Cross-corpus")
     page.selectbox("compare.cross.place").set_value("here").run()
-    page.selectbox("compare.cross.recipe").set_value("lda").run()
     page.button("compare.cross.start").click().run()
     said = wait_for(page, "leaving the corpus costs")
     assert "on the 3 labels that all share (neutral, happy, sad): chance is 33.3%" in said
@@ -269,6 +268,7 @@ def test_networks_are_not_trained_in_the_server(here: Path) -> None:
     offered = compare_cross.recipes([*cards, replace(cards[0], slug="mine", training={"start_from": "knn"})])
     kinds = {recipe.config.classifier for _, recipe in offered.values()}
     assert kinds == {name for name, row in classifiers.CLASSIFIERS.items() if row.input_kind == "vector"}
+    assert len({title for title, _ in offered.values()}) == len(offered), "a choice is known by its title"
     assert "model knn" in offered and "model cnn" not in offered and "model mine" not in offered
 
 
