@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from pages.ui import compare_charts, palette
+from pages.ui import charts, compare_charts, palette
 from ser_core.conditions import CONDITIONS
 from ser_core.matrix import Cell
 from ser_core.robustness import CLEAN
@@ -78,11 +78,13 @@ def heat(cells: Sequence[Cell], titles: Mapping[str, str]) -> go.Figure:
                               "showscale": False, "hovertemplate": "%{customdata}<extra></extra>", "zmin": 0, "zmax": 1}  # fmt: skip
     traces = [
         go.Heatmap(z=missing, colorscale=[[0, NOTHING], [1, NOTHING]], hoverongaps=False, **shared),
-        go.Heatmap(z=values, text=[["" if value is None else f"{100 * value:.0f}" for value in row] for row in values],
-                   texttemplate="%{text}", textfont={"size": 19, "weight": 700}, colorscale=palette.HEAT, hoverongaps=False, **shared),
-    ]  # fmt: skip
+        go.Heatmap(z=values, colorscale=palette.HEAT, hoverongaps=False, **shared),
+    ]
+    share = np.array([[value or 0.0 for value in row] for row in values])
+    words = [["" if value is None else f"{100 * value:.0f}" for value in row] for row in values]
     axis = {"type": "category", "fixedrange": True, "showgrid": False, "automargin": True}
     return go.Figure(traces, {
+        "annotations": charts.cells(share, words, list(titles.values()), size=18),
         "height": CELL_PX * len(names) + 110, "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
         "xaxis": {**axis, "title": {"text": "tested on", "standoff": 8}, "range": (-0.52, len(names) - 0.48)},
         "yaxis": {**axis, "title": {"text": "trained on", "standoff": 8}, "range": (len(names) - 0.48, -0.52)},
