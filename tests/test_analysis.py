@@ -97,6 +97,6 @@ def test_the_result_of_a_file_is_json(recognizers, heard):
     assert set(again) == {"file", "duration_s", "quality", "speech", "predictions"}
     assert (again["file"], again["speech"]) == ("a.flac", True)
     for prediction in again["predictions"]:
-        assert set(prediction) == {"model", "label", "probabilities", "milliseconds"}
+        assert set(prediction) == {"model", "label", "probabilities", "milliseconds", "sure"}
         assert tuple(prediction["probabilities"]) == corpora.LABELS
         assert sum(prediction["probabilities"].values()) == pytest.approx(1.0)

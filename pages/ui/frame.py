@@ -130,7 +130,7 @@ ol.ser-layers { list-style: none; margin: .5rem 0; padding: 0; max-width: 44rem;
 [data-testid="stWidgetLabel"], [data-testid="stWidgetLabel"] * { color: inherit !important; opacity: 1 !important; }
 button[data-variant]:is([aria-checked="true"], [aria-pressed="true"], [aria-selected="true"]) :is(p, span) {
   color: light-dark(#1d4ed8, #9dbcf8) !important; }
-button[kind^="primary"] { color: light-dark(#ffffff, #0b0e13) !important; }
+button[kind^="primary"]:enabled { color: light-dark(#ffffff, #0b0e13) !important; }
 .stPlotlyChart svg text:not([style*="fill: rgb(0, 0, 0)"], [style*="fill: rgb(255, 255, 255)"]) {
   fill: light-dark(#3a424e, #dde3ea) !important; }
 </style>

@@ -84,7 +84,7 @@ def test_a_clip_is_heard_and_opened_in_recognize(page: Page, root: tuple[Server,
     expect(page.get_by_text("Tick one to hear it")).to_be_visible()
     tick_first(page)
     expect(page.get_by_test_id("stAudio")).to_be_visible()
-    page.wait_for_function("document.querySelector('audio').readyState > 0 || document.querySelector('audio').error")
+    page.wait_for_function("(sound => sound && (sound.readyState > 0 || sound.error))(document.querySelector('audio'))")
     assert page.evaluate("document.querySelector('audio').error") is None
     page.get_by_role("button", name="Open in Recognize").click()
     expect(page.get_by_role("heading", name="Recognize")).to_be_visible()

@@ -79,7 +79,7 @@ def test_a_click_on_the_map_is_heard_and_opened_in_recognize(page: Page, root: t
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(page.get_by_text(f"Acted as {label}")).to_be_visible()
     expect(page.get_by_text(f"{name}.wav").first).to_be_visible()
-    page.wait_for_function("document.querySelector('audio').readyState > 0 || document.querySelector('audio').error")
+    page.wait_for_function("(sound => sound && (sound.readyState > 0 || sound.error))(document.querySelector('audio'))")
     assert page.evaluate("(({autoplay, error}) => [autoplay, error])(document.querySelector('audio'))") == [True, None]
     page.get_by_role("button", name="Open in Recognize").click()
     expect(page.get_by_role("heading", name="Recognize")).to_be_visible()

@@ -11,8 +11,9 @@ import re
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from tests.browser.conftest import ROOT, Server
 from tools.visitor import Refused, Visitor, cards_in
 
 UPLOADER = "recognize.upload"
+T = TypeVar("T")
 
 
 def clip(number: int) -> bytes:
@@ -35,6 +37,12 @@ def clip(number: int) -> bytes:
     return buffer.getvalue()
 
 
+def in_a_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in a thread of its own: where a browser was driven before, this thread already runs a loop."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
 def together(url: str, what: Callable[[Visitor, Visitor], Coroutine[Any, Any, None]]) -> None:
     """Have Anna and Ben on the page at once."""
 
@@ -43,7 +51,7 @@ def together(url: str, what: Callable[[Visitor, Visitor], Coroutine[Any, Any, No
             assert anna.session_id and anna.session_id != ben.session_id
             await what(anna, ben)
 
-    asyncio.run(visit())
+    in_a_loop(visit())
 
 
 def chosen(visitor: Visitor, urls: Any, name: str, size: int) -> WidgetState:
@@ -116,7 +124,7 @@ def test_at_the_same_time_everyone_gets_the_answers_to_their_own_clip(server: Se
     async def everyone() -> None:
         await asyncio.gather(*(one(server.url, f"v{each}", range(10 * each, 10 * each + 3)) for each in range(4)))
 
-    asyncio.run(everyone())
+    in_a_loop(everyone())
 
 
 def test_what_is_forgotten_cannot_be_fetched_any_more(server: Server) -> None:
@@ -145,7 +153,7 @@ def test_nothing_of_a_visit_stays_when_it_is_over(start_server: Callable[..., Se
             assert not [file for file in tmp_path.rglob("*") if file.stat().st_size > 100_000], "a large file has no name"
             return next(anna.all("audio")).url
 
-    sound = asyncio.run(visit())
+    sound = in_a_loop(visit())
     stranger = Visitor(server.url)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:

@@ -106,6 +106,7 @@ def test_an_upload_and_a_zip_of_label_folders_become_corpora(page: Page, root: t
     page.get_by_label("Who speaks").last.fill("Ben")
     page.get_by_label("Who speaks").last.press("Enter")
     page.get_by_role("tab", name="Upload").click()
+    expect(page.locator(".stApp[data-test-script-state=notRunning]")).to_be_visible()  # the name has been taken
     page.locator("input[type=file]").last.set_input_files({"name": "voice.flac", "mimeType": "audio/flac", "buffer": VOICE.read_bytes()})
     page.get_by_role("button", name="Add this file").click()
     expect(page.get_by_text("Added 1 clip as neutral")).to_be_visible()

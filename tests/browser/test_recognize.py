@@ -83,7 +83,7 @@ def player(page: Page) -> dict[str, Any]:
     """What the browser makes of the sound that the page offers."""
     sound = page.get_by_test_id("stAudio")
     expect(sound).to_be_visible()
-    page.wait_for_function("document.querySelector('audio').readyState > 0 || document.querySelector('audio').error")
+    page.wait_for_function("(sound => sound && (sound.readyState > 0 || sound.error))(document.querySelector('audio'))")
     return page.evaluate("(({duration, error}) => ({duration, error: error && error.message}))(document.querySelector('audio'))")
 
 
