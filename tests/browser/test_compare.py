@@ -33,6 +33,7 @@ def test_held_out_figures_are_shown_by_protocol(page: Page, server_with_corpora:
         page.get_by_role("radio", name=section).or_(page.get_by_role("button", name=section, exact=True)).first.click()
         if n:
             expect(page.get_by_test_id("stPlotlyChart")).to_have_count(n)
+    expect(page.locator(".stApp[data-test-script-state=notRunning]")).to_be_visible()  # the buttons are not drawn anew under the click
     with page.expect_download(timeout=60_000) as waiting:
         page.get_by_test_id("stDownloadButton").filter(has_text="MLP").get_by_role("button").click()
     assert waiting.value.suggested_filename == "mlp-card.html"
