@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
 import time
@@ -39,7 +38,6 @@ def add(commands: Any) -> None:
                           help="leaky, random, sentence, speaker or cross-corpus; repeatable")  # fmt: skip
     evaluate.add_argument("--separately", action="store_true", help="each --corpus by itself, in its own folds")
     add_places(evaluate, results="finished folds and the log of readings")
-    evaluate.add_argument("--models-dir", type=Path, metavar="DIR", help="another models folder")
     evaluate.add_argument("--json", action="store_true", help="print one JSON object a model, corpus choice and protocol")
     evaluate.set_defaults(run=_evaluate)
 
@@ -51,23 +49,30 @@ def add_recipe(command: argparse.ArgumentParser) -> None:
     command.add_argument("--copies", type=int, metavar="N", help="augmented copies of each training clip of it (default: none)")
 
 
-def add_places(command: argparse.ArgumentParser, *, results: str) -> None:
-    """Add what says where a measurement reads and keeps things, and on how many processes; results: what is kept."""
+def add_places(command: argparse.ArgumentParser, *, results: str, models: bool = True) -> None:
+    """Add what says where a measurement reads and keeps things, and on how many processes.
+
+    results: what is kept; models: whether it reads trained models.
+    """
     command.add_argument("--results", type=Path, metavar="DIR", help=f"{results} (default: cache/evaluations)")
     command.add_argument("--cache", type=Path, metavar="DIR", help="where measured features are kept")
     command.add_argument("--corpora-dir", type=Path, metavar="DIR", help="folder of the installed corpora")
     command.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that measure clips (default: 1)")
+    if models:
+        command.add_argument("--models-dir", type=Path, metavar="DIR", help="another models folder")
+    else:
+        command.set_defaults(models_dir=None)
 
 
 def desk_of(options: argparse.Namespace) -> Desk:
     """Return the desk that `add_places`' options describe; raises ConfigError for fewer than 1 process."""
-    from ser_core import assessment, dataset
+    from ser_core import assessment, dataset, store
 
     if options.jobs < 1:
         raise ConfigError(f"--jobs must be 1 or more. Got {options.jobs}.")
     return assessment.Desk(
         cache=options.cache or dataset.cache_folder(), results=options.results or assessment.results_folder(),
-        n_jobs=options.jobs, on_progress=Teller(),
+        models=options.models_dir or store.MODELS, n_jobs=options.jobs, on_progress=Teller(),
     )  # fmt: skip
 
 
@@ -75,9 +80,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     from ser_core import background
 
     background.settle()  # before anything heavy is loaded
-    from ser_core import assessment, protocols, store
+    from ser_core import assessment, protocols
 
-    desk = dataclasses.replace(desk_of(options), models=options.models_dir or store.MODELS)
+    desk = desk_of(options)
     if not options.model and not options.classifier:
         raise ConfigError("Say what to measure: --model cnn for a trained model, or --classifier svm for a recipe.")
     if options.classifier and not options.protocol:

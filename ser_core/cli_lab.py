@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
     lab.add_argument("--early-stopping", choices=["validation", "test"], default="validation", help="what chooses the epoch")
     lab.add_argument("--twins", action="store_true", help="every recording is there twice")
     lab.add_argument("--every", type=Path, metavar="FILE", help="work through all settings of the switches, and write them to FILE")
-    add_places(lab, results="where finished studies are kept")
+    add_places(lab, results="where finished studies are kept", models=False)
     lab.add_argument("--json", action="store_true", help="print JSON")
     lab.set_defaults(run=_lab)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import functools
 import json
 from collections.abc import Sequence
@@ -31,7 +30,6 @@ def add(commands: Any) -> None:
                         help="an installed corpus, or one that lies in DIR; two or more")  # fmt: skip
     matrix.add_argument("--write", type=Path, metavar="FILE", help="write the cells of all recipes to FILE")
     add_places(matrix, results="finished trainings and the log of readings")
-    matrix.add_argument("--models-dir", type=Path, metavar="DIR", help="another models folder")
     matrix.add_argument("--json", action="store_true", help="print one JSON object a recipe")
     matrix.set_defaults(run=_matrix)
 
@@ -42,7 +40,7 @@ def _matrix(options: argparse.Namespace) -> int:
     background.settle()  # before anything heavy is loaded
     from ser_core import assessment, matrix, store
 
-    desk = dataclasses.replace(desk_of(options), models=options.models_dir or store.MODELS)
+    desk = desk_of(options)
     recipes = [recipe_of(options)] if options.classifier else []
     slugs = options.model or ([] if recipes else matrix.WORKED_OUT)
     recipes += [assessment.recipe_of(store.read_card(slug, desk.models)) for slug in dict.fromkeys(slugs)]

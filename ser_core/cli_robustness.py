@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -26,7 +25,6 @@ def add(commands: Any) -> None:
     robustness.add_argument("--condition", action="append", default=[], metavar="NAME",
                             help="such as white, babble, telephone, mp3; repeatable (default: all)")  # fmt: skip
     add_places(robustness, results="finished conditions and the log of readings")
-    robustness.add_argument("--models-dir", type=Path, metavar="DIR", help="another models folder")
     robustness.add_argument("--json", action="store_true", help="print JSON")
     robustness.set_defaults(run=_robustness)
 
@@ -41,7 +39,7 @@ def _robustness(options: argparse.Namespace) -> int:
 
     if not options.model:
         raise ConfigError("Say what to measure: --model cnn, or several.")
-    desk = dataclasses.replace(desk_of(options), models=options.models_dir or store.MODELS)
+    desk = desk_of(options)
     cards = [store.read_card(slug, desk.models) for slug in dict.fromkeys(options.model)]
     clips = pd.concat([read_clips(given, options.corpora_dir) for given in options.corpus], ignore_index=True)
     names = options.condition or robustness.possible(clips)

@@ -169,9 +169,10 @@ def measure(
             for level, outcome in zip(_levels(name), _outcomes(card, chosen, found[card.slug], len(_levels(name))), strict=True):
                 first = clean.setdefault(card.slug, outcome)
                 rows.append({"model": card.slug, "condition": name, "level": level, **_figures(first, outcome)})
+        made = Robustness(rows=pd.DataFrame(rows, columns=list(COLUMNS)), clips=chosen, heard=heard, problems=tuple(problems.items()))
         if on_part:
-            on_part(Robustness(rows=pd.DataFrame(rows, columns=list(COLUMNS)), clips=chosen, heard=heard, problems=tuple(problems.items())))
-    return Robustness(rows=pd.DataFrame(rows, columns=list(COLUMNS)), clips=chosen, heard=heard, problems=tuple(problems.items()))
+            on_part(made)
+    return made
 
 
 def worst(rows: pd.DataFrame) -> pd.DataFrame:

@@ -6,9 +6,10 @@ no two of one kind work on one thing at a time.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import streamlit as st
@@ -69,6 +70,17 @@ class Task:
         """Give the work a moment to end: what is done at once needs no bar on the page."""
         if self.running:
             self._ended.wait(seconds)
+
+    @contextlib.contextmanager
+    def turn(self, lock: threading.Lock, waits_for: str) -> Iterator[None]:
+        """Hold a lock that lets one work at a time, once it is free; meanwhile the page says what is waited for, and a stop ends it."""
+        while not lock.acquire(timeout=0.5):
+            self.tell(0, f"Waiting until {waits_for} …")
+            self.check_stop()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def take(self) -> Any:
         """Return the result, if there is one, and forget it: for work whose result shows elsewhere."""

@@ -107,10 +107,7 @@ def _start(task: background.Task, recipe: Recipe, folders: dict[str, Path]) -> N
 
 def measure(task: background.Task, recipe: Recipe, tables: dict[str, pd.DataFrame]) -> list[Cell]:
     """Return every cell; those so far are the task's partial result."""
-    while not _ONE_AT_A_TIME.acquire(timeout=0.5):
-        task.tell(0, "Waiting until another measurement has ended …")
-        task.check_stop()
-    try:
+    with task.turn(_ONE_AT_A_TIME, "another measurement has ended"):
         desk = assessment.Desk(cache=dataset.cache_folder(), results=assessment.results_folder(), n_jobs=-1, niced=True,
                                on_progress=task.tell, should_stop=lambda: task.stopping)
 
@@ -118,8 +115,6 @@ def measure(task: background.Task, recipe: Recipe, tables: dict[str, pd.DataFram
             task.partial = list(cells)
 
         return matrix.measure(recipe, tables, desk, on_cell=on_cell)
-    finally:
-        _ONE_AT_A_TIME.release()
 
 
 def _map(cells: Sequence[Cell], titles: dict[str, str], *, key: str) -> None:

@@ -126,10 +126,7 @@ def measure(
     task: background.Task, tables: dict[str, pd.DataFrame], preset: lab.Preset | None, steps: list[tuple[str, Switches]]
 ) -> list[Step]:
     """Return the figures of each step; those so far are the task's partial result."""
-    while not _ONE_AT_A_TIME.acquire(timeout=0.5):
-        task.tell(0, "Waiting until another measurement has ended …")
-        task.check_stop()
-    try:
+    with task.turn(_ONE_AT_A_TIME, "another measurement has ended"):
         clips = lab.preset_clips(preset, tables) if preset else pd.concat(list(tables.values()), ignore_index=True)
         assert clips is not None, "the page offers a preset only where one of its corpora is here"
         made: list[Step] = []
@@ -146,8 +143,6 @@ def measure(
             made.append(Step(title, lab.to_row(switches, lab.study(switches, clips, desk, on_round=on_round))))
             task.partial = list(made)
         return made
-    finally:
-        _ONE_AT_A_TIME.release()
 
 
 def _bars(steps: Sequence[Step], *, key: str = "bars") -> None:

@@ -76,10 +76,7 @@ def _start(task: background.Task, cards: list[ModelCard], clips: pd.DataFrame, n
 
 def measure(task: background.Task, cards: list[ModelCard], clips: pd.DataFrame, names: list[str], n_clips: int) -> Robustness:
     """Return what the models reach under the conditions; what there is so far is the task's partial result."""
-    while not _ONE_AT_A_TIME.acquire(timeout=0.5):
-        task.tell(0, "Waiting until another measurement has ended …")
-        task.check_stop()
-    try:
+    with task.turn(_ONE_AT_A_TIME, "another measurement has ended"):
         desk = assessment.Desk(results=assessment.results_folder(), models=store.MODELS, n_jobs=-1, niced=True, on_progress=task.tell,
                                should_stop=lambda: task.stopping)
 
@@ -87,8 +84,6 @@ def measure(task: background.Task, cards: list[ModelCard], clips: pd.DataFrame, 
             task.partial = part
 
         return robustness.measure(cards, clips, names, desk, n_clips=n_clips, on_part=on_part)
-    finally:
-        _ONE_AT_A_TIME.release()
 
 
 def _result(found: Robustness, titles: dict[str, str], names: Sequence[str]) -> None:

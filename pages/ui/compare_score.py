@@ -81,10 +81,7 @@ def score(task: background.Task, cards: list[ModelCard], titles: dict[str, str],
     kept = clips[clips[corpora.EMOTION].isin(known)].reset_index(drop=True)
     if kept.empty:
         raise CorpusError("No clip of these corpora has a label that all chosen models know. Choose fewer models, or other corpora.")
-    while not _ONE_AT_A_TIME.acquire(timeout=0.5):
-        task.tell(0, "Waiting until another scoring has ended …")
-        task.check_stop()
-    try:
+    with task.turn(_ONE_AT_A_TIME, "another scoring has ended"):
         outcomes = []
         for number, card in enumerate(cards):
             def tell(fraction: float, text: str, number: int = number, title: str = titles[card.slug]) -> None:
@@ -96,8 +93,6 @@ def score(task: background.Task, cards: list[ModelCard], titles: dict[str, str],
                                    should_stop=lambda: task.stopping)
             outcomes.append(replace(assessment.as_trained(card, kept, desk), model=titles[card.slug]))
         return Scored(tuple(outcomes), len(clips) - len(kept))
-    finally:
-        _ONE_AT_A_TIME.release()
 
 
 @st.fragment

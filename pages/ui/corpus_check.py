@@ -42,13 +42,8 @@ def _start(task: background.Task, name: str, folder: Path) -> None:
 
 
 def _check(task: background.Task, name: str, folder: Path) -> doctor.Report:
-    while not _ONE_AT_A_TIME.acquire(timeout=0.5):
-        task.tell(0, "Waiting until another check has ended …")
-        task.check_stop()
-    try:
+    with task.turn(_ONE_AT_A_TIME, "another check has ended"):
         return doctor.check(name, folder, n_jobs=1, on_progress=lambda done, total: _tell(task, done, total))
-    finally:
-        _ONE_AT_A_TIME.release()
 
 
 def _tell(task: background.Task, done: int, total: int) -> None:

@@ -17,6 +17,7 @@ from ser_core import clip_map, dataset, exploration
 HOW = "Each clip is listened to once; the next visit, of whatever page, takes a moment. The app stays usable meanwhile."
 
 _ONE_AT_A_TIME = threading.Lock()
+WAITS_FOR = "other clips have been measured"
 """Two who measure at once would take twice as long each."""
 
 _BLINK_S = 0.6
@@ -82,33 +83,21 @@ def _recall(key: str, clips: pd.DataFrame) -> exploration.Measured | None:
 
 
 def _measure(task: background.Task, clips: pd.DataFrame) -> exploration.Measured:
-    _wait_for_turn(task)
-    start = time.monotonic()
+    with task.turn(_ONE_AT_A_TIME, WAITS_FOR):
+        start = time.monotonic()
 
-    def tell(done: int, total: int) -> None:
-        left_s = (time.monotonic() - start) * (total - done) / max(done, 1)
-        left = f", about {left_s:.0f} s left" if done < total and time.monotonic() - start > 4 else ""
-        task.tell(done / total, f"Measuring the clips: {done:,} of {total:,}{left}")
+        def tell(done: int, total: int) -> None:
+            left_s = (time.monotonic() - start) * (total - done) / max(done, 1)
+            left = f", about {left_s:.0f} s left" if done < total and time.monotonic() - start > 4 else ""
+            task.tell(done / total, f"Measuring the clips: {done:,} of {total:,}{left}")
 
-    try:
         return exploration.measure(clips, cache=dataset.cache_folder(), niced=True, on_progress=tell, should_stop=lambda: task.stopping)
-    finally:
-        _ONE_AT_A_TIME.release()
 
 
 def _draw(task: background.Task, clips: exploration.Measured, speakers: np.ndarray | None, method: str) -> clip_map.Map:
-    _wait_for_turn(task)
-    task.tell(0.5, f"Laying out {min(len(clips.facts), clip_map.MAX_CLIPS):,} clips by t-SNE; thousands take half a minute, once")
-    try:
+    with task.turn(_ONE_AT_A_TIME, WAITS_FOR):
+        task.tell(0.5, f"Laying out {min(len(clips.facts), clip_map.MAX_CLIPS):,} clips by t-SNE; thousands take half a minute, once")
         return clip_map.draw(clips, speakers, method=method, cache=dataset.cache_folder(), should_stop=lambda: task.stopping)
-    finally:
-        _ONE_AT_A_TIME.release()
-
-
-def _wait_for_turn(task: background.Task) -> None:
-    while not _ONE_AT_A_TIME.acquire(timeout=0.3):
-        task.tell(0, "Waiting until other clips have been measured …")
-        task.check_stop()
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
