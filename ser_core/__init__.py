@@ -63,11 +63,12 @@ Rows import downwards only (tests/test_layers.py guards it):
     comparison    outcomes against each other: differences, slices, disagreements
     lab           what each leak between training and test does to a score
     matrix        a recipe trained on each corpus and tested on each
+    protocol_table  the models over corpora and protocols
     robustness    what trained models lose under conditions
     lesson        what was here when a lesson began, so that its end takes away what it made
     serving       the app as a process, for this machine or for a class
     shipped       how the four shipped models are made
-    cli           python -m ser_core; its commands train, models, evaluate, robustness, matrix, lab and serve are in modules cli_…
+    cli           python -m ser_core; its commands train, models, evaluate, table, robustness, matrix, lab and serve are in modules cli_…
 
 Importing the package loads neither tensorflow, keras, numba nor streamlit.
 """

@@ -20,7 +20,7 @@ import pandas as pd
 
 from ser_core import classifiers, corpora, dataset, evaluation, exposure, protocols, recognizer, store, training
 from ser_core.dataset import Dataset
-from ser_core.errors import ConfigError, CorpusError, ModelError
+from ser_core.errors import ConfigError, CorpusError, ModelError, SerError
 from ser_core.evaluation import Evaluation
 from ser_core.protocols import Round
 from ser_core.training import TrainingConfig
@@ -29,10 +29,17 @@ OVERALL = "all corpora"
 AS_TRAINED = "as trained"
 """The protocol of a trained model that is scored as it is: what it may have heard before, its card tells."""
 
+MEAN = "mean"
+"""What several models' mean is called, where a model's name is asked for."""
+
 READINGS = "readings.jsonl"
 """The log of every reading of a test part, beside the results."""
 
 Progress = Callable[[float, str], None]
+
+
+class NothingKept(SerError):
+    """No round of a measurement has been finished yet, and none was to be trained."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +56,8 @@ class Outcome:
     """What a model said of clips that it was tested on.
 
     clips: the tested clips, a row each; y: int (n_clips,), positions in `labels`; probabilities: (n_clips, n_labels), calibrated. seen:
-    each of evaluation.SEEN -> bool (n_clips,), None for a trained model; heard: for a trained model, what its card tells, and threshold,
-    from which top probability on it is sure.
+    each of evaluation.SEEN -> bool (n_clips,), None for a trained model; rounds: how many of the protocol's trainings are in it, and of how
+    many. heard: for a trained model, what its card tells, and threshold, from which top probability on it is sure.
     """
 
     model: str
@@ -60,6 +67,7 @@ class Outcome:
     y: np.ndarray
     probabilities: np.ndarray
     seen: dict[str, np.ndarray] | None = None
+    rounds: tuple[int, int] | None = None
     heard: exposure.Heard | None = None
     problems: tuple[tuple[str, str], ...] = ()
     threshold: float | None = None
@@ -115,15 +123,19 @@ def recipe_of(card: store.ModelCard) -> Recipe:
 _SETTINGS = ("n_copies", "strength", "speaker_cap", "validation_share", "balance", "seed")
 
 
-def held_out(recipe: Recipe, clips: pd.DataFrame, protocol: str, desk: Desk, *, tested: np.ndarray | None = None) -> Outcome:
+def held_out(
+    recipe: Recipe, clips: pd.DataFrame, protocol: str, desk: Desk, *, tested: np.ndarray | None = None, train: bool = True
+) -> Outcome:
     """Train a recipe once a round of a protocol and return what it said of the clips held out.
 
     clips : clips tables of all corpora that take part. tested : bool (n_clips,), the clips that may be tested, all by default; the others
-        are only trained on.
+        are only trained on. train: whether rounds that are not kept in desk.results yet are trained; without, they are missing in the
+        outcome, nothing is measured, and every clip counts as readable.
 
     Raises
     ------
     ConfigError, CorpusError : if the protocol cannot be had of these clips.
+    NothingKept : without `train`, if no round is kept.
     Stopped, Cancelled : if desk.should_stop said yes; finished rounds are kept.
     """
     usable = clips[corpora.EMOTION].isin(recipe.config.labels).to_numpy()
@@ -135,10 +147,14 @@ def held_out(recipe: Recipe, clips: pd.DataFrame, protocol: str, desk: Desk, *, 
     if not copied:
         protocols.rounds(clips, protocol, tested=among)  # what cannot be had is said before anything is measured
     config = replace(recipe.config, protocol=row.validation if row else "", n_copies=max(recipe.config.n_copies, int(copied)))
-    data = _measure(clips, config, desk, effects=recipe.effects, share=0.3)
-    if copied:
+    data = _measure(clips, config, desk, effects=recipe.effects, share=0.3) if train else None
+    problems = data.problems if data else ()
+    if copied and data:
         among = among[data.clip]
         data, clips = dataset.apart(data, clips)
+    elif copied:
+        row_of, copy = np.repeat(np.arange(len(clips)), 1 + config.n_copies), np.tile(np.arange(1 + config.n_copies), len(clips))
+        among, clips = among[row_of], dataset.row_table(clips, row_of, copy)
     todo = protocols.rounds(clips, protocol, tested=among)
     digest = exposure.digests(clips)
     key = _key(recipe, clips, digest)
@@ -150,9 +166,12 @@ def held_out(recipe: Recipe, clips: pd.DataFrame, protocol: str, desk: Desk, *, 
         def tell(fraction: float, text: str, number: int = number, title: str = each.title) -> None:
             desk.on_progress(0.3 + 0.7 * (number + fraction) / len(todo), f"{recipe.name}, {protocol}, {title}: {text}")
 
-        tell(0.0, "training")
-        parts.append(_round(recipe, replace(config, labels=each.labels), clips, data, each, protocol, key, digest, desk, tell))
-    return _joined(parts, data.problems)
+        tell(0.0, "training" if data else "reading back")
+        found = _round(recipe, replace(config, labels=each.labels), clips, data, each, protocol, key, digest, desk, tell)
+        parts += [found] if found else []
+    if not parts:
+        raise NothingKept(f"No round of '{recipe.name}' under the protocol '{protocol}' is kept in '{desk.results}'. Measure it first.")
+    return replace(_joined(parts, problems), rounds=(len(parts), len(todo)))
 
 
 def as_trained(card: store.ModelCard, clips: pd.DataFrame, desk: Desk) -> Outcome:
@@ -177,7 +196,7 @@ def as_trained(card: store.ModelCard, clips: pd.DataFrame, desk: Desk) -> Outcom
     )  # fmt: skip
 
 
-def mean(outcomes: Sequence[Outcome], name: str = "mean") -> Outcome:
+def mean(outcomes: Sequence[Outcome], name: str = MEAN) -> Outcome:
     """Return the mean of several models' probabilities on the same clips, as one more model's.
 
     Raises
@@ -264,16 +283,22 @@ def _measure(
 
 
 def _round(
-    recipe: Recipe, config: TrainingConfig, clips: pd.DataFrame, data: Dataset, each: Round, protocol: str, key: str,
+    recipe: Recipe, config: TrainingConfig, clips: pd.DataFrame, data: Dataset | None, each: Round, protocol: str, key: str,
     digest: np.ndarray, desk: Desk, tell: Progress,
-) -> Outcome:  # fmt: skip
-    """Return what the round's test clips were answered: read back where the same round has been trained before."""
+) -> Outcome | None:  # fmt: skip
+    """Return what the round's test clips were answered: read back where the same round has been trained before.
+
+    data: what it is trained on otherwise; None: it is not trained, and there is no outcome.
+    """
     told = hashlib.sha256(each.train.tobytes() + each.test.tobytes() + json.dumps([protocol, each.labels]).encode()).hexdigest()
     path = desk.results / f"{config.classifier}-{protocol}-{key}-{told[:10]}.json" if desk.results else None
     stored = _recall(path, each.test)
+    if stored is None and data is None:
+        return None
     note_reading(desk, {"model": recipe.name, "protocol": protocol, "corpora": sorted(set(clips.loc[each.test, corpora.CORPUS])),
                  "round": each.title, "n_clips": int(each.test.sum()), "read_back": stored is not None})  # fmt: skip
     if stored is None:
+        assert data is not None, "without, the round has been left out above"
         stored = _train(config, clips, data, each, desk, tell)
         if path:
             keep(path, stored)
@@ -355,19 +380,34 @@ def heard_by(card: store.ModelCard, clips: pd.DataFrame, models: Path) -> exposu
 
 def _key(recipe: Recipe, clips: pd.DataFrame, digest: np.ndarray) -> str:
     """Return a name for settings, clips, their bytes and the code that measures them: what a stored round belongs to."""
-    config = recipe.config
-    text = hashlib.sha256(json.dumps(config.to_dict() | {"effects": recipe.effects}, sort_keys=True).encode())
-    text.update(json.dumps(classifiers.CLASSIFIERS[config.classifier].defaults, sort_keys=True, default=list).encode())
+    text = hashlib.sha256(_settings(recipe))
     text.update("\n".join(clips[corpora.CORPUS] + "/" + clips[corpora.NAME] + " " + clips[corpora.EMOTION] + " " + digest).encode())
     text.update(dataset.code_digest())
     return text.hexdigest()[:12]
 
 
+def recipe_key(recipe: Recipe) -> str:
+    """Return a name for a recipe's settings, whatever it is called: it changes with each of them, and with nothing else."""
+    return hashlib.sha256(_settings(recipe)).hexdigest()[:12]
+
+
+def _settings(recipe: Recipe) -> bytes:
+    config = recipe.config
+    own = json.dumps(config.to_dict() | {"effects": recipe.effects}, sort_keys=True)
+    usual = json.dumps(classifiers.CLASSIFIERS[config.classifier].defaults, sort_keys=True, default=list)
+    return (own + usual).encode()
+
+
 def keep(path: Path, values: dict[str, Any]) -> None:
     """Write a finished result as JSON, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(values))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
     part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps(values))
+    part.write_text(text, encoding="utf-8")
     os.replace(part, path)
 
 

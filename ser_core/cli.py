@@ -1,4 +1,4 @@
-"""The command line: predict | models | card | train | evaluate | robustness | matrix | lab | serve | build-models | corpora.
+"""The command line: predict | models | card | train | evaluate | table | robustness | matrix | lab | serve | build-models | corpora.
 
 Results go to stdout, what is being done and what went wrong to stderr, one line each. Exit status 0: all done; 2: something
 could not be used, and a line says what and what to do.
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ser_core import cli_evaluate, cli_lab, cli_matrix, cli_models, cli_robustness, cli_serve, cli_train
+from ser_core import cli_evaluate, cli_lab, cli_matrix, cli_models, cli_robustness, cli_serve, cli_table, cli_train
 from ser_core.errors import ConfigError, SerError
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_models.add(commands)
     cli_train.add(commands)
     cli_evaluate.add(commands)
+    cli_table.add(commands)
     cli_lab.add(commands)
     cli_robustness.add(commands)
     cli_matrix.add(commands)

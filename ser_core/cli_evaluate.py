@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from ser_core.assessment import Desk, Outcome, Recipe
 
-MEAN = "mean"
 RED, PLAIN = "\x1b[31m", "\x1b[0m"
 
 
@@ -134,7 +133,7 @@ def _outcomes(
         return found[slug]
 
     made = [
-        assessment.mean([outcome(slug) for slug in store.SHIPPED]) if slug == MEAN else outcome(slug)
+        assessment.mean([outcome(slug) for slug in store.SHIPPED]) if slug == assessment.MEAN else outcome(slug)
         for slug in dict.fromkeys(options.model)
     ]
     if options.classifier:

@@ -93,9 +93,14 @@ def select(data: Dataset, wanted: np.ndarray) -> Dataset:
 
 def apart(data: Dataset, clips: pd.DataFrame) -> tuple[Dataset, pd.DataFrame]:
     """Return the same rows as if each, a recording or a copy, were a clip of its own, and the table of those clips."""
-    names = [f"{name}#{copy}" if copy else name for name, copy in zip(clips[corpora.NAME].iloc[data.clip], data.copy, strict=True)]
-    table = clips.iloc[data.clip].reset_index(drop=True).assign(**{corpora.NAME: names})
+    table = row_table(clips, data.clip, data.copy)
     return replace(data, clip=np.arange(len(data.clip)), copy=np.zeros(len(data.clip), int)), table
+
+
+def row_table(clips: pd.DataFrame, clip: np.ndarray, copy: np.ndarray) -> pd.DataFrame:
+    """Return a clips table with a row for each row of a Dataset; a copy's name tells which. clip, copy: as in Dataset."""
+    names = [f"{name}#{number}" if number else name for name, number in zip(clips[corpora.NAME].iloc[clip], copy, strict=True)]
+    return clips.iloc[clip].reset_index(drop=True).assign(**{corpora.NAME: names})
 
 
 def cache_folder() -> Path:

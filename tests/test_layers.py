@@ -24,11 +24,11 @@ ROWS = (
     {"dataset", "store", "analysis", "doctor", "own", "uploads"},
     {"training", "exploration", "plans", "bundles", "background", "segments", "exposure", "classroom", "result_card"},
     {"assessment", "shipped", "clip_map", "export", "search", "cards", "batch", "live"},
-    {"pipeline", "lab", "matrix", "comparison", "lesson"},
+    {"pipeline", "lab", "matrix", "protocol_table", "comparison", "lesson"},
     {"robustness", "serving"},
     {"cli_models", "cli_train", "cli_serve"},
     {"cli_evaluate"},
-    {"cli_lab", "cli_matrix", "cli_robustness"},
+    {"cli_lab", "cli_matrix", "cli_robustness", "cli_table"},
     {"cli"},
     {"__main__"},
 )

@@ -1,0 +1,275 @@
+"""The table of models over corpora and protocols: a recipe trained anew for each cell, each corpus by itself.
+
+Each cell is a measurement of assessment.py, which keeps finished rounds, so a table may be measured in pieces. Results for four corpora
+come with the project (RESULTS); `python -m ser_core table` prints and makes them, cli_table.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ser_core import assessment, classifiers, corpora, protocols, store
+from ser_core.assessment import MEAN, Desk, NothingKept, Outcome, Recipe
+from ser_core.errors import ConfigError, CorpusError, ModelError
+from ser_core.evaluation import Evaluation
+
+RESULTS = Path(__file__).with_name("protocol_results.json")
+ACROSS = "cross-corpus"
+ORDER = ("speaker", "random", "sentence", ACROSS, "leaky")
+"""The protocols in the order in which they are measured: what says most comes first."""
+
+WORDS = (
+    "Each model's recipe was trained anew for every round of a protocol, on this corpus alone (cross-corpus: on the others). Each column "
+    "holds out something else: compare down a column, never across."
+)
+"""What belongs beside the table wherever it is shown."""
+
+MODELS = (*store.SHIPPED, MEAN)
+"""What the results that come with the project are of."""
+
+METRICS = {"uar": "UAR", "accuracy": "Accuracy"}
+DIGITS = 5
+"""Decimals of a stored share."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One model on one corpus under one protocol.
+
+    recipe: assessment.recipe_key of what was trained; trained_on: the corpora that were trained on. done, rounds: how many of the
+    protocol's trainings are in the figures, of how many. figures: those, without curves; None with a problem: why it cannot be had.
+    """
+
+    model: str
+    corpus: str
+    protocol: str
+    recipe: str = ""
+    trained_on: tuple[str, ...] = ()
+    done: int = 0
+    rounds: int = 0
+    figures: Evaluation | None = None
+    problem: str = ""
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Where it stands: model, corpus and protocol."""
+        return self.model, self.corpus, self.protocol
+
+    @property
+    def whole(self) -> bool:
+        """Whether all rounds are in it."""
+        return self.figures is not None and self.done == self.rounds
+
+
+def usual(names: Iterable[str]) -> list[str]:
+    """Return corpora in the order of the known ones, the others after them: the rounds of a table do not depend on who was named first."""
+    known = list(corpora.CORPORA)
+    return sorted(set(names), key=lambda name: (known.index(name) if name in known else len(known), name))
+
+
+def plan(recipes: Mapping[str, Recipe], tested: Sequence[str], asked: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Return the places (model, corpus, protocol) to measure, in order: quick models first, then by protocol, corpus and model."""
+    kinds = {name: classifiers.CLASSIFIERS[recipe.config.classifier].input_kind == "frames" for name, recipe in recipes.items()}
+    return [
+        (name, corpus, protocol)
+        for network in (False, True) for protocol in ORDER if protocol in asked
+        for corpus in usual(tested) for name in recipes if kinds[name] == network
+    ]  # fmt: skip
+
+
+def measure(
+    place: tuple[str, str, str], recipe: Recipe, tables: Mapping[str, pd.DataFrame], desk: Desk, *, train: bool = True
+) -> tuple[Cell, Outcome | None]:
+    """Return a cell and what the model said of each clip; no outcome where the protocol cannot be had, which the cell then says.
+
+    tables : name -> clips table of every corpus that may be trained on. train: as in assessment.held_out.
+
+    Raises
+    ------
+    ConfigError : for an unknown protocol, or "cross-corpus" with nothing to train on. NothingKept : without `train`, if no round is kept.
+    Stopped, Cancelled : if desk.should_stop said yes; finished rounds are kept.
+    """
+    model, corpus, protocol = place
+    names = usual(tables) if protocol == ACROSS else [corpus]
+    if protocol == ACROSS and len(names) < 2:
+        raise ConfigError(f"To be tested across corpora, '{corpus}' needs others to train on. Add one with --train-corpus NAME=DIR.")
+    clips = pd.concat([tables[name] for name in names], ignore_index=True)
+    cell = Cell(
+        model=model, corpus=corpus, protocol=protocol, recipe=assessment.recipe_key(recipe),
+        trained_on=tuple(name for name in names if name != corpus or protocol != ACROSS),
+    )  # fmt: skip
+    try:
+        tested = (clips[corpora.CORPUS] == corpus).to_numpy()
+        outcome = assessment.held_out(replace(recipe, name=model), clips, protocol, desk, tested=tested, train=train)
+    except CorpusError as error:
+        return replace(cell, problem=str(error)), None
+    return filled(cell, outcome), outcome
+
+
+def filled(cell: Cell, outcome: Outcome) -> Cell:
+    """Return a cell with the figures of what was said of its clips."""
+    done, rounds = outcome.rounds or (1, 1)
+    figures = replace(assessment.figures(outcome)[cell.corpus], curves=None)
+    return replace(cell, done=done, rounds=rounds, figures=figures)
+
+
+def work(
+    recipes: Mapping[str, Recipe], tables: Mapping[str, pd.DataFrame], tested: Sequence[str], asked: Sequence[str], desk: Desk, *,
+    known: Sequence[Cell] = (), train: bool = True,
+) -> Iterator[Cell]:  # fmt: skip
+    """Yield each cell as it is finished; the mean's as soon as all four are there, some of them in `known` perhaps.
+
+    recipes : model -> recipe. tables : as in `measure`. tested : which of their corpora are measured. train : without, cells of which no
+        round is kept are left out.
+
+    Raises
+    ------
+    ConfigError : as `measure`. Stopped, Cancelled : if desk.should_stop said yes; finished rounds are kept.
+    """
+    cells, heard = tuple(known), dict[tuple[str, str, str], Outcome | None]()
+    places = plan(recipes, tested, asked)
+    for number, place in enumerate(places):
+
+        def tell(fraction: float, text: str, number: int = number, corpus: str = place[1]) -> None:
+            desk.on_progress((number + fraction) / len(places), f"{corpus}: {text}")
+
+        try:
+            cell, heard[place] = measure(place, recipes[place[0]], tables, replace(desk, on_progress=tell), train=train)
+        except NothingKept:
+            continue
+        cells = merged(cells, [cell])
+        yield cell
+        both = mean(cells, place[1], place[2], tables, desk, heard)
+        if both:
+            cells = merged(cells, [both])
+            yield both
+
+
+def mean(
+    cells: Sequence[Cell], corpus: str, protocol: str, tables: Mapping[str, pd.DataFrame], desk: Desk,
+    heard: Mapping[tuple[str, str, str], Outcome | None],
+) -> Cell | None:  # fmt: skip
+    """Return the cell of the mean of the shipped four's probabilities; None where they were not all measured alike, or are not all kept.
+
+    heard : what is known already of what a model said; the rest is read back from desk.results.
+    """
+    by_model = {cell.model: cell for cell in cells if (cell.corpus, cell.protocol) == (corpus, protocol)}
+    four = [by_model[slug] for slug in store.SHIPPED if slug in by_model]
+    if len(four) < len(store.SHIPPED) or len({(cell.done, cell.rounds, cell.trained_on, cell.problem) for cell in four}) > 1:
+        return None
+    both = replace(four[0], model=MEAN, recipe=mean_key({cell.model: cell.recipe for cell in four}))
+    if both.problem:
+        return both
+    outcomes = []
+    for cell in four:
+        outcome = heard.get(cell.place)
+        if outcome is None:
+            recipe = assessment.recipe_of(store.read_card(cell.model, desk.models))
+            try:
+                outcome = measure(cell.place, recipe, tables, desk, train=False)[1]
+            except NothingKept:
+                return None
+        if outcome is None or outcome.rounds != (cell.done, cell.rounds):
+            return None
+        outcomes.append(outcome)
+    try:
+        return filled(both, assessment.mean(outcomes))
+    except ConfigError:  # as many rounds of each, but not the same ones, or others' labels
+        return None
+
+
+def mean_key(keys: Mapping[str, str]) -> str:
+    """Return what the mean's recipe is called: it changes with that of each of the four. keys: model -> recipe."""
+    return hashlib.sha256(" ".join(keys[slug] for slug in store.SHIPPED).encode()).hexdigest()[:12]
+
+
+def keys(models: Path, names: Iterable[str] = store.SHIPPED) -> dict[str, str]:
+    """Return the recipe of each model that is here, and of the mean where the shipped four are: what a cell has to be of."""
+    found = {}
+    for name in dict.fromkeys([*store.SHIPPED, *names]):
+        try:
+            found[name] = assessment.recipe_key(assessment.recipe_of(store.read_card(name, models)))
+        except ModelError:
+            continue  # nothing is known of it
+    return found | ({MEAN: mean_key(found)} if set(store.SHIPPED) <= set(found) else {})
+
+
+def is_stale(cell: Cell, current: Mapping[str, str]) -> bool:
+    """Return whether a model's recipe has changed since the cell was measured. current: model -> recipe, of `keys`."""
+    return current.get(cell.model, cell.recipe) != cell.recipe
+
+
+def merged(cells: Iterable[Cell], more: Iterable[Cell]) -> tuple[Cell, ...]:
+    """Return a table with more cells, in order; one of the same recipe and training is not replaced by one of fewer rounds."""
+    by_place = {cell.place: cell for cell in cells}
+    for cell in more:
+        old = by_place.get(cell.place)
+        fuller = old and (old.recipe, old.trained_on) == (cell.recipe, cell.trained_on) and old.done > cell.done
+        if not fuller:
+            by_place[cell.place] = cell
+    names, models = usual(cell.corpus for cell in by_place.values()), models_of(by_place.values())
+    columns = list(protocols.PROTOCOLS)
+    return tuple(sorted(by_place.values(), key=lambda cell: (
+        names.index(cell.corpus), models.index(cell.model), columns.index(cell.protocol)
+    )))  # fmt: skip
+
+
+def models_of(cells: Iterable[Cell]) -> list[str]:
+    """Return the models of a table in order: the shipped, others, the mean."""
+    there = {cell.model for cell in cells}
+    others = sorted(there - set(MODELS))
+    return [name for name in (*store.SHIPPED, *others, MEAN) if name in there]
+
+
+def command(cells: Sequence[Cell]) -> str:
+    """Return the command that makes a table."""
+    names = usual(cell.corpus for cell in cells)
+    return " ".join(["python -m ser_core table", *(f"--corpus {name}=DIR" for name in names), f"--write ser_core/{RESULTS.name}"])
+
+
+def to_dict(cell: Cell) -> dict[str, Any]:
+    """Return a cell as JSON values."""
+    plain = {each.name: getattr(cell, each.name) for each in fields(cell) if each.name != "figures"}
+    figures = _rounded(cell.figures.to_dict()) if cell.figures else None
+    return plain | {"trained_on": list(cell.trained_on), "figures": figures}
+
+
+def from_dict(values: Mapping[str, Any]) -> Cell:
+    """Build a cell from JSON values; raises KeyError, TypeError, ValueError or ConfigError for others."""
+    figures = values["figures"]
+    model, corpus, protocol, recipe, problem = (str(values[name]) for name in ("model", "corpus", "protocol", "recipe", "problem"))
+    return Cell(
+        model=model, corpus=corpus, protocol=protocol, recipe=recipe, problem=problem, done=int(values["done"]),
+        rounds=int(values["rounds"]), trained_on=tuple(str(name) for name in values["trained_on"]),
+        figures=None if figures is None else Evaluation.from_dict(figures),
+    )  # fmt: skip
+
+
+def read(path: Path = RESULTS) -> tuple[Cell, ...]:
+    """Return the cells of a file; raises ConfigError where it is missing or damaged."""
+    try:
+        return merged((), [from_dict(row) for row in json.loads(path.read_text(encoding="utf-8"))["cells"]])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
+        raise ConfigError(f"The results in '{path.name}' cannot be read ({error}). Restore the file, or measure into a new one.") from error
+
+
+def write(path: Path, cells: Sequence[Cell]) -> None:
+    """Write a table as `read` reads it, a line a cell, with the command that makes it."""
+    rows = ",\n  ".join(json.dumps(to_dict(cell)) for cell in cells)
+    assessment.write_whole(path, f'{{\n "command": {json.dumps(command(cells))},\n "cells": [\n  {rows}\n ]\n}}\n')
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _rounded(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(each) for each in value]
+    return round(value, DIGITS) if isinstance(value, float | np.floating) else value
