@@ -54,7 +54,7 @@ def _table(options: argparse.Namespace) -> int:
     cells = _measured(options) if options.corpus else protocol_table.read(options.read or protocol_table.RESULTS)
     cells = [cell for cell in cells if (not options.model or cell.model in options.model)
              and (not options.protocol or cell.protocol in options.protocol)]  # fmt: skip
-    current = protocol_table.keys(options.models_dir or store.MODELS, [cell.model for cell in cells])
+    current = protocol_table.keys(store.list_models(options.models_dir or store.MODELS)[0])
     if options.json:
         print(json.dumps(_told(cells, current), indent=1))
     else:
@@ -83,25 +83,25 @@ def _measured(options: argparse.Namespace) -> Sequence[Cell]:
     if protocol_table.ACROSS in asked and len(tables) < 2:
         asked = [name for name in asked if name != protocol_table.ACROSS]
         say("cross-corpus: left out, because it needs another corpus to train on. Add one with --train-corpus NAME=DIR.")
-    kept, stale = _kept(options.write, desk.models, slugs)  # what cannot be read is said before anything is measured
+    kept, stale = _kept(options.write, desk.models)  # what cannot be read is said before anything is measured
     for cell in stale:
         say(f"{cell.model}, {cell.corpus}, {cell.protocol}: {STALE}, taken out of {options.write.name}")
     cells: Sequence[Cell] = ()
     for cell in protocol_table.work(recipes, tables, tested, asked, desk, known=kept, train=not options.stored):
         say(f"{cell.model}, {cell.corpus}, {cell.protocol}: {_said(cell)}")
-        before = _kept(options.write, desk.models, slugs)[0] if options.write else cells  # read anew: others may write as well
+        before = _kept(options.write, desk.models)[0] if options.write else cells  # read anew: others may write as well
         cells = protocol_table.merged(before, [cell])
         if options.write:
             protocol_table.write(options.write, cells)
     return cells or kept
 
 
-def _kept(path: Path | None, models: Path, slugs: Sequence[str]) -> tuple[Sequence[Cell], Sequence[Cell]]:
+def _kept(path: Path | None, models: Path) -> tuple[Sequence[Cell], Sequence[Cell]]:
     """Return the cells of a file, if it is there: those that still hold, and those of recipes that have changed since."""
-    from ser_core import protocol_table
+    from ser_core import protocol_table, store
 
     cells = protocol_table.read(path) if path and path.exists() else ()
-    current = protocol_table.keys(models, slugs)
+    current = protocol_table.keys(store.list_models(models)[0])
     stale = [cell for cell in cells if protocol_table.is_stale(cell, current)]
     return [cell for cell in cells if cell not in stale], stale
 

@@ -6,6 +6,7 @@ come with the project (RESULTS); `python -m ser_core table` prints and makes the
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from ser_core import assessment, classifiers, corpora, protocols, store
 from ser_core.assessment import MEAN, Desk, NothingKept, Outcome, Recipe
 from ser_core.errors import ConfigError, CorpusError, ModelError
 from ser_core.evaluation import Evaluation
+from ser_core.store import ModelCard
 
 RESULTS = Path(__file__).with_name("protocol_results.json")
 ACROSS = "cross-corpus"
@@ -191,14 +193,12 @@ def mean_key(keys: Mapping[str, str]) -> str:
     return hashlib.sha256(" ".join(keys[slug] for slug in store.SHIPPED).encode()).hexdigest()[:12]
 
 
-def keys(models: Path, names: Iterable[str] = store.SHIPPED) -> dict[str, str]:
-    """Return the recipe of each model that is here, and of the mean where the shipped four are: what a cell has to be of."""
+def keys(cards: Iterable[ModelCard]) -> dict[str, str]:
+    """Return the recipe of each of some models, and of the mean where the shipped four are among them: what a cell has to be of."""
     found = {}
-    for name in dict.fromkeys([*store.SHIPPED, *names]):
-        try:
-            found[name] = assessment.recipe_key(assessment.recipe_of(store.read_card(name, models)))
-        except ModelError:
-            continue  # nothing is known of it
+    for card in cards:
+        with contextlib.suppress(ModelError):  # it went on from another model: no recipe tells all that it has heard
+            found[card.slug] = assessment.recipe_key(assessment.recipe_of(card))
     return found | ({MEAN: mean_key(found)} if set(store.SHIPPED) <= set(found) else {})
 
 

@@ -177,7 +177,7 @@ def test_what_cannot_be_had_is_a_line_and_status_two(shell, capsys, given, words
 
 
 def test_the_shipped_results_print_without_a_corpus_and_belong_to_the_shipped_models(capsys):
-    current = protocol_table.keys(store.MODELS)
+    current = protocol_table.keys(map(store.read_card, store.SHIPPED))
     cells = protocol_table.read()
     assert not any(protocol_table.is_stale(each, current) for each in cells)
     for each in cells:

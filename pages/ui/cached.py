@@ -23,7 +23,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import state
-from ser_core import analysis, audio, corpora, library, plans, recognizer, segments, store
+from ser_core import analysis, audio, corpora, library, plans, protocol_table, recognizer, segments, store
 from ser_core.errors import SerError
 from ser_core.run_config import RunConfig
 
@@ -64,6 +64,17 @@ class Answer:
     card: store.ModelCard
     prediction: recognizer.Prediction | None
     problem: str = ""
+
+
+def protocol_cells() -> tuple[protocol_table.Cell, ...]:
+    """Return the table over protocols that comes with the project, read again only when the file has changed."""
+    path = protocol_table.RESULTS
+    return _protocol_cells(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _protocol_cells(path: Path, changed_ns: int) -> tuple[protocol_table.Cell, ...]:
+    return protocol_table.read(path)
 
 
 def answers(given: state.Given, cards: list[store.ModelCard]) -> list[Answer]:

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cached, compare_figures, corpus_charts, frame, state
+from pages.ui import cached, compare_figures, compare_protocols, corpus_charts, frame, state
 from ser_core import corpora, protocols, result_card
 from ser_core.evaluation import Evaluation
 from ser_core.store import ModelCard
+
+OF_CARDS, BY_PROTOCOL = "cards", "protocol"
+VIEWS = {OF_CARDS: "Models here", BY_PROTOCOL: "By protocol"}
 
 Column = tuple[str, str]
 """Protocol and corpus."""
@@ -18,7 +21,12 @@ Column = tuple[str, str]
 
 @st.fragment
 def show(cards: Sequence[ModelCard]) -> None:
-    """Draw the table of all models and the figures of the column that is chosen."""
+    """Draw the table of all models and the figures of the column that is chosen; or, by protocol, what comes with the project."""
+    view = st.segmented_control("Which figures", list(VIEWS), format_func=VIEWS.get, default=OF_CARDS, required=True,
+                                key="compare.cards.view", label_visibility="collapsed")
+    if view == BY_PROTOCOL:
+        compare_protocols.show(cards)
+        return
     columns = measured(cards)
     if not columns:
         st.info("No model here was tested on clips held out from it. Score models on a corpus, in the next section.",
@@ -32,9 +40,7 @@ def show(cards: Sequence[ModelCard]) -> None:
     chosen = st.selectbox("Column", columns, format_func=title, key="compare.cards.column", width=360,
                           index=_place(columns, st.session_state.get(state.COMPARE_COLUMN)),
                           on_change=state.remember, args=(state.COMPARE_COLUMN, "compare.cards.column"))
-    row = protocols.PROTOCOLS.get(chosen[0])
-    if row:
-        st.markdown(f":material/shield: Held out: **{row.held_out}**. {row.worth}")
+    compare_figures.held_out(chosen[0])
     compare_figures.show({titles[card.slug]: card.per_corpus[chosen[1]] for card in cards if of(card, chosen)}, key="compare.cards")
     _pages(cards, titles)
 

@@ -29,14 +29,17 @@ LEGEND: dict[str, Any] = {
 SHARE: dict[str, Any] = {"tickformat": ".0%", "gridcolor": palette.GRID, "zeroline": False, "fixedrange": True}
 
 
-def bars(figures: Figures, metric: str) -> go.Figure:
-    """Return a bar a model with its 95 % interval, and lines for chance and, where it is known, for people. metric: "uar" or "accuracy"."""
+def bars(figures: Figures, metric: str, *, order: Sequence[str] = ()) -> go.Figure:
+    """Return a bar a model with its 95 % interval, and lines for chance and, where it is known, for people.
+
+    metric : "uar" or "accuracy". order : titles whose place tells the colour, so that a model keeps it where others are missing.
+    """
     names = list(figures)
     values = [getattr(each, metric) for each in figures.values()]
     bounds = [each.interval[metric] for each in figures.values()]
     traces = []
     for number, (name, value, (low, high)) in enumerate(zip(names, values, bounds, strict=True)):
-        colour = palette.series(number)[0]
+        colour = palette.series(order.index(name) if name in order else number)[0]
         traces.append(go.Bar(
             y=[name], x=[value], orientation="h", marker={"color": colour, "opacity": 0.5}, customdata=[[low, high]],
             error_x={"type": "data", "symmetric": False, "array": [max(high - value, 0)], "arrayminus": [max(value - low, 0)],

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from pages.ui import background, cached, compare_charts, compare_curves, compare_figures, state
-from ser_core import assessment, classifiers, corpora, dataset, matrix
+from pages.ui import background, cached, compare_charts, compare_curves, compare_figures, compare_recipes, state
+from ser_core import classifiers, corpora, matrix
 from ser_core.assessment import Recipe
 from ser_core.matrix import Cell
 from ser_core.store import ModelCard
-from ser_core.training import TrainingConfig
 
 READY, HERE = "worked out", "here"
 HOW = (
@@ -24,8 +21,6 @@ HOW = (
     "rather than of emotion."
 )
 NETWORKS = "Networks take minutes a cell and are measured from a shell: `python -m ser_core matrix --model cnn --corpus …`"
-
-_ONE_AT_A_TIME = threading.Lock()
 
 
 @st.fragment
@@ -52,30 +47,14 @@ def show(cards: Sequence[ModelCard]) -> None:
     _here(cards, found)
 
 
-def recipes(cards: Sequence[ModelCard]) -> dict[str, tuple[str, Recipe]]:
-    """Return what can be trained within this page: key -> title and recipe; of the models here, then of the other classifiers.
-
-    Networks are not among them, and of models that went on from others no recipe tells what they have heard.
-    """
-    quick = [name for name, row in classifiers.CLASSIFIERS.items() if row.input_kind == "vector"]
-    titles = cached.model_titles(cards)
-    made = {f"model {card.slug}": (titles[card.slug], assessment.recipe_of(card)) for card in cards
-            if card.classifier in quick and not card.training.get("start_from")}  # fmt: skip
-    used = {recipe.config.classifier for _, recipe in made.values()}
-    others = {name: Recipe(name=name, config=TrainingConfig(classifier=name, n_copies=0)) for name in quick if name not in used}
-    return made | {name: (f"{classifiers.CLASSIFIERS[name].title}, usual settings", recipe) for name, recipe in others.items()}
-
-
 def _here(cards: Sequence[ModelCard], found: dict[str, Path]) -> None:
-    can = recipes(cards)
+    can = compare_recipes.offered(cards)
     last_names, last_key = st.session_state.get(state.COMPARE_CROSS, ((), ""))
     names = st.pills("Corpora", list(found), selection_mode="multi", format_func=cached.corpus_title,
                      default=[name for name in last_names or found if name in found], key="compare.cross.corpora")
     key = st.selectbox("Recipe", list(can), format_func=lambda key: can[key][0], key="compare.cross.recipe", width=260,
                        index=list(can).index(last_key) if last_key in can else 0)
-    _, recipe = can[key]
-    if recipe.config.n_copies and not st.toggle("With the augmented copies of its training (takes longer)", key="compare.cross.copies"):
-        recipe = replace(recipe, config=replace(recipe.config, n_copies=0))
+    (recipe,) = compare_recipes.with_copies_or_not([can[key][1]], key="compare.cross")
     st.markdown(f":small[{NETWORKS}]")
     if len(names) < 2:
         st.info("Choose two corpora or more.", icon=":material/info:")
@@ -107,14 +86,11 @@ def _start(task: background.Task, recipe: Recipe, folders: dict[str, Path]) -> N
 
 def measure(task: background.Task, recipe: Recipe, tables: dict[str, pd.DataFrame]) -> list[Cell]:
     """Return every cell; those so far are the task's partial result."""
-    with task.turn(_ONE_AT_A_TIME, "another measurement has ended"):
-        desk = assessment.Desk(cache=dataset.cache_folder(), results=assessment.results_folder(), n_jobs=-1, niced=True,
-                               on_progress=task.tell, should_stop=lambda: task.stopping)
-
+    with task.turn(compare_recipes.ONE_AT_A_TIME, compare_recipes.WAITS_FOR):
         def on_cell(cells: Sequence[Cell]) -> None:
             task.partial = list(cells)
 
-        return matrix.measure(recipe, tables, desk, on_cell=on_cell)
+        return matrix.measure(recipe, tables, compare_recipes.desk(task), on_cell=on_cell)
 
 
 def _map(cells: Sequence[Cell], titles: dict[str, str], *, key: str) -> None:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.ui import cards, compare_charts, frame, guide_terms
 from pages.ui.compare_charts import CONFIG, Figures
-from ser_core import certainty, corpora
+from ser_core import certainty, corpora, protocols
 
 UAR, ACCURACY = "uar", "accuracy"
 METRICS = {UAR: "UAR", ACCURACY: "Accuracy"}
@@ -23,10 +23,13 @@ COLUMNS = {
 
 
 def show(figures: Figures, *, key: str) -> None:
-    """Draw the figures of several models (title -> figures), all of one protocol and corpus. key: where the widgets are."""
+    """Draw the figures of several models (title -> figures), all of one protocol and corpus. key: where the widgets are.
+
+    Sections that need curves are offered where some of the figures have any.
+    """
     metric = st.segmented_control("Figure", list(METRICS), format_func=METRICS.get, default=UAR, required=True, key=f"{key}.metric",
                                   label_visibility="collapsed")
-    st.plotly_chart(compare_charts.bars(figures, metric), key=f"{key}.bars", config=CONFIG, alt=_told(figures, metric))
+    st.plotly_chart(compare_charts.bars(figures, metric), key=f"{key}.bars", config=CONFIG, alt=told(figures, metric))
     over = {each.interval_over for each in figures.values()}
     st.markdown(f":small[{guide_terms.link('uar')}: the mean over the labels of what share was recognised. "
                 f"The thin line is the 95 % interval, drawn over the {' or the '.join(sorted(over))} of the test. "
@@ -35,12 +38,29 @@ def show(figures: Figures, *, key: str) -> None:
     if len({(each.n_clips, each.n_test_speakers) for each in figures.values()}) > 1:
         st.warning("These models were not tested on the same clips, so small differences mean nothing. Score them on a corpus here to "
                    "compare them clip by clip.", icon=":material/balance:")
-    section = st.segmented_control("More", [CONFUSION, LABELS, CALIBRATION, ROC], default=CONFUSION, required=True, key=f"{key}.section",
+    sections = [CONFUSION, LABELS, *((CALIBRATION, ROC) if any(each.curves for each in figures.values()) else ())]
+    section = st.segmented_control("More", sections, default=CONFUSION, required=True, key=f"{key}.section",
                                    label_visibility="collapsed")
     {CONFUSION: _confusion, LABELS: _labels, CALIBRATION: _calibration, ROC: _roc}[section](figures, key)
 
 
-def _told(figures: Figures, metric: str) -> str:
+def held_out(protocol: str) -> None:
+    """Draw what a protocol holds out and what its figures are worth; nothing for models that were scored as they are."""
+    row = protocols.PROTOCOLS.get(protocol)
+    if row:
+        st.markdown(f":material/shield: Held out: **{row.held_out}**. {row.worth}")
+
+
+def seen(figures: Figures) -> None:
+    """Draw which share of the tested clips had their speaker, sentence or recording in training, where it was looked at."""
+    told = {tuple(each.seen[kind] for kind in ("speaker", "sentence", "twin")) for each in figures.values() if each.seen}
+    for speaker, sentence, twin in sorted(told):
+        st.markdown(f"Of the tested clips **{speaker:.0%}** have their speaker in training, **{sentence:.0%}** their sentence, and "
+                    f"**{twin:.0%}** the very recording, or a copy of it.")
+
+
+def told(figures: Figures, metric: str) -> str:
+    """Return a figure of each model, in a sentence for a screen reader."""
     return "; ".join(f"{title}: {getattr(each, metric):.0%}" for title, each in figures.items()) + ". The table has all figures."
 
 

@@ -11,18 +11,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.ui import background, cached, compare_charts, compare_figures, compare_pairs, corpus_charts, frame, state
-from ser_core import assessment, comparison, corpora, dataset, store
+from pages.ui import background, cached, compare_outcomes, compare_retrain, frame, state
+from ser_core import assessment, corpora, dataset, store
 from ser_core.assessment import Outcome
 from ser_core.errors import CorpusError
-from ser_core.evaluation import Evaluation
 from ser_core.store import ModelCard
 
-MEAN = "Mean of these"
-BY = {corpora.SPEAKER: "Speaker", corpora.SEX: "Sex", comparison.AGE: "Age", corpora.INTENSITY: "Intensity",
-      corpora.SENTENCE: "Sentence", corpora.CORPUS: "Corpus", corpora.EMOTION: "Label"}  # fmt: skip
-MAX_GROUPS = 60
-"""Rows of a figure of slices, at most; its table has all."""
+AS_THEY_ARE, ANEW = "as they are", "anew"
+HOW = {AS_THEY_ARE: "Models as they are", ANEW: "Trained anew, by protocol"}
 
 _ONE_AT_A_TIME = threading.Lock()
 """Two at once would take twice as long each, and leave the pages less to run on."""
@@ -42,6 +38,11 @@ def show(cards: Sequence[ModelCard]) -> None:
     if not found:
         st.info("No corpus is installed here to score the models on.", icon=":material/library_music:")
         st.page_link("pages/corpora.py", label="Get a corpus", icon=":material/arrow_forward:", icon_position="right")
+        return
+    how = st.segmented_control("What is scored", list(HOW), format_func=HOW.get, default=AS_THEY_ARE, required=True,
+                               key="compare.score.how", label_visibility="collapsed")
+    if how == ANEW:
+        compare_retrain.show(cards, found)
         return
     by_slug, titles = {card.slug: card for card in cards}, cached.model_titles(cards)
     last_slugs, last_names = st.session_state.get(state.COMPARE_SCORED, ((), ()))
@@ -98,35 +99,18 @@ def score(task: background.Task, cards: list[ModelCard], titles: dict[str, str],
 @st.fragment
 def _result(scored: Scored) -> None:
     outcomes = list(scored.outcomes)
-    marks = {each.model: assessment.warning(each.heard) for each in outcomes if each.heard}
     touched = np.any([each.heard.any for each in outcomes if each.heard], axis=0)
     with st.container(horizontal=True, key="compare_score_options"):
-        same_labels = len({each.labels for each in outcomes}) == 1
-        mean = len(outcomes) > 1 and same_labels and st.toggle("Add the mean of their probabilities", key="compare.score.mean")
+        outcomes = compare_outcomes.with_mean(outcomes, key="compare.score")
         clean = 0 < touched.sum() < len(touched) and st.toggle(f"Only the {(~touched).sum():,} clips that none of them has heard",
                                                               key="compare.score.clean")  # fmt: skip
-    if mean:
-        outcomes.append(assessment.mean(outcomes, MEAN))
-        marks[MEAN] = assessment.warning(outcomes[-1].heard) if outcomes[-1].heard else ""
     if clean:
         outcomes = [assessment.part(each, ~touched) for each in outcomes]
     else:
-        show_marks(marks)
+        show_marks({each.model: assessment.warning(each.heard) for each in outcomes if each.heard})
     if scored.left_out:
         st.markdown(f":small[{scored.left_out:,} clips are left out: not all of these models know their label.]")
-    figures = {each.model: _figures(each) for each in outcomes}
-    names = list(next(iter(figures.values())))
-    name = names[0]
-    if len(names) > 1:
-        name = st.segmented_control("On", names, format_func=lambda name: name if name == assessment.OVERALL else cached.corpus_title(name),
-                                    default=name, required=True, key="compare.score.on")
-    compare_figures.show({model: each[name] for model, each in figures.items()}, key=f"compare.score.{name}")
-    if name != assessment.OVERALL and len(names) > 1:
-        outcomes = [assessment.part(each, (each.clips[corpora.CORPUS] == name).to_numpy()) for each in outcomes]
-    st.header("Who is heard worse", anchor=False)
-    _slices(outcomes)
-    if len(outcomes) > 1:
-        compare_pairs.show(outcomes)
+    compare_outcomes.show(outcomes, key="compare.score")
 
 
 def show_marks(marks: dict[str, str]) -> None:
@@ -135,42 +119,3 @@ def show_marks(marks: dict[str, str]) -> None:
         of = [model for model, mark in marks.items() if mark == text]
         st.error(f"**{frame.plain(', '.join(of))}.** {frame.plain(text)} Its true score on new voices is lower: see its held-out figures.",
                  icon=":material/hearing:")
-
-
-def _figures(outcome: Outcome) -> dict[str, Evaluation]:
-    return _computed(outcome.model, f"{hash(outcome.probabilities.tobytes())} {hash(outcome.y.tobytes())}", outcome)
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _computed(model: str, key: str, _outcome: Outcome) -> dict[str, Evaluation]:
-    return assessment.figures(_outcome)
-
-
-def _slices(outcomes: Sequence[Outcome]) -> None:
-    there = [by for by in BY if len(set(comparison.groups(outcomes[0].clips, by))) > 1]
-    if not there:
-        st.markdown("All of these clips are alike in what is known of them.")
-        return
-    by = st.segmented_control("By", there, format_func=BY.get, default=there[0], required=True, key="compare.score.by",
-                              label_visibility="collapsed")
-    tables = {each.model: comparison.slices(each, by).set_index("group") for each in outcomes}
-    first = next(iter(tables.values()))
-    groups = list(first.index if by == corpora.EMOTION else sorted(first.index))
-    shown = groups[:MAX_GROUPS]
-    st.plotly_chart(
-        compare_charts.dots(
-            [_called(by, name) for name in shown], {model: table.loc[shown, "uar"].to_list() for model, table in tables.items()},
-            axis="Recall" if by == corpora.EMOTION else "UAR",
-        ),
-        key=f"compare.score.slices.{by}", config=compare_charts.CONFIG,
-        alt=f"UAR by {BY[by].lower()} and model. The table has all figures.",
-    )  # fmt: skip
-    with st.expander("The same as a table", key="compare.score.slices_table"):
-        rows = [{BY[by]: _called(by, name), "Clips": int(first.loc[name, "n_clips"]),
-                 **{model: 100 * table.loc[name, "uar"] for model, table in tables.items()}} for name in groups]  # fmt: skip
-        st.dataframe(pd.DataFrame(rows), hide_index=True, key=f"compare.score.slice_rows.{by}",
-                     column_config=dict.fromkeys(tables, compare_figures.PERCENT))
-
-
-def _called(by: str, name: str) -> str:
-    return corpus_charts.title(by, name) if by in (corpora.CORPUS, corpora.SPEAKER) else name

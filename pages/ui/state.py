@@ -102,6 +102,9 @@ COMPARE_COLUMN = "compare.last_column"
 COMPARE_SCORED = "compare.scored"
 """(slugs, corpora): what was last scored on a corpus here, to show it again."""
 
+COMPARE_RETRAINED = "compare.retrained"
+"""(recipes, corpus, protocol): what was last trained anew on a corpus here."""
+
 COMPARE_ROBUST = "compare.robust"
 """(slugs, corpora, conditions, clips): what was last heard under conditions."""
 

@@ -18,15 +18,32 @@ from pages.ui import (
     cached,
     compare_cards,
     compare_charts,
-    compare_cross,
     compare_curves,
     compare_lab,
+    compare_outcomes,
     compare_pairs,
+    compare_protocols,
+    compare_recipes,
+    compare_retrain,
     compare_robust,
     compare_score,
     palette,
 )
-from ser_core import assessment, classifiers, conditions, corpora, dataset, evaluation, lab, matrix, robustness, store, training
+from ser_core import (
+    assessment,
+    classifiers,
+    conditions,
+    corpora,
+    dataset,
+    evaluation,
+    lab,
+    matrix,
+    protocol_table,
+    protocols,
+    robustness,
+    store,
+    training,
+)
 from ser_core.comparison import Difference
 from tests import tiny_corpora
 
@@ -128,6 +145,83 @@ def test_every_section_is_drawn_for_cards_with_and_without_curves(here: Path, se
     assert len(page.get("plotly_chart")) == {"Confusion": 5, "Labels": 2, "How sure": 6, "ROC": 2}[section]
 
 
+# --- by protocol
+
+
+def cell(model: str, protocol: str, **more: object) -> protocol_table.Cell:
+    values = {"recipe": "older", "trained_on": ("ravdess",), "done": 5, "rounds": 5, "figures": figures(protocol=protocol)} | more
+    values["figures"] = values["figures"] and replace(values["figures"], curves=None)
+    return protocol_table.Cell(model=model, corpus="ravdess", protocol=protocol, **values)
+
+
+def test_each_protocol_has_a_panel_and_a_column_of_its_own(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = [cell("knn", "random"), cell("mlp", "random", done=3), cell("mlp", "speaker", figures=figures(seed=2)),
+             cell("knn", "sentence", figures=None, problem="Nobody knows the sentences.")]  # fmt: skip
+    protocol_table.write(here / "table.json", cells)
+    monkeypatch.setattr(protocol_table, "RESULTS", here / "table.json")
+    page = visit("Held-out figures")
+    page.session_state["compare.cards.view"] = "protocol"
+    said = text(page.run())
+    assert "**compare down a column, never across.**" in said and "Nobody knows the sentences." in said and "Not measured yet." in said
+    assert "MLP, random: 3 of 5 rounds are measured." in said and "KNN, random: of an earlier recipe" in said
+    drawn = [json.loads(each.proto.spec)["data"] for each in page.get("plotly_chart")]
+    assert [[trace["y"][0] for trace in each] for each in drawn[:3]] == [["KNN", "MLP"], ["MLP"], ["MLP"]], "two panels, and the detail"
+    assert drawn[0][1]["marker"]["color"] == drawn[1][0]["marker"]["color"] == palette.SERIES[1], "a model keeps its colour"
+    rows = page.dataframe[0].value.set_index("Model")
+    assert list(rows.columns) == list(protocols.PROTOCOLS) and list(rows.index) == list(compare_protocols.TITLES)
+    assert rows.loc["KNN", "random"] == pytest.approx(100 * cells[0].figures.uar) and np.isnan(rows.loc["KNN", "speaker"])
+    assert page.segmented_control("compare.protocols.speaker.section").options == ["Confusion", "Labels"], "it comes without curves"
+    page.selectbox("compare.protocols.detail").set_value("random").run()
+    assert "Held out: **the clip**" in text(page)
+
+
+def test_the_table_that_comes_with_the_project_needs_no_corpus(here: Path) -> None:
+    page = visit("Held-out figures")
+    page.session_state["compare.cards.view"] = "protocol"
+    said = text(page.run())
+    cells = protocol_table.read()
+    assert protocol_table.command(cells) in said and "One column in detail" in said
+    known = [each for each in cells if each.corpus == "ravdess" and each.figures]
+    assert page.dataframe[1].value["UAR"].tolist() == pytest.approx([100 * each.figures.uar for each in known])
+
+
+# --- trained anew here
+
+
+def test_recipes_are_trained_anew_by_protocol(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset, "WORTH_WORKERS", 10_000)
+    tiny_corpora.build(here / "corpora")
+    for slug in ("knn", "mlp"):
+        change_card(here, slug, hyperparameters={"hidden": 4, "epochs": 2 if slug == "knn" else 1}, training={"n_copies": 1})
+    page = visit("Score on a corpus")
+    page.session_state["compare.score.how"] = "anew"
+    page.run()
+    page.selectbox("compare.retrain.corpus").set_value("tess").run()
+    assert "Held out: **the speaker**" in text(page) and page.code[0].value.endswith("--model cnn --corpus tess --protocol speaker")
+    page.button("compare.retrain.start").click().run()
+    said = wait_for(page, "Who is heard worse")
+    assert "**0%** have their speaker in training, **100%** their sentence, and **0%** the very recording" in said
+    assert page.dataframe[0].value[["Model", "Clips", "Speakers"]].to_numpy().tolist() == [["KNN", 24, 2], ["MLP", 24, 2]]
+    assert page.segmented_control("compare.retrain.tess.section").options == ["Confusion", "Labels", "How sure", "ROC"]
+    assert not page.error and "Does the difference mean anything?" in said
+    page.segmented_control("compare.retrain.protocol").set_value("cross-corpus").run()
+    assert page.code[0].value.endswith("--corpus tess --train-corpus ravdess --protocol cross-corpus")
+
+
+def test_training_anew_can_be_cancelled_and_goes_on_where_it_was(here: Path) -> None:
+    tiny_corpora.build(here / "corpora")
+    tables = {"tess": corpora.scan("tess", here / "corpora" / "tess")}
+    recipes = {"Quick": compare_recipes.offered([])["lda"][1]}
+    task = background.Task()
+    task._asked.set()
+    with pytest.raises(dataset.Cancelled):
+        compare_retrain.measure(task, recipes, tables, "tess", "speaker")
+    assert not compare_recipes.ONE_AT_A_TIME.locked()
+    task._asked.clear()
+    made = compare_retrain.measure(task, recipes, tables, "tess", "speaker")
+    assert [each.model for each in made.outcomes] == ["Quick"] and task.partial == list(made.outcomes) and made.left_out == 0
+
+
 # --- scoring here
 
 
@@ -148,7 +242,7 @@ def test_models_are_scored_and_what_they_know_is_marked(here: Path) -> None:
     page.toggle("compare.score.clean").set_value(True).run()
     assert not page.error and page.dataframe[0].value["Clips"].tolist() == [48] * 4
     page.toggle("compare.score.mean").set_value(True).run()
-    assert page.dataframe[0].value["Model"].tolist()[-1] == compare_score.MEAN
+    assert page.dataframe[0].value["Model"].tolist()[-1] == compare_outcomes.MEAN
     again = visit("Score on a corpus")
     assert again.dataframe, "another visitor finds the same result"
 
@@ -265,7 +359,7 @@ def test_corpora_here_are_measured_cell_by_cell(here: Path, monkeypatch: pytest.
 
 def test_networks_are_not_trained_in_the_server(here: Path) -> None:
     cards = [replace(store.read_card(slug), classifier=classifier) for slug, classifier in (("knn", "knn"), ("cnn", "cnn"))]
-    offered = compare_cross.recipes([*cards, replace(cards[0], slug="mine", training={"start_from": "knn"})])
+    offered = compare_recipes.offered([*cards, replace(cards[0], slug="mine", training={"start_from": "knn"})])
     kinds = {recipe.config.classifier for _, recipe in offered.values()}
     assert kinds == {name for name, row in classifiers.CLASSIFIERS.items() if row.input_kind == "vector"}
     assert len({title for title, _ in offered.values()}) == len(offered), "a choice is known by its title"
