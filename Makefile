@@ -19,7 +19,7 @@ help:
 	@echo "make run      serve the app on http://localhost:$(PORT)"
 	@echo "make class    serve it to a class: https, a QR code for phones, an admin word, an end of the lesson"
 	@echo "make setup    make .venv and install what the app needs, nothing else"
-	@echo "make test     lint and run every test, the browser tests included"
+	@echo "make test     lint, check the types and run every test, the browser tests included"
 	@echo "make lint     ruff and mypy"
 	@echo "make models RAVDESS=dir TESS=dir SAVEE=dir EMODB=dir"
 	@echo "              train the four models under models/ again"
@@ -64,6 +64,7 @@ FORCE:
 test: .venv/.ready-dev
 	@$(PY) -m tools.browser
 	@$(PY) -m ruff check .
+	@$(PY) -m mypy
 	@$(PY) -m pytest
 
 lint: .venv/.ready-dev

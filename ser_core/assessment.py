@@ -75,7 +75,8 @@ class Outcome:
     @property
     def answer(self) -> np.ndarray:
         """The position of the label that was answered, int (n_clips,)."""
-        return self.probabilities.argmax(axis=1)
+        leading: np.ndarray = self.probabilities.argmax(axis=1)
+        return leading
 
 
 @dataclass(frozen=True, kw_only=True)

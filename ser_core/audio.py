@@ -340,9 +340,9 @@ class _Forgiving:
 
     def seek(self, offset: int, whence: int = 0) -> int:
         try:
-            return super().seek(offset, whence)  # type: ignore[misc]
+            return int(super().seek(offset, whence))  # type: ignore[misc]
         except (OSError, ValueError, OverflowError):
-            return self.tell()  # type: ignore[attr-defined]
+            return int(self.tell())  # type: ignore[attr-defined]
 
 
 class _Source(_Forgiving, io.BytesIO):
@@ -393,7 +393,7 @@ class _Spooled(_OnDisk):
         self.size = spool.size
 
     def open(self) -> BinaryIO:
-        return _DiskSource(self._spool.open())  # type: ignore[arg-type]
+        return _DiskSource(self._spool.open())
 
 
 def _counted(
@@ -438,7 +438,8 @@ def _level(samples: np.ndarray, tally: _Tally) -> np.ndarray:
     """Return samples within +-1: clipped, or divided by the peak where that is an integer scale's."""
     if tally.peak > _LARGEST_OVERSHOOT:
         samples = samples / np.float32(tally.peak)
-    return np.clip(samples, -1.0, 1.0)
+    clipped: np.ndarray = np.clip(samples, -1.0, 1.0)
+    return clipped
 
 
 def _is_truncated(header: _Header, tally: _Tally) -> bool:

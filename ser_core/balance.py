@@ -38,7 +38,8 @@ METHODS: dict[str, Method] = {
 def class_weights(y: np.ndarray, n_labels: int) -> np.ndarray:
     """Return a weight a label, float (n_labels,), so that each label that occurs counts the same in sum; their mean over y is 1."""
     counts = np.bincount(y, minlength=n_labels)
-    return np.divide(len(y), counts * (counts > 0).sum(), out=np.zeros(n_labels), where=counts > 0)
+    weights: np.ndarray = np.divide(len(y), counts * (counts > 0).sum(), out=np.zeros(n_labels), where=counts > 0)
+    return weights
 
 
 def apply(

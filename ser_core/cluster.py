@@ -99,7 +99,7 @@ class Cluster:
         import concurrent.futures
 
         from distributed import KilledWorker
-        from distributed.comm import CommClosedError
+        from distributed.comm.core import CommClosedError
 
         try:
             yield

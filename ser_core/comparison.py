@@ -125,9 +125,11 @@ def check_same(outcomes: Sequence[Outcome]) -> np.ndarray:
     first = outcomes[0].clips[columns].to_numpy()
     if any(each.clips.shape[0] != len(first) or (each.clips[columns].to_numpy() != first).any() for each in outcomes[1:]):
         raise ConfigError("These models were not tested on the same clips, because not all know the same labels. Compare others.")
-    return first[:, 2].astype(str)
+    leading: np.ndarray = first[:, 2].astype(str)
+    return leading
 
 
 def _uar(hits: np.ndarray, n: np.ndarray) -> np.ndarray:
     recall = np.divide(hits, n, out=np.zeros(hits.shape), where=n > 0)
-    return recall.sum(axis=1) / (n > 0).sum(axis=1)
+    uar: np.ndarray = recall.sum(axis=1) / (n > 0).sum(axis=1)
+    return uar

@@ -41,7 +41,8 @@ class Measured:
     @property
     def readable(self) -> np.ndarray:
         """Which clips could be read, bool (n_clips,)."""
-        return np.isfinite(self.vectors).all(axis=1)
+        is_whole: np.ndarray = np.isfinite(self.vectors).all(axis=1)
+        return is_whole
 
     def take(self, rows: np.ndarray) -> Measured:
         """Return what was measured on some of the clips, int (n,)."""
@@ -225,7 +226,8 @@ def trend(measured: Measured, name: str, *, speakers: np.ndarray | None = None) 
 def without_speaker(values: np.ndarray, speakers: np.ndarray) -> np.ndarray:
     """Return values, (n_clips,) or (n_clips, n), minus the mean over all clips of the same speaker; NaN counts for nothing."""
     table = pd.DataFrame(values)
-    return (table - table.groupby(speakers).transform("mean")).to_numpy().reshape(values.shape).astype(values.dtype)
+    centred: np.ndarray = (table - table.groupby(speakers).transform("mean")).to_numpy().reshape(values.shape).astype(values.dtype)
+    return centred
 
 
 def explained(values: np.ndarray, groups: np.ndarray) -> float:

@@ -34,7 +34,8 @@ class Heard:
     @property
     def any(self) -> np.ndarray:
         """Which clips make a figure say less than it seems to."""
-        return self.clip | self.speaker | self.chosen | self.untold
+        known: np.ndarray = self.clip | self.speaker | self.chosen | self.untold
+        return known
 
 
 def digests(clips: pd.DataFrame) -> np.ndarray:
@@ -99,7 +100,8 @@ def _official(clips: pd.DataFrame, known: list[str]) -> pd.DataFrame:
 
 
 def _among(values: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-    return pd.Series(values[test]).isin(set(values[train])).to_numpy()
+    is_known: np.ndarray = pd.Series(values[test]).isin(set(values[train])).to_numpy()
+    return is_known
 
 
 def _digest(path: str) -> str:

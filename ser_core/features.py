@@ -333,7 +333,8 @@ def _frames(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
 def _mean_square(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
     """Return the mean square of each frame, (n_frames,); librosa.feature.rms squared."""
     frames = _frames(samples, config)
-    return np.einsum("ij,ij->i", frames, frames) / config.win_length
+    energy: np.ndarray = np.einsum("ij,ij->i", frames, frames) / config.win_length
+    return energy
 
 
 def _power_spectrogram(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
@@ -342,23 +343,27 @@ def _power_spectrogram(samples: np.ndarray, config: FeatureConfig) -> np.ndarray
     librosa pads the window with zeros to n_fft on both sides; here the zeros follow the frame, which changes phases only.
     """
     spectrum = scipy.fft.rfft(_frames(samples, config) * _window(config.win_length), n=config.n_fft, axis=1)
-    return spectrum.real**2 + spectrum.imag**2
+    power: np.ndarray = spectrum.real**2 + spectrum.imag**2
+    return power
 
 
 def _power_to_db(power: np.ndarray) -> np.ndarray:
     decibels = 10 * np.log10(np.maximum(power, _AMIN))
-    return np.maximum(decibels, decibels.max() - TOP_DB)
+    audible: np.ndarray = np.maximum(decibels, decibels.max() - TOP_DB)
+    return audible
 
 
 def _delta(tracks: np.ndarray, *, order: int) -> np.ndarray:
     """Return librosa.feature.delta(width=9, order=order, mode='nearest') of (n_frames, n) tracks."""
-    return scipy.ndimage.correlate1d(tracks, _delta_weights(order), axis=0, mode="nearest")
+    slopes: np.ndarray = scipy.ndimage.correlate1d(tracks, _delta_weights(order), axis=0, mode="nearest")
+    return slopes
 
 
 def _chroma(power: np.ndarray, config: FeatureConfig) -> np.ndarray:
     raw = power @ _chroma_basis(config).T
     loudest = raw.max(axis=1, keepdims=True)
-    return raw / np.where(loudest < np.finfo(np.float32).tiny, 1.0, loudest)
+    relative: np.ndarray = raw / np.where(loudest < np.finfo(np.float32).tiny, 1.0, loudest)
+    return relative
 
 
 def _zero_crossing_rate(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
@@ -367,12 +372,14 @@ def _zero_crossing_rate(samples: np.ndarray, config: FeatureConfig) -> np.ndarra
     negative = padded < -_AMIN
     crossings = np.concatenate([[0], np.cumsum(negative[1:] != negative[:-1], dtype=np.int32)])
     starts = np.arange(1 + len(samples) // config.hop_length) * config.hop_length
-    return ((crossings[starts + config.win_length - 1] - crossings[starts]) / config.win_length).astype(np.float32)
+    share: np.ndarray = ((crossings[starts + config.win_length - 1] - crossings[starts]) / config.win_length).astype(np.float32)
+    return share
 
 
 def _centroid(magnitude: np.ndarray, config: FeatureConfig) -> np.ndarray:
     total = magnitude.sum(axis=1)
-    return (magnitude @ _bin_frequencies(config)) / np.where(total < np.finfo(np.float32).tiny, 1.0, total)
+    centre: np.ndarray = (magnitude @ _bin_frequencies(config)) / np.where(total < np.finfo(np.float32).tiny, 1.0, total)
+    return centre
 
 
 def _rolloff(magnitude: np.ndarray, config: FeatureConfig) -> np.ndarray:
@@ -391,11 +398,13 @@ def _rolloff(magnitude: np.ndarray, config: FeatureConfig) -> np.ndarray:
     rows = np.arange(n_frames)
     within = np.cumsum(blocks[rows, block], axis=1) + (until[rows, block] - blocks[rows, block].sum(axis=1))[:, np.newaxis]
     below = block * width + np.count_nonzero(within < wanted, axis=1)
-    return _bin_frequencies(config)[np.minimum(below, n_bins - 1)]
+    frequency: np.ndarray = _bin_frequencies(config)[np.minimum(below, n_bins - 1)]
+    return frequency
 
 
 def _flatness(power: np.ndarray, log_power: np.ndarray) -> np.ndarray:
-    return np.exp(log_power.mean(axis=1)) / np.maximum(power.mean(axis=1), _AMIN)
+    flatness: np.ndarray = np.exp(log_power.mean(axis=1)) / np.maximum(power.mean(axis=1), _AMIN)
+    return flatness
 
 
 def _contrast(magnitude: np.ndarray, config: FeatureConfig) -> np.ndarray:
@@ -410,7 +419,8 @@ def _contrast(magnitude: np.ndarray, config: FeatureConfig) -> np.ndarray:
             band = np.sort(band, axis=1)  # numpy's vectorised sort beats its partition at this size
             valleys.append(band[:, :n_ends].mean(axis=1))
             peaks.append(band[:, -n_ends:].mean(axis=1))
-    return _power_to_db(np.stack(peaks, axis=1)) - _power_to_db(np.stack(valleys, axis=1))
+    contrast: np.ndarray = _power_to_db(np.stack(peaks, axis=1)) - _power_to_db(np.stack(valleys, axis=1))
+    return contrast
 
 
 def _fundamental(power: np.ndarray, config: FeatureConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -465,7 +475,8 @@ def _window(win_length: int) -> np.ndarray:
 def _window_autocorrelation(config: FeatureConfig) -> np.ndarray:
     window = _window(config.win_length).astype(np.float64)
     correlation = np.correlate(window, window, mode="full")[config.win_length - 1 :]
-    return np.maximum(correlation / correlation[0], 1e-3).astype(np.float32)
+    own: np.ndarray = np.maximum(correlation / correlation[0], 1e-3).astype(np.float32)
+    return own
 
 
 @lru_cache(maxsize=8)
@@ -500,7 +511,8 @@ def _chroma_basis(config: FeatureConfig) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _dct_basis(config: FeatureConfig) -> np.ndarray:
-    return scipy.fft.dct(np.eye(config.n_mels), type=2, norm="ortho", axis=0)[: config.n_mfcc].astype(np.float32)
+    matrix: np.ndarray = scipy.fft.dct(np.eye(config.n_mels), type=2, norm="ortho", axis=0)[: config.n_mfcc].astype(np.float32)
+    return matrix
 
 
 @lru_cache(maxsize=8)
@@ -513,7 +525,8 @@ def _delta_weights(order: int) -> np.ndarray:
     """Return the Savitzky-Golay weights of librosa.feature.delta: slope or curvature of a fitted polynomial of that order."""
     offsets = np.arange(DELTA_WIDTH) - DELTA_WIDTH // 2
     coefficients = np.linalg.pinv(np.vander(offsets, order + 1, increasing=True))
-    return (math.factorial(order) * coefficients[order]).astype(np.float32)
+    weights: np.ndarray = (math.factorial(order) * coefficients[order]).astype(np.float32)
+    return weights
 
 
 @lru_cache(maxsize=8)

@@ -43,7 +43,8 @@ def mel(sample_rate: int, n_fft: int, *, n_mels: int, fmin: float, fmax: float) 
     widths = np.diff(edges)[:, np.newaxis]
     rising, falling = -from_edge[:-2] / widths[:-1], from_edge[2:] / widths[1:]
     triangles = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
-    return (triangles * (2 / (edges[2:] - edges[:-2]))[:, np.newaxis]).astype(np.float32)
+    bank: np.ndarray = (triangles * (2 / (edges[2:] - edges[:-2]))[:, np.newaxis]).astype(np.float32)
+    return bank
 
 
 def chroma(sample_rate: int, n_fft: int, *, n_chroma: int) -> np.ndarray:

@@ -98,7 +98,7 @@ def _launch(folder: Path, command: Sequence[str]) -> None:
         process = subprocess.Popen(
             [sys.executable, "-m", "ser_core.supervisor", str(folder.resolve()), *command],
             cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, **_apart(),
-        )  # type: ignore[call-overload]  # fmt: skip
+        )  # fmt: skip
     threading.Thread(target=process.wait, daemon=True).start()  # takes note of its end: it leaves no zombie
 
 

@@ -54,7 +54,8 @@ class Prepared:
     @property
     def learnable(self) -> np.ndarray:
         """bool (n_clips,): the clips that some fit of the run may learn from, and that are worth augmenting."""
-        return self.part == splits.TRAIN if self.folds is None else self.part != splits.TEST
+        is_train: np.ndarray = self.part == splits.TRAIN if self.folds is None else self.part != splits.TEST
+        return is_train
 
 
 @dataclass(frozen=True)

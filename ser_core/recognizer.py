@@ -78,14 +78,16 @@ def inputs(measured: Features, input_kind: str) -> np.ndarray:
 
 def pool(probabilities: np.ndarray) -> np.ndarray:
     """Return one distribution (n_labels,) for the windows of a clip (n_windows, n_labels): their mean."""
-    return probabilities.mean(axis=0)
+    mean: np.ndarray = probabilities.mean(axis=0)
+    return mean
 
 
 def calibrate(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Return probabilities (..., n_labels) sharpened or flattened: p ** (1 / temperature), normalised (Guo et al. 2017)."""
     logits = np.log(np.maximum(probabilities, _FLOOR)) / temperature
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    softened: np.ndarray = powers / powers.sum(axis=-1, keepdims=True)
+    return softened
 
 
 def fit_temperature(probabilities: np.ndarray, y: np.ndarray) -> float:

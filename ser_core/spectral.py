@@ -102,7 +102,8 @@ def _crossing(below: np.ndarray, share: np.ndarray, q: float) -> np.ndarray:
     band = np.minimum(np.count_nonzero(below < q, axis=1), below.shape[1] - 1)
     rows = np.arange(len(below))
     inside = share[rows, band]
-    return band + np.clip((q - below[rows, band] + inside) / (inside + _TINY), 0, 1)
+    place: np.ndarray = band + np.clip((q - below[rows, band] + inside) / (inside + _TINY), 0, 1)
+    return place
 
 
 def _moments(share: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -285,7 +285,8 @@ def _draw(clips: pd.DataFrame, units: pd.Series, share: float, rng: np.random.Ge
         names = sorted(set(group))
         if share > 0 and len(names) >= 2:
             drawn.update(rng.permutation(names)[: min(max(1, round(share * len(names))), len(names) - 1)])
-    return units.isin(drawn).to_numpy()
+    is_drawn: np.ndarray = units.isin(drawn).to_numpy()
+    return is_drawn
 
 
 def _check_share(name: str, share: float) -> None:
@@ -303,7 +304,8 @@ def _in_turns(speakers: pd.DataFrame, rng: np.random.Generator) -> list[str]:
     """Return all speakers in random order, but with the sexes taking turns as long as both last."""
     shuffled = speakers.iloc[rng.permutation(len(speakers))]
     turn = shuffled.groupby(corpora.SEX).cumcount()
-    return shuffled.iloc[np.argsort(turn.to_numpy(), kind="stable")][corpora.SPEAKER].tolist()
+    names: list[str] = shuffled.iloc[np.argsort(turn.to_numpy(), kind="stable")][corpora.SPEAKER].tolist()
+    return names
 
 
 def _check_speakers(clips: pd.DataFrame) -> None:
@@ -327,4 +329,5 @@ def _look_up(clips: pd.DataFrame, table: Mapping[str, Folds]) -> np.ndarray:
             f"Speaker '{unknown[0]}'{f' (and {len(unknown) - 1} more)' if unknown[1:] else ''} is in no fixed fold. "
             f"Leave such clips out; fixed folds exist for {', '.join(table)}."
         )
-    return folds.to_numpy(int)
+    fold_numbers: np.ndarray = folds.to_numpy(int)
+    return fold_numbers

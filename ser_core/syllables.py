@@ -31,7 +31,8 @@ def nuclei(features: Features) -> np.ndarray:
     framed = np.pad(smooth, 1, constant_values=smooth.min() - 2 * DIP_DB)
     peaks, _ = scipy.signal.find_peaks(framed, height=np.percentile(smooth, 99) - FLOOR_DB, prominence=DIP_DB)
     peaks = peaks - 1
-    return start + peaks[np.isfinite(features.f0_hz[start:stop])[peaks]]
+    nuclei: np.ndarray = start + peaks[np.isfinite(features.f0_hz[start:stop])[peaks]]
+    return nuclei
 
 
 def rate(features: Features) -> float:

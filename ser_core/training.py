@@ -81,7 +81,8 @@ def usable(clips: pd.DataFrame, labels: tuple[str, ...]) -> pd.DataFrame:
 
 def targets(clips: pd.DataFrame, labels: tuple[str, ...]) -> np.ndarray:
     """Return the position of each clip's label in `labels`, int (n_clips,)."""
-    return clips[corpora.EMOTION].map({label: position for position, label in enumerate(labels)}).to_numpy(int)
+    y: np.ndarray = clips[corpora.EMOTION].map({label: position for position, label in enumerate(labels)}).to_numpy(int)
+    return y
 
 
 def train(
@@ -262,7 +263,8 @@ def _items(data: Dataset, rows: np.ndarray, name: str) -> tuple[np.ndarray, np.n
 def _speaker_weight(speakers: np.ndarray, allowed: np.ndarray, cap: int) -> np.ndarray:
     counts = pd.Series(speakers[allowed]).value_counts()
     n_clips = pd.Series(speakers).map(counts).fillna(cap).to_numpy(float)
-    return np.minimum(1.0, cap / n_clips)
+    weights: np.ndarray = np.minimum(1.0, cap / n_clips)
+    return weights
 
 
 def _teller(say: Message) -> classifiers.Progress:

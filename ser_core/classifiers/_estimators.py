@@ -189,7 +189,8 @@ KINDS: dict[str, Kind] = {
 
 def by_label(probabilities: np.ndarray, classes: np.ndarray, n_labels: int) -> np.ndarray:
     """Return probabilities (n, n_labels) from those of `classes`, (n, n_classes): a label's corpora are added up."""
-    return probabilities @ np.eye(n_labels)[classes % PER_CORPUS]
+    added: np.ndarray = probabilities @ np.eye(n_labels)[classes % PER_CORPUS]
+    return added
 
 
 def n_parameters(pipeline: Pipeline) -> int:
@@ -198,16 +199,16 @@ def n_parameters(pipeline: Pipeline) -> int:
     if isinstance(last, MLPClassifier):
         return sum(weights.size for weights in [*last.coefs_, *last.intercepts_])
     if isinstance(last, KNeighborsClassifier):
-        return pipeline["project"].scalings_.size + last._fit_X.size
+        return int(pipeline["project"].scalings_.size + last._fit_X.size)
     if isinstance(last, SVC):
-        return last.support_vectors_.size + last.dual_coef_.size + last.intercept_.size
+        return int(last.support_vectors_.size + last.dual_coef_.size + last.intercept_.size)
     if isinstance(last, RandomForestClassifier):
         return sum(_numbers(tree.tree_.node_count, tree.tree_.n_leaves, tree.tree_.value.shape[2]) for tree in last.estimators_)
     if isinstance(last, HistGradientBoostingClassifier):
         return sum(
             _numbers(len(tree.nodes), int(tree.nodes["is_leaf"].sum()), 1) for trees in last._predictors for tree in trees
         )
-    return last.coef_.size + last.intercept_.size
+    return int(last.coef_.size + last.intercept_.size)
 
 
 def architecture(pipeline: Pipeline, n_labels: int) -> list[dict[str, Any]]:
@@ -300,7 +301,7 @@ def _kept(given: Training) -> np.ndarray:
     if (given.weight == given.weight[0]).all():
         return np.ones(len(given.y), bool)
     rng = np.random.default_rng(given.settings["seed"])
-    kept = rng.random(len(given.y)) < given.weight / given.weight.max()
+    kept: np.ndarray = rng.random(len(given.y)) < given.weight / given.weight.max()
     for label in np.unique(given.classes):
         of_label = np.flatnonzero(given.classes == label)
         if kept[of_label].sum() < 2:

@@ -137,7 +137,8 @@ class KerasClassifier:
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return probabilities (n, n_labels) of windows (n, frames, n_mels)."""
         assert self.model_ is not None, "fit comes first"
-        return self.model_.predict(X.astype(np.float32, copy=False), batch_size=128, verbose=0).astype(np.float64)
+        probabilities: np.ndarray = self.model_.predict(X.astype(np.float32, copy=False), batch_size=128, verbose=0).astype(np.float64)
+        return probabilities
 
     @property
     def n_parameters(self) -> int:

@@ -28,7 +28,8 @@ class OnnxClassifier:
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return probabilities, float64 (n, n_labels), of windows (n, frames, n_mels)."""
-        return self._session.run(None, {self._input: X.astype(np.float32, copy=False)})[0].astype(np.float64)
+        probabilities: np.ndarray = self._session.run(None, {self._input: X.astype(np.float32, copy=False)})[0].astype(np.float64)
+        return probabilities
 
     @classmethod
     def load(cls, folder: Path, labels: tuple[str, ...]) -> OnnxClassifier:
