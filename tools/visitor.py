@@ -45,11 +45,13 @@ class Visitor:
         self.elements: dict[tuple[int, ...], Element] = {}
         self.arrived: list[tuple[float, Element]] = []
         self.fragments: dict[str, float] = {}
+        self.tabs: list[str] = []
         self.http = requests.Session()
         # As a browser does where the server has just closed a connection that was idle.
         self.http.mount("http", HTTPAdapter(max_retries=Retry(2, allowed_methods=None)))
         self._states: dict[str, WidgetState] = {}
         self._socket: ClientConnection | None = None
+        self._page_hash = ""
         self._n_asked = 0
 
     async def __aenter__(self) -> Visitor:
@@ -97,7 +99,8 @@ class Visitor:
     async def rerun(self, *changed: WidgetState, fragment: str = "") -> None:
         """Tell the server what changed, and wait until the page, or one fragment of it, is drawn."""
         message = BackMsg()
-        message.rerun_script.page_name = self.page
+        message.rerun_script.page_name = "" if self._page_hash else self.page
+        message.rerun_script.page_script_hash = self._page_hash  # the name alone would lead a fragment that asks for the page elsewhere
         message.rerun_script.fragment_id = fragment
         message.rerun_script.is_auto_rerun = bool(fragment)
         message.rerun_script.widget_states.widgets.extend([*self._states.values(), *changed])
@@ -110,6 +113,14 @@ class Visitor:
     async def click(self, key: str) -> None:
         """Press the button whose key begins so."""
         await self.rerun(WidgetState(id=self.widget("button", key).id, trigger_value=True))
+
+    async def type(self, kind: str, key: str, text: str) -> None:
+        """Write into the field whose key begins so; kind is "text_input" or "text_area"."""
+        await self.rerun(WidgetState(id=self.widget(kind, key).id, string_value=text))
+
+    async def open(self, key: str, title: str) -> None:
+        """Open one of the tabs whose key begins so."""
+        await self.rerun(WidgetState(id=next(each for each in self.tabs if f"-{key}" in each), string_value=title))
 
     async def upload(self, name: str, data: bytes, *, key: str) -> None:
         """Choose a file in the uploader whose key begins so, and wait until the page is drawn with it; one chosen before is deleted."""
@@ -178,7 +189,10 @@ class Visitor:
                 self.session_id = message.new_session.initialize.session_id
                 if not message.metadata.run.fragment_ids:
                     self.fragments = {}
+                    self.tabs = []
                     drawn = set()
+            elif kind == "navigation":
+                self._page_hash = message.navigation.page_script_hash
             elif kind == "auto_rerun":
                 self.fragments[message.auto_rerun.fragment_id] = message.auto_rerun.interval
             elif kind == "stop_auto_rerun":
@@ -189,10 +203,12 @@ class Visitor:
                 self.elements[place] = message.delta.new_element
                 self.arrived.append((time.perf_counter(), message.delta.new_element))
                 drawn.add(place)
+            elif kind == "delta" and message.delta.add_block.tab_container.id:
+                self.tabs.append(message.delta.add_block.tab_container.id)
             elif kind == "script_finished" and message.script_finished in (0, 1):
                 self.elements = {place: each for place, each in self.elements.items() if place in drawn}
                 there = {getattr(getattr(each, str(each.WhichOneof("type"))), "id", "") for each in self.elements.values()}
-                self._states = {name: state for name, state in self._states.items() if name in there}
+                self._states = {name: state for name, state in self._states.items() if name in there.union(self.tabs)}
                 return
             elif kind == "script_finished" and message.script_finished == 3:
                 return

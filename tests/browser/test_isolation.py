@@ -6,8 +6,11 @@ No browser: what a browser's page cannot ask for, somebody with a program can.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import io
+import json
 import re
+import shutil
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -20,11 +23,13 @@ import pytest
 import soundfile
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
-from ser_core import analysis, audio, store
+from ser_core import analysis, audio, jobs, runs, store, supervisor
+from tests import tiny_models
 from tests.browser.conftest import ROOT, Server
-from tools.visitor import Refused, Visitor, cards_in
+from tools.visitor import XSRF, Refused, Visitor, cards_in
 
 UPLOADER = "recognize.upload"
+BROKEN = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(40)
 T = TypeVar("T")
 
 
@@ -74,16 +79,28 @@ def test_a_clip_shows_on_its_visitors_page_only(server: Server) -> None:
 
 
 def test_the_same_bytes_bring_nobody_elses_name_or_error(server: Server) -> None:
-    broken = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(40)
-
     async def visit(anna: Visitor, ben: Visitor) -> None:
-        for data in (clip(2), broken):
+        for data in (clip(2), BROKEN):
             await anna.upload("anna.wav", data, key=UPLOADER)
             await ben.upload("ben.wav", data, key=UPLOADER)
             assert "ben" in ben.text() and "anna" not in ben.text() and "anna" in anna.text()
         assert len(anna.problems()) == len(ben.problems()) == 1
 
     together(server.url, visit)
+
+
+def test_a_batch_its_table_and_its_errors_are_its_visitors_only(server: Server) -> None:
+    async def visit() -> None:
+        async with Visitor(server.url, page="batch") as anna, Visitor(server.url, page="batch") as ben:
+            await anna.upload("anna.wav", BROKEN, key="batch.files")
+            await anna.click("batch.start")
+            await anna.follow()
+            assert "1 that cannot be used" in anna.text() and any(anna.all("dataframe"))
+            await ben.rerun()
+            assert "1 that cannot be used" not in ben.text() and not any(ben.all("dataframe"))
+            assert ben.widget("file_uploader", "batch.files")
+
+    in_a_loop(visit())
 
 
 def test_anothers_upload_can_be_neither_taken_nor_replaced_nor_deleted(server: Server) -> None:
@@ -139,6 +156,60 @@ def test_what_is_forgotten_cannot_be_fetched_any_more(server: Server) -> None:
             ben.fetch(sound)
 
     together(server.url, visit)
+
+
+def made_by(visitor: Visitor, root: Path, model: str) -> None:
+    """Put a run that ended among the others, which this visitor's browser started and which made this model."""
+    _, mask, masked, _ = visitor.http.cookies[XSRF].split("|")  # the secret that state.browser() reads
+    key = bytes.fromhex(mask)
+    secret = bytes(byte ^ key[place % 4] for place, byte in enumerate(bytes.fromhex(masked))).hex()
+    folder = runs.create(root, {})
+    (folder / supervisor.CAME).write_text("1", encoding="ascii")
+    runs.Reporter(folder).end(runs.DONE, "Ended", model=model)
+    facts = {"title": "A run", "created": runs.now(), "key": "", "browser": jobs._hash(secret)}
+    (folder / jobs.JOB).write_text(json.dumps(facts), encoding="utf-8")
+
+
+def test_a_model_is_everyones_to_see_and_its_makers_and_the_teachers_to_change(
+    start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    folder = tiny_models.build(tmp_path / "models")
+    shutil.copytree(folder / "mlp", folder / "mine")
+    card = dataclasses.replace(store.read_card("mlp", folder), slug="mine", title="Annas model")
+    (folder / "mine" / store.CARD).write_text(json.dumps(card.to_dict()), encoding="utf-8")
+    url = start_server(SER_MODELS=str(folder), SER_RUNS=str(tmp_path / "runs"), SER_ADMIN_WORD="a word").url
+
+    async def visit() -> None:
+        async with Visitor(url, page="train") as anna, Visitor(url, page="train") as ben:
+            made_by(anna, tmp_path / "runs", "mine")
+            for each in (anna, ben):
+                await each.open("train.tab", "Models")
+                assert "Annas model" in each.text()
+                with pytest.raises(LookupError):
+                    each.widget("button", "train.model.delete.mlp")  # a shipped one, nobody's
+            delete, save = (anna.widget("button", f"train.model.{what}.mine").id for what in ("delete", "save"))
+            title = WidgetState(id=anna.widget("text_input", "train.model.title.mine").id, string_value="Bens model")
+            with pytest.raises(LookupError):
+                ben.widget("button", "train.model.delete.mine")
+            for forged in (delete, save):
+                await ben.rerun(title, WidgetState(id=forged, trigger_value=True))
+                assert store.read_card("mine", folder).title == "Annas model" and not ben.problems()
+            await ben.open("train.tab", "Runs")
+            await ben.type("text_input", "teacher.word", "another word")
+            assert ben.problems() == ["That is not the admin word."] and not anna.problems()
+
+            await anna.type("text_input", "train.model.title.mine", "Ours")
+            await anna.click("train.model.save.mine")
+            assert store.read_card("mine", folder).title == "Ours"
+            await ben.type("text_input", "teacher.word", "a word")
+            await ben.open("train.tab", "Models")
+            assert "Ours" in ben.text()
+            await ben.click("train.model.delete.mine")
+            assert not (folder / "mine").exists() and not ben.problems()
+            await anna.click("train.model.delete.mine")
+            assert "Ours" not in anna.text() and not anna.problems()
+
+    in_a_loop(visit())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
