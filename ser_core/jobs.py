@@ -79,12 +79,15 @@ def start(root: Path, config: Mapping[str, Any], *, title: str, browser: str = "
     try:
         root.mkdir(parents=True, exist_ok=True)
         with locks.take(root / ".starting", wait_s=5) or contextlib.nullcontext():
-            n_waiting = sum(job.position > 0 for job in jobs(root))
+            before = jobs(root)
+            n_waiting = sum(job.position > 0 for job in before)
             if n_waiting >= MAX_WAITING:
                 raise ConfigError(f"{n_waiting} runs wait already, and no more may. Start this one when some have ended.")
             folder = runs.create(root, config)
             facts = {"title": title, "created": runs.now(), "key": _hash(key), "browser": _hash(browser)}
-            (folder / supervisor.CAME).write_text(str(time.time_ns()), encoding="ascii")
+            places = (supervisor.came(job.folder) for job in before)
+            came = max([time.time_ns(), *(place + 1 for place in places if place < sys.maxsize)])
+            (folder / supervisor.CAME).write_text(str(came), encoding="ascii")
             runs.replace_text(folder / JOB, json.dumps(facts))
             _launch(folder, command or COMMAND)
     except OSError as error:

@@ -31,7 +31,8 @@ _LESSON, _END = "lesson.json", "end"
 class Lesson:
     """What the pages show of a lesson, and what was there before it.
 
-    began: UTC, ISO 8601; began_ns: the same as files are stamped. url: of the app; install_url, fingerprint: of the page that gives
+    began: UTC, ISO 8601; began_ns: the same as files are stamped; clock_ns: how far the clock was ahead of the time since the machine
+    was started, which tells later whether it was set back. url: of the app; install_url, fingerprint: of the page that gives
     phones the certificate, "" without one. checks: (title, is good, sentence) of the start. told: what the end of the lesson before
     took away, a sentence each. corpora: name -> ids of the clips of people's own corpora, [] for others; models, runs: their names.
     """
@@ -42,6 +43,7 @@ class Lesson:
     models: list[str]
     runs: list[str]
     told: list[str]
+    clock_ns: int = 0
     url: str = ""
     install_url: str = ""
     fingerprint: str = ""
@@ -96,8 +98,8 @@ def _begin(folder: Path, *, told: list[str]) -> Lesson:
         (folder / _LESSON).touch()
         began_ns = (folder / _LESSON).stat().st_mtime_ns
         (folder / _LESSON).unlink()
-    lesson = Lesson(began=runs.now(), began_ns=began_ns, corpora=there, models=[card.slug for card in cards],
-                    runs=[job.id for job in jobs.jobs(runs.root())], told=told)  # fmt: skip
+    lesson = Lesson(began=runs.now(), began_ns=began_ns, clock_ns=time.time_ns() - time.monotonic_ns(), corpora=there,
+                    models=[card.slug for card in cards], runs=[job.id for job in jobs.jobs(runs.root())], told=told)  # fmt: skip
     write(folder, lesson)
     return lesson
 
@@ -180,7 +182,8 @@ def end(folder: Path, lesson: Lesson) -> Lesson:
             step()
         except (SerError, OSError) as error:
             told.append(f"Not removed: {error}")
-    _forget(lesson.began_ns)
+    set_back_ns = lesson.clock_ns - (time.time_ns() - time.monotonic_ns())
+    _forget(lesson.began_ns - max(set_back_ns, 0))
     left = made(lesson)
     gone = Made(
         {name: title for name, title in found.corpora.items() if name not in left.corpora},

@@ -24,7 +24,7 @@ LOCK = "lock"
 """Held while a run waits or works, and empty until then; on POSIX the work holds it too: it lives as long as one of the two does."""
 
 CAME = "came"
-"""When the run came into the line, in nanoseconds."""
+"""The run's place in the line: when it came, in nanoseconds, and later than all before it even where the clock was set back."""
 
 OUTPUT = "output.txt"
 """What the work and its libraries print; its own log is runs.LOG."""
@@ -99,11 +99,16 @@ def lives(folder: Path) -> bool:
         shown = (folder / LOCK).stat().st_size > 0
     except OSError:
         shown = False
-    return (not shown and time.time_ns() - came(folder) < STARTING_S * 1e9) or locks.is_taken(folder / LOCK)
+    try:
+        # From the file's own time: what it says is an order, and a clock that was set back may have put it into the future.
+        starting = not shown and abs(time.time() - (folder / CAME).stat().st_mtime) < STARTING_S
+    except OSError:
+        starting = False
+    return starting or locks.is_taken(folder / LOCK)
 
 
 def came(folder: Path) -> int:
-    """Return when a run came into the line, for their order."""
+    """Return a run's place in the line: of two, the one with the smaller number came first."""
     try:
         return int((folder / CAME).read_text(encoding="ascii"))
     except (OSError, ValueError):  # cleared away meanwhile

@@ -257,6 +257,24 @@ def test_a_run_whose_supervisor_never_came_has_failed_after_a_minute(root, start
     assert jobs.find(root, id).status.stage == runs.FAILED
 
 
+def test_a_clock_that_is_set_back_leaves_the_line_in_order(root, start, monkeypatch):
+    monkeypatch.setattr(jobs, "_launch", lambda folder, command: None)
+    first = start("quick").id
+    monkeypatch.setattr(time, "time_ns", lambda original=time.time_ns: original() - 3600 * 10**9)
+    second = start("quick").id
+    assert [jobs.find(root, id).position for id in (first, second)] == [1, 2]
+    assert [job.id for job in jobs.jobs(root)] == [second, first], "the newest first"
+
+
+@pytest.mark.parametrize("ahead_s", [-3600, 3600])
+def test_a_clock_that_was_changed_lets_nobody_wait_for_a_run_that_never_came(root, start, monkeypatch, ahead_s):
+    monkeypatch.setattr(jobs, "_launch", lambda folder, command: None)
+    first, second = start("quick").id, start("quick").id
+    os.utime(root / first / supervisor.CAME, (time.time() + ahead_s, time.time() + ahead_s))
+    assert jobs.find(root, first).status.stage == runs.FAILED
+    assert jobs.find(root, second).position == 1
+
+
 # --- who may stop, and clearing
 
 

@@ -91,6 +91,19 @@ def test_the_end_takes_away_what_the_lesson_made_and_leaves_what_was_there(place
     assert lesson.begin(folder) == following
 
 
+def test_a_clock_that_is_set_back_in_a_lesson_hides_nothing_from_its_end(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hour_s = 3600
+    began = lesson.begin(places / "class")
+    for name, ago_s in (("0", 2 * hour_s), ("1", hour_s - 60)):  # from before the lesson; and made in it, once the clock was set back
+        measured = places / "cache" / "ab" / f"{name * 64}.npz"
+        measured.parent.mkdir(exist_ok=True)
+        measured.write_bytes(b"features")
+        os.utime(measured, (time.time() - ago_s, time.time() - ago_s))
+    monkeypatch.setattr(time, "time_ns", lambda original=time.time_ns: original() - hour_s * 10**9)
+    lesson.end(places / "class", began)
+    assert [path.name[0] for path in (places / "cache" / "ab").iterdir()] == ["0"]
+
+
 def test_what_cannot_go_is_told_and_stays_the_lessons(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = places / "class"
     began = lesson.begin(folder)

@@ -168,6 +168,30 @@ def test_a_model_that_is_added_shows_at_the_next_rerun(models: Path, page: AppTe
     assert n_cards(page) == 4
 
 
+def add_model(models: Path, slug: str) -> None:
+    """As another server on the same folder does it."""
+    shutil.copytree(models / "mlp", models.parent / slug)
+    card = dataclasses.replace(store.read_card("mlp", models), slug=slug, title=slug.title())
+    (models.parent / slug / store.CARD).write_text(json.dumps(card.to_dict()), encoding="utf-8")
+    (models.parent / slug).rename(models / slug)
+
+
+def test_a_model_that_another_server_deletes_while_it_is_asked_gets_a_sentence_and_the_others_answer(models: Path, page: AppTest) -> None:
+    add_model(models, "mine")
+    page.session_state[state.PICKED] = ["mine", "knn", "cnn"]
+    assert n_cards(upload(page)) == 3 and "Mine" in text(page)
+    seen = cached.models()[0]
+    store.delete("mine", models)  # after this server has listed it, and before it loads it
+    st.cache_resource.clear()
+    loaded, (problem,) = cached.recognizers(seen)
+    assert [each.slug for each in loaded] == list(store.SHIPPED) and problem.startswith("There is no model 'mine'")
+    upload(page, "other.flac", OTHER_SPEECH)
+    assert n_cards(page) == 4 and "Mine" not in text(page) and not page.error
+    add_model(models, "theirs")
+    page.run()
+    assert "Theirs" in str(page.get("button_group")[0].options) and not page.exception
+
+
 def test_without_models_the_page_still_shows_the_sound(models: Path, page: AppTest) -> None:
     shutil.rmtree(models)
     upload(page)
