@@ -180,9 +180,9 @@ def _print(outcomes: Sequence[Outcome], told: Sequence[dict[str, Any]]) -> None:
         row = protocols.PROTOCOLS.get(protocol)
         worth = f"{row.worth} Held out: {row.held_out}." if row else "The models as they are, whatever they were trained on."
         print(f"protocol {protocol}: {worth}")
-        line = "  {:<14} {:<12} {:<24} {:>8} {:>7} {:>6} {:>6} {:>7} {:>6} {:>6} {:>8}  {}"
-        print(line.format("model", "corpus", "UAR (95 %)", "accuracy", "F1", "ECE", "AUC", "chance", "human", "clips", "speakers",
-                          "test clips whose speaker / sentence / recording was trained on" if row else ""))  # fmt: skip
+        line = "  {:<14} {:<12} {:<24} {:>8} {:>9} {:>7} {:>6} {:>6} {:>7} {:>6} {:>6} {:>8}  {}"
+        print(line.format("model", "corpus", "UAR (95 %)", "accuracy", "precision", "F1", "ECE", "AUC", "chance", "human", "clips",
+                          "speakers", "test clips whose speaker / sentence / recording was trained on" if row else ""))  # fmt: skip
         for outcome, each in zip(outcomes, told, strict=True):
             if each["protocol"] != protocol:
                 continue
@@ -192,7 +192,8 @@ def _print(outcomes: Sequence[Outcome], told: Sequence[dict[str, Any]]) -> None:
                 seen = figures.get("seen")
                 print(line.format(
                     outcome.model, figures["corpus"], f"{figures['uar']:.1%} ({low:.1%} to {high:.1%})", f"{figures['accuracy']:.1%}",
-                    f"{figures['macro_f1']:.1%}", f"{figures['ece']:.3f}", f"{sum(areas) / len(areas):.3f}" if areas else "",
+                    f"{figures['macro_precision']:.1%}", f"{figures['macro_f1']:.1%}", f"{figures['ece']:.3f}",
+                    f"{sum(areas) / len(areas):.3f}" if areas else "",
                     f"{figures['chance']:.1%}", f"{figures['human']:.1%}" if "human" in figures else "", figures["n_clips"],
                     figures["n_test_speakers"], " / ".join(f"{seen[name]:.0%}" for name in seen) if seen else "",
                 ).rstrip())  # fmt: skip

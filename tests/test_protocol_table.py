@@ -184,7 +184,10 @@ def test_the_shipped_results_print_without_a_corpus_and_belong_to_the_shipped_mo
         assert bool(each.problem) != bool(each.figures) and each.model in protocol_table.MODELS
         if each.figures:
             assert each.figures.protocol == each.protocol and each.figures.corpus == each.corpus and 0 < each.done <= each.rounds
-            assert (each.figures.seen["speaker"] == 0) == (each.protocol in ("speaker", "cross-corpus"))
+            seen = each.figures.seen
+            assert (seen["speaker"] == 0) == (each.protocol in ("speaker", "cross-corpus")), "speakers are apart where they are held out"
+            assert (seen["sentence"] == 0) >= (each.protocol == "sentence") and (seen["twin"] > 0.5) == (each.protocol == "leaky")
+            assert seen["twin"] == 0 or each.protocol in ("leaky", "random"), "no recording is on both sides"
     assert cli.main(["table"]) == 0
     said = capsys.readouterr().out
     assert "never across" in said and "savee, sentence: Which numbered sentences of SAVEE" in said and "earlier recipe" not in said

@@ -35,6 +35,7 @@ def show(figures: Figures, *, key: str) -> None:
                 f"The thin line is the 95 % interval, drawn over the {' or the '.join(sorted(over))} of the test. "
                 "Where two intervals overlap widely, the order of the two models means little.]")
     st.dataframe(compare_charts.table(figures), hide_index=True, column_config=COLUMNS, key=f"{key}.table")
+    _seen(figures)
     if len({(each.n_clips, each.n_test_speakers) for each in figures.values()}) > 1:
         st.warning("These models were not tested on the same clips, so small differences mean nothing. Score them on a corpus here to "
                    "compare them clip by clip.", icon=":material/balance:")
@@ -51,7 +52,7 @@ def held_out(protocol: str) -> None:
         st.markdown(f":material/shield: Held out: **{row.held_out}**. {row.worth}")
 
 
-def seen(figures: Figures) -> None:
+def _seen(figures: Figures) -> None:
     """Draw which share of the tested clips had their speaker, sentence or recording in training, where it was looked at."""
     told = {tuple(each.seen[kind] for kind in ("speaker", "sentence", "twin")) for each in figures.values() if each.seen}
     for speaker, sentence, twin in sorted(told):

@@ -124,5 +124,4 @@ def _detail(cells: Sequence[Cell]) -> None:
                             width=260)
     compare_figures.held_out(protocol)
     figures = figures_of([cell for cell in cells if cell.protocol == protocol])
-    compare_figures.seen(figures)
     compare_figures.show(figures, key=f"compare.protocols.{protocol}")

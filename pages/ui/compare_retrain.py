@@ -15,7 +15,7 @@ from ser_core.assessment import Outcome, Recipe
 from ser_core.errors import CorpusError
 from ser_core.store import ModelCard
 
-HOW = "Each recipe is trained anew for every round, without what the protocol holds out: so a model is never tested on what it has heard."
+HOW = "Each recipe is trained anew for every round of a protocol, without what is held out from it. Nothing of the trained models is used."
 KEPT = (
     ":small[Seconds to a minute a round, and once the measuring of clips that nobody has measured yet. What is finished is kept, and goes "
     "on where it was stopped. The app stays usable meanwhile.]"
@@ -113,7 +113,6 @@ def _so_far(outcomes: Sequence[Outcome]) -> None:
 @st.fragment
 def _result(found: Retrained) -> None:
     outcomes = compare_outcomes.with_mean(found.outcomes, key="compare.retrain")
-    compare_figures.seen(compare_outcomes.figures(outcomes))
     if found.left_out:
         st.markdown(f":small[{found.left_out:,} clips are left out: not all of these recipes know their label.]")
     if protocols.PROTOCOLS[outcomes[0].protocol].copies:

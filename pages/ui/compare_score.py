@@ -50,6 +50,7 @@ def show(cards: Sequence[ModelCard]) -> None:
                      default=[slug for slug in last_slugs or list(by_slug)[:4] if slug in by_slug], key="compare.score.models")
     names = st.pills("Corpora", list(found), selection_mode="multi", format_func=cached.corpus_title,
                      default=[name for name in last_names or list(found)[:1] if name in found], key="compare.score.corpora")
+    st.page_link("pages/corpora.py", label="Score recordings of your own: add them as a corpus", icon=":material/add:")
     if not slugs or not names:
         st.info("Choose a model and a corpus.", icon=":material/info:")
         return

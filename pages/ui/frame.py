@@ -127,6 +127,10 @@ ol.ser-layers { list-style: none; margin: .5rem 0; padding: 0; max-width: 44rem;
 .stMainBlockContainer .ser-checks li { margin: 0; padding: 0; display: grid; grid-template-columns: 8.5rem 1fr; gap: 0 .75rem;
   overflow-wrap: anywhere; }
 @media (width <= 640px) { .stMainBlockContainer .ser-checks li { grid-template-columns: 1fr; } }
+@media (width <= 640px) {
+  .stTabs [role="tablist"], .stButtonGroup [role="radiogroup"] { flex-wrap: wrap; row-gap: 0; overflow: visible; }
+  .stButtonGroup { max-width: 100%; }
+}
 [data-testid="stWidgetLabel"], [data-testid="stWidgetLabel"] * { color: inherit !important; opacity: 1 !important; }
 button[data-variant]:is([aria-checked="true"], [aria-pressed="true"], [aria-selected="true"]) :is(p, span) {
   color: light-dark(#1d4ed8, #9dbcf8) !important; }

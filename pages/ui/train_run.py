@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.ui import frame, state, teacher, train_charts, train_plan, train_result
+from pages.ui import frame, guide_terms, state, teacher, train_charts, train_plan, train_result
 from ser_core import jobs, runs
 from ser_core.errors import SerError
 
@@ -122,6 +122,12 @@ def _stop_buttons(job: jobs.Job) -> None:
                   on_click=jobs.stop, args=(job,))
 
 
+WITHHELD = (
+    "The test score by epoch is withheld on purpose: whoever sees it can take the epoch that tests best, and the test then says little of "
+    f"new voices ({guide_terms.link('leakage')}). The clips that are tested are heard once, when the epoch has been chosen on others."
+)
+
+
 def _curves(job: jobs.Job) -> None:
     """Draw the learning curves, if the classifier learns in epochs."""
     pictures = figures(job.folder / runs.EPOCHS)
@@ -131,6 +137,7 @@ def _curves(job: jobs.Job) -> None:
         st.header("How it learned", anchor=False)
     for place, (name, figure) in zip(st.columns(2), pictures.items(), strict=False):
         place.plotly_chart(figure, key=f"train.curve.{name}", config=train_charts.CONFIG, alt=f"{name} by epoch.")
+    st.markdown(f":small[{WITHHELD}]")
 
 
 def figures(path: Path) -> dict[str, go.Figure]:

@@ -38,6 +38,10 @@ def test_held_out_figures_are_shown_by_protocol(page: Page, server_with_corpora:
         page.get_by_test_id("stDownloadButton").filter(has_text="MLP").get_by_role("button").click()
     assert waiting.value.suggested_filename == "mlp-card.html"
     waiting.value.save_as(tmp_path / "card.html")
+    page.get_by_role("radio", name="By protocol").or_(page.get_by_role("button", name="By protocol")).first.click()
+    expect(page.get_by_text("held out: the whole corpus")).to_be_visible()
+    expect(page.get_by_role("heading", name="One column in detail")).to_be_visible()
+    assert serious(page) == []
     page.goto((tmp_path / "card.html").as_uri())
     expect(page.get_by_role("heading", name="MLP", level=1)).to_be_visible()
     with page.expect_download(timeout=60_000) as picture:

@@ -373,7 +373,7 @@ def test_a_result_shows_figures_beside_the_shipped_model_and_leads_to_recognize(
     assert "EmoDB (40 clips, 5 speakers)" in said and "hidden 8" in said
     html = "".join(each.proto.body for each in page.get("html"))
     assert "&lt;i&gt;dense&lt;/i&gt;" in html and "<i>dense" not in html and "<b>Mine" not in html
-    assert len(page.get("plotly_chart")) == 4
+    assert len(page.get("plotly_chart")) == 4 and "The test score by epoch is withheld on purpose" in said
     page.button(key="train.try").click().run()
     assert page.session_state[state.PICKED] == [*store.SHIPPED, "mine"]
 
