@@ -72,3 +72,8 @@ Rows import downwards only (tests/test_layers.py guards it):
 
 Importing the package loads neither tensorflow, keras, numba nor streamlit.
 """
+
+import os
+
+# From its import on, ONNX Runtime tells its maker about each session, and keeps an id of the machine in the home folder.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"

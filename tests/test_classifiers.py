@@ -1,5 +1,10 @@
 """Every row of the classifier table: learns, survives saving, and says what is wrong with a damaged file."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
@@ -221,3 +226,16 @@ def test_a_file_of_another_classifier_is_refused(tmp_path):
     classifiers.build("lda", LABELS).fit(X, y).save(tmp_path)
     with pytest.raises(ModelError, match="does not hold a classifier"):
         classifiers.load("mlp", tmp_path, LABELS)
+
+
+SERVE = """
+from ser_core import store
+store.load("cnn")
+"""
+
+
+def test_serving_a_network_leaves_no_trace_of_the_machine_in_the_home_folder(tmp_path):
+    told = ("CI", "GITHUB_ACTIONS", "TF_BUILD", "XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY")
+    environment = {name: value for name, value in os.environ.items() if name not in told} | {"HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", SERVE], cwd=Path(__file__).resolve().parents[1], env=environment, check=True, timeout=120)
+    assert not list(tmp_path.rglob("*"))

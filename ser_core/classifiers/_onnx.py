@@ -11,6 +11,8 @@ from ser_core.errors import ModelError
 
 FILE = "model.onnx"
 
+onnxruntime.disable_telemetry_events()  # on Windows; elsewhere ser_core/__init__.py has done so before the import
+
 OPERATORS = frozenset(
     "Add Cast Concat Constant Conv Div Expand Flatten Gather Gemm GlobalAveragePool GlobalMaxPool Identity LSTM MatMul MaxPool Mul Pad "
     "ReduceMax ReduceMean ReduceProd ReduceSum Relu Reshape Shape Sigmoid Slice Softmax Split Squeeze Sub Tanh Transpose Unsqueeze".split()
