@@ -674,6 +674,8 @@ def _av_frames(container: av.container.InputContainer, stream: av.AudioStream) -
 def _av_blocks(first: av.AudioFrame, frames: Iterator[av.AudioFrame], header: _Header, name: str) -> Iterator[np.ndarray]:
     parts, n = [_to_float(first, header.channels)], first.samples
     for frame in frames:
+        if not 1 <= frame.layout.nb_channels <= MAX_CHANNELS:
+            continue  # damage midway
         if frame.sample_rate != header.rate:
             raise AudioError(
                 f"{name} changes its sample rate midway ({header.rate} Hz, then {frame.sample_rate} Hz). Export it as WAV."
@@ -687,10 +689,18 @@ def _av_blocks(first: av.AudioFrame, frames: Iterator[av.AudioFrame], header: _H
         yield np.concatenate(parts)
 
 
+_DTYPES = {"u8": np.uint8, "s16": np.int16, "s32": np.int32, "s64": np.int64, "flt": np.float32, "dbl": np.float64}
+"""FFmpeg's formats of samples; those of planes have a p behind."""
+
+
 def _to_float(frame: av.AudioFrame, channels: int) -> np.ndarray:
     """Return a frame as float (n, channels), full scale at +-1; a stream that changes its channels midway keeps the first number."""
-    samples = frame.to_ndarray()
-    samples = samples.T if frame.format.is_planar else samples.reshape(-1, frame.layout.nb_channels)
+    # Not frame.to_ndarray: with 8 channels or more it reads planes that are not there, and the process dies.
+    dtype, n = _DTYPES[frame.format.name.removesuffix("p")], frame.layout.nb_channels
+    if frame.format.is_planar:
+        samples = np.stack([np.frombuffer(plane, dtype, frame.samples) for plane in frame.planes[:n]], axis=1)
+    else:
+        samples = np.frombuffer(frame.planes[0], dtype, frame.samples * n).reshape(-1, n)
     if samples.dtype.kind == "u":
         samples = (samples - np.float32(128)) / np.float32(128)
     elif samples.dtype.kind == "i":
