@@ -139,9 +139,12 @@ def _print(cells: Sequence[Cell], models: Sequence[str], columns: Sequence[str],
         print(f"  {name:<13} held out: {protocols.PROTOCOLS[name].held_out}. {protocols.PROTOCOLS[name].worth}")
     print()
     by_place = {cell.place: cell for cell in cells}
+    barred = {(cell.corpus, cell.protocol) for cell in cells if cell.problem}
     rows: list[list[str]] = [["corpus", "model", *columns]]
     for corpus in dict.fromkeys(cell.corpus for cell in cells):
-        block = [[model, *(_text(by_place.get((model, corpus, name)), metric, current) for name in columns)] for model in models]
+        empty = {name: NOT_TO_BE_HAD if (corpus, name) in barred else NOT_MEASURED for name in columns}
+        block = [[model, *(_text(by_place.get((model, corpus, name)), metric, current) or empty[name] for name in columns)]
+                 for model in models]  # fmt: skip
         of_corpus = {name: [cell for cell in cells if (cell.corpus, cell.protocol) == (corpus, name)] for name in columns}
         block += [[title, *(_all_of(of_corpus[name], fact) for name in columns)] for title, fact in _FACTS.items()]
         rows += [[corpus if number == 0 else "", *row] for number, row in enumerate(block) if row[0] in models or any(row[1:])]
@@ -168,10 +171,8 @@ _FACTS = {
 def _text(cell: Cell | None, metric: str, current: dict[str, str]) -> str:
     from ser_core import protocol_table
 
-    if cell is None:
-        return NOT_MEASURED
-    if cell.figures is None:
-        return NOT_TO_BE_HAD
+    if cell is None or cell.figures is None:
+        return ""
     low, high = cell.figures.interval[metric]
     parts = [f"{getattr(cell.figures, metric):.1%} ({low:.1%} to {high:.1%})"]
     parts += [] if cell.whole else [f"{cell.done} of {cell.rounds} rounds"]

@@ -191,4 +191,5 @@ def test_the_shipped_results_print_without_a_corpus_and_belong_to_the_shipped_mo
     assert cli.main(["table"]) == 0
     said = capsys.readouterr().out
     assert "never across" in said and "savee, sentence: Which numbered sentences of SAVEE" in said and "earlier recipe" not in said
+    assert said.count("not to be had") == len(protocol_table.MODELS), "for SAVEE's sentences, whoever was measured"
     assert [line.split()[0] for line in said.splitlines() if " knn " in line] == ["ravdess", "tess", "savee", "emodb"]
