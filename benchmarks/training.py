@@ -40,7 +40,7 @@ NAMES = ("knn", "mlp", "cnn", "cnn_lstm")
 POLL_S = 0.02
 FRAMES = FeatureConfig(n_mels=64, window_frames=128)
 LONG = {"epochs": 400, "clips_per_epoch": 900, "patience": 0}
-SMALL_CNN = {"filters": [24, 40, 56, 80], "epochs": 9, "clips_per_epoch": 900, "patience": 0}
+SMALL_CNN = {"filters": [96, 96, 96, 96], "epochs": 9, "clips_per_epoch": 900, "patience": 0}
 """Layers of about 110,000 parameters; the first epoch, which compiles, does not count."""
 
 

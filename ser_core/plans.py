@@ -26,7 +26,7 @@ UNEVEN = 3.0
 LONG_S = 3600.0
 
 RATES: dict[str, float] = {
-    "features": 60.0, "knn": 3700.0, "mlp": 25_000.0, "cnn": 250.0, "cnn_lstm": 220.0, "svm": 3500.0, "forest": 280.0,
+    "features": 60.0, "knn": 3700.0, "mlp": 25_000.0, "cnn": 1000.0, "cnn_lstm": 700.0, "svm": 3500.0, "forest": 280.0,
     "boosting": 150.0, "logistic": 1500.0, "lda": 2000.0,
 }  # fmt: skip
 """Clips a second, measured on two cores: features per clip and copy, the others per training clip (and epoch, where there are epochs).

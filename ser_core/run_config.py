@@ -151,8 +151,8 @@ PRESETS: dict[str, Preset] = {
         changes={"n_copies": 0, "folds": 0},
         hyperparameters={
             "mlp": {"epochs": 20, "patience": 5},
-            "cnn": {"epochs": 24, "clips_per_epoch": 448, "patience": 0},
-            "cnn_lstm": {"epochs": 24, "clips_per_epoch": 448, "patience": 0},
+            "cnn": {"epochs": 48, "clips_per_epoch": 600, "patience": 0},
+            "cnn_lstm": {"epochs": 40, "clips_per_epoch": 600, "patience": 0},
             "boosting": {"epochs": 6},
             "forest": {"n_trees": 100},
         },
@@ -163,15 +163,15 @@ PRESETS: dict[str, Preset] = {
         changes={"n_copies": 1, "folds": 0},
         hyperparameters={
             "mlp": {"epochs": 40, "patience": 10},
-            "cnn": {"epochs": 30, "clips_per_epoch": 1800, "patience": 10},
-            "cnn_lstm": {"epochs": 30, "clips_per_epoch": 1800, "patience": 10},
+            "cnn": {"epochs": 40, "clips_per_epoch": 3600, "patience": 15},
+            "cnn_lstm": {"epochs": 40, "clips_per_epoch": 3600, "patience": 15},
         },
     ),
     "thorough": Preset(
         title="Thorough",
         description="As the shipped models are made: two copies of each clip, and every clip tested once, in six folds. Up to an hour.",
         changes={"n_copies": 2, "folds": 6},
-        hyperparameters={"cnn": {"epochs": 30, "clips_per_epoch": 2400}, "cnn_lstm": {"epochs": 30, "clips_per_epoch": 2400}},
+        hyperparameters={"cnn": {"epochs": 30, "clips_per_epoch": 4800}, "cnn_lstm": {"epochs": 30, "clips_per_epoch": 4800}},
     ),
 }
 

@@ -90,9 +90,9 @@ def build(
 
     What was finished with the same clips and settings is not run again: a fold where `work` holds its result, a model where
     `work` holds the hashes of the files it was saved with and they are still the model's. The figures of such a model are worked out again
-    from its folds, so that its card has those of this version.
+    from its folds, so that its card has those of this version. Of all four together, the figures of the mean of their probabilities are said.
     """
-    cards = []
+    cards, heard = [], {}
     for slug in slugs:
         config = RECIPES[slug]
         receipt = work / "saved" / f"{slug}-{training.run_key(material.clips, config, material.folds)}.json"
@@ -102,6 +102,7 @@ def build(
         probabilities = training.cross_validate(
             material.clips, material.data, config, material.folds, folder=work / "folds", say=say
         )
+        heard[slug] = probabilities
         threshold, per_corpus = evaluate(material, probabilities, config)
         if made:
             figures = replace(made, threshold=threshold, per_corpus=per_corpus, evaluation=per_corpus.get(MAIN_CORPUS))
@@ -116,6 +117,11 @@ def build(
         receipt.write_text(json.dumps(cards[-1].files))
         main = per_corpus.get(MAIN_CORPUS) or next(iter(per_corpus.values()))
         say(f"{slug}: saved; {main.corpus} accuracy {main.accuracy:.1%}, UAR {main.uar:.1%}, ECE {main.ece:.3f}")
+    if set(heard) == set(RECIPES):
+        together = evaluate(material, np.mean(list(heard.values()), axis=0), RECIPES[next(iter(heard))])[1]
+        for name, each in together.items():
+            low, high = each.interval["accuracy"]
+            say(f"mean of the four: {name} accuracy {each.accuracy:.1%} ({low:.1%} to {high:.1%}), UAR {each.uar:.1%}, ECE {each.ece:.3f}")
     return cards
 
 

@@ -91,8 +91,8 @@ def test_every_epoch_is_followed(base):
 @pytest.mark.slow
 def test_the_layers_are_in_the_card(base):
     rows = card(base, "small").architecture
-    assert [row["name"] for row in rows[:4]] == ["InputLayer", "Reshape", "Conv2D", "BatchNormalization"]
-    assert rows[0]["shape"] == [32, 16] and rows[-1]["shape"] == [4] and rows[2]["detail"] == "4 patterns of 5 × 5"
+    assert [row["name"] for row in rows[:4]] == ["InputLayer", "Conv1D", "BatchNormalization", "ReLU"]
+    assert rows[0]["shape"] == [32, 16] and rows[-1]["shape"] == [4] and rows[1]["detail"] == "4 patterns, 5 moments long, in steps of 2"
     counted = sum(row["parameters"] for row in rows)
     assert counted - card(base, "small").n_parameters == sum(row["parameters"] // 2 for row in rows if row["name"] == "BatchNormalization")
 

@@ -23,7 +23,7 @@ import dataclasses, sys
 from ser_core import cli, shipped
 quick = {"mlp": {"epochs": 20}, "cnn": {"epochs": 2, "clips_per_epoch": 200}, "cnn_lstm": {"epochs": 2, "clips_per_epoch": 200}}
 for slug, recipe in shipped.RECIPES.items():
-    shipped.RECIPES[slug] = dataclasses.replace(recipe, n_copies=1, hyperparameters=quick.get(slug, {}))
+    shipped.RECIPES[slug] = dataclasses.replace(recipe, n_copies=1, strength=0.2, hyperparameters=quick.get(slug, {}))
 sys.exit(cli.main(sys.argv[1:]))
 """
 

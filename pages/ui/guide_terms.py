@@ -33,8 +33,8 @@ little to learn but what “similar” means. The figure uses two measures; the 
 Multi-layer perceptron, the plainest neural network. Each unit adds up all its inputs, each times a weight, and passes the sum on if it
 is large enough. Training moves the weights a little after each batch of clips, so that the right label gets more."""),
     "cnn": Term("CNN", """
-Convolutional neural network: small patterns of a few cells slide over the mel spectrogram and tell where each is found; the next layer
-looks for patterns of those patterns. It looks at speech as others look at photographs, and cares little for when a thing is said."""),
+Convolutional neural network: patterns a tenth of a second long slide along the mel spectrogram and tell where each is found; the next layer
+looks for patterns of those patterns, over a longer stretch. It cares little for when a thing is said."""),
     "lstm": Term("LSTM", """
 Long short-term memory: a network that reads moment after moment, and decides at each what to keep in mind and what to forget. In the
 CNN-LSTM, a CNN looks at the picture and an LSTM, which reads it both ways, follows how it goes on."""),

@@ -147,7 +147,7 @@ class KerasClassifier:
         return int(sum(np.prod(weights.shape) for weights in self.model_.trainable_weights))
 
     def architecture(self) -> list[dict[str, Any]]:
-        """Return a row a layer: what it is, the shape of what it gives (time, frequency, features), and its weights."""
+        """Return a row a layer: what it is, the shape of what it gives (time, features), and its weights."""
         assert self.model_ is not None, "fit comes first"
         return [
             {
@@ -203,15 +203,14 @@ def _freeze_normalisation(model: keras.Model, *, frozen: bool) -> None:
 
 def _detail(layer: Any) -> str:
     """Return what sets this layer apart from others of its kind, in a few words."""
-    if isinstance(layer, layers.Conv2D):
-        return f"{layer.filters} patterns of {layer.kernel_size[0]} × {layer.kernel_size[1]}"
-    if isinstance(layer, layers.MaxPooling2D):
-        return f"the largest of {layer.pool_size[0]} × {layer.pool_size[1]}"
+    if isinstance(layer, layers.Conv1D):
+        steps = f", in steps of {layer.strides[0]}" if layer.strides[0] > 1 else ""
+        return f"{layer.filters} patterns, {layer.kernel_size[0]} moments long{steps}"
     if isinstance(layer, layers.Dense):
         return f"{layer.units} units, {layer.activation.__name__}"
     if isinstance(layer, layers.Bidirectional):
         return f"{layer.forward_layer.units} memory cells in each direction"
-    if isinstance(layer, layers.Dropout | layers.SpatialDropout2D):
+    if isinstance(layer, layers.Dropout | layers.SpatialDropout1D):
         return f"{layer.rate:.0%} left out while training"
     return ""
 
@@ -230,29 +229,26 @@ def _augment(windows: np.ndarray, settings: Mapping[str, Any], rng: np.random.Ge
     return windows
 
 
-def _convolve(x: Any, filters: int, pool: tuple[int, int], dropout: float, *, kernel: int = 3, stride: int = 1) -> Any:
-    x = layers.Conv2D(filters, kernel, strides=stride, padding="same", use_bias=False)(x)
-    x = layers.BatchNormalization()(x)
-    x = layers.ReLU()(x)
-    if pool != (1, 1):
-        x = layers.MaxPooling2D(pool)(x)
-    return layers.SpatialDropout2D(dropout / 3)(x)
+def _front(inputs: Any, settings: Mapping[str, Any]) -> Any:
+    """Convolutions over time, (batch, time, features): the mel bands of a moment are what the first one sees at it.
 
-
-def _front(inputs: Any, settings: Mapping[str, Any], pools: tuple[tuple[int, int], ...]) -> Any:
-    """Convolutions over time and frequency, (batch, time, features): the first of 5 x 5 in steps of 2, the others of 3 x 3."""
-    x = layers.Reshape((*inputs.shape[1:], 1))(inputs)
-    for position, (filters, pool) in enumerate(zip(settings["filters"], pools, strict=True)):
-        first = {"kernel": 5, "stride": 2} if position == 0 else {}
-        x = _convolve(x, filters, pool, settings["dropout"], **first)
-    return layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]))(x)
+    The first is 5 moments wide, the others 3; the first and the third go in steps of two, so that a step is 80 ms in the end.
+    """
+    x = inputs
+    for position, filters in enumerate(settings["filters"]):
+        x = layers.Conv1D(
+            filters, 5 if position == 0 else 3, strides=1 + (position in (0, 2)), padding="same", use_bias=False
+        )(x)
+        x = layers.BatchNormalization()(x)
+        x = layers.ReLU()(x)
+        x = layers.SpatialDropout1D(settings["dropout"] / 3)(x)
+    return x
 
 
 def _cnn(shape: tuple[int, ...], n_labels: int, settings: Mapping[str, Any]) -> keras.Model:
     """Four convolutions, then mean and maximum over time."""
     inputs = keras.Input(shape)
-    x = _front(inputs, settings, ((2, 2), (2, 2), (2, 2), (1, 1)))
-    x = layers.Dense(128, activation="relu")(x)
+    x = _front(inputs, settings)
     x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
     x = layers.Dropout(settings["dropout"])(x)
     return keras.Model(inputs, layers.Dense(n_labels, activation="softmax")(x), name="cnn")
@@ -261,9 +257,7 @@ def _cnn(shape: tuple[int, ...], n_labels: int, settings: Mapping[str, Any]) -> 
 def _cnn_lstm(shape: tuple[int, ...], n_labels: int, settings: Mapping[str, Any]) -> keras.Model:
     """Three convolutions, a bidirectional LSTM over time in steps of 80 ms, and attention that weighs the steps."""
     inputs = keras.Input(shape)
-    x = _front(inputs, settings, ((2, 2), (1, 2), (1, 2)))
-    x = layers.Dense(96, activation="relu")(x)
-    x = layers.Dropout(settings["dropout"])(x)
+    x = _front(inputs, settings)
     x = layers.Bidirectional(layers.LSTM(settings["units"], return_sequences=True))(x)
     weights = layers.Softmax(axis=1)(layers.Dense(1)(layers.Dense(32, activation="tanh")(x)))
     x = layers.Flatten()(layers.Dot(axes=1)([weights, x]))

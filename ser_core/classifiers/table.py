@@ -67,22 +67,24 @@ def _strictness(grid: tuple[float, ...], default: float) -> Setting:
     )  # fmt: skip
 
 
-_NETWORK = (
-    Setting(name="dropout", title="Dropout", kind=NUMBER, default=0.2, low=0, high=0.8, step=0.05, grid=(0.2, 0.4),
-            help="Share of the features left out at random while training, against learning by heart."),
-    _learning_rate(2e-3, grid=(1e-3, 2e-3)),
-    _batch_size(32),
-    _epochs(30),
-    _PATIENCE,
-    Setting(name="clips_per_epoch", title="Clips an epoch", kind=WHOLE, default=2400, low=10, high=100_000, step=100,
-            help="Clips drawn for each epoch, each with other masks. Fewer give shorter epochs and an earlier look at the curves."),
-    Setting(name="mask_frames", title="Masked frames", kind=WHOLE, default=12, low=0, high=80,
-            help="SpecAugment: up to so many frames (of 20 ms) in a row are blanked in each training clip."),
-    Setting(name="mask_mels", title="Masked bands", kind=WHOLE, default=6, low=0, high=32,
-            help="SpecAugment: up to so many mel bands in a row are blanked in each training clip."),
-    Setting(name="label_smoothing", title="Label smoothing", kind=NUMBER, default=0.1, low=0, high=0.5, step=0.05,
-            help="Share of certainty taken from the true label while training, so that the network stays unsure where it should."),
-)  # fmt: skip
+def _network(batch_size: int) -> tuple[Setting, ...]:
+    return (
+        Setting(name="dropout", title="Dropout", kind=NUMBER, default=0.2, low=0, high=0.8, step=0.05, grid=(0.2, 0.4),
+                help="Share of the features left out at random while training, against learning by heart."),
+        _learning_rate(2e-3, grid=(1e-3, 2e-3)),
+        _batch_size(batch_size),
+        _epochs(30),
+        _PATIENCE,
+        Setting(name="clips_per_epoch", title="Clips an epoch", kind=WHOLE, default=4800, low=10, high=100_000, step=100,
+                help="Clips drawn for each epoch, each with other masks. Fewer give shorter epochs and an earlier look at the curves."),
+        Setting(name="mask_frames", title="Masked frames", kind=WHOLE, default=12, low=0, high=80,
+                help="SpecAugment: up to so many frames (of 20 ms) in a row are blanked in each training clip."),
+        Setting(name="mask_mels", title="Masked bands", kind=WHOLE, default=6, low=0, high=32,
+                help="SpecAugment: up to so many mel bands in a row are blanked in each training clip."),
+        Setting(name="label_smoothing", title="Label smoothing", kind=NUMBER, default=0.1, low=0, high=0.5, step=0.05,
+                help="Share of certainty taken from the true label while training, so that the network stays unsure where it should."),
+    )  # fmt: skip
+
 
 _DEPTH = Setting(
     name="max_depth", title="Depth", kind=WHOLE, default=12, low=1, high=40, early=True, grid=(6, 12, 20),
@@ -123,28 +125,28 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
     ),
     "cnn": ClassifierSpec(
         title="CNN",
-        description="convolutions over time and frequency of the log-mel spectrogram, averaged over time",
+        description="convolutions over the log-mel spectrogram in time, averaged over time",
         input_kind="frames",
         iterative=True,
         continues=True,
         settings=(
-            Setting(name="filters", title="Filters", kind=SIZES, default=(32, 64, 96, 128), low=4, high=512, early=True,
+            Setting(name="filters", title="Filters", kind=SIZES, default=(128, 128, 128, 128), low=4, high=512, early=True,
                     help="Patterns that each of the four convolutions looks for."),
-            *_NETWORK,
+            *_network(batch_size=32),
         ),
     ),
     "cnn_lstm": ClassifierSpec(
         title="CNN-LSTM",
-        description="convolutions over time and frequency, then a long short-term memory over time, with attention",
+        description="convolutions over the log-mel spectrogram in time, then a long short-term memory, with attention",
         input_kind="frames",
         iterative=True,
         continues=True,
         settings=(
-            Setting(name="filters", title="Filters", kind=SIZES, default=(32, 64, 64), low=4, high=512, early=True,
+            Setting(name="filters", title="Filters", kind=SIZES, default=(128, 128, 128), low=4, high=512, early=True,
                     help="Patterns that each of the three convolutions looks for."),
             Setting(name="units", title="LSTM units", kind=WHOLE, default=64, low=4, high=512, step=16, early=True,
                     help="Memory cells in each direction of time."),
-            *_NETWORK,
+            *_network(batch_size=64),
         ),
     ),
     "svm": ClassifierSpec(
