@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ser_core import classifiers, corpora, dataset, evaluation, exposure, protocols, recognizer, store, training
+from ser_core import classifiers, corpora, dataset, evaluation, exposure, plain_json, protocols, recognizer, store, training
 from ser_core.dataset import Dataset
 from ser_core.errors import ConfigError, CorpusError, ModelError, SerError
 from ser_core.evaluation import Evaluation
@@ -336,7 +336,7 @@ def _recall(path: Path | None, test: np.ndarray) -> dict[str, Any] | None:
     if path is None:
         return None
     try:
-        stored: dict[str, Any] = json.loads(path.read_text())
+        stored: dict[str, Any] = plain_json.loads(path.read_text())
         fits = test[np.array(stored["clips"], int)].all() and len(stored["clips"]) == len(stored["probabilities"]) > 0
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,14 +17,21 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ser_core import audio, classifiers, corpora, features, recognizer, store
+from ser_core import audio, classifiers, corpora, features, plain_json, recognizer, store
 from ser_core.errors import ModelError
 
 ENDING = ".ser.zip"
-MAX_BYTES = 200 * 2**20
+MAX_BYTES = 100 * 2**20
 """Of the zip, and of each file that is unpacked from it."""
 
+MAX_LOADED_BYTES = 64 * 2**20
+"""Of a weight file that the server loads: it takes some times that much for a moment."""
+
 MAX_CARD_BYTES = 5 * 2**20
+MAX_SCHEMA_BYTES = 10 * 2**20
+_ZIP_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, NotImplementedError, EOFError, OSError, ValueError, RuntimeError)
+"""What reading a damaged zip raises."""
+
 WEIGHTS: dict[str, frozenset[str]] = {"vector": frozenset({"model.skops"}), "frames": frozenset({"model.onnx", store.KERAS_FILE})}
 """The weight files of a classifier, by its input kind."""
 
@@ -56,14 +63,16 @@ def import_model(source: bytes | Path | BinaryIO, folder: Path = store.MODELS) -
             raise ModelError(f"The file has {size / 2**20:.0f} MB; a model has at most {MAX_BYTES / 2**20:.0f} MB.")
         with zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source) as archive:
             files = _unpacked(archive)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, OSError, ValueError, RuntimeError) as error:
+    except _ZIP_ERRORS as error:
         raise ModelError(f"The file is no model: it cannot be read as a zip ({error}). Choose a file that was exported here.") from None
     card = _card(files.pop(store.CARD))
     _check_weights(card, files)
 
     def fill(part: Path) -> store.ModelCard:
-        for name, content in files.items():
+        while files:  # written and let go: trying a large model out takes memory enough
+            name, content = files.popitem()
             (part / name).write_bytes(content)
+            del content
         _try_out(card, part)
         return replace(card, training=card.training | {"imported": datetime.now(UTC).isoformat(timespec="seconds")})
 
@@ -91,8 +100,8 @@ def _unpacked(archive: zipfile.ZipFile) -> dict[str, bytes]:
 
 def _card(content: bytes) -> store.ModelCard:
     try:
-        values = json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+        values = plain_json.loads(content.decode("utf-8"))
+    except ValueError as error:
         raise ModelError(f"The model's card cannot be read: {error}. Export the model again.") from None
     try:
         card = store.ModelCard.from_dict(values)
@@ -117,6 +126,8 @@ def _check_weights(card: store.ModelCard, files: Mapping[str, bytes]) -> None:
     for name, content in files.items():
         if hashlib.sha256(content).hexdigest() != card.files[name]:
             raise ModelError(f"{name} is not what the model's card describes (the hash differs). Get the file again.")
+        if name != store.KERAS_FILE and len(content) > MAX_LOADED_BYTES:
+            raise ModelError(f"{name} has {len(content) / 2**20:.0f} MB; {MAX_LOADED_BYTES / 2**20:.0f} MB is the most.")
         if name != "model.onnx":
             _check_inner(name, content)
 
@@ -125,12 +136,31 @@ def _check_inner(name: str, content: bytes) -> None:
     """Raise ModelError where a weight file, itself a zip, would unpack to too much. Its headers bound what is read of it."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            total = sum(info.file_size for info in archive.infolist())
-            n = len(archive.infolist())
-    except zipfile.BadZipFile:
+            sizes = {info.filename: info.file_size for info in archive.infolist()}
+            n, total = len(archive.infolist()), sum(info.file_size for info in archive.infolist())
+            limit = MAX_LOADED_BYTES if name == "model.skops" else MAX_BYTES
+            if name == "model.skops" and total <= limit:
+                total = max(total, _referred(archive, sizes))
+    except (*_ZIP_ERRORS, KeyError):
         raise ModelError(f"{name} is damaged. Export the model again.") from None
-    if total > MAX_BYTES or n > 5000:
+    if total > limit or n > 5000:
         raise ModelError(f"{name} unpacks to {total / 2**20:.0f} MB in {n} files, more than a model has.")
+
+
+def _referred(archive: zipfile.ZipFile, sizes: Mapping[str, int]) -> int:
+    """Return how many bytes of arrays the schema of a skops file asks for: it may name one file many times."""
+    if sizes["schema.json"] > MAX_SCHEMA_BYTES:
+        raise ValueError("the schema is too large")
+    total, waiting = 0, [plain_json.loads(archive.read("schema.json"))]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            file = each.get("file")
+            total += sizes.get(file, 0) if isinstance(file, str) else 0
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each
+    return total
 
 
 def _try_out(card: store.ModelCard, part: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ser_core import plain_json
 from ser_core.errors import ConfigError, CorpusError
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def _config(options: argparse.Namespace, places: Places) -> RunConfig:
     values: dict[str, Any] = {}
     if options.config:
         try:
-            values = json.loads(options.config.read_text(encoding="utf-8"))
+            values = plain_json.loads(options.config.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigError(f"'{options.config}' cannot be read as settings: {error}.") from None
         if not isinstance(values, dict):
@@ -243,7 +244,7 @@ def parse_pair(given: str, flag: str) -> tuple[str, str]:
 def parse_value(text: str) -> Any:
     """Return a number or a list where the text is one, else the text: 0.5, 64, [8,16], auto."""
     try:
-        return json.loads(text)
+        return plain_json.loads(text)
     except ValueError:
         return text
 

@@ -7,7 +7,6 @@ download.py's.
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections import Counter
@@ -18,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 
+from ser_core import csv_tables
 from ser_core.errors import CorpusError
 
 LABELS = ("neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise")
@@ -533,8 +533,11 @@ def read_table(file: str | os.PathLike[str], *, corpus: str, inside: bool = Fals
     CorpusError : for a file that cannot be read, lacks a column, names an unknown label, lists a file that does not exist or one twice.
     """
     _check_own_name(corpus)
+    if inside and not _is_csv(Path(file)):
+        raise CorpusError(f"Table '{Path(file).name}' is Parquet, which may grow to any size when it is read. Save it as CSV.")
     given = _read_any(Path(file))
     given.columns = [str(column).strip().casefold() for column in given.columns]
+    given = given.loc[:, ~given.columns.duplicated()]
     given = given.rename(columns={"label": EMOTION}) if EMOTION not in given.columns else given
     missing = [column for column in (PATH, EMOTION, SPEAKER) if column not in given.columns]
     if missing:
@@ -637,14 +640,19 @@ def _speaker_finder(pattern: str) -> Callable[[str], str]:
     return find
 
 
+def _is_csv(file: Path) -> bool:
+    return file.suffix.lower() not in (".parquet", ".pq")
+
+
 def _read_any(file: Path) -> pd.DataFrame:
     try:
-        if file.suffix.lower() in (".parquet", ".pq"):
+        if not _is_csv(file):
             return pd.read_parquet(file)
-        return pd.read_csv(file, dtype=str, keep_default_na=False, sep=None, engine="python", encoding="utf-8-sig")
+        with file.open("rb") as opened:
+            return csv_tables.read(opened.read(csv_tables.MAX_BYTES + 1))
     except FileNotFoundError:
         raise CorpusError(f"Table '{file}' does not exist. Point to a CSV or Parquet file with path, label and speaker.") from None
-    except (OSError, ValueError, csv.Error) as error:  # pandas' and Arrow's own errors are ValueErrors
+    except (OSError, ValueError) as error:  # Arrow's own errors are ValueErrors
         raise CorpusError(f"Table '{file}' cannot be read ({error}). It must be CSV or Parquet, with path, label and speaker.") from None
 
 

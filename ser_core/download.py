@@ -397,7 +397,7 @@ def _unpack(source: Path | BinaryIO, into: Path, title: str, watch: _Watch) -> N
         else:
             with Path(str(source)).open("rb") as raw, tarfile.open(fileobj=raw) as members:  # install_archive lets only zips come here
                 _unpack_tar(members, raw, into, watch)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeError) as error:
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise CorpusError(f"The archive is damaged, or packed in a way that cannot be read ({error}). Get it again.") from None
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise CorpusError(f"The archive holds '{error.filename}' twice, so it is not used. Get it from its official source.") from None

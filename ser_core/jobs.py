@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ser_core import locks, runs, supervisor
+from ser_core import locks, plain_json, runs, supervisor
 from ser_core.errors import ConfigError
 
 MAX_WAITING = 20
@@ -138,7 +138,7 @@ def find(root: Path, id: str) -> Job:
 
 def _read(folder: Path) -> Job | None:
     try:
-        facts = json.loads((folder / JOB).read_text(encoding="utf-8"))
+        facts = plain_json.loads((folder / JOB).read_text(encoding="utf-8"))
         return Job(folder.name, folder, str(facts["title"]), str(facts["created"]), _status(folder))
     except (OSError, ValueError, KeyError, TypeError):  # cleared away meanwhile, or cut short by a full disk
         return None
@@ -168,7 +168,7 @@ def _status(folder: Path) -> runs.Status:
 def may_stop(job: Job, *, browser: str = "", key: str = "") -> bool:
     """Return whether this browser's secret or this key is the run's own."""
     try:
-        facts = json.loads((job.folder / JOB).read_text(encoding="utf-8"))
+        facts = plain_json.loads((job.folder / JOB).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     told = "-".join(filter(None, key.upper().replace("-", " ").split()))

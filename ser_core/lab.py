@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from sklearn.preprocessing import StandardScaler
 
-from ser_core import assessment, classifiers, corpora, dataset, evaluation, exposure, mapping, protocols, recognizer, training
+from ser_core import assessment, classifiers, corpora, dataset, evaluation, exposure, mapping, plain_json, protocols, recognizer, training
 from ser_core.assessment import Desk
 from ser_core.dataset import Dataset
 from ser_core.errors import ConfigError
@@ -249,7 +249,7 @@ def read_results(path: Path = RESULTS) -> dict[Switches, dict[str, Any]]:
     """Return the studies that come with the project, by their switches; raises ConfigError where the file is missing or damaged."""
     names = {each.name for each in fields(Switches)}
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))["studies"]
+        rows = plain_json.loads(path.read_text(encoding="utf-8"))["studies"]
         return {Switches(**{name: row[name] for name in names}): row for row in rows}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"The lab's results in '{path.name}' cannot be read ({error}). Restore the file from the project.") from error
@@ -258,7 +258,7 @@ def read_results(path: Path = RESULTS) -> dict[Switches, dict[str, Any]]:
 def command(path: Path = RESULTS) -> str:
     """Return the command that made the studies which come with the project; "" where their file is missing or damaged."""
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["command"])
+        return str(plain_json.loads(path.read_text(encoding="utf-8"))["command"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 
@@ -273,7 +273,7 @@ def _recall(path: Path | None) -> Evaluation | None:
     if path is None:
         return None
     try:
-        return Evaluation.from_dict(json.loads(path.read_text()))
+        return Evaluation.from_dict(plain_json.loads(path.read_text()))
     except (OSError, ValueError, ConfigError):
         return None
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ser_core import certificates, corpora, dataset, jobs, library, own, runs, store
+from ser_core import certificates, corpora, dataset, jobs, library, own, plain_json, runs, store
 from ser_core.errors import ConfigError, SerError
 
 VARIABLE = "SER_LESSON"
@@ -113,7 +113,7 @@ def read(folder: Path) -> Lesson | None:
     """
     path = folder / _LESSON
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = plain_json.loads(path.read_text(encoding="utf-8"))
         return Lesson(**values | {"checks": tuple((title, good, text) for title, good, text in values["checks"])})
     except FileNotFoundError:
         return None

@@ -256,7 +256,7 @@ def _read_list(path: Path) -> tuple[str, ...]:
         listed = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
     except FileNotFoundError:  # taken back meanwhile
         return ()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         listed = error
     if not isinstance(listed, list) or not all(isinstance(file, str) for file in listed):
         raise CorpusError(f"'{path}', which lists the clips to leave out, cannot be read. Delete it and choose them again.")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from ser_core import assessment, corpora, mapping, splits
+from ser_core import assessment, corpora, mapping, plain_json, splits
 from ser_core.assessment import Desk, Recipe
 from ser_core.errors import ConfigError, CorpusError
 
@@ -138,7 +138,7 @@ def read_results(path: Path = RESULTS) -> Ready:
     """Return the results that come with the project; raises ConfigError where the file is missing or damaged."""
     names = {each.name for each in fields(Cell)}
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = plain_json.loads(path.read_text(encoding="utf-8"))
         models = {
             slug: tuple(Cell(**{name: row[name] for name in names} | {"labels": tuple(row["labels"])}) for row in rows)
             for slug, rows in stored["models"].items()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ser_core import certainty, classifiers, features
+from ser_core.errors import ModelError
 from ser_core.features import FeatureConfig, Features
 
 _FLOOR = 1e-4
@@ -62,6 +63,8 @@ class Recognizer:
         start = time.perf_counter()
         probabilities = calibrate(pool(self.classifier.predict_proba(items)), self.temperature)
         milliseconds = (time.perf_counter() - start) * 1000
+        if not np.isfinite(probabilities).all():
+            raise ModelError(f"Model '{self.slug}' answers with something that is no probability. Choose another, or train it again.")
         return Prediction(
             model=self.slug,
             label=self.labels[int(probabilities.argmax())],

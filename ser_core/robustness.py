@@ -31,6 +31,7 @@ from ser_core import (
     exposure,
     features,
     lossy,
+    plain_json,
     recognizer,
     store,
     training,
@@ -316,7 +317,7 @@ def _recall(path: Path | None, n_clips: int) -> _Answers | None:
     if path is None:
         return None
     try:
-        answers: _Answers = json.loads(path.read_text())["answers"]
+        answers: _Answers = plain_json.loads(path.read_text())["answers"]
         return answers if len(answers) == n_clips else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -63,6 +63,10 @@ class RunConfig:
         _text("The description", self.description, MAX_DESCRIPTION)
         if not (self.corpora and all(isinstance(name, str) for name in self.corpora)):
             raise ConfigError(f"A training needs at least one corpus, by its name, such as ravdess. Got {self.corpora!r}.")
+        for name in ("classifier", "balance", "protocol", "start_from"):
+            if not isinstance(getattr(self, name), str):
+                what = "a model" if name == "start_from" else f"a {name}"
+                raise ConfigError(f"{name} must be the name of {what}. Got {getattr(self, name)!r}.")
         if not isinstance(self.hyperparameters, dict):
             raise ConfigError(f"The hyperparameters must be names with values. Got {self.hyperparameters!r}.")
         checked = classifiers.check(self.classifier, self.hyperparameters)
@@ -79,8 +83,6 @@ class RunConfig:
             _number(name, getattr(self, name), low, high)
         if self.folds == 1:
             raise ConfigError("One fold is no cross-validation. Choose 2 folds or more, or 0 for one held-out part.")
-        if not isinstance(self.start_from, str):
-            raise ConfigError(f"start_from must be the name of a model. Got {self.start_from!r}.")
         if self.scheduler != "":
             cluster.check_address(self.scheduler)
 

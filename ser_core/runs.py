@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ser_core import plain_json
 from ser_core.errors import ConfigError
 
 CONFIG, STATUS, EPOCHS, LOG, RESULT, STOP = "config.json", "status.json", "epochs.jsonl", "log.txt", "result.json", "stop"
@@ -64,6 +65,14 @@ class Status:
         return self.stage in ENDED
 
 
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("stage", "text", "started", "updated", "problem"), (str,)), "model": (str, type(None)),
+    **dict.fromkeys(("epoch", "epochs"), (int,)), "pid": (int, type(None)),
+    "fraction": (float, int), **dict.fromkeys(("left_s", "clips_per_s"), (float, int, type(None))),
+}  # fmt: skip
+"""What each entry of a status is."""
+
+
 def root() -> Path:
     """Return the folder that holds the runs: SER_RUNS, else runs/ below the current folder."""
     return Path(os.environ.get("SER_RUNS") or "runs")
@@ -92,7 +101,7 @@ def create(folder: Path, config: Mapping[str, Any]) -> Path:
 def read_config(folder: Path) -> Any:
     """Return the settings of a run as JSON values; raises ConfigError."""
     try:
-        return json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        return plain_json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"There is no {CONFIG} in '{folder}'. Name the folder of a run.") from None
     except (OSError, ValueError) as error:
@@ -102,10 +111,11 @@ def read_config(folder: Path) -> Any:
 def read_status(folder: Path) -> Status | None:
     """Return the status of a run; None where there is none, or it is damaged."""
     try:
-        values = json.loads((folder / STATUS).read_text(encoding="utf-8"))
+        values = plain_json.loads((folder / STATUS).read_text(encoding="utf-8"))
         known = {each.name for each in fields(Status)}
         status = Status(**{name: value for name, value in values.items() if name in known})
-        return status if status.stage in STAGES else None
+        fits = all(isinstance(getattr(status, name), kinds) for name, kinds in _KINDS.items())
+        return status if fits and status.stage in STAGES else None
     except (OSError, ValueError, TypeError, AttributeError):
         return None
 
@@ -133,7 +143,7 @@ def read_log(folder: Path, *, last: int = 200) -> str:
 def read_result(folder: Path) -> dict[str, Any] | None:
     """Return the result of a finished run; None where there is none."""
     try:
-        values = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        values = plain_json.loads((folder / RESULT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return values if isinstance(values, dict) else None
@@ -157,7 +167,7 @@ def stop_wish(folder: Path) -> str:
 def read_rates(folder: Path) -> dict[str, float]:
     """Return what the last runs below `folder` managed on this machine, clips/s by kind of work."""
     try:
-        values = json.loads((folder / _RATES).read_text(encoding="utf-8"))
+        values = plain_json.loads((folder / _RATES).read_text(encoding="utf-8"))
         return {str(name): float(value) for name, value in values.items() if 0 < float(value) < 1e9}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
@@ -302,7 +312,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     rows = []
     for line in text.splitlines():
         try:
-            row = json.loads(line)
+            row = plain_json.loads(line)
         except ValueError:
             continue
         if isinstance(row, dict):

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ser_core import classifiers, runs
+from ser_core import classifiers, plain_json, runs
 from ser_core.errors import ConfigError, ModelError
 from ser_core.evaluation import Evaluation
 from ser_core.features import FeatureConfig
@@ -47,6 +47,27 @@ _KINDS: dict[type, tuple[str, ...]] = {
     int: ("n_parameters",),
 }
 """What each entry of card.json is; evaluation, temperature and threshold are checked where they are read."""
+
+def _are_text(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(each, str) for each in values)
+
+
+_INSIDE: dict[str, Callable[[Any], bool]] = {
+    "labels": _are_text,
+    "corpora": lambda rows: all(isinstance(row, dict) and isinstance(row.get("corpus"), str) for row in rows),
+    "architecture": lambda rows: all(isinstance(row, dict) for row in rows),
+    "split": lambda parts: all(
+        isinstance(part, dict)
+        and _are_text(part.get("speakers", []))
+        and isinstance(part.get("clips", {}), dict)
+        and all(map(_are_text, part.get("clips", {}).values()))
+        for part in parts.values()
+    ),
+    "training": lambda settings: isinstance(settings.get("start_from") or "", str),
+    "files": lambda files: _are_text(list(files.values())),
+    "versions": lambda versions: _are_text(list(versions.values())),
+}
+"""What must hold inside of those entries that others read without asking again."""
 
 _ADDED: dict[int, dict[str, Any]] = {
     1: {"description": "", "split": {}, "architecture": [], "threshold": None},
@@ -121,6 +142,9 @@ class ModelCard:
             raise ModelError(f"its card has {values['labels']!r} as labels. Restore the folder or train it again.")
         if not values["files"]:
             raise ModelError("its card names no weight file. Restore the folder or train it again.")
+        for name, fits in _INSIDE.items():
+            if not fits(values[name]):
+                raise ModelError(f"its card has {str(values[name])[:200]} as {name}. Restore the folder or train it again.")
         try:
             temperature = float(values["temperature"])
             if not (math.isfinite(temperature) and temperature > 0):
@@ -203,7 +227,7 @@ def read_card(slug: str, folder: Path = MODELS) -> ModelCard:
 @functools.lru_cache(maxsize=64)
 def _parsed(text: str) -> ModelCard:
     """Return the card that a text holds. Pages list the models at each rerun, and a card's curves take a while to check."""
-    return ModelCard.from_dict(json.loads(text))
+    return ModelCard.from_dict(plain_json.loads(text))
 
 
 def load(slug: str, folder: Path = MODELS) -> Recognizer:

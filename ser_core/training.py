@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ser_core import balance, certainty, classifiers, corpora, recognizer, splits
+from ser_core import balance, certainty, classifiers, corpora, plain_json, recognizer, splits
 from ser_core.dataset import Dataset
 from ser_core.errors import CorpusError, SerError
 from ser_core.features import FeatureConfig
@@ -286,7 +286,8 @@ def run_key(clips: pd.DataFrame, config: TrainingConfig, folds: np.ndarray) -> s
 
 def _read_fold(path: Path, tested: np.ndarray) -> dict[str, Any] | None:
     try:
-        stored = json.loads(path.read_text())
-    except (OSError, ValueError):
+        stored = plain_json.loads(path.read_text())
+        fits = set(stored["clips"]) <= set(tested.tolist())
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return stored if set(stored.get("clips", [])) <= set(tested.tolist()) else None
+    return stored if fits else None

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 import pandas as pd
 
-from ser_core import audio, corpora, download
+from ser_core import audio, corpora, csv_tables, download
 from ser_core.errors import AudioError, CorpusError
 
 MAX_FILES = 500
@@ -145,12 +145,11 @@ def _told(tables: Sequence[tuple[str, bytes]]) -> tuple[dict[str, str], list[str
 def _read(name: str, data: bytes) -> pd.DataFrame | None:
     """Return the columns of a table that name the file and its label, in this order; None where it has no such columns."""
     try:
-        table = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False, sep=None, engine="python", encoding="utf-8-sig")
-    except Exception as error:  # the parser of a stranger's file fails in many ways
+        table = csv_tables.read(data)
+    except ValueError as error:
         raise CorpusError(f"The table {name} cannot be read ({error}). Save it as CSV in UTF-8, with the columns file and label.") from None
-    columns = {str(column).strip().casefold(): column for column in table.columns}
-    pair = [next((columns[word] for word in words if word in columns), None) for words in (FILE_COLUMNS, LABEL_COLUMNS)]
-    return None if None in pair else table[pair].fillna("")
+    pair = [next((word for word in words if word in table.columns), None) for words in (FILE_COLUMNS, LABEL_COLUMNS)]
+    return None if None in pair else table[pair]
 
 
 def _labelled(name: str, read: Callable[[], bytes], told: dict[str, str]) -> Recording:

@@ -79,6 +79,18 @@ def test_a_damaged_model_is_not_passed_on(models, tmp_path):
         bundles.export_model("mlp", folder)
 
 
+SCHEMA = json.dumps({"content": [{"file": "a.npy"}] * 110}).encode()
+
+
+def undeflated(files: dict[str, bytes]) -> bytes:
+    """Return a bundle with noise where the packed data of its first file begins."""
+    content = bytearray(packed(files))
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        start = archive.infolist()[0].header_offset + 30 + len(archive.infolist()[0].filename)
+    content[start : start + 20] = b"\xff" * 20
+    return bytes(content)
+
+
 WRONG = {
     "no zip": (lambda files: b"RIFF....WAVE", "cannot be read as a zip"),
     "empty": (lambda files: b"", "cannot be read as a zip"),
@@ -105,7 +117,17 @@ WRONG = {
         lambda files: packed(with_card(files, features=features.FeatureConfig(n_mfcc=5).to_dict())), "The model cannot answer"
     ),
     "weights that are no zip": (lambda files: packed(with_weights(files, b"no zip")), r"model\.skops is damaged"),
-    "a bomb inside": (lambda files: packed(with_weights(files, packed({"a": bytes(bundles.MAX_BYTES + 1)}))), "unpacks to 200 MB"),
+    "a bomb inside": (lambda files: packed(with_weights(files, packed({"a": bytes(bundles.MAX_BYTES + 1)}))), "unpacks to 100 MB"),
+    "one array many times": (
+        lambda files: packed(with_weights(files, packed({"schema.json": SCHEMA, "a.npy": bytes(bundles.MAX_LOADED_BYTES // 100)}))),
+        "unpacks to 70 MB in 2 files",
+    ),
+    "weights without a schema": (lambda files: packed(with_weights(files, packed({"a": b"x"}))), r"model\.skops is damaged"),
+    "weights under a name that is no text": (
+        lambda files: packed(with_weights(files, packed({"é": b"x", "schema.json": b"{}"}).replace("é".encode(), b"\xed\x00"))),
+        r"model\.skops is damaged",
+    ),
+    "data that is no deflate": (lambda files: undeflated(files), "cannot be read as a zip"),
     "a foreign type": (
         lambda files: packed(with_weights(files, packed({"schema.json": b'{"__class__": "system", "__module__": "os"}'}))),
         "cannot be read as a model",

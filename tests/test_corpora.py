@@ -407,6 +407,19 @@ def test_a_file_that_is_no_table_says_so(name, content, tmp_path):
         corpora.read_table(tmp_path / name, corpus="mine")
 
 
+def test_columns_that_differ_in_case_alone_count_once(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"x")
+    pd.DataFrame({"path": ["a.wav"], "Path ": ["b.wav"], "label": ["sad"], "speaker": ["1"]}).to_parquet(tmp_path / "x.parquet")
+    clips = corpora.read_table(tmp_path / "x.parquet", corpus="mine")
+    assert [Path(path).name for path in clips[corpora.PATH]] == ["a.wav"]
+
+
+def test_a_strangers_table_may_not_be_parquet(tmp_path):
+    pd.DataFrame({"path": ["a.wav"], "label": ["sad"], "speaker": ["1"]}).to_parquet(tmp_path / "x.parquet")
+    with pytest.raises(CorpusError, match=r"'x\.parquet' is Parquet, which may grow to any size"):
+        corpora.read_table(tmp_path / "x.parquet", corpus="mine", inside=True)
+
+
 def test_a_missing_table_says_so(tmp_path):
     with pytest.raises(CorpusError, match="does not exist"):
         corpora.read_table(tmp_path / "x.csv", corpus="mine")

@@ -193,6 +193,7 @@ DAMAGES = {
     "empty": lambda data: b"",
     "noise": lambda data: bytes(range(256)) * 8,
     "flipped": lambda data: data[:400] + bytes(byte ^ 0xFF for byte in data[400:500]) + data[500:],
+    "a header without an end": lambda data: data.replace(b"{'descr'", b"{('escr'"),
     "one array": lambda data: b"\x93NUMPY" + data,
 }
 

@@ -370,6 +370,14 @@ def broken() -> bytes:
     return bytes(content)
 
 
+def shifted() -> bytes:
+    """Return a zip that says that its list of files begins before the file does."""
+    content = bytearray(zip_of({"DC_a01.wav": b"x"}))
+    at = content.index(b"PK\x05\x06")
+    content[at + 12 : at + 16] = (2**16).to_bytes(4, "little")
+    return bytes(content)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -383,6 +391,8 @@ def broken() -> bytes:
         (zip_of({"notes.txt": b"x"}), r"0 clips named like 'DC_a01\.wav'"),
         (locked(), "asks for a password"),
         (broken(), "is damaged"),
+        (b"PK\x05\x06" + zip_of({"DC_a01.wav": b"x"})[20:], "no zip archive|is damaged"),
+        (shifted(), "is damaged"),
         (b"no zip", "is no zip archive"),
         (WHOLE[: len(WHOLE) // 2], "is no zip archive, or a part of one"),
         (tar_of(CLIPS), "is no zip archive"),

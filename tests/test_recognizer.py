@@ -9,6 +9,7 @@ import pytest
 
 from ser_core import features, recognizer
 from ser_core.audio import Waveform
+from ser_core.errors import ModelError
 
 LABELS = ("neutral", "happy", "sad")
 CONFIG = features.FeatureConfig()
@@ -49,6 +50,12 @@ def test_calibration_keeps_order_and_sums_to_one(distributions, temperature):
     np.testing.assert_array_equal(calibrated.argmax(axis=-1), distributions.argmax(axis=-1))
     clear = (distributions > 2e-4).all(axis=1)
     np.testing.assert_array_equal(np.argsort(calibrated[clear]), np.argsort(distributions[clear]))
+
+
+@pytest.mark.parametrize("row", [[np.nan, 0.5, 0.5], [np.inf, 0, 0]])
+def test_an_answer_that_is_no_probability_is_told(row):
+    with pytest.raises(ModelError, match="Model 'fixed' answers with something that is no probability"):
+        answering([row], input_kind="vector").predict(measured(1.0))
 
 
 def test_a_temperature_of_one_changes_nothing(distributions):

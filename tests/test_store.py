@@ -139,6 +139,17 @@ CARD_DAMAGES = {
     "no labels": (edit(labels=[]), r"its card has \[\] as labels"),
     "a label twice": (edit(labels=["sad", "sad"]), r"its card has \['sad', 'sad'\] as labels"),
     "no files": (edit(files={}), r"its card names no weight file"),
+    "too deep": (lambda folder: (folder / store.CARD).write_text("[" * 100_000), r"nested too deeply"),
+    "half a character": (edit(description="a\ud800"), r"half a character"),
+    "a corpus without a name": (edit(corpora=[{}]), r"its card has \[\{\}\] as corpora"),
+    "a corpus that is a word": (edit(corpora=["ravdess"]), r"its card has \['ravdess'\] as corpora"),
+    "a layer that is a word": (edit(architecture=["LSTM"]), r"its card has \['LSTM'\] as architecture"),
+    "labels that are no words": (edit(labels=[1, 2]), r"its card has \[1, 2\] as labels"),
+    "a part that is a list": (edit(split={"train": []}), r"as split"),
+    "speakers that are numbers": (edit(split={"train": {"speakers": [3]}}), r"as split"),
+    "clips that are a list": (edit(split={"train": {"clips": ["a"]}}), r"as split"),
+    "a start that is no name": (edit(training={"start_from": ["cnn"]}), r"as training"),
+    "a version that is a number": (edit(versions={"numpy": 2}), r"as versions"),
 }
 
 

@@ -88,6 +88,7 @@ def link(name: str) -> zipfile.ZipInfo:
     ({"a.zip": zip_of({f"{n}.wav": b"1" for n in range(501)})}, r"501 recordings; 500 are the most"),
     ({"a.zip": zip_of({"a.wav": bytes(120 * 2**20)})}, "grow from .* more than 50 times"),
     ({"a.wav": b"1", "t.csv": b'"\xff\xfe'}, "t.csv cannot be read"),
+    ({"a.wav": b"1", "t.csv": b"file,label" + b",x" * 100_000}, r"t.csv cannot be read \(it has 100,002 columns"),
 ])  # fmt: skip
 def test_what_is_unsafe_or_too_much_is_refused(files, sentence):
     with pytest.raises(CorpusError, match=sentence):

@@ -76,6 +76,6 @@ def check_foreign(folder: Path) -> None:
 
 
 def _spec(name: str) -> ClassifierSpec:
-    if name not in CLASSIFIERS:
+    if not isinstance(name, str) or name not in CLASSIFIERS:
         raise ConfigError(f"There is no classifier '{name}'. Choose one of {', '.join(CLASSIFIERS)}.")
     return CLASSIFIERS[name]

@@ -1,0 +1,24 @@
+import json
+
+import pytest
+
+from ser_core import plain_json
+
+
+def test_what_is_written_is_read_again():
+    values = {"a": [1, 2.5, None, True, "é😀"], "b": {"c": "\\ud800"}}
+    assert plain_json.loads(json.dumps(values)) == values
+    assert plain_json.loads(json.dumps(values).encode()) == values
+
+
+@pytest.mark.parametrize(("text", "sentence"), [
+    ("[" * 100_000, "nested too deeply"), ('{"a":' * 100_000, "nested too deeply"), (b"[" * 100_000, "nested too deeply"),
+    ('["\\ud800"]', "half a character"), ('{"\\uDCff": 1}', "half a character"), ('{"a": 1', "Expecting"), ("", "Expecting"),
+])  # fmt: skip
+def test_what_cannot_be_held_is_a_value_error(text, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        plain_json.loads(text)
+
+
+def test_two_halves_that_make_one_character_are_read():
+    assert plain_json.loads('"\\ud83d\\ude00"') == "😀"
