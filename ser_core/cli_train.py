@@ -169,7 +169,9 @@ def _config(options: argparse.Namespace, places: Places) -> RunConfig:
         raise ConfigError("Say what to train on: --corpora ravdess,savee for installed ones, or --corpus ravdess=DIR.")
     named = ("classifier", "name", "description", "balance", "protocol", "test_share", "folds", "seed", "start_from")
     values |= {name: getattr(options, name) for name in named if getattr(options, name) is not None}
-    mapped = dict(values.get("mapping") or {"calm": "keep", "boredom": False, "labels": []})
+    mapped = values.get("mapping") or {"calm": "keep", "boredom": False, "labels": []}
+    if not isinstance(mapped, dict):
+        raise ConfigError(f"The mapping of a run must be names with values. Got {mapped!r:.200}.")
     mapped |= {"calm": options.calm} if options.calm else {}
     mapped |= {"boredom": True} if options.boredom else {}
     mapped |= {"labels": _names(options.labels)} if options.labels else {}

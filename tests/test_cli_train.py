@@ -81,6 +81,13 @@ def test_a_file_of_settings_is_a_run_and_json_is_its_result(place, capsys):
     assert store.read_card("from-a-file-2", place / "models").training["config"] == given.to_dict() | {"seed": 1}
 
 
+@pytest.mark.parametrize("text", ['{"corpora": ["ravdess"], "mapping": "a"}', '{"corpora": ["ravdess"], "mapping": [1]}'])
+def test_a_file_whose_mapping_is_none_says_so(place, capsys, text):
+    (place / "config.json").write_text(text)
+    assert cli.main(["train", "--config", str(place / "config.json")]) == 2
+    assert "mapping of a run must be names with values" in capsys.readouterr().err
+
+
 def test_a_run_that_waits_is_worked_on_and_one_that_was_stopped_goes_on(place, capsys):
     run = runs.create(place / "runs", RunConfig(corpora=("ravdess",), classifier="svm", n_copies=0).to_dict())
     runs.ask_stop(run, keep=False)

@@ -1,0 +1,340 @@
+"""What is fuzzed: a row a reader of strangers' files, with the files it starts from, how they are changed, and what is called."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pandas as pd
+import soundfile
+
+from ser_core import (
+    analysis,
+    assessment,
+    audio,
+    bundles,
+    cli,
+    corpora,
+    dataset,
+    doctor,
+    download,
+    exposure,
+    jobs,
+    lab,
+    lesson,
+    library,
+    matrix,
+    own,
+    plain_json,
+    result_card,
+    robustness,
+    runs,
+    segments,
+    store,
+    supervisor,
+    training,
+    uploads,
+)  # fmt: skip
+from ser_core.evaluation import Evaluation
+from ser_core.run_config import RunConfig
+from ser_core.spool import Spool
+from tools import fuzz_models, fuzz_seeds, mutate
+
+Mutate = Callable[[bytes, Sequence[bytes], np.random.Generator], bytes]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One row. share: of 1,000 inputs; seeds(empty folder): the files to start from; call(input, empty folder): what must bear it.
+
+    few: seeds in place of those, for a run that may not take long. worst(): inputs that are tried as they are, the largest that the
+    limits let in.
+    """
+
+    title: str
+    share: int
+    seeds: Callable[[Path], list[bytes]]
+    mutate: Mutate
+    call: Callable[[bytes, Path], None]
+    few: Callable[[Path], list[bytes]] | None = None
+    worst: Callable[[], list[bytes]] = list
+
+
+def decode(data: bytes, place: Path) -> None:
+    """Decode a sound, as for Recognize."""
+    heard = audio.decode(data, name="clip.wav")
+    assert np.isfinite(heard.waveform.samples).all() and np.abs(heard.waveform.samples).max(initial=0) <= 1
+
+
+def stream(data: bytes, place: Path) -> None:
+    """Read a sound piece by piece, as for a long recording; the pieces are what decoding gives."""
+    given = audio.stream(Spool(data), max_duration_s=segments.MAX_DURATION_S, name="clip.wav")
+    n = sum(len(block) for block in given.blocks())
+    assert n > 0
+
+
+def analyse(data: bytes, place: Path) -> None:
+    """Decode and measure a sound, and say how good it is."""
+    heard = analysis.analyse(data, name="clip.wav")
+    json.dumps(analysis.to_dict("clip.wav", heard, []), allow_nan=False)
+
+
+def timeline(data: bytes, place: Path) -> None:
+    """Cut a recording into windows, and measure each."""
+    json.dumps(segments.to_dict("clip.wav", segments.analyse(data, [], name="clip.wav")), allow_nan=False)
+
+
+def record(data: bytes, place: Path) -> None:
+    """Add a sound to a corpus that is recorded here."""
+    name = own.create(place, "Mine")
+    own.add(place, name, data, label="happy", speaker=data[:8].decode(errors="replace") + "a")
+    assert len(library.clips(place, [name])) == 1
+
+
+def upload(data: bytes, place: Path) -> None:
+    """Look through a zip of recordings and a table, and read each of them."""
+    given = uploads.collect([("../a.zip", io.BytesIO(data))])
+    for each in given.recordings[:20]:
+        with contextlib.suppress(audio.AudioError):
+            each.read()
+
+
+def upload_table(data: bytes, place: Path) -> None:
+    """Read a table of true labels that comes with recordings."""
+    given = uploads.collect([("labels.csv", io.BytesIO(data)), ("a.wav", io.BytesIO(b"RIFF")), ("happy/b.wav", io.BytesIO(b"RIFF"))])
+    assert len(given.recordings) == 2
+
+
+def install_own(data: bytes, place: Path) -> None:
+    """Install a zip of somebody's own recordings as a corpus, read its clips and look for what is wrong with them."""
+    folder = download.install_own("Mine", data, place / "corpora")
+    clips = library.clips(place / "corpora", [folder.name])
+    assert all(Path(path).resolve().is_relative_to(folder.resolve()) for path in clips[corpora.PATH])
+    doctor.check(folder.name, folder)
+
+
+def install_known(data: bytes, place: Path) -> None:
+    """Install a zip as one of the known corpora."""
+    download.install_archive("ravdess" if len(data) % 2 else "savee", data, place / "corpora")
+
+
+def bundle(data: bytes, place: Path) -> None:
+    """Import a model, list it, write its card, and let it hear three seconds; then pass it on and delete it."""
+    models = place / "models"
+    card = bundles.import_model(data, models)
+    heard = store.load(card.slug, models)
+    samples = np.random.default_rng(1).normal(scale=0.1, size=3 * card.features.sample_rate).astype(np.float32)
+    measured = analysis.measure(audio.Clip(audio.Waveform(samples, card.features.sample_rate), "WAV", 16_000, 1), card.features)
+    answer = heard.predict(measured.features)
+    assert abs(sum(answer.probabilities.values()) - 1) < 1e-3, answer
+    bundles.import_model(bundles.export_model(card.slug, models), models)
+    _show(card)
+    store.delete(card.slug, models)
+
+
+def card(data: bytes, place: Path) -> None:
+    """List a models folder with a changed card, and show what it says."""
+    (place / "mine").mkdir()
+    (place / "mine" / store.CARD).write_bytes(data)
+    cards, problems = store.list_models(place)
+    assert len(cards) + len(problems) == 1
+    for each in cards:
+        _show(each)
+        store.rename(each.slug, title="Another", folder=place)
+
+
+def _show(card: store.ModelCard) -> None:
+    """Make of a card what the pages make of it."""
+    page = result_card.html(card)
+    assert "<b>&" not in page, "the page holds a stranger's text as it is"
+    exposure.heard(card, CLIPS)
+    assessment.heard_by(card, CLIPS, Path("nowhere"))
+
+
+def table(data: bytes, place: Path) -> None:
+    """Read a table of clips that a stranger wrote."""
+    _some_clips(place)
+    (place / "clips.csv").write_bytes(data)
+    clips = corpora.read_table(place / "clips.csv", corpus="mine", inside=True)
+    assert all(Path(path).resolve().is_relative_to(place.resolve()) for path in clips[corpora.PATH])
+
+
+def parquet(data: bytes, place: Path) -> None:
+    """Read the same as Parquet."""
+    _some_clips(place)
+    (place / "clips.parquet").write_bytes(data)
+    clips = corpora.read_table(place / "clips.parquet", corpus="mine", inside=True)
+    assert all(Path(path).resolve().is_relative_to(place.resolve()) for path in clips[corpora.PATH])
+
+
+def own_table(data: bytes, place: Path) -> None:
+    """Read, pack and delete a corpus whose table somebody changed."""
+    name = own.create(place, data[:20].decode(errors="replace") + "Mine")
+    (place / name / "clips.csv").write_bytes(data)
+    (place / name / "title.txt").write_bytes(data)
+    for clip in set(re.findall(rb"[0-9a-f]{16}", data)):
+        (place / name / "recordings" / f"{clip.decode()}.wav").write_bytes(b"RIFF")
+    own.listing(place)
+    clips = own.clips(place, name)
+    own.pack(place, name)
+    if clips:
+        own.relabel(place, name, clips[0].id, "sad")
+        own.delete(place, name, [clips[0].id])
+    own.delete_all(place, name)
+
+
+def left_out(data: bytes, place: Path) -> None:
+    """Read a list of clips to leave out."""
+    folder = place / ".left-out" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "by_hand.json").write_bytes(data)
+    library.left_out(place, "mine")
+
+
+def run_folder(data: bytes, place: Path) -> None:
+    """List and read a run whose files were changed."""
+    folder = place / "20260101-000000-abcdef00"
+    folder.mkdir()
+    try:
+        values = json.loads(data)
+    except (ValueError, RecursionError):
+        values = None
+    for name in fuzz_seeds.RUN_FILES:
+        value = values.get(name) if isinstance(values, dict) else None
+        text = data if value is None else (value if isinstance(value, str) else json.dumps(value)).encode("utf-8", "surrogatepass")
+        (folder / name).write_bytes(text)
+        (place / name).write_bytes(text)
+    (folder / supervisor.OUTPUT).write_bytes(data[:3000])
+    found = jobs.jobs(place)
+    for job in found:
+        jobs.may_stop(job, browser="a", key="b")
+        jobs.printed(job)
+        json.dumps(job.status.__dict__)
+        f"{job.status.fraction:.0%} {job.status.epoch:d} {job.status.epochs:d}" + job.status.text + job.status.problem
+    runs.read_epochs(folder)
+    runs.read_result(folder)
+    runs.read_log(folder)
+    runs.read_rates(place)
+    runs.stop_wish(folder)
+    RunConfig.from_dict(runs.read_config(folder))
+
+
+def config(data: bytes, place: Path) -> None:
+    """Train with settings from a file, as far as they can be read: there is no corpus here."""
+    (place / "settings.json").write_bytes(data)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        status = cli.main(["train", "--plan", "--config", str(place / "settings.json"), "--json"])
+    assert status == 2, status
+
+
+def result(data: bytes, place: Path) -> None:
+    """Read results of the lab, the map, an evaluation and of parts that are kept for next time."""
+    path = place / "results.json"
+    path.write_bytes(data)
+    lab.command(path)
+    lab._recall(path)
+    robustness._recall(path, 3)
+    assessment._recall(path, np.ones(5, bool))
+    training._read_fold(path, np.arange(5))
+    for read in (lab.read_results, matrix.read_results):
+        with contextlib.suppress(lab.ConfigError):
+            read(path)
+    with contextlib.suppress(ValueError):
+        values = plain_json.loads(data)
+        Evaluation.from_dict(values)
+
+
+def lesson_state(data: bytes, place: Path) -> None:
+    """Read what is kept of a lesson, and find out what it made."""
+    (place / "lesson.json").write_bytes(data)
+    kept = lesson.read(place)
+    if kept:
+        lesson.made(kept).lines()
+
+
+def arrays(data: bytes, place: Path) -> None:
+    """Read a file of the features' cache."""
+    (place / "a.npz").write_bytes(data)
+    dataset.read_arrays(place / "a.npz", "vector", "facts", "windows")
+
+
+def _some_clips(place: Path) -> None:
+    for name in ("happy/a.wav", "sad/b.wav", "sad/c.flac"):
+        (place / name).parent.mkdir(exist_ok=True)
+        (place / name).write_bytes(b"x")
+
+
+def _clips() -> pd.DataFrame:
+    rows = [(f"/nowhere/{n}.wav", "ravdess", f"ravdess:{n:02}", "happy", "", "", "", f"03-01-03-01-01-01-{n:02}") for n in range(1, 4)]
+    return pd.DataFrame(rows, columns=list(corpora.COLUMNS))
+
+
+CLIPS = _clips()
+
+
+def loud() -> list[bytes]:
+    """Return the largest sounds that are let in: as many bytes, channels and seconds as may be."""
+    second = np.tile(fuzz_seeds.voice(seconds=1.0), 590)
+    pcm = audio.to_pcm(second)
+    silence = np.zeros(590 * 48_000, np.int16)
+    many = io.BytesIO()
+    soundfile.write(many, np.tile(np.float64(fuzz_seeds.voice(rate=384_000, seconds=1.0))[:, None], (8, 8)), 384_000, format="WAV",
+                    subtype="DOUBLE")  # fmt: skip
+    return [audio.encode_pcm(pcm, 16_000), audio.encode_pcm(silence, 48_000, container="FLAC"), many.getvalue()]
+
+
+def heavy_models() -> list[bytes]:
+    """Return bundles that are loaded to as much as may be, most of them of next to nothing."""
+    with tempfile.TemporaryDirectory() as place:
+        files = dict(fuzz_seeds.unpacked(fuzz_seeds.models(Path(place), ("mlp",))[0]))
+        network = dict(fuzz_seeds.unpacked(fuzz_seeds.networks(Path(place))[0]))
+    members = mutate.unpack(files["model.skops"])
+    at = next(n for n, (info, _) in enumerate(members) if info.filename.endswith(".npy"))
+    npy = io.BytesIO()
+    np.save(npy, np.zeros((bundles.MAX_LOADED_BYTES - 2**20) // 8))
+    found = []
+    for packing in (zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED):
+        members[at][0].compress_type = packing
+        heavy = mutate.pack([*members[:at], (members[at][0], npy.getvalue()), *members[at + 1 :]])
+        found.append(fuzz_seeds.fixed(files | {"model.skops": heavy}))
+    model = onnx.load_model_from_string(network["model.onnx"])
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros((bundles.MAX_LOADED_BYTES - 2**21) // 4, np.float32), "heavy"))
+    keras = fuzz_seeds.packed({"a": bytes(bundles.MAX_BYTES - 2**20)})
+    found.append(fuzz_seeds.fixed(network | {"model.onnx": model.SerializeToString(), store.KERAS_FILE: keras}))
+    deep = b'{"a":' * 800_000
+    found.append(fuzz_seeds.packed({**files, store.CARD: files[store.CARD][:-2] + b"," + b" " * (bundles.MAX_CARD_BYTES - 2**20) + deep}))
+    return found
+
+
+TARGETS: dict[str, Target] = {
+    "decode": Target("The decoder", 410, fuzz_seeds.sounds, mutate.mutate_bytes, decode, worst=loud),
+    "stream": Target("The decoder of long recordings", 110, fuzz_seeds.sounds, mutate.mutate_bytes, stream),
+    "analyse": Target("A sound from bytes to its quality", 20, fuzz_seeds.sounds, mutate.mutate_bytes, analyse),
+    "timeline": Target("A recording moment by moment", 10, fuzz_seeds.sounds, mutate.mutate_bytes, timeline),
+    "record": Target("Recordings for a corpus", 5, fuzz_seeds.spoken, mutate.mutate_bytes, record),
+    "upload": Target("Zips of recordings", 90, fuzz_seeds.zips, mutate.mutate_zip, upload),
+    "upload-table": Target("Tables of true labels", 60, fuzz_seeds.tables, mutate.mutate_csv, upload_table),
+    "install-own": Target("Zips of people's own corpora", 25, fuzz_seeds.zips, mutate.mutate_zip, install_own),
+    "install-known": Target("Zips of known corpora", 20, fuzz_seeds.zips, mutate.mutate_zip, install_known),
+    "bundle": Target("Models as files", 15, fuzz_seeds.models, mutate.mutate_zip, bundle, few=fuzz_seeds.few_models, worst=heavy_models),
+    "weights": Target("Models behind their hashes", 15, fuzz_seeds.models, fuzz_models.mutate_model, bundle, few=fuzz_seeds.few_models),
+    "card": Target("Cards of models", 50, fuzz_seeds.cards, mutate.mutate_json, card),
+    "table": Target("Tables of clips", 50, fuzz_seeds.tables, mutate.mutate_csv, table),
+    "parquet": Target("Tables of clips as Parquet", 10, fuzz_seeds.parquets, mutate.mutate_bytes, parquet),
+    "own-table": Target("Tables of recorded corpora", 15, fuzz_seeds.own_tables, mutate.mutate_csv, own_table),
+    "left-out": Target("Lists of clips to leave out", 10, fuzz_seeds.lists, mutate.mutate_json, left_out),
+    "run": Target("Folders of training runs", 25, fuzz_seeds.run_folders, mutate.mutate_json, run_folder),
+    "config": Target("Settings of training runs", 20, fuzz_seeds.configs, mutate.mutate_json, config),
+    "result": Target("Stored results", 20, fuzz_seeds.results, mutate.mutate_json, result),
+    "lesson": Target("The state of a lesson", 10, fuzz_seeds.lessons, mutate.mutate_json, lesson_state),
+    "cache": Target("The cache of features", 10, fuzz_seeds.arrays, mutate.mutate_zip, arrays),
+}
