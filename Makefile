@@ -13,13 +13,14 @@ INSTALL = install() { if uv --version >/dev/null 2>&1; \
 	then uv pip install --quiet --compile-bytecode --python $(PY) "$$@"; \
 	else $(PY) -m pip install --quiet --disable-pip-version-check "$$@"; fi; }; install
 
-.PHONY: help run class setup test lint models bench pins check-pins clean FORCE
+.PHONY: help run class setup test check-long lint models bench pins check-pins clean FORCE
 
 help:
 	@echo "make run      serve the app on http://localhost:$(PORT)"
 	@echo "make class    serve it to a class: https, a QR code for phones, an admin word, an end of the lesson"
 	@echo "make setup    make .venv and install what the app needs, nothing else"
 	@echo "make test     lint, check the types and run every test, the browser tests included"
+	@echo "make check-long  the checks that take hours: fuzzing, load, soaks; PART=soak for one of them"
 	@echo "make lint     ruff and mypy"
 	@echo "make models RAVDESS=dir TESS=dir SAVEE=dir EMODB=dir"
 	@echo "              train the four models under models/ again"
@@ -66,6 +67,10 @@ test: .venv/.ready-dev
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
 	@$(PY) -m pytest
+
+check-long: .venv/.ready-dev
+	@$(PY) -m tools.browser
+	@$(PY) -m tools.check_long $(if $(PART),--only $(PART))
 
 lint: .venv/.ready-dev
 	@$(PY) -m ruff check .

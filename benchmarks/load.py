@@ -3,10 +3,11 @@
 python benchmarks/load.py [--visitors N] [--think S] [--seconds T] [--train] [--linger S] [--json]: "p50_ms" and "p95_ms" from choosing a
 file to the four predictions, "drawn_p95_ms" until all of the page is there, "errors" and the first of them, "uploads"; "cpu_ms", what an
 upload costs the server's processor, which other programs on the machine change little; "open_p95_ms" from an address to its page, all
-visitors coming within one think time; "rss_mb", the server's memory before them, each 10 s, and --linger S seconds after they left;
-"load", the machine's load average before and after. Each visitor is a websocket of its own that speaks Streamlit's protocol
-(tools/visitor.py), and takes some of the machine's time for it; each clip is another one, 3 s of 48 kHz WAV. With --train, a CNN trains on
-1,440 clips meanwhile, started as the Train page starts it.
+visitors coming within one think time; "growth_pct", by how much the server's memory in the last tenth of the time is above that in the
+second tenth: in half an hour, of the last three minutes above that of minutes 3 to 6; "rss_mb", the server's memory before them, each
+10 s, and --linger S seconds after they left; "load", the machine's load average before and after. Each visitor is a websocket of its own
+that speaks Streamlit's protocol (tools/visitor.py), and takes some of the machine's time for it; each clip is another one, 3 s of 48 kHz
+WAV. With --train, a CNN trains on 1,440 clips meanwhile, started as the Train page starts it.
 """
 
 import os
@@ -101,6 +102,15 @@ async def watch(process: psutil.Process, found: list[int]) -> None:
         found.append(rss_mb(process))
 
 
+def growth_pct(found: list[int]) -> float | None:
+    """Return by how much the median of the last tenth is above that of the second tenth, in %; None of fewer than 20 readings."""
+    tenth = len(found) // 10
+    if tenth < 2:
+        return None
+    first, last = float(np.median(found[tenth : 2 * tenth])), float(np.median(found[-tenth:]))
+    return round(100 * (last / first - 1), 1)
+
+
 def rss_mb(process: psutil.Process) -> int:
     """Return the memory of a process."""
     return round(process.memory_info().rss / 2**20)
@@ -130,7 +140,8 @@ async def a_class(url: str, pid: int, clips: list[bytes], options: argparse.Name
         "p50_ms": percentile(tally.predicted, 50), "p95_ms": percentile(tally.predicted, 95), "drawn_p95_ms": percentile(tally.drawn, 95),
         "errors": len(tally.errors), "first_error": tally.errors[0] if tally.errors else "", "uploads": len(tally.predicted),
         "cpu_ms": round(1000 * cpu_s / max(len(tally.predicted), 1)),
-        "open_p95_ms": percentile(tally.opened, 95), "rss_mb": {"before": before, "during": during, "left": rss_mb(process)},
+        "open_p95_ms": percentile(tally.opened, 95), "growth_pct": growth_pct(during),
+        "rss_mb": {"before": before, "during": during, "left": rss_mb(process)},
     }  # fmt: skip
 
 
