@@ -19,7 +19,7 @@ help:
 	@echo "make run      serve the app on http://localhost:$(PORT)"
 	@echo "make class    serve it to a class: https, a QR code for phones, an admin word, an end of the lesson"
 	@echo "make setup    make .venv and install what the app needs, nothing else"
-	@echo "make test     lint, check the types and run every test, the browser tests included"
+	@echo "make test     lint, check the types, run every test, the browser tests included, and measure what they cover"
 	@echo "make check-long  the checks that take hours: fuzzing, load, soaks; PART=soak for one of them"
 	@echo "make lint     ruff and mypy"
 	@echo "make models RAVDESS=dir TESS=dir SAVEE=dir EMODB=dir"
@@ -66,7 +66,9 @@ test: .venv/.ready-dev
 	@$(PY) -m tools.browser
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
-	@$(PY) -m pytest
+	@rm -rf build/coverage
+	@$(PY) -m coverage run -m pytest
+	@$(PY) -m tools.branches
 
 check-long: .venv/.ready-dev
 	@$(PY) -m tools.browser

@@ -1,13 +1,39 @@
-"""Signals that several tests share."""
+"""Signals that several tests share, the order of the tests, and which of them are measured."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Generator
 
+import coverage
 import numpy as np
 import pytest
 
 from ser_core.audio import SAMPLE_RATE
+
+NOT_MEASURED = {"browser", "pages"}
+"""Folders whose tests are about the pages: what they show of ser_core its own tests show, and a tracer slows Streamlit by half."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files with slow tests first: begun last, one of them would keep a single process busy while the other has nothing to do."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Where coverage is measured, leave it out for tests of pages, and for the processes that they start."""
+    measuring = coverage.Coverage.current()
+    if measuring is None or not NOT_MEASURED.intersection(item.path.parts):
+        return (yield)
+    measuring.stop()
+    held = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("COVERAGE_PROCESS")}
+    try:
+        return (yield)
+    finally:
+        os.environ.update(held)
+        measuring.start()
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ PITCH = {"01": 1.0, "02": 0.9, "03": 1.5, "04": 0.75, "05": 1.9, "06": 2.3, "07"
 BUILD = """
 import dataclasses, sys
 from ser_core import cli, shipped
-quick = {"mlp": {"epochs": 20}, "cnn": {"epochs": 2, "clips_per_epoch": 200}, "cnn_lstm": {"epochs": 2, "clips_per_epoch": 200}}
+small = {"epochs": 2, "clips_per_epoch": 200}
+quick = {"mlp": {"epochs": 20}, "cnn": small | {"filters": (4, 4, 4, 4)}, "cnn_lstm": small | {"filters": (4, 4, 4), "units": 4}}
 for slug, recipe in shipped.RECIPES.items():
     shipped.RECIPES[slug] = dataclasses.replace(recipe, n_copies=1, strength=0.2, hyperparameters=quick.get(slug, {}))
 sys.exit(cli.main(sys.argv[1:]))
