@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,11 @@ class Scale:
     duration_s: float
     amplitude: float
     top_db: float
+
+
+def literal(text: str) -> str:
+    """Return text that a figure shows as it is: names are what somebody typed, and Plotly takes links and bold type from them."""
+    return escape(text, quote=False)
 
 
 def scale(*clips: analysis.Analysis) -> Scale:

@@ -41,7 +41,7 @@ def bars(figures: Figures, metric: str, *, order: Sequence[str] = ()) -> go.Figu
     for number, (name, value, (low, high)) in enumerate(zip(names, values, bounds, strict=True)):
         colour = palette.series(order.index(name) if name in order else number)[0]
         traces.append(go.Bar(
-            y=[name], x=[value], orientation="h", marker={"color": colour, "opacity": 0.5}, customdata=[[low, high]],
+            y=[charts.literal(name)], x=[value], orientation="h", marker={"color": colour, "opacity": 0.5}, customdata=[[low, high]],
             error_x={"type": "data", "symmetric": False, "array": [max(high - value, 0)], "arrayminus": [max(value - low, 0)],
                      "thickness": 3, "width": 8, "color": colour},
             hovertemplate="%{y}: %{x:.1%} (%{customdata[0]:.1%} to %{customdata[1]:.1%})<extra></extra>",
@@ -102,6 +102,7 @@ def confusion(evaluation: Evaluation, names: Sequence[str], *, as_shares: bool) 
     known = {label: place for place, label in enumerate(evaluation.labels)}
     names = [name for name in names if name in known]
     shown = [known[name] for name in names]
+    names = [charts.literal(name) for name in names]
     counts = np.array(evaluation.confusion)[np.ix_(shown, shown)]
     total = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
@@ -145,9 +146,9 @@ def dots(names: Sequence[str], rows: Mapping[str, Sequence[float | None]], *, ax
     """Return a row a name with one dot a model. rows: title -> a share for each name, None where there is none."""
     traces = [
         go.Scatter(
-            y=list(names), x=list(values), mode="markers", name=title,
+            y=[charts.literal(name) for name in names], x=list(values), mode="markers", name=charts.literal(title),
             marker={"color": palette.series(number)[0], "symbol": palette.series(number)[1], "size": 11},
-            hovertemplate=f"%{{y}}: {axis} %{{x:.1%}}<extra>{title}</extra>",
+            hovertemplate=f"%{{y}}: {axis} %{{x:.1%}}<extra>{charts.literal(title)}</extra>",
         )
         for number, (title, values) in enumerate(rows.items())
     ]  # fmt: skip
@@ -187,7 +188,7 @@ def risk(figures: Figures) -> go.Figure:
             answered, wrong = at_threshold(each)
             rings.append(go.Scatter(
                 x=[answered], y=[wrong], mode="markers", showlegend=False,
-                hovertemplate=f"threshold: answers %{{x:.0%}}, %{{y:.0%}} of these wrong<extra>{title}</extra>",
+                hovertemplate=f"threshold: answers %{{x:.0%}}, %{{y:.0%}} of these wrong<extra>{charts.literal(title)}</extra>",
                 marker={"symbol": palette.series(number)[1], "size": 14, "color": palette.series(number)[0],
                         "line": {"width": 2, "color": palette.RING}},
             ))  # fmt: skip
@@ -259,6 +260,7 @@ def label_table(figures: Figures) -> pd.DataFrame:
 def curve(number: int, name: str, x: Sequence[float | str], y: Sequence[float], *, told: str, **more: Any) -> go.Scatter:
     """Return the line of the number-th model, in its colour and with its symbols; told: what hovering says."""
     colour, symbol = palette.series(number)
+    name = charts.literal(name)
     return go.Scatter(x=x, y=y, mode="lines+markers", name=name, line={"color": colour, "width": 2}, marker={"symbol": symbol, "size": 7},
                       hovertemplate=f"{told}<extra>{name}</extra>", **more)  # fmt: skip
 

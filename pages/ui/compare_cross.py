@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from pages.ui import background, cached, compare_charts, compare_curves, compare_figures, compare_recipes, state
+from pages.ui import background, cached, compare_charts, compare_curves, compare_figures, compare_recipes, frame, state
 from ser_core import classifiers, corpora, matrix
 from ser_core.assessment import Recipe
 from ser_core.matrix import Cell
@@ -50,7 +50,7 @@ def show(cards: Sequence[ModelCard]) -> None:
 def _here(cards: Sequence[ModelCard], found: dict[str, Path]) -> None:
     can = compare_recipes.offered(cards)
     last_names, last_key = st.session_state.get(state.COMPARE_CROSS, ((), ""))
-    names = st.pills("Corpora", list(found), selection_mode="multi", format_func=cached.corpus_title,
+    names = st.pills("Corpora", list(found), selection_mode="multi", format_func=frame.corpus,
                      default=[name for name in last_names or found if name in found], key="compare.cross.corpora")
     key = st.selectbox("Recipe", list(can), format_func=lambda key: can[key][0], key="compare.cross.recipe", width=260,
                        index=list(can).index(last_key) if last_key in can else 0)

@@ -69,6 +69,7 @@ def heat(cells: Sequence[Cell], titles: Mapping[str, str]) -> go.Figure:
     titles : corpus -> what people call it, in the order of the axes; pairs without a cell stay empty.
     """
     names = list(titles)
+    titles = {name: charts.literal(title) for name, title in titles.items()}
     at = {(cell.train, cell.test): cell for cell in cells}
     grid = [[at.get((train, test)) for test in names] for train in names]
     values = [[cell.uar if cell and not cell.problem else None for cell in row] for row in grid]

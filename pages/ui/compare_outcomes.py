@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cached, compare_charts, compare_figures, compare_pairs, corpus_charts
+from pages.ui import compare_charts, compare_figures, compare_pairs, corpus_charts, frame
 from ser_core import assessment, comparison, corpora
 from ser_core.assessment import Outcome
 from ser_core.evaluation import Evaluation
@@ -25,7 +25,7 @@ def show(outcomes: Sequence[Outcome], *, key: str) -> None:
     names = list(next(iter(by_model.values())))
     name = names[0]
     if len(names) > 1:
-        name = st.segmented_control("On", names, format_func=lambda name: name if name == assessment.OVERALL else cached.corpus_title(name),
+        name = st.segmented_control("On", names, format_func=lambda name: name if name == assessment.OVERALL else frame.corpus(name),
                                     default=name, required=True, key=f"{key}.on")
     compare_figures.show({model: each[name] for model, each in by_model.items()}, key=f"{key}.{name}")
     if name != assessment.OVERALL and len(names) > 1:

@@ -44,7 +44,7 @@ def show(cards: Sequence[ModelCard], found: dict[str, Path]) -> None:
     compare_figures.held_out(protocol)
     others = [other for other in found if other != name]
     across = protocol == protocol_table.ACROSS
-    more = st.pills("Trained on" if across else "Trained on as well", others, selection_mode="multi", format_func=cached.corpus_title,
+    more = st.pills("Trained on" if across else "Trained on as well", others, selection_mode="multi", format_func=frame.corpus,
                     default=others if across else [], key=f"compare.retrain.more.{across}.{name}") if others else []
     st.session_state[state.COMPARE_RETRAINED] = (tuple(keys), name, protocol)
     recipes = compare_recipes.with_copies_or_not([can[key][1] for key in keys], key="compare.retrain")

@@ -38,7 +38,7 @@ def show(cards: Sequence[ModelCard]) -> None:
     last_slugs, last_corpora, last_names, last_n = st.session_state.get(state.COMPARE_ROBUST, ((), (), (), robustness.N_CLIPS))
     slugs = st.pills("Models", list(by_slug), selection_mode="multi", format_func=lambda slug: frame.plain(titles[slug]),
                      default=[slug for slug in last_slugs or list(by_slug)[:4] if slug in by_slug], key="compare.robust.models")
-    names = st.pills("Corpora", list(found), selection_mode="multi", format_func=cached.corpus_title,
+    names = st.pills("Corpora", list(found), selection_mode="multi", format_func=frame.corpus,
                      default=[name for name in last_corpora or list(found)[:1] if name in found], key="compare.robust.corpora")
     if not slugs or not names:
         st.info("Choose a model and a corpus.", icon=":material/info:")

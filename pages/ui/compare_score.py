@@ -48,7 +48,7 @@ def show(cards: Sequence[ModelCard]) -> None:
     last_slugs, last_names = st.session_state.get(state.COMPARE_SCORED, ((), ()))
     slugs = st.pills("Models", list(by_slug), selection_mode="multi", format_func=lambda slug: frame.plain(titles[slug]),
                      default=[slug for slug in last_slugs or list(by_slug)[:4] if slug in by_slug], key="compare.score.models")
-    names = st.pills("Corpora", list(found), selection_mode="multi", format_func=cached.corpus_title,
+    names = st.pills("Corpora", list(found), selection_mode="multi", format_func=frame.corpus,
                      default=[name for name in last_names or list(found)[:1] if name in found], key="compare.score.corpora")
     st.page_link("pages/corpora.py", label="Score recordings of your own: add them as a corpus", icon=":material/add:")
     if not slugs or not names:

@@ -71,7 +71,7 @@ def groups(table: pd.DataFrame, *, as_shares: bool) -> go.Figure:
     """Return one stacked bar a row of counts, in the colours of the labels; the first MAX_GROUPS rows."""
     table = table.head(MAX_GROUPS)
     fractions = shares(table)
-    rows = [str(name) for name in table.index]
+    rows = [charts.literal(str(name)) for name in table.index]
     traces = [
         go.Bar(
             y=rows, x=(fractions if as_shares else table)[label].to_list(), orientation="h", name=label,

@@ -19,7 +19,7 @@ CLIPS, SHARES = "Clips", "Shares"
 @st.fragment
 def show(found: dict[str, Path]) -> None:
     """Draw the choice of corpora and of a section, and that section."""
-    names = st.pills("Corpora", list(found), selection_mode="multi", default=list(found), format_func=cached.corpus_title,
+    names = st.pills("Corpora", list(found), selection_mode="multi", default=list(found), format_func=frame.corpus,
                      key="corpora.explore.corpora")
     if not names:
         st.info("Choose a corpus to see what is in it.", icon=":material/info:")

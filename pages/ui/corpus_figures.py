@@ -104,6 +104,10 @@ def _box_colour(by: str, value: str, number: int, corpora_there: list[str]) -> s
     return colour(by, value, number)
 
 
+def _titled(by: str, value: str) -> str:
+    return charts.literal(corpus_charts.title(by, value))
+
+
 def boxes(values: np.ndarray, clips: pd.DataFrame, by: str, *, title: str, unit: str, apart: bool = False) -> go.Figure:
     """Return a box a value of column `by`, or, where they are to stand apart, one below the other for each corpus.
 
@@ -126,7 +130,7 @@ def boxes(values: np.ndarray, clips: pd.DataFrame, by: str, *, title: str, unit:
                 low, q1, median, q3, high = np.percentile(those.astype(float), (5, 25, 50, 75, 95)).round(4)
                 traces.append(go.Box(
                     lowerfence=[low], q1=[q1], median=[median], q3=[q3], upperfence=[high], mean=[round(float(those.mean()), 4)],
-                    y=[corpus_charts.title(by, name)], name=corpus_charts.title(by, name), orientation="h", boxmean=True, xaxis="x",
+                    y=[_titled(by, name)], name=_titled(by, name), orientation="h", boxmean=True, xaxis="x",
                     yaxis=axis, marker={"color": _box_colour(by, name, number, there)}, line={"width": 1.6}, hoverinfo="x",
                 ))  # fmt: skip
         layout[f"yaxis{axis[1:]}"] = {
@@ -134,7 +138,7 @@ def boxes(values: np.ndarray, clips: pd.DataFrame, by: str, *, title: str, unit:
             "ticksuffix": "  ", "type": "category", "dtick": 1, "anchor": "x", "showgrid": False,
         }  # fmt: skip
         if apart:
-            notes.append({"text": f"<b>{corpus_charts.title(corpora.CORPUS, group)}</b>", "xref": "paper", "yref": "paper", "x": 0,
+            notes.append({"text": f"<b>{_titled(corpora.CORPUS, group)}</b>", "xref": "paper", "yref": "paper", "x": 0,
                           "y": top / inner, "xanchor": "left", "yanchor": "bottom", "showarrow": False})
         top -= height + gap
     return go.Figure(traces, layout | {
@@ -174,14 +178,14 @@ def scatter(drawn: clip_map.Map, clips: pd.DataFrame, by: str) -> go.Figure:
     values = shown[by].to_numpy()
     told = [f"{emotion} · {corpus_charts.title(corpora.SPEAKER, speaker)} · {name}" for emotion, speaker, name in
             zip(shown[corpora.EMOTION], shown[corpora.SPEAKER], shown[corpora.NAME], strict=True)]  # fmt: skip
-    told = np.array([text.replace("<", "&lt;") for text in told], dtype=object)
+    told = np.array([charts.literal(text) for text in told], dtype=object)
     points = np.round(drawn.points, 3)
     traces = []
     for number, name in enumerate(names):
         mask = values == name
         symbol = "circle" if by == corpora.EMOTION else SYMBOLS[(number + number // len(palette.GROUPS)) % len(SYMBOLS)]
         traces.append(go.Scatter(
-            x=points[mask, 0], y=points[mask, 1], mode="markers", name=corpus_charts.title(by, name), customdata=drawn.rows[mask],
+            x=points[mask, 0], y=points[mask, 1], mode="markers", name=_titled(by, name), customdata=drawn.rows[mask],
             text=told[mask], hovertemplate="%{text}<extra></extra>",
             marker={"size": 6, "opacity": 0.75, "color": colour(by, name, number), "symbol": symbol},
             unselected={"marker": {"opacity": 0.35}}, selected={"marker": {"size": 14, "opacity": 1}},

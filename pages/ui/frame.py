@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.ui import state, visit
+from pages.ui import cached, state, visit
 from ser_core import lesson
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -199,3 +199,8 @@ def tabs(titles: Sequence[str], *, key: str, kept: str) -> Sequence[DeltaGenerat
 def plain(text: str) -> str:
     """Return text that Markdown shows as it is: file names and error sentences carry what a visitor typed."""
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
+
+
+def corpus(name: str) -> str:
+    """Return a corpus's title for pills and other labels that take Markdown: somebody typed it."""
+    return plain(cached.corpus_title(name))

@@ -89,8 +89,9 @@ def lane_trace(predictions: Sequence[Sequence[Any]], edges: Sequence[float], tit
 
 def lane_axis(titles: Mapping[str, str]) -> dict[str, Any]:
     """Return the vertical axis of `lane_trace`."""
-    return {"tickmode": "array", "tickvals": list(range(len(titles))), "ticktext": list(titles.values())[::-1], "zeroline": False,
-            "showgrid": False, "fixedrange": True, "range": (-0.5, len(titles) - 0.5)}
+    names = [charts.literal(title) for title in titles.values()]
+    return {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": names[::-1], "zeroline": False, "showgrid": False,
+            "fixedrange": True, "range": (-0.5, len(titles) - 0.5)}
 
 
 def figure(found: Timeline, titles: Mapping[str, str], *, moment: Segment | None = None) -> go.Figure:

@@ -39,7 +39,7 @@ def show(found: dict[str, Path], cards: Sequence[store.ModelCard]) -> RunConfig 
     CorpusError : where a corpus cannot be read, or nothing of it is left.
     """
     first = next(name for name in (*FIRST, *found) if name in found)
-    names = st.pills("Corpora", list(found), selection_mode="multi", default=[first], format_func=cached.corpus_title, key="train.corpora",
+    names = st.pills("Corpora", list(found), selection_mode="multi", default=[first], format_func=frame.corpus, key="train.corpora",
                      persist_state="session")
     classifier = st.selectbox("Classifier", CLASSIFIERS, format_func=lambda name: CLASSIFIERS[name].title, index=_place("cnn"),
                               key="train.classifier", persist_state="session")

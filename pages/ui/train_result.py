@@ -144,7 +144,7 @@ def _corpora(card: store.ModelCard) -> None:
     names = list(by_name)
     name = names[0]
     if len(names) > 1:
-        name = st.segmented_control("Corpus", names, format_func=cached.corpus_title, default=names[0], required=True,
+        name = st.segmented_control("Corpus", names, format_func=frame.corpus, default=names[0], required=True,
                                     key=f"train.result.corpus.{card.slug}")
     figures = by_name[name]
     st.markdown(worth(figures))

@@ -331,7 +331,7 @@ def test_a_map_of_too_few_clips_is_a_sentence(root: Path) -> None:
 def test_names_on_the_map_are_text(one: Path) -> None:
     clips = cached.clips_of_all({"ravdess": one / "ravdess"}).assign(**{corpora.NAME: "<b>bold</b>"})
     drawn = clip_map.Map(np.arange(18), np.zeros((18, 2), np.float32), np.zeros((18, 2), int), ())
-    assert "&lt;b>bold" in corpus_figures.scatter(drawn, clips, corpora.EMOTION).data[0].text[0]
+    assert "&lt;b&gt;bold" in corpus_figures.scatter(drawn, clips, corpora.EMOTION).data[0].text[0]
 
 
 def test_many_speakers_share_colours_but_not_their_names() -> None:
