@@ -13,7 +13,7 @@ INSTALL = install() { if uv --version >/dev/null 2>&1; \
 	then uv pip install --quiet --compile-bytecode --python $(PY) "$$@"; \
 	else $(PY) -m pip install --quiet --disable-pip-version-check "$$@"; fi; }; install
 
-.PHONY: help run class setup test check-long lint models bench pins check-pins clean FORCE
+.PHONY: help run class setup test check-long lint models bench audit pins check-pins clean FORCE
 
 help:
 	@echo "make run      serve the app on http://localhost:$(PORT)"
@@ -25,6 +25,7 @@ help:
 	@echo "make models RAVDESS=dir TESS=dir SAVEE=dir EMODB=dir"
 	@echo "              train the four models under models/ again"
 	@echo "make bench    run the benchmarks"
+	@echo "make audit    ask whether a library that is used has a known vulnerability; needs internet"
 	@echo "make pins     resolve constraints.txt again; make check-pins: for every platform"
 	@echo "make clean    remove .venv and caches; models/ stays"
 
@@ -86,6 +87,16 @@ models: .venv/.ready
 
 bench: .venv/.ready
 	@for script in benchmarks/*.py; do echo "$$script"; $(PY) "$$script" --json || exit 1; done
+
+# Not part of make test, which needs no internet: it asks a service about each pin. In a .venv of its own, so that it changes none.
+AUDIT = pip-audit==2.10.1
+
+audit: .venv/.ready
+	@mkdir -p build
+	@test -x build/audit/bin/pip-audit || { $(PY) -m venv build/audit && build/audit/bin/python -m pip install --quiet \
+		--disable-pip-version-check $(AUDIT); }
+	@cat requirements.txt requirements-dev.txt constraints.txt | sed '/^[-#]/d' > build/pins.txt
+	@build/audit/bin/pip-audit --no-deps --disable-pip --requirement build/pins.txt
 
 UV = $$(command -v uv || { $(PY) -m pip install --quiet uv && echo .venv/bin/uv; })
 
