@@ -20,8 +20,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pytest
+import requests
 import soundfile
 from streamlit.proto.WidgetStates_pb2 import WidgetState
+from websockets import InvalidStatus, Origin, Subprotocol
+from websockets.sync.client import connect
 
 from ser_core import analysis, audio, jobs, runs, store, supervisor
 from tests import tiny_models
@@ -142,6 +145,17 @@ def test_at_the_same_time_everyone_gets_the_answers_to_their_own_clip(server: Se
         await asyncio.gather(*(one(server.url, f"v{each}", range(10 * each, 10 * each + 3)) for each in range(4)))
 
     in_a_loop(everyone())
+
+
+def test_another_site_reaches_neither_the_page_nor_what_is_on_it(server: Server) -> None:
+    socket = f"{server.url.replace('http', 'ws')}/_stcore/stream"
+    with pytest.raises(InvalidStatus, match="403"):
+        connect(socket, origin=Origin("http://elsewhere.example"), subprotocols=[Subprotocol("streamlit")])
+    connect(socket, origin=Origin(server.url), subprotocols=[Subprotocol("streamlit")]).close()
+    for path in ("/", "/_stcore/health", "/_stcore/host-config"):
+        answer = requests.get(f"{server.url}{path}", headers={"Origin": "http://elsewhere.example"}, timeout=60)
+        assert answer.ok and "access-control-allow-origin" not in answer.headers
+        assert "SameSite=Lax" in answer.headers.get("set-cookie", "SameSite=Lax")
 
 
 def test_what_is_forgotten_cannot_be_fetched_any_more(server: Server) -> None:
