@@ -12,11 +12,11 @@ import functools
 import io
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
@@ -689,7 +689,9 @@ def _av_blocks(first: av.AudioFrame, frames: Iterator[av.AudioFrame], header: _H
         yield np.concatenate(parts)
 
 
-_DTYPES = {"u8": np.uint8, "s16": np.int16, "s32": np.int32, "s64": np.int64, "flt": np.float32, "dbl": np.float64}
+_DTYPES: dict[str, type[np.number[Any]]] = {
+    "u8": np.uint8, "s16": np.int16, "s32": np.int32, "s64": np.int64, "flt": np.float32, "dbl": np.float64,
+}
 """FFmpeg's formats of samples; those of planes have a p behind."""
 
 
@@ -697,10 +699,11 @@ def _to_float(frame: av.AudioFrame, channels: int) -> np.ndarray:
     """Return a frame as float (n, channels), full scale at +-1; a stream that changes its channels midway keeps the first number."""
     # Not frame.to_ndarray: with 8 channels or more it reads planes that are not there, and the process dies.
     dtype, n = _DTYPES[frame.format.name.removesuffix("p")], frame.layout.nb_channels
+    planes: Sequence[Any] = frame.planes  # PyAV's types do not say that they are buffers
     if frame.format.is_planar:
-        samples = np.stack([np.frombuffer(plane, dtype, frame.samples) for plane in frame.planes[:n]], axis=1)
+        samples = np.stack([np.frombuffer(plane, dtype, frame.samples) for plane in planes[:n]], axis=1)
     else:
-        samples = np.frombuffer(frame.planes[0], dtype, frame.samples * n).reshape(-1, n)
+        samples = np.frombuffer(planes[0], dtype, frame.samples * n).reshape(-1, n)
     if samples.dtype.kind == "u":
         samples = (samples - np.float32(128)) / np.float32(128)
     elif samples.dtype.kind == "i":

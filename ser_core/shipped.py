@@ -90,7 +90,7 @@ def build(
 
     What was finished with the same clips and settings is not run again: a fold where `work` holds its result, a model where
     `work` holds the hashes of the files it was saved with and they are still the model's. The figures of such a model are worked out again
-    from its folds, so that its card has those of this version. Of all four together, the figures of the mean of their probabilities are said.
+    from its folds, so that its card has those of this version. Of all four together, the figures of their probabilities' mean are said.
     """
     cards, heard = [], {}
     for slug in slugs:

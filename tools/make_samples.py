@@ -70,7 +70,8 @@ def background_noise(*, duration_s: float, level_dbfs: float, rng: np.random.Gen
     n = round(duration_s * SAMPLE_RATE)
     spectrum = np.fft.rfft(rng.normal(size=n)) / np.sqrt(np.maximum(np.fft.rfftfreq(n, 1 / SAMPLE_RATE), 50.0))
     noise = np.fft.irfft(spectrum, n)
-    return noise / np.sqrt(np.mean(noise**2)) * 10 ** (level_dbfs / 20)
+    levelled: np.ndarray = noise / np.sqrt(np.mean(noise**2)) * 10 ** (level_dbfs / 20)
+    return levelled
 
 
 def main() -> int:

@@ -56,7 +56,7 @@ class Visitor:
 
     async def __aenter__(self) -> Visitor:
         await asyncio.to_thread(self.http.get, f"{self.url}/_stcore/health", timeout=self.patience_s)
-        self._token = self.http.cookies.get(XSRF, "")
+        self._token = self.http.cookies.get(XSRF) or ""
         address = urlsplit(self.url)
         self._socket = await connect(
             f"ws{'s' * (address.scheme == 'https')}://{address.netloc}/_stcore/stream",
@@ -145,7 +145,8 @@ class Visitor:
         while True:
             told = await self._receive()
             if told.WhichOneof("type") == "file_urls_response":
-                return told.file_urls_response.file_urls[0]
+                urls: FileURLs = told.file_urls_response.file_urls[0]
+                return urls
 
     def put(self, path: str, name: str, data: bytes) -> None:
         """Send a file up; raises Refused where the server does not take it."""
