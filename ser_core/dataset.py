@@ -236,16 +236,15 @@ def _measure(
         return f"cannot be read: {error.strerror}"
     except AudioError as error:
         return str(error)
-    key = _key(data, copy, config, drawn)
     waveform = clip.waveform
     if copy:
-        rng = np.random.default_rng(int(key[:16], 16))
+        rng = np.random.default_rng(_seed(data, copy, drawn))
         waveform = augment.chain(waveform, strength=drawn.get("strength", 1.0), effects=drawn.get("effects"), rng=rng)
     measured = features.extract(waveform, config)
     windows = features.windows(measured).astype(np.float16)
     entry = _Entry(features.summary(measured), windows, _facts(clip, waveform, measured))
     if cache:
-        _write(cache, key, entry)
+        _write(cache, _key(data, copy, config, drawn), entry)
     return entry if with_windows else _Entry(entry.vector, windows[:0], entry.facts)
 
 
@@ -284,6 +283,12 @@ def _recall(
         return None
     nothing = np.zeros((0, config.window_frames, config.n_mels), np.float16)
     return _Entry(stored["vector"], stored.get("windows", nothing), stored["facts"])
+
+
+def _seed(data: bytes, copy: int, drawn: Mapping[str, Any]) -> int:
+    """Return what a copy is drawn from: a clip's copies sound the same in every version of the code, and whatever is measured of them."""
+    asked = json.dumps({"copy": copy} | dict(drawn), sort_keys=True).encode()
+    return int.from_bytes(hashlib.sha256(hashlib.sha256(data).digest() + asked).digest()[:8], "big")
 
 
 def _key(data: bytes, copy: int, config: FeatureConfig, drawn: Mapping[str, Any]) -> str:

@@ -99,6 +99,14 @@ def test_copies_of_some_clips_only_are_those_that_they_would_be_among_all(clips)
     assert built.rows(np.ones(3, bool), augmented=True).tolist() == [0, 1, 2, 3, 4]
 
 
+def test_other_code_measures_the_same_copies(clips, monkeypatch, tmp_path):
+    built = dataset.build(clips, n_copies=1, cache=tmp_path / "cache")
+    monkeypatch.setattr(dataset, "code_digest", lambda modules=(): b"an edited comment")
+    again = dataset.build(clips, n_copies=1, cache=tmp_path / "cache")
+    np.testing.assert_array_equal(again.vectors, built.vectors)
+    assert len(list((tmp_path / "cache").rglob("*.npz"))) == 2 * len(built.vectors), "what was measured before is not found again"
+
+
 def test_copies_are_rows_only_where_asked_for(clips):
     built = dataset.build(clips, n_copies=2)
     wanted = np.array([True, False, True])
