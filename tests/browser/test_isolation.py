@@ -150,8 +150,9 @@ def test_at_the_same_time_everyone_gets_the_answers_to_their_own_clip(server: Se
 def test_another_site_reaches_neither_the_page_nor_what_is_on_it(server: Server) -> None:
     socket = f"{server.url.replace('http', 'ws')}/_stcore/stream"
     with pytest.raises(InvalidStatus, match="403"):
-        connect(socket, origin=Origin("http://elsewhere.example"), subprotocols=[Subprotocol("streamlit")])
-    connect(socket, origin=Origin(server.url), subprotocols=[Subprotocol("streamlit")]).close()
+        connect(socket, origin=Origin("http://elsewhere.example"), subprotocols=[Subprotocol("streamlit")]).__enter__()
+    with connect(socket, origin=Origin(server.url), subprotocols=[Subprotocol("streamlit")]):
+        pass
     for path in ("/", "/_stcore/health", "/_stcore/host-config"):
         answer = requests.get(f"{server.url}{path}", headers={"Origin": "http://elsewhere.example"}, timeout=60)
         assert answer.ok and "access-control-allow-origin" not in answer.headers

@@ -270,6 +270,7 @@ def test_another_visit_sees_the_run_and_may_stop_it_with_the_key_only(emodb):
 def test_the_teacher_may_stop_a_run_and_clear_the_line(emodb, monkeypatch):
     page = start(visit())
     first = jobs.jobs(runs.root())[0]
+    until(lambda: not jobs.find(runs.root(), first.id).position)  # it works: only who waits is cleared
     waiting = jobs.start(runs.root(), {"corpora": ["emodb"]}, title="Next")
     monkeypatch.setenv(teacher.VARIABLE, "open sesame")
     other = visit("Runs")
