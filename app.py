@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import cached, cards, exports, frame, guide_terms, inputs, precedence, sound, state, timeline
+from pages.ui import cached, cards, exports, frame, guide_terms, inputs, sound, state, timeline
 from ser_core import certainty
 from ser_core.errors import SerError
 
@@ -33,52 +33,49 @@ with giving:
         inputs.sample()
 
 given, kept = state.clip(), state.kept()
-with precedence.predictions.first():
-    with hearing:
-        if kept is not None:
-            sound.show(kept, cached.hear(kept), title="Before")
-            st.button("Drop the first clip", key="recognize.drop", icon=":material/close:", on_click=state.drop_kept)
-        if given is None:
-            st.markdown("Now give the clip to compare it with." if kept else HOW)
-            st.stop()
-        try:
-            is_long = timeline.is_long(given)
-            heard = None if is_long else cached.hear(given)
-        except SerError as error:
-            st.error(frame.plain(str(error)), icon=":material/error:")
-            st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=state.clear)
-            st.stop()
-        if is_long:
-            timeline.head(given, inputs.asked(models))
-        else:
-            sound.show(given, heard, title="Now" if kept else "Clip")
-        with st.container(key="clip_actions", horizontal=True):
-            st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=state.clear)
-            if not is_long:
-                st.button("Keep for comparison", key="recognize.keep", icon=":material/compare_arrows:", on_click=state.keep)
+with hearing:
+    if kept is not None:
+        sound.show(kept, cached.hear(kept), title="Before")
+        st.button("Drop the first clip", key="recognize.drop", icon=":material/close:", on_click=state.drop_kept)
+    if given is None:
+        st.markdown("Now give the clip to compare it with." if kept else HOW)
+        st.stop()
+    try:
+        is_long = timeline.is_long(given)
+        heard = None if is_long else cached.hear(given)
+    except SerError as error:
+        st.error(frame.plain(str(error)), icon=":material/error:")
+        st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=state.clear)
+        st.stop()
+    if is_long:
+        timeline.head(given, inputs.asked(models))
+    else:
+        sound.show(given, heard, title="Now" if kept else "Clip")
+    with st.container(key="clip_actions", horizontal=True):
+        st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=state.clear)
+        if not is_long:
+            st.button("Keep for comparison", key="recognize.keep", icon=":material/compare_arrows:", on_click=state.keep)
 
 if is_long:
     timeline.show(given, inputs.models(models))
     st.stop()
 
-with precedence.predictions.first():
-    st.header("What the models say", anchor=False)
-    models = inputs.models(models)
-    answers = cached.answers(given, models)
-    before = cached.answers(kept, models) if kept else []
-    predictions = cached.predictions(answers)
-    if not heard.quality.has_speech:
-        st.info("No speech was found in this clip, so no model guesses.", icon=":material/hearing_disabled:")
-    elif not models:
-        st.info("There is no trained model to ask. `make models` trains the four from the corpora.", icon=":material/info:")
-    else:
-        st.html(cards.verdict(answers, before) + cards.grid(answers, before))
-        if cards.unsure([*answers, *before]):
-            st.markdown(f":small[**Not sure**: {certainty.RULE}]")
-        with st.expander("The probabilities as a table", key="recognize.table"):
-            st.table(exports.table(predictions))
+st.header("What the models say", anchor=False)
+models = inputs.models(models)
+answers = cached.answers(given, models)
+before = cached.answers(kept, models) if kept else []
+predictions = cached.predictions(answers)
+if not heard.quality.has_speech:
+    st.info("No speech was found in this clip, so no model guesses.", icon=":material/hearing_disabled:")
+elif not models:
+    st.info("There is no trained model to ask. `make models` trains the four from the corpora.", icon=":material/info:")
+else:
+    st.html(cards.verdict(answers, before) + cards.grid(answers, before))
+    if cards.unsure([*answers, *before]):
+        st.markdown(f":small[**Not sure**: {certainty.RULE}]")
+    with st.expander("The probabilities as a table", key="recognize.table"):
+        st.table(exports.table(predictions))
 
-precedence.predictions.wait()
 st.header("What the sound looks like", anchor=False)
 st.markdown(f"{guide_terms.link('waveform')}, {guide_terms.link('mel')} (of an {guide_terms.link('stft', 'STFT')}) and "
             f"{guide_terms.link('mfcc')}, on one time axis.")
