@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ser_core import classifiers, corpora, dataset, evaluation, exposure, plain_json, protocols, recognizer, store, training
+from ser_core import classifiers, corpora, dataset, evaluation, exposure, plain_json, protocols, recognizer, runs, store, training
 from ser_core.dataset import Dataset
 from ser_core.errors import ConfigError, CorpusError, ModelError, SerError
 from ser_core.evaluation import Evaluation
@@ -402,14 +402,7 @@ def _settings(recipe: Recipe) -> bytes:
 def keep(path: Path, values: dict[str, Any]) -> None:
     """Write a finished result as JSON, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(values))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    runs.replace_text(path, json.dumps(values))
 
 
 def note_reading(desk: Desk, what: dict[str, Any]) -> None:

@@ -63,6 +63,12 @@ def add_places(command: argparse.ArgumentParser, *, results: str, models: bool =
         command.set_defaults(models_dir=None)
 
 
+def check_target(path: Path | None) -> None:
+    """Raise ConfigError where a file that results are to be written to has no folder: before anything is measured."""
+    if path and not path.parent.is_dir():
+        raise ConfigError(f"'{path}' cannot be written: its folder is not there. Name a file in a folder that is.")
+
+
 def desk_of(options: argparse.Namespace) -> Desk:
     """Return the desk that `add_places`' options describe; raises ConfigError for fewer than 1 process."""
     from ser_core import assessment, dataset, store

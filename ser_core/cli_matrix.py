@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ser_core.cli_evaluate import add_places, add_recipe, desk_of, read_clips, recipe_of, say
-from ser_core.errors import ConfigError
+from ser_core.cli_evaluate import add_places, add_recipe, check_target, desk_of, read_clips, recipe_of, say
 
 if TYPE_CHECKING:
     from ser_core.matrix import Cell
@@ -45,8 +44,7 @@ def _matrix(options: argparse.Namespace) -> int:
     slugs = options.model or ([] if recipes else matrix.WORKED_OUT)
     recipes += [assessment.recipe_of(store.read_card(slug, desk.models)) for slug in dict.fromkeys(slugs)]
     tables = {given.partition("=")[0]: read_clips(given, options.corpora_dir) for given in options.corpus}
-    if options.write and not options.write.parent.is_dir():
-        raise ConfigError(f"'{options.write}' cannot be written: its folder is not there. Name a file in a folder that is.")
+    check_target(options.write)
     found: dict[str, list[Cell]] = {}
     for recipe in recipes:
         found[recipe.name] = matrix.measure(recipe, tables, desk, on_cell=functools.partial(_said, recipe.name))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ser_core.cli_evaluate import add_places, desk_of, read_clips, say
+from ser_core.cli_evaluate import add_places, check_target, desk_of, read_clips, say
 from ser_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ def _measured(options: argparse.Namespace) -> Sequence[Cell]:
     from ser_core import assessment, protocol_table, protocols, store
 
     desk = desk_of(options)
-    if options.write and not options.write.parent.is_dir():
-        raise ConfigError(f"'{options.write}' cannot be written: its folder is not there. Name a file in a folder that is.")
+    check_target(options.write)
     slugs = [name for name in options.model if name != assessment.MEAN] or list(store.SHIPPED)
     recipes = {slug: assessment.recipe_of(store.read_card(slug, desk.models)) for slug in dict.fromkeys(slugs)}
     tested = [given.partition("=")[0] for given in options.corpus]

@@ -125,8 +125,8 @@ def check_same(outcomes: Sequence[Outcome]) -> np.ndarray:
     first = outcomes[0].clips[columns].to_numpy()
     if any(each.clips.shape[0] != len(first) or (each.clips[columns].to_numpy() != first).any() for each in outcomes[1:]):
         raise ConfigError("These models were not tested on the same clips, because not all know the same labels. Compare others.")
-    leading: np.ndarray = first[:, 2].astype(str)
-    return leading
+    truth: np.ndarray = first[:, 2].astype(str)
+    return truth
 
 
 def _uar(hits: np.ndarray, n: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ser_core import assessment, classifiers, corpora, protocols, store
+from ser_core import assessment, classifiers, corpora, protocols, runs, store
 from ser_core.assessment import MEAN, Desk, NothingKept, Outcome, Recipe
 from ser_core.errors import ConfigError, CorpusError, ModelError
 from ser_core.evaluation import Evaluation
@@ -264,7 +264,7 @@ def read(path: Path = RESULTS) -> tuple[Cell, ...]:
 def write(path: Path, cells: Sequence[Cell]) -> None:
     """Write a table as `read` reads it, a line a cell, with the command that makes it."""
     rows = ",\n  ".join(json.dumps(to_dict(cell)) for cell in cells)
-    assessment.write_whole(path, f'{{\n "command": {json.dumps(command(cells))},\n "cells": [\n  {rows}\n ]\n}}\n')
+    runs.replace_text(path, f'{{\n "command": {json.dumps(command(cells))},\n "cells": [\n  {rows}\n ]\n}}\n')
 
 
 def _rounded(value: Any) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ser_core import balance, certainty, classifiers, corpora, plain_json, recognizer, splits
+from ser_core import balance, certainty, classifiers, corpora, plain_json, recognizer, runs, splits
 from ser_core.dataset import Dataset
 from ser_core.errors import CorpusError, SerError
 from ser_core.features import FeatureConfig
@@ -184,9 +183,7 @@ def cross_validate(
             say(f"{config.classifier}: fold {fold + 1} of {folds.max() + 1}")
             stored = train_fold(clips, data, config, folds, fold, on_epoch=_teller(say))
             folder.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part")
-            part.write_text(json.dumps(stored))
-            os.replace(part, path)
+            runs.replace_text(path, json.dumps(stored))
         combined[stored["clips"]] = stored["probabilities"]
         y = targets(clips, config.labels)[stored["clips"]]
         right = (combined[stored["clips"]].argmax(axis=1) == y).mean()

@@ -27,7 +27,7 @@ def show(cards: Sequence[ModelCard]) -> None:
     st.markdown(f"{words}**compare down{rule}**")
     with st.container(key="compare_protocols_choice", horizontal=True):
         corpus = st.segmented_control("Corpus", protocol_table.usual(cell.corpus for cell in cells), default=cells[0].corpus, required=True,
-                                      format_func=cached.corpus_title, key="compare.protocols.corpus", label_visibility="collapsed")
+                                      format_func=frame.corpus, key="compare.protocols.corpus", label_visibility="collapsed")
         metric = st.segmented_control("Figure", list(protocol_table.METRICS), format_func=protocol_table.METRICS.get, default="uar",
                                       required=True, key="compare.protocols.metric", label_visibility="collapsed")
     own = [cell for cell in cells if cell.corpus == corpus]

@@ -17,8 +17,9 @@ from ser_core import clip_map, dataset, exploration
 HOW = "Each clip is listened to once; the next visit, of whatever page, takes a moment. The app stays usable meanwhile."
 
 _ONE_AT_A_TIME = threading.Lock()
-WAITS_FOR = "other clips have been measured"
 """Two who measure at once would take twice as long each."""
+
+WAITS_FOR = "other clips have been measured"
 
 _BLINK_S = 0.6
 """A few clips are measured in less: no progress is drawn for them."""

@@ -236,9 +236,8 @@ def _front(inputs: Any, settings: Mapping[str, Any]) -> Any:
     """
     x = inputs
     for position, filters in enumerate(settings["filters"]):
-        x = layers.Conv1D(
-            filters, 5 if position == 0 else 3, strides=1 + (position in (0, 2)), padding="same", use_bias=False
-        )(x)
+        width, stride = 5 if position == 0 else 3, 2 if position in (0, 2) else 1
+        x = layers.Conv1D(filters, width, strides=stride, padding="same", use_bias=False)(x)
         x = layers.BatchNormalization()(x)
         x = layers.ReLU()(x)
         x = layers.SpatialDropout1D(settings["dropout"] / 3)(x)
