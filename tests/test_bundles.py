@@ -178,11 +178,19 @@ def outside() -> onnx.TensorProto:
     return tensor
 
 
+def claiming() -> onnx.TensorProto:
+    return TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[2**24], raw_data=bytes(4))
+
+
 NETWORKS = {
     "no network": (b"\xff\xff\xff", "no network in the ONNX format|cannot be read as a network"),
     "a strange operation": (network(helper.make_node("Loop", ["x"], ["y"])), r"operations that none of our networks has \(Loop\)"),
     "another domain": (network(helper.make_node("Relu", ["x"], ["y"], domain="evil")), "operations that none of our networks has"),
     "another file": (network(helper.make_node("Relu", ["x"], ["y"]), initializers=(outside(),)), "refers to other files"),
+    "an operation that is no text": (
+        network(helper.make_node("Relu", ["x"], ["y"])).replace(b"Relu", b"Re\xffu"), "none of our networks has",
+    ),
+    "a weight that claims to be larger": (network(helper.make_node("Relu", ["x"], ["y"]), initializers=(claiming(),)), "no sound network"),
     "another shape": (network(helper.make_node("Relu", ["x"], ["y"])), "does not hold a classifier of 8 labels"),
     "no probabilities": (
         network(

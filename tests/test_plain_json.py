@@ -13,6 +13,7 @@ def test_what_is_written_is_read_again():
 
 @pytest.mark.parametrize(("text", "sentence"), [
     ("[" * 100_000, "nested too deeply"), ('{"a":' * 100_000, "nested too deeply"), (b"[" * 100_000, "nested too deeply"),
+    ("[" * 60 + "]" * 60, "nested too deeply"), ("[1" + "0" * 400 + "]", "a number of 401 digits"),
     ('["\\ud800"]', "half a character"), ('{"\\uDCff": 1}', "half a character"), ('{"a": 1', "Expecting"), ("", "Expecting"),
 ])  # fmt: skip
 def test_what_cannot_be_held_is_a_value_error(text, sentence):
