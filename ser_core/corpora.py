@@ -555,6 +555,8 @@ def read_table(file: str | os.PathLike[str], *, corpus: str, inside: bool = Fals
             f"Table '{file}' has labels that are not known: {', '.join(map(repr, unknown[:5]))}{' …' if unknown[5:] else ''}. "
             f"Use {', '.join(ALL_LABELS)}, or leave those clips out."
         )
+    if text[PATH].str.contains("\0", regex=False).any():
+        raise CorpusError(f"Table '{file}' lists a file whose name holds a null character. Write the table again.")
     top = Path(os.path.abspath(file)).parent
     paths = [os.path.abspath(top / path) for path in text[PATH]]
     if inside and not all(Path(path).resolve().is_relative_to(top.resolve()) for path in paths):

@@ -393,6 +393,7 @@ def test_a_table_of_clips_is_read(kind, tmp_path):
         ([{"path": "a/three.wav", "label": "sad", "speaker": "1"}], "lists 1 file that does not exist"),
         ([{"path": "", "label": "sad", "speaker": "1"}], "lists 1 file that does not exist"),
         ([{"path": path, "label": "sad", "speaker": "1"} for path in ("a/one.wav", "a/../a/one.wav")], "more than once"),
+        ([{"path": "a/one\0.wav", "label": "sad", "speaker": "1"}], "holds a null character"),
     ],
 )
 def test_a_table_that_cannot_be_used_says_why(rows, words, tmp_path):
