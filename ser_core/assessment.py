@@ -338,7 +338,7 @@ def _recall(path: Path | None, test: np.ndarray) -> dict[str, Any] | None:
     try:
         stored: dict[str, Any] = plain_json.loads(path.read_text())
         fits = test[np.array(stored["clips"], int)].all() and len(stored["clips"]) == len(stored["probabilities"]) > 0
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+    except (OSError, ValueError, KeyError, TypeError, IndexError, OverflowError):
         return None
     return stored if fits else None
 

@@ -114,10 +114,14 @@ def read(folder: Path) -> Lesson | None:
     path = folder / _LESSON
     try:
         values = plain_json.loads(path.read_text(encoding="utf-8"))
-        return Lesson(**values | {"checks": tuple((title, good, text) for title, good, text in values["checks"])})
+        kept = Lesson(**values | {"checks": tuple((title, good, text) for title, good, text in values["checks"])})
+        lists = (kept.models, kept.runs, kept.told, *kept.corpora.values())
+        if not isinstance(kept.began_ns, int) or not all(isinstance(each, list) for each in lists):
+            raise ValueError("an entry is of another kind")
+        return kept
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError(
             f"'{path}', which tells what was here before the lesson, cannot be read ({error}). Delete that file; what the lesson made is "
             "then to be deleted on the pages Corpora and Train."

@@ -144,7 +144,7 @@ def read_results(path: Path = RESULTS) -> Ready:
             for slug, rows in stored["models"].items()
         }
         return Ready(command=str(stored["command"]), corpora={name: int(n) for name, n in stored["corpora"].items()}, models=models)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ConfigError(f"The results in '{path.name}' cannot be read ({error}). Restore the file from the project.") from error
 
 

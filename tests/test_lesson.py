@@ -124,3 +124,12 @@ def test_a_damaged_lesson_is_named_and_nothing_is_taken_away(places: Path) -> No
     (places / "class" / "lesson.json").write_text('{"began": 1', encoding="utf-8")
     with pytest.raises(ConfigError, match=r"lesson.json'.* cannot be read .*Delete that file"):
         lesson.begin(places / "class")
+
+
+@pytest.mark.parametrize("change", [{"runs": 3}, {"models": None}, {"corpora": {"9b": 1}}, {"corpora": []}, {"began_ns": "now"}], ids=repr)
+def test_a_lesson_with_entries_of_another_kind_is_damaged(places: Path, change: dict[str, object]) -> None:
+    lesson.begin(places / "class")
+    path = places / "class" / "lesson.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change), encoding="utf-8")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        lesson.read(places / "class")

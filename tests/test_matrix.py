@@ -112,8 +112,9 @@ def test_the_shipped_results_have_every_cell_and_leaving_the_corpus_costs():
     assert ready.command.startswith("python -m ser_core matrix --corpus ravdess=DIR")
 
 
-def test_damaged_results_are_said(tmp_path):
-    (tmp_path / "matrix.json").write_text('{"models": 3}')
+@pytest.mark.parametrize("text", ['{"models": 3}', '{"models": {}, "command": "", "corpora": {"tess": Infinity}}'])
+def test_damaged_results_are_said(tmp_path, text):
+    (tmp_path / "matrix.json").write_text(text)
     with pytest.raises(ConfigError, match=r"The results in 'matrix\.json' cannot be read"):
         matrix.read_results(tmp_path / "matrix.json")
 

@@ -169,11 +169,10 @@ def table(data: bytes, place: Path) -> None:
 
 
 def parquet(data: bytes, place: Path) -> None:
-    """Read the same as Parquet."""
+    """Read the same as Parquet, which only somebody with a hand on this machine may bring."""
     _some_clips(place)
     (place / "clips.parquet").write_bytes(data)
-    clips = corpora.read_table(place / "clips.parquet", corpus="mine", inside=True)
-    assert all(Path(path).resolve().is_relative_to(place.resolve()) for path in clips[corpora.PATH])
+    corpora.read_table(place / "clips.parquet", corpus="mine")
 
 
 def own_table(data: bytes, place: Path) -> None:
