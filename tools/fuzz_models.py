@@ -56,10 +56,13 @@ def mutate_model(data: bytes, others: Sequence[bytes], rng: np.random.Generator)
 
 def mutate_part(content: bytes, rng: np.random.Generator) -> bytes:
     """Return a member of a skops file changed: its schema, or one of its arrays."""
-    if content.startswith(b"\x93NUMPY"):
-        return _array(content, rng)
-    if content.startswith(b"{"):
-        return _schema(content, rng)
+    try:
+        if content.startswith(b"\x93NUMPY"):
+            return _array(content, rng)
+        if content.startswith(b"{"):
+            return _schema(content, rng)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # it was changed once before, and is damaged already
+        pass
     return mutate.mutate_bytes(content, [content], rng)
 
 
