@@ -649,13 +649,23 @@ def _is_csv(file: Path) -> bool:
 def _read_any(file: Path) -> pd.DataFrame:
     try:
         if not _is_csv(file):
-            return pd.read_parquet(file)
+            return _read_parquet(file)
         with file.open("rb") as opened:
             return csv_tables.read(opened.read(csv_tables.MAX_BYTES + 1))
     except FileNotFoundError:
         raise CorpusError(f"Table '{file}' does not exist. Point to a CSV or Parquet file with path, label and speaker.") from None
-    except (OSError, ValueError) as error:  # Arrow's own errors are ValueErrors
+    except (OSError, ValueError) as error:
         raise CorpusError(f"Table '{file}' cannot be read ({error}). It must be CSV or Parquet, with path, label and speaker.") from None
+
+
+def _read_parquet(file: Path) -> pd.DataFrame:
+    """Return a table as Python's own objects, so that text which is none is found here; whatever is wrong is an OSError or a ValueError."""
+    try:
+        return pd.read_parquet(file).astype(object)
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # most of Arrow's own are ValueErrors, and not this one
+        raise ValueError(str(error)) from error
 
 
 def _rows(name: str, spec: CorpusSpec, folder: Path) -> Iterator[dict[str, str]]:

@@ -415,6 +415,14 @@ def test_columns_that_differ_in_case_alone_count_once(tmp_path):
     assert [Path(path).name for path in clips[corpora.PATH]] == ["a.wav"]
 
 
+def test_parquet_whose_text_is_no_text_says_so(tmp_path):
+    pd.DataFrame({"path": ["bee.wav"], "label": ["sad"], "speaker": ["1"]}).to_parquet(tmp_path / "x.parquet", compression=None)
+    content = (tmp_path / "x.parquet").read_bytes()
+    (tmp_path / "x.parquet").write_bytes(content.replace(b"bee.wav", b"b\xff\xfe.wav"))
+    with pytest.raises(CorpusError, match="cannot be read"):
+        corpora.read_table(tmp_path / "x.parquet", corpus="mine")
+
+
 def test_a_strangers_table_may_not_be_parquet(tmp_path):
     pd.DataFrame({"path": ["a.wav"], "label": ["sad"], "speaker": ["1"]}).to_parquet(tmp_path / "x.parquet")
     with pytest.raises(CorpusError, match=r"'x\.parquet' is Parquet, which may grow to any size"):
