@@ -22,6 +22,15 @@ STFT_SIZE = 1024
 DRAWN_SHARE = 0.5
 """Chance that a chosen effect is part of one copy; at least one always is."""
 
+N_CHATTER = 5
+"""Voices that `add_chatter` mixes."""
+
+
+def add_sound(waveform: Waveform, sound: np.ndarray, *, snr_db: float) -> Waveform:
+    """Return the clip with another sound, float (n_samples,), that lies snr_db below it in mean power; both silent: the clip as it is."""
+    power, added = (float(np.mean(np.square(each, dtype=np.float64))) for each in (waveform.samples, sound))
+    return _like(waveform, waveform.samples + np.sqrt(power / 10 ** (snr_db / 10) / max(added, 1e-20)) * sound)
+
 
 def add_noise(waveform: Waveform, *, snr_db: float, rng: np.random.Generator) -> Waveform:
     """Return the clip with coloured noise (between white and pink) at a signal-to-noise ratio in dB."""
@@ -30,10 +39,19 @@ def add_noise(waveform: Waveform, *, snr_db: float, rng: np.random.Generator) ->
     slope = rng.uniform(0.0, 0.5)
     spectrum[1:] *= np.arange(1, len(spectrum)) ** -slope
     spectrum[0] = 0.0
-    noise = np.fft.irfft(spectrum, n)
-    power = float(np.mean(np.square(waveform.samples, dtype=np.float64)))
-    scale = np.sqrt(power / 10 ** (snr_db / 10) / max(float(np.mean(noise**2)), 1e-20))
-    return _like(waveform, waveform.samples + scale * noise)
+    return add_sound(waveform, np.fft.irfft(spectrum, n), snr_db=snr_db)
+
+
+def add_chatter(waveform: Waveform, *, snr_db: float, rng: np.random.Generator) -> Waveform:
+    """Return the clip with others who speak at once: N_CHATTER pieces of itself, each from another moment on, at another speed, some of
+    them backwards. They have the spectrum and the rhythm of speech, and no other clip is needed."""
+    n = len(waveform.samples)
+    total = np.zeros(n)
+    for _ in range(N_CHATTER):
+        voice = change_speed(waveform, factor=float(np.exp(rng.uniform(-0.25, 0.25)))).samples
+        voice = voice[:: int(_either_way(rng))]
+        total += np.resize(np.roll(voice, int(rng.integers(len(voice)))), n)
+    return add_sound(waveform, total, snr_db=snr_db)
 
 
 def change_speed(waveform: Waveform, *, factor: float) -> Waveform:
@@ -151,6 +169,10 @@ EFFECTS: dict[str, Effect] = {
         title="Noise", imitates="a fan, a street, a full classroom", unit="dB from voice to noise", least=40, most=5,
         change=lambda waveform, snr_db, rng: add_noise(waveform, snr_db=snr_db, rng=rng),
     ),
+    "chatter": Effect(
+        title="Chatter", imitates="others who speak at once", unit="dB from voice to chatter", least=40, most=5,
+        change=lambda waveform, snr_db, rng: add_chatter(waveform, snr_db=snr_db, rng=rng),
+    ),
     "gain": Effect(
         title="Gain", imitates="closer to the microphone, or further away", unit="dB louder or softer", least=0, most=12,
         change=lambda waveform, db, rng: change_level(waveform, gain_db=db * _either_way(rng)),
@@ -175,7 +197,7 @@ def chain(
 
     effects : name of EFFECTS -> its largest strength; each is drawn by chance, at least one of them always, and goes a random
         part of its way. None for the mix that the shipped models learned from: always another speed and microphone; often
-        noise; sometimes a room or a telephone, where `strength` scales how far each goes, from 0 to 1.
+        noise or chatter; sometimes a room or a telephone, where `strength` scales how far each goes, from 0 to 1.
     """
     if effects is None:
         return _shipped_mix(waveform, strength, rng)
@@ -189,12 +211,15 @@ def chain(
 def _shipped_mix(waveform: Waveform, strength: float, rng: np.random.Generator) -> Waveform:
     result = change_speed(waveform, factor=float(np.exp(rng.uniform(-0.12, 0.12) * strength)))
     result = tilt(result, db_per_octave=float(rng.uniform(-3, 3) * strength))
-    if rng.random() < 0.3 * strength:
-        result = add_reverb(result, rt60_s=float(rng.uniform(0.1, 0.5)), wet=float(rng.uniform(0.1, 0.4)), rng=rng)
-    if rng.random() < 0.15 * strength:
+    if rng.random() < 0.35 * strength:
+        result = add_reverb(result, rt60_s=float(rng.uniform(0.1, 0.8)), wet=float(rng.uniform(0.1, 0.5)), rng=rng)
+    around = rng.random()
+    if around < 0.35 * strength:
+        result = add_noise(result, snr_db=float(rng.uniform(8, 35)), rng=rng)
+    elif around < 0.7 * strength:
+        result = add_chatter(result, snr_db=float(rng.uniform(5, 30)), rng=rng)
+    if rng.random() < 0.2 * strength:
         result = limit_band(result)
-    if rng.random() < 0.6 * strength:
-        result = add_noise(result, snr_db=float(rng.uniform(10, 35)), rng=rng)
     return result
 
 

@@ -13,6 +13,7 @@ import scipy.fft
 
 from ser_core import audio, augment, lossy
 from ser_core.audio import Waveform
+from ser_core.augment import add_sound
 from ser_core.errors import ConfigError
 
 N_VOICES = 5
@@ -26,13 +27,6 @@ WHITE, PINK = 0.0, 0.5
 
 Voices = Sequence[Waveform]
 """Clips of other speakers, at the rate of the clip."""
-
-
-def add_sound(waveform: Waveform, sound: np.ndarray, *, snr_db: float) -> Waveform:
-    """Return the clip with another sound, float (n_samples,), that lies snr_db below it in mean power; both silent: the clip as it is."""
-    power, added = (float(np.mean(np.square(each, dtype=np.float64))) for each in (waveform.samples, sound))
-    scale = np.sqrt(power / 10 ** (snr_db / 10) / max(added, 1e-20))
-    return Waveform((waveform.samples + scale * sound).astype(np.float32), waveform.sample_rate)
 
 
 def noise(n: int, *, slope: float, rng: np.random.Generator) -> np.ndarray:
@@ -144,6 +138,13 @@ def check(names: Sequence[str]) -> None:
     unknown = [name for name in names if name not in CONDITIONS]
     if unknown:
         raise ConfigError(f"There is no condition '{unknown[0]}'. Choose from {', '.join(CONDITIONS)}.")
+
+
+def describe(name_and_level: str) -> str:
+    """Return 'Babble (10 dB from voice to babble)' for 'babble 10', as Evaluation.under names them; what is no such name, as it is."""
+    name, _, level = name_and_level.partition(" ")
+    row = CONDITIONS.get(name)
+    return f"{row.title} ({level} {row.unit})" if row else name_and_level
 
 
 def apply(name: str, level: float, waveform: Waveform, *, rng: np.random.Generator, voices: Voices = ()) -> Waveform:

@@ -51,7 +51,7 @@ class Cancelled(SerError):
 class Dataset:
     """Features of clips; a row is a clip as recorded (copy 0) or one of its augmented copies (1, 2, ...).
 
-    vectors: float32 (n_rows, n_columns); windows: float16 (n_windows, window_frames, n_mels); window_row: the row of each
+    vectors: float32 (n_rows, n_columns); windows: float16 (n_windows, window_frames, n_columns); window_row: the row of each
     window; clip: position in the clips table; copy: 0 for the recording. problems: (path, reason) of unreadable clips.
     facts: a table with a row each and the columns FACTS.
     """
@@ -212,7 +212,7 @@ def _assemble(tasks: Sequence[tuple[str, int]], results: Sequence[Any], config: 
     good = [task for task, result in enumerate(results) if isinstance(result, _Entry)]
     entries: list[_Entry] = [results[task] for task in good]
     counts = [len(entry.windows) for entry in entries]
-    empty = np.zeros((0, config.window_frames, config.n_mels), np.float16)
+    empty = np.zeros((0, config.window_frames, len(features.frame_columns(config))), np.float16)
     columns = features.summary_columns(config)
     return Dataset(
         vectors=np.array([entry.vector for entry in entries], np.float32).reshape(len(good), len(columns)),
@@ -281,7 +281,7 @@ def _recall(
     n_columns = len(features.summary_columns(config))
     if not stored or stored["vector"].shape != (n_columns,) or stored["facts"].shape != (len(FACTS),):
         return None
-    nothing = np.zeros((0, config.window_frames, config.n_mels), np.float16)
+    nothing = np.zeros((0, config.window_frames, len(features.frame_columns(config))), np.float16)
     return _Entry(stored["vector"], stored.get("windows", nothing), stored["facts"])
 
 

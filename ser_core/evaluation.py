@@ -28,7 +28,7 @@ SEEN = ("speaker", "sentence", "twin")
 
 SURE = ("answered", "right")
 
-_OPTIONAL = ("curves", "seen", "human", "sure")
+_OPTIONAL = ("curves", "seen", "human", "sure", "under")
 """Figures that older cards lack."""
 
 
@@ -44,7 +44,8 @@ class Evaluation:
     "uar" and "accuracy" -> (low, high) of 95 %, by bootstrap over interval_over ("speakers" or "clips"). Not every evaluation has the
     rest. curves: ROC, reliability and how sure it was. seen: each of SEEN -> share of the test clips that had it in training. human:
     accuracy of people who heard the same clips, where it was published. sure: where the model has a threshold, "answered" and "right" ->
-    of how many clips its top probability reached it, and how many of these answers were right.
+    of how many clips its top probability reached it, and how many of these answers were right. under: condition, with its level ->
+    accuracy on the same clips under it.
     """
 
     protocol: str
@@ -66,6 +67,14 @@ class Evaluation:
     seen: Mapping[str, float] | None = None
     human: float | None = None
     sure: Mapping[str, int] | None = None
+    under: Mapping[str, float] | None = None
+
+    @property
+    def favourite(self) -> tuple[str, float]:
+        """The label that was answered most often, and its share of all answers."""
+        answered = np.sum(self.confusion, axis=0)
+        most = int(answered.argmax())
+        return self.labels[most], float(answered[most] / max(self.n_clips, 1))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON values, without those that it lacks; Evaluation.from_dict(that) equals self."""
@@ -110,6 +119,9 @@ class Evaluation:
                 seen=None if values.get("seen") is None else {name: _share(name, values["seen"][name]) for name in SEEN},
                 human=None if values.get("human") is None else _share("human", values["human"]),
                 sure=None if values.get("sure") is None else {name: _count(name, values["sure"][name]) for name in SURE},
+                under=None if values.get("under") is None else {
+                    str(name): _share(str(name), value) for name, value in values["under"].items()
+                },
             )
         except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
             raise ConfigError(f"An evaluation cannot be used ({error!r}). Run the evaluation again.") from error

@@ -19,7 +19,7 @@ import scipy.ndimage
 
 from ser_core import audio, filterbanks, functionals, spectral
 from ser_core.errors import ConfigError
-from ser_core.setting import NUMBER, WHOLE, Setting
+from ser_core.setting import CHOICE, NUMBER, WHOLE, Setting
 
 REFERENCE_RMS = 0.1
 """Root mean square to which the loud frames of a clip are scaled: -20 dB re full scale."""
@@ -45,6 +45,8 @@ VOICING_THRESHOLD = 0.5
 OCTAVE_COST = 0.04
 """Taken from the autocorrelation per octave below F0_MAX, so that the shortest of several equal periods wins (Boersma 1993)."""
 
+INPUTS = MEL_AND_VOICE, MEL = "mel and voice", "mel"
+"""What a network sees of each frame: the log-mel spectrogram alone, or FRAME_MEASURES as well."""
 
 SETTINGS = (
     Setting(name="sample_rate", title="Sample rate", kind=WHOLE, default=16_000, low=8000, high=48_000, step=1000,
@@ -66,6 +68,8 @@ SETTINGS = (
             help="dB. What is softer than the loudest frame by this is cut off at both ends."),
     Setting(name="window_frames", title="Frames of a network's window", kind=WHOLE, default=160, low=16, high=1000, step=8, early=True,
             help="How many frames a network sees at once; longer clips are cut into several windows."),
+    Setting(name="network_input", title="What a network sees", kind=CHOICE, default=MEL_AND_VOICE, choices=INPUTS, early=True,
+            help="The mel spectrogram alone, or pitch, loudness and voice quality of each moment as well."),
 )  # fmt: skip
 """The entries of a FeatureConfig as rows of a form; it takes no value outside of them."""
 
@@ -75,7 +79,8 @@ class FeatureConfig:
     """Settings of the analysis; a trained model carries its own, so what it hears never depends on the caller.
 
     sample_rate in Hz; n_fft, win_length and hop_length in samples; fmin and fmax in Hz; trim_top_db in dB below the
-    loudest frame; window_frames is the length in frames of what a network sees at once (160 frames of 20 ms = 3.2 s).
+    loudest frame; window_frames is the length in frames of what a network sees at once (160 frames of 20 ms = 3.2 s);
+    network_input is MEL or MEL_AND_VOICE.
     """
 
     sample_rate: int = 16_000
@@ -88,6 +93,7 @@ class FeatureConfig:
     fmax: float = 8000.0
     trim_top_db: float = 35.0
     window_frames: int = 160
+    network_input: str = MEL_AND_VOICE
 
     def __post_init__(self) -> None:
         for setting in SETTINGS:
@@ -117,7 +123,11 @@ class FeatureConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> FeatureConfig:
-        """Build the settings from `to_dict`'s values; unknown or missing names raise ConfigError."""
+        """Build the settings from `to_dict`'s values; unknown or missing names raise ConfigError.
+
+        Settings from before there was a choice of network_input have none: networks saw MEL.
+        """
+        values = {"network_input": MEL, **values}
         names = {field.name for field in fields(cls)}
         if set(values) != names:
             raise ConfigError(
@@ -231,24 +241,37 @@ def mel_frequencies(config: FeatureConfig) -> np.ndarray:
     return filterbanks.mel_frequencies(config.n_mels + 2, fmin=config.fmin, fmax=config.fmax)[1:-1]
 
 
+def frame_columns(config: FeatureConfig) -> tuple[str, ...]:
+    """Return the names of the columns of `windows`: the mel bands, and FRAME_MEASURES where the settings say so."""
+    bands = tuple(f"log_mel_{i:02d}" for i in range(config.n_mels))
+    return bands + (FRAME_MEASURES if config.network_input == MEL_AND_VOICE else ())
+
+
 def windows(features: Features) -> np.ndarray:
-    """Return what a network sees: float32 (n_windows, window_frames, n_mels).
+    """Return what a network sees: float32 (n_windows, window_frames, n_columns), named by `frame_columns`.
 
     The trimmed log-mel is standardised by the clip's own mean and deviation, so that level and channel gain do not
-    matter. A shorter clip is centred between zeros (its own mean); a longer one is cut into windows that overlap by
+    matter; the other measures are as they are, within what half precision can hold, and 0 where they need a voice and there is none.
+    A shorter clip is centred between frames of its own mean; a longer one is cut into windows that overlap by
     half at least and reach both ends.
     """
     start, stop = features.trim
     frames = features.log_mel[start:stop]
     frames = (frames - frames.mean()) / (frames.std() + 1e-3)
+    if features.config.network_input == MEL_AND_VOICE:
+        frames = np.concatenate([frames, np.clip(_frame_measures(features)[start:stop], -_LARGEST, _LARGEST)], axis=1)
+    frames = frames.astype(np.float32, copy=False)
     length = features.config.window_frames
     surplus = len(frames) - length
     if surplus <= 0:
         before = -surplus // 2
-        return np.pad(frames, ((before, -surplus - before), (0, 0)))[np.newaxis].astype(np.float32)
+        window = np.tile(frames.mean(axis=0), (length, 1))
+        window[:, : features.config.n_mels] = 0.0
+        window[before : before + len(frames)] = frames
+        return window[np.newaxis]
     n_windows = 1 + int(np.ceil(surplus / (length / 2)))
     starts = np.linspace(0, surplus, n_windows).round().astype(int)
-    return np.stack([frames[i : i + length] for i in starts]).astype(np.float32)
+    return np.stack([frames[i : i + length] for i in starts])
 
 
 def summary(features: Features) -> np.ndarray:
@@ -286,13 +309,22 @@ def to_frame(features: Features) -> pd.DataFrame:
 _DELTA_OF = ("rms_db", "loudness", "roll_50", "mel_centre", "voicing")
 _SINGLE = ("zcr", "rms_db", "centroid_hz", "flatness_db", "voicing")
 _VOICED_TRACKS = ("f0", "f0_change", "f0_step", "level_step", *spectral.VOICE)
+_CONTRASTS = tuple(f"contrast_{i:02d}" for i in range(N_CONTRAST_BANDS + 1))
+
+FRAME_MEASURES = (*_CONTRASTS, *_SINGLE, *spectral.SPECTRAL, "voiced", "f0", "f0_above_median", "f0_change", *spectral.VOICE)
+"""What a network may see of a frame besides the mel bands: spectral contrast, spectrum and loudness, whether it is voiced, f0 in semitones
+re 100 Hz, above the clip's own median and since the frame before, and the measures of the voice; 0 for the latter where unvoiced.
+"""
+
+_LARGEST = 6e4
+"""Somewhat below the largest number of half precision, 65504."""
 
 
 @lru_cache(maxsize=16)
 def _track_names(config: FeatureConfig) -> list[str]:
-    numbered = [("mel_pair", config.n_mels // 2), ("mfcc", config.n_mfcc), ("contrast", N_CONTRAST_BANDS + 1)]
+    numbered = [("mel_pair", config.n_mels // 2), ("mfcc", config.n_mfcc)]
     names = [f"{name}_{i:02d}" for name, n in numbered for i in range(n)]
-    return [*names, *_SINGLE, *spectral.SPECTRAL, *(f"{name}_delta" for name in _DELTA_OF)]
+    return [*names, *_CONTRASTS, *_SINGLE, *spectral.SPECTRAL, *(f"{name}_delta" for name in _DELTA_OF)]
 
 
 def _tracks(features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -301,25 +333,44 @@ def _tracks(features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Where no frame is voiced, the voice's tracks are one frame of zeros.
     """
     keep = slice(*features.trim)
-    rms_db = 20 * np.log10(np.maximum(features.rms, 1e-4))
     pairs = features.log_mel[:, : features.config.n_mels // 2 * 2]
-    single = [features.zcr, rms_db, features.centroid_hz, 10 * np.log10(features.flatness), features.voicing]
-    wide = [(pairs[:, ::2] + pairs[:, 1::2]) / 2, features.mfcc, features.contrast, np.stack(single, axis=1), features.spectral]
-    tracks = np.concatenate(wide, axis=1)
+    tracks = np.concatenate([(pairs[:, ::2] + pairs[:, 1::2]) / 2, features.mfcc, _spectral_measures(features)], axis=1)
     names = _track_names(features.config)
     deltas = _delta(tracks[:, [names.index(name) for name in _DELTA_OF]], order=1)
     tracks = np.ascontiguousarray(np.concatenate([tracks, deltas], axis=1)[keep].T)
 
-    f0 = features.f0_hz[keep]
-    voiced = np.isfinite(f0)
+    voiced, pitch, change = _pitch(features.f0_hz[keep])
     if not voiced.any():
         return tracks, np.zeros((len(_VOICED_TRACKS), 1), np.float32), voiced
-    pitch = 12 * np.log2(np.where(voiced, f0, 100.0) / 100.0)
-    follows = voiced & np.concatenate([[False], voiced[:-1]])
-    change = np.where(follows, np.diff(pitch, prepend=pitch[:1]), 0.0)
-    level_step = np.abs(np.diff(rms_db[keep], prepend=rms_db[keep][:1]))
+    rms_db = tracks[names.index("rms_db")]
+    level_step = np.abs(np.diff(rms_db, prepend=rms_db[:1]))
     voice = np.stack([pitch, change, np.abs(change), level_step, *features.voice[keep].T])
     return tracks, np.ascontiguousarray(voice[:, voiced], dtype=np.float32), voiced
+
+
+def _spectral_measures(features: Features) -> np.ndarray:
+    """Return spectral contrast, the _SINGLE measures and the SPECTRAL ones of each frame, (n_frames, n_measures)."""
+    rms_db = 20 * np.log10(np.maximum(features.rms, 1e-4))
+    single = [features.zcr, rms_db, features.centroid_hz, 10 * np.log10(features.flatness), features.voicing]
+    return np.concatenate([features.contrast, np.stack(single, axis=1), features.spectral], axis=1)
+
+
+def _frame_measures(features: Features) -> np.ndarray:
+    """Return the FRAME_MEASURES of each frame, (n_frames, n_measures)."""
+    voiced, pitch, change = _pitch(features.f0_hz)
+    heard = voiced[slice(*features.trim)]
+    median = np.median(pitch[slice(*features.trim)][heard]) if heard.any() else 0.0
+    voice = np.where(voiced[:, np.newaxis], features.voice, 0.0)
+    pitches = np.stack([voiced, pitch, np.where(voiced, pitch - median, 0.0), change], axis=1)
+    return np.concatenate([_spectral_measures(features), pitches, voice], axis=1)
+
+
+def _pitch(f0_hz: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return which frames are voiced, f0 in semitones re 100 Hz, and its change since a voiced frame before; 0 where there is none."""
+    voiced = np.isfinite(f0_hz)
+    pitch = 12 * np.log2(np.where(voiced, f0_hz, 100.0) / 100.0)
+    follows = voiced & np.concatenate([[False], voiced[:-1]])
+    return voiced, pitch, np.where(follows, np.diff(pitch, prepend=pitch[:1]), 0.0)
 
 
 def _frames(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:

@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ser_core import certainty, classifiers, corpora, protocols, splits, svg
+from ser_core import certainty, classifiers, conditions, corpora, protocols, splits, svg
 from ser_core.evaluation import Evaluation
 from ser_core.store import ModelCard
 
@@ -86,23 +86,25 @@ def _human(figures: Evaluation) -> float | None:
 
 
 def _by_corpus(card: ModelCard) -> str:
-    measured = dict(card.per_corpus)
-    if card.evaluation and card.evaluation.corpus not in measured:
-        measured = {card.evaluation.corpus: card.evaluation, **measured}
+    measured = [(_title(name), each) for name, each in card.per_corpus.items()]
+    if card.evaluation and card.evaluation.corpus not in card.per_corpus:
+        measured.insert(0, (_title(card.evaluation.corpus), card.evaluation))
+    measured += [(f"{_title(name)}, unheard", each) for name, each in card.unheard.items()]
     bars = []
-    for name, each in measured.items():
+    for name, each in measured:
         human = _human(each)
-        bars.append(svg.Bar(_title(name), each.uar, *each.interval["uar"], marks={CHANCE: each.chance}))
+        bars.append(svg.Bar(name, each.uar, *each.interval["uar"], marks={CHANCE: each.chance}))
         people = {} if human is None else {PEOPLE: human}
         bars.append(svg.Bar("accuracy", each.accuracy, *each.interval["accuracy"], marks=people, pale=True))
-    told = "; ".join(f"{_title(name)}: UAR {100 * each.uar:.0f} %, accuracy {100 * each.accuracy:.0f} %" for name, each in measured.items())
+    told = "; ".join(f"{name}: UAR {100 * each.uar:.0f} %, accuracy {100 * each.accuracy:.0f} %" for name, each in measured)
     dotted = "; the dotted line is what people reach who only heard the clips" if any(PEOPLE in bar.marks for bar in bars) else ""
     rows = [
-        [_title(name), each.protocol, _share(each.uar, each.interval["uar"]), _share(each.accuracy, each.interval["accuracy"]),
+        [name, each.protocol, _share(each.uar, each.interval["uar"]), _share(each.accuracy, each.interval["accuracy"]),
          f"{100 * each.macro_f1:.1f}", f"{100 * each.ece:.1f}", f"{100 * each.chance:.1f}", f"{each.n_clips:,}", str(each.n_test_speakers)]
-        for name, each in measured.items()
+        for name, each in measured
     ]  # fmt: skip
-    over = " or ".join(sorted({each.interval_over for each in measured.values()}))
+    over = " or ".join(sorted({each.interval_over for _, each in measured}))
+    unheard = " Unheard: trained anew on the other corpora alone, with the labels that all of them have." if card.unheard else ""
     head = ("Corpus", "Protocol", "UAR (95 %)", "Accuracy (95 %)", "F1", "ECE", "Chance", "Clips", "Speakers")
     return (
         "<h2>How often it is right</h2>"
@@ -111,8 +113,19 @@ def _by_corpus(card: ModelCard) -> str:
             f"Dark: UAR; pale: accuracy; thin lines: 95 % intervals over {over}; the dashed line is guessing{dotted}.",
         )
         + f'<div class="scroll">{_table(head, rows)}</div><p class=small>In %, but for clips and speakers. F1: mean over labels. ECE: '
-        "how far its probabilities are from how often it is right, on average.</p>"
+        f"how far its probabilities are from how often it is right, on average.{unheard}</p>{_under(card.evaluation)}"
     )  # fmt: skip
+
+
+def _under(figures: Evaluation | None) -> str:
+    """Return what is left of the accuracy under worse conditions, as a sentence; "" where that was not measured."""
+    if figures is None or not figures.under:
+        return ""
+    told = ", ".join(f"{conditions.describe(name)} {100 * accuracy:.0f} %" for name, accuracy in figures.under.items())
+    return (
+        f"<p>Under worse conditions: of the {figures.n_clips:,} clips of {escape(_title(figures.corpus))}, "
+        f"{100 * figures.accuracy:.0f} % are right as recorded, and by the same trainings {escape(told)}.</p>"
+    )
 
 
 def _confusion(figures: Evaluation) -> str:

@@ -37,6 +37,7 @@ from ser_core import (
     training,
 )
 from ser_core.assessment import Desk, Outcome
+from ser_core.dataset import Dataset
 from ser_core.errors import AudioError, ConfigError, CorpusError
 from ser_core.features import FeatureConfig
 from ser_core.store import ModelCard
@@ -110,6 +111,29 @@ def choose(clips: pd.DataFrame, n: int, *, rng: np.random.Generator) -> pd.DataF
                 if not speakers[who]:
                     del speakers[who]
     return clips.loc[sorted(drawn)].reset_index(drop=True)
+
+
+def features_under(
+    condition: str, level: float, clips: pd.DataFrame, wanted: np.ndarray, config: FeatureConfig, *, n_jobs: int = 1
+) -> Dataset:
+    """Return the features of some clips, bool (n_clips,), under a condition at a level; babble is of other speakers among the wanted ones.
+
+    Clips that cannot be read are left out, and no facts are measured.
+    """
+    chosen = clips[wanted]
+    voices = _voices(chosen, chosen, seed=0) if conditions.CONDITIONS[condition].others else [()] * len(chosen)
+    tasks = [
+        _Task(path, around, condition, (level,), ("vector", "frames"), seed)
+        for seed, (path, around) in enumerate(zip(chosen[corpora.PATH], voices, strict=True))
+    ]
+    heard = list(dataset.in_processes(functools.partial(_hear, config=config), [(task,) for task in tasks], n_jobs, niced=False))
+    entries = [(clip, each[0]) for clip, each in zip(np.flatnonzero(wanted), heard, strict=True) if not isinstance(each, str)]
+    return Dataset(
+        vectors=np.concatenate([each["vector"] for _, each in entries]),
+        windows=np.concatenate([each["frames"] for _, each in entries]).astype(np.float16),
+        window_row=np.repeat(np.arange(len(entries)), [len(each["frames"]) for _, each in entries]),
+        clip=np.array([clip for clip, _ in entries], int), copy=np.zeros(len(entries), int), problems=(), facts=pd.DataFrame(),
+    )  # fmt: skip
 
 
 def possible(clips: pd.DataFrame) -> list[str]:

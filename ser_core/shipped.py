@@ -10,20 +10,24 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ser_core import classifiers, corpora, dataset, evaluation, splits, store, training
+from ser_core import classifiers, corpora, dataset, evaluation, mapping, robustness, splits, store, training
 from ser_core.dataset import Dataset
 from ser_core.errors import ModelError
 from ser_core.training import TrainingConfig
 
 MAIN_CORPUS = "ravdess"
 PROTOCOL = "speaker"
+ACROSS = "cross-corpus"
+
+HARSH: tuple[tuple[str, float], ...] = (("telephone", 3400), ("babble", 10), ("reverb", 0.5))
+"""Conditions and levels under which the clips of the main corpus are heard as well: a telephone line, a full classroom, a bare room."""
 
 RECIPES: dict[str, TrainingConfig] = {
     "knn": TrainingConfig(classifier="knn"),
@@ -52,12 +56,16 @@ LICENCE = (
 
 @dataclass(frozen=True)
 class Material:
-    """What all four models are made from: clips with one of the labels, their features, and the fold of each clip."""
+    """What all four models are made from: clips with one of the labels, their features, and the fold of each clip.
+
+    under: condition with its level -> features of the clips of MAIN_CORPUS under it.
+    """
 
     clips: pd.DataFrame
     data: Dataset
     folds: np.ndarray
     left_out: dict[str, int]
+    under: Mapping[str, Dataset] = field(default_factory=dict)
 
 
 def gather(folders: Mapping[str, Path], *, work: Path, n_jobs: int = 1, say: training.Message = print) -> Material:
@@ -80,7 +88,12 @@ def gather(folders: Mapping[str, Path], *, work: Path, n_jobs: int = 1, say: tra
     )
     for path, reason in data.problems:
         say(f"left out: {path}: {reason}")
-    return Material(clips, data, splits.joint_folds(clips), left_out)
+    is_main = (clips[corpora.CORPUS] == MAIN_CORPUS).to_numpy()
+    under = {}
+    for name, level in HARSH if is_main.any() else ():
+        say(f"features: {MAIN_CORPUS} under {name} {level:g}")
+        under[f"{name} {level:g}"] = robustness.features_under(name, level, clips, is_main, config.features, n_jobs=n_jobs)
+    return Material(clips, data, splits.joint_folds(clips), left_out, under)
 
 
 def build(
@@ -88,9 +101,10 @@ def build(
 ) -> list[store.ModelCard]:
     """Cross-validate each recipe, train it on all speakers and save it under `models`.
 
-    What was finished with the same clips and settings is not run again: a fold where `work` holds its result, a model where
-    `work` holds the hashes of the files it was saved with and they are still the model's. The figures of such a model are worked out again
-    from its folds, so that its card has those of this version. Of all four together, the figures of their probabilities' mean are said.
+    The recipe is also trained on all corpora but one and tested on that one, for each of them. What was finished with the same clips and
+    settings is not run again: a fold where `work` holds its result, a model where `work` holds the hashes of the files it was saved with
+    and they are still the model's. The figures of such a model are worked out again from its folds, so that its card has those of this
+    version. Of all four together, the figures of their probabilities' mean are said.
     """
     cards, heard = [], {}
     for slug in slugs:
@@ -99,24 +113,36 @@ def build(
         made = _made_before(slug, models, receipt)
         if made:
             say(f"{slug}: made before; only its figures are worked out again (delete {work} to make it again)")
-        probabilities = training.cross_validate(
-            material.clips, material.data, config, material.folds, folder=work / "folds", say=say
+        answers = training.cross_validate(
+            material.clips, material.data, config, material.folds, folder=work / "folds", under=material.under, say=say
         )
-        heard[slug] = probabilities
-        threshold, per_corpus = evaluate(material, probabilities, config)
+        heard[slug] = answers[training.AS_RECORDED]
+        threshold, per_corpus = evaluate(material, heard[slug], config)
+        if main := per_corpus.get(MAIN_CORPUS):
+            per_corpus[MAIN_CORPUS] = replace(main, under=accuracy_under(material, answers, config))
+        unheard = across(material, config, work=work, say=say)
         if made:
-            figures = replace(made, threshold=threshold, per_corpus=per_corpus, evaluation=per_corpus.get(MAIN_CORPUS))
+            figures = replace(
+                made, threshold=threshold, per_corpus=per_corpus, evaluation=per_corpus.get(MAIN_CORPUS), unheard=unheard
+            )
             cards.append(made if figures == made else store.replace_card(figures, models))
             continue
         say(f"{slug}: training on all speakers")
         result = replace(training.train(material.clips, material.data, config), threshold=threshold)
         cards.append(
-            store.save(lambda files: _card(slug, config, material, per_corpus, result, files), result.classifier, models)  # noqa: B023
+            store.save(
+                lambda files: _card(slug, config, material, per_corpus, unheard, result, files), result.classifier, models  # noqa: B023
+            )
         )
         receipt.parent.mkdir(parents=True, exist_ok=True)
         receipt.write_text(json.dumps(cards[-1].files))
         main = per_corpus.get(MAIN_CORPUS) or next(iter(per_corpus.values()))
         say(f"{slug}: saved; {main.corpus} accuracy {main.accuracy:.1%}, UAR {main.uar:.1%}, ECE {main.ece:.3f}")
+        for name, accuracy in (main.under or {}).items():
+            say(f"{slug}: {main.corpus} under {name}: accuracy {accuracy:.1%}")
+        for each in unheard.values():
+            label, share = each.favourite
+            say(f"{slug}: without {each.corpus}: accuracy {each.accuracy:.1%}, UAR {each.uar:.1%}; most often '{label}', {share:.1%}")
     if set(heard) == set(RECIPES):
         together = evaluate(material, np.mean(list(heard.values()), axis=0), RECIPES[next(iter(heard))])[1]
         for name, each in together.items():
@@ -161,11 +187,46 @@ def evaluate(
     }
 
 
+def accuracy_under(material: Material, answers: Mapping[str, np.ndarray], config: TrainingConfig) -> dict[str, float]:
+    """Return condition -> accuracy on the clips of the main corpus under it, from probabilities (n_clips, n_labels) by condition."""
+    y = training.targets(material.clips, config.labels)
+    rows = {name: data.clip for name, data in material.under.items()}
+    return {name: float((answers[name][clips].argmax(axis=1) == y[clips]).mean()) for name, clips in rows.items() if len(clips)}
+
+
+def across(
+    material: Material, config: TrainingConfig, *, work: Path, say: training.Message = print
+) -> dict[str, evaluation.Evaluation]:
+    """Return the figures of a recipe on each corpus when it was trained on the others alone, with the labels that all of them have.
+
+    Of one corpus there are none. Finished trainings are kept under `work`.
+    """
+    shared = tuple(label for label in mapping.shared(material.clips) if label in config.labels)
+    names = material.clips[corpora.CORPUS].to_numpy()
+    if len(set(names)) < 2 or len(shared) < 2:
+        return {}
+    among = material.clips[corpora.EMOTION].isin(shared).to_numpy()
+    clips, data = material.clips[among].reset_index(drop=True), dataset.select(material.data, among)
+    folds, order = pd.factorize(names[among])
+    config = replace(config, labels=shared)
+    say(f"{config.classifier}: every corpus by a model of the others, with {', '.join(shared)}")
+    answers = training.cross_validate(clips, data, config, folds, folder=work / "across", say=say)[training.AS_RECORDED]
+    y, speakers, tested = training.targets(clips, shared), clips[corpora.SPEAKER].to_numpy(), answers.sum(axis=1) > 0
+    return {
+        name: evaluation.evaluate(
+            y[tested & (folds == fold)], answers[tested & (folds == fold)], labels=shared, speakers=speakers[tested & (folds == fold)],
+            protocol=ACROSS, corpus=name, rng=np.random.default_rng(0),
+        )
+        for fold, name in enumerate(order)
+    }  # fmt: skip
+
+
 def _card(
     slug: str,
     config: TrainingConfig,
     material: Material,
     per_corpus: dict[str, evaluation.Evaluation],
+    unheard: dict[str, evaluation.Evaluation],
     result: training.TrainingResult,
     files: dict[str, str],
 ) -> store.ModelCard:
@@ -203,11 +264,13 @@ def _card(
             "speaker: six folds. RAVDESS by the published folds of actors (EmoBox); in the same six trainings each SAVEE speaker "
             "and each TESS speaker is held out once, and the ten EmoDB speakers in six groups. Every clip is scored once, by a "
             "model trained on all corpora without its speaker; epoch and temperature are chosen on other training speakers. "
-            "The shipped weights come from the same recipe on all speakers, the validation speakers aside."
+            "The shipped weights come from the same recipe on all speakers, the validation speakers aside. Figures under "
+            "'cross-corpus' are of the same recipe trained on the other corpora alone, with the labels that all have."
             + (f" {CHOSEN_ON}" if spec.input_kind == "vector" else "")
         ),
         evaluation=per_corpus.get(MAIN_CORPUS),
         per_corpus=per_corpus,
+        unheard=unheard,
         temperature=result.temperature,
         threshold=result.threshold,
         split=_split(material.clips, result.validation_speakers),

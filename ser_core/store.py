@@ -29,7 +29,7 @@ from ser_core.evaluation import Evaluation
 from ser_core.features import FeatureConfig
 from ser_core.recognizer import Recognizer
 
-FORMAT = 3
+FORMAT = 4
 CARD = "card.json"
 MODELS = Path(os.environ.get("SER_MODELS") or Path(__file__).resolve().parent.parent / "models")
 SHIPPED = ("knn", "mlp", "cnn", "cnn_lstm")
@@ -42,7 +42,7 @@ _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt
 """Names that Windows keeps for devices."""
 _KINDS: dict[type, tuple[str, ...]] = {
     str: ("slug", "title", "description", "created", "classifier", "protocol", "licence", "limits"),
-    dict: ("hyperparameters", "features", "training", "split", "per_corpus", "versions", "files"),
+    dict: ("hyperparameters", "features", "training", "split", "per_corpus", "unheard", "versions", "files"),
     list: ("labels", "corpora", "architecture"),
     int: ("n_parameters",),
 }
@@ -70,8 +70,9 @@ _INSIDE: dict[str, Callable[[Any], bool]] = {
 """What must hold inside of those entries that others read without asking again."""
 
 _ADDED: dict[int, dict[str, Any]] = {
-    1: {"description": "", "split": {}, "architecture": [], "threshold": None},
-    2: {"threshold": None},
+    1: {"description": "", "split": {}, "architecture": [], "threshold": None, "unheard": {}},
+    2: {"threshold": None, "unheard": {}},
+    3: {"unheard": {}},
 }
 """Earlier format -> the entries that it had not, as they are read from its cards."""
 
@@ -80,7 +81,8 @@ _ADDED: dict[int, dict[str, Any]] = {
 class ModelCard:
     """The facts saved with a model; card.json holds the same names.
 
-    evaluation: held-out figures on the main corpus; per_corpus: the same by corpus. corpora: one dict a training corpus
+    evaluation: held-out figures on the main corpus; per_corpus: the same by corpus; unheard: by corpus, of
+    the same recipe trained on the other corpora alone. corpora: one dict a training corpus
     (corpus, title, n_clips, n_speakers, licence, citation). split: part (train, validation, test) -> {"speakers": [...], "clips":
     {corpus: [names]}}; without "clips" all that those speakers say in the corpora. architecture: a row a layer or step (name, shape,
     parameters, detail). threshold: the top probability from which on the model is sure (certainty.RULE), None where none was chosen.
@@ -100,6 +102,7 @@ class ModelCard:
     protocol: str
     evaluation: Evaluation | None
     per_corpus: dict[str, Evaluation]
+    unheard: dict[str, Evaluation] = field(default_factory=dict)
     temperature: float
     threshold: float | None = None
     licence: str
@@ -120,7 +123,13 @@ class ModelCard:
             "architecture": list(self.architecture),
             "evaluation": self.evaluation.to_dict() if self.evaluation else None,
             "per_corpus": {name: evaluation.to_dict() for name, evaluation in self.per_corpus.items()},
+            "unheard": {name: evaluation.to_dict() for name, evaluation in self.unheard.items()},
         }
+
+    @property
+    def measured(self) -> list[tuple[str, Evaluation]]:
+        """Corpus and figures, of all that the card has figures of."""
+        return [*self.per_corpus.items(), *self.unheard.items()]
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ModelCard:
@@ -162,6 +171,7 @@ class ModelCard:
                     "architecture": tuple(values["architecture"]),
                     "evaluation": Evaluation.from_dict(evaluation) if evaluation else None,
                     "per_corpus": {name: Evaluation.from_dict(each) for name, each in values["per_corpus"].items()},
+                    "unheard": {name: Evaluation.from_dict(each) for name, each in values["unheard"].items()},
                     "temperature": temperature,
                     "threshold": None if threshold is None else float(threshold),
                 }

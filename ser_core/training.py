@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,9 @@ class TrainingResult:
 
 
 Message = Callable[[str], None]
+
+AS_RECORDED = "as recorded"
+"""The condition under which nothing is done to a clip."""
 
 
 class Stopped(SerError):
@@ -166,27 +169,31 @@ def cross_validate(
     folds: np.ndarray,
     *,
     folder: Path,
+    under: Mapping[str, Dataset] | None = None,
     say: Message = lambda text: None,
-) -> np.ndarray:
-    """Return calibrated probabilities (n_clips, n_labels) of every clip by the model whose training left out its fold.
+) -> dict[str, np.ndarray]:
+    """Return calibrated probabilities (n_clips, n_labels) of every clip by the model whose training left out its fold, as AS_RECORDED.
 
-    folds: int (n_clips,), or -1 for clips that are only trained on (their rows stay 0). Each fold's result is kept in
-    `folder` under a name made from the settings and the clips, and read back when the same run starts again.
+    folds: int (n_clips,), or -1 for clips that are only trained on (their rows stay 0). under: condition -> features of some of the same
+    clips under it; the answers to these are returned by the name of the condition, rows of other clips stay 0. Each fold's result is
+    kept in `folder` under a name made from the settings and the clips, and read back when the same run starts again.
     """
+    heard = {AS_RECORDED: data, **(under or {})}
     key = run_key(clips, config, folds)
-    combined = np.zeros((len(clips), len(config.labels)))
+    combined = {name: np.zeros((len(clips), len(config.labels))) for name in heard}
     for fold in sorted(set(folds[folds >= 0])):
         path = folder / f"{config.classifier}-{key}-fold{fold}.json"
         tested = np.flatnonzero(folds == fold)
-        stored = _read_fold(path, tested)
+        stored = _read_fold(path, tested, heard)
         if stored is None:
             say(f"{config.classifier}: fold {fold + 1} of {folds.max() + 1}")
-            stored = train_fold(clips, data, config, folds, fold, on_epoch=_teller(say))
+            stored = train_fold(clips, data, config, folds, fold, under=under, on_epoch=_teller(say))
             folder.mkdir(parents=True, exist_ok=True)
             runs.replace_text(path, json.dumps(stored))
-        combined[stored["clips"]] = stored["probabilities"]
+        for name, answers in {AS_RECORDED: stored, **stored["under"]}.items():
+            combined[name][answers["clips"]] = np.reshape(answers["probabilities"], (-1, len(config.labels)))
         y = targets(clips, config.labels)[stored["clips"]]
-        right = (combined[stored["clips"]].argmax(axis=1) == y).mean()
+        right = (combined[AS_RECORDED][stored["clips"]].argmax(axis=1) == y).mean()
         say(f"{config.classifier}: fold {fold + 1}, {right:.1%} of {len(y)} held-out clips right")
     return combined
 
@@ -216,6 +223,7 @@ def train_fold(
     fold: int,
     *,
     among: np.ndarray | None = None,
+    under: Mapping[str, Dataset] | None = None,
     start: classifiers.Start | None = None,
     on_epoch: classifiers.Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -223,7 +231,8 @@ def train_fold(
     """Train without one fold and return what that model says of it, as JSON values.
 
     among: bool (n_clips,), the clips that take part, all by default. Returned are clips: positions in the table; probabilities:
-    calibrated, a row each; temperature; history.
+    calibrated, a row each; temperature; history; and under: clips and probabilities for each of `under`, condition -> features of some of
+    the clips under it.
 
     Raises
     ------
@@ -235,13 +244,17 @@ def train_fold(
     )
     if should_stop and should_stop():
         raise Stopped("Stopped.")
-    rows = data.rows(folds == fold, augmented=False)
-    probabilities = recognizer.calibrate(predict_rows(result.classifier, data, rows, config.classifier), result.temperature)
-    return {
-        "clips": data.clip[rows].tolist(),
-        "probabilities": probabilities.round(6).tolist(),
+    def answers(heard: Dataset) -> dict[str, Any]:
+        rows = heard.rows(folds == fold, augmented=False)
+        if not len(rows):
+            return {"clips": [], "probabilities": []}
+        probabilities = recognizer.calibrate(predict_rows(result.classifier, heard, rows, config.classifier), result.temperature)
+        return {"clips": heard.clip[rows].tolist(), "probabilities": probabilities.round(6).tolist()}
+
+    return answers(data) | {
         "temperature": result.temperature,
         "history": list(result.history),
+        "under": {name: answers(each) for name, each in (under or {}).items()},
     }
 
 
@@ -281,10 +294,10 @@ def run_key(clips: pd.DataFrame, config: TrainingConfig, folds: np.ndarray) -> s
     return digest.hexdigest()[:10]
 
 
-def _read_fold(path: Path, tested: np.ndarray) -> dict[str, Any] | None:
+def _read_fold(path: Path, tested: np.ndarray, heard: Iterable[str]) -> dict[str, Any] | None:
     try:
         stored = plain_json.loads(path.read_text())
-        fits = set(stored["clips"]) <= set(tested.tolist())
+        fits = set(stored["clips"]) <= set(tested.tolist()) and {AS_RECORDED, *stored["under"]} == set(heard)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return stored if fits else None

@@ -68,7 +68,7 @@ def test_every_clip_and_every_copy_has_a_row(clips):
     assert built.clip.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert built.copy.tolist() == [0, 1, 2] * 3
     assert built.vectors.shape == (9, len(features.summary_columns(CONFIG))) and built.vectors.dtype == np.float32
-    assert built.windows.dtype == np.float16 and built.windows.shape[1:] == (CONFIG.window_frames, CONFIG.n_mels)
+    assert built.windows.dtype == np.float16 and built.windows.shape[1:] == (CONFIG.window_frames, len(features.frame_columns(CONFIG)))
     assert len(built.window_row) == len(built.windows) > 9
     assert np.bincount(built.window_row).tolist()[:6] == [1] * 6
     assert (np.diff(built.window_row) >= 0).all() and set(built.window_row) == set(range(9))
@@ -133,7 +133,7 @@ def test_an_unreadable_clip_is_reported_once_and_the_others_stay(clips, tmp_path
 def test_no_readable_clip_gives_empty_arrays(tmp_path):
     built = dataset.build(table(tmp_path / "gone.wav"))
     assert built.vectors.shape == (0, len(features.summary_columns(CONFIG)))
-    assert built.windows.shape == (0, CONFIG.window_frames, CONFIG.n_mels)
+    assert built.windows.shape == (0, CONFIG.window_frames, len(features.frame_columns(CONFIG)))
     assert len(built.problems) == 1
 
 
@@ -271,7 +271,7 @@ def test_facts_are_those_of_the_quality_report(clips, tmp_path):
 
 def test_without_windows_all_else_is_the_same_and_training_finds_its_entries(clips, tmp_path, decoded):
     light = dataset.build(clips, with_windows=False, cache=tmp_path / "cache")
-    assert light.windows.shape == (0, CONFIG.window_frames, CONFIG.n_mels) and len(light.window_row) == 0
+    assert light.windows.shape == (0, CONFIG.window_frames, len(features.frame_columns(CONFIG))) and len(light.window_row) == 0
     decoded.clear()
     whole = dataset.build(clips, cache=tmp_path / "cache")
     again = dataset.build(clips, with_windows=False, cache=tmp_path / "cache")

@@ -121,7 +121,7 @@ def test_the_shortest_clips_work(n):
     measured = features.extract(Waveform(sine(300)[:n], RATE))
     assert len(measured.times_s) == 1 + n // CONFIG.hop_length
     assert np.isfinite(features.summary(measured)).all()
-    assert features.windows(measured).shape == (1, CONFIG.window_frames, CONFIG.n_mels)
+    assert features.windows(measured).shape == (1, CONFIG.window_frames, len(features.frame_columns(CONFIG)))
 
 
 def test_silence_is_trimmed_from_both_ends(measured):
@@ -151,8 +151,45 @@ def test_windows_of_a_long_clip_overlap_and_reach_both_ends():
     frames = measured.log_mel[start:stop]
     standardised = (frames - frames.mean()) / (frames.std() + 1e-3)
     assert len(windows) == 1 + int(np.ceil((stop - start - 160) / 80))
-    np.testing.assert_allclose(windows[0], standardised[:160], atol=1e-4)
-    np.testing.assert_allclose(windows[-1], standardised[-160:], atol=1e-4)
+    np.testing.assert_allclose(windows[0, :, : CONFIG.n_mels], standardised[:160], atol=1e-4)
+    np.testing.assert_allclose(windows[-1, :, : CONFIG.n_mels], standardised[-160:], atol=1e-4)
+
+
+def column(measured, name):
+    """Return one column of what a network sees of a clip shorter than a window."""
+    return features.windows(measured)[0, :, features.frame_columns(measured.config).index(name)]
+
+
+def test_a_network_sees_pitch_and_loudness_of_each_moment():
+    """A steady 200 Hz is 12 semitones above 100 Hz, and at its own median; what is quieter by half lies 6 dB lower."""
+    voice = harmonic(200.0, 1.0)
+    measured = features.extract(Waveform(np.concatenate([voice, voice / 2]), RATE))
+    heard = column(measured, "voiced") == 1
+    assert heard.sum() > 80
+    np.testing.assert_allclose(column(measured, "f0")[heard], 12.0, atol=0.2)
+    np.testing.assert_allclose(column(measured, "f0_above_median")[heard], 0.0, atol=0.2)
+    loud = column(measured, "rms_db")[heard]
+    assert np.median(loud[:30]) - np.median(loud[-30:]) == pytest.approx(6.02, abs=0.2)
+
+
+def test_a_short_clip_lies_between_frames_of_its_own_mean():
+    measured = features.extract(Waveform(harmonic(200.0, 1.0), RATE))
+    window, n = features.windows(measured)[0], measured.trim[1] - measured.trim[0]
+    before = (CONFIG.window_frames - n) // 2
+    assert (window[:before, : CONFIG.n_mels] == 0).all() and (window[before + n :, : CONFIG.n_mels] == 0).all()
+    inside = window[before : before + n, CONFIG.n_mels :]
+    np.testing.assert_allclose(window[0, CONFIG.n_mels :], inside.mean(axis=0), rtol=1e-3, atol=1e-3)
+
+
+def test_a_network_may_see_the_mel_spectrogram_alone():
+    voice = Waveform(harmonic(200.0, 1.0), RATE)
+    all_of_it, mel = (features.windows(features.extract(voice, FeatureConfig(network_input=each))) for each in features.INPUTS)
+    np.testing.assert_array_equal(mel, all_of_it[:, :, : CONFIG.n_mels])
+
+
+def test_settings_from_before_there_was_a_choice_mean_the_mel_spectrogram():
+    before = {name: value for name, value in CONFIG.to_dict().items() if name != "network_input"}
+    assert FeatureConfig.from_dict(before) == FeatureConfig(network_input=features.MEL)
 
 
 def test_summary_has_a_name_for_every_column(measured):

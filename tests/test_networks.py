@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ser_core import bundles, run_config, runs, store
+from ser_core import bundles, features, run_config, runs, store
 from ser_core.run_config import RunConfig
 from tests import tiny_corpora
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = run_config.FeatureConfig(n_mels=16, n_mfcc=6, window_frames=32)
+COLUMNS = len(features.frame_columns(SMALL))
 QUICK = {"filters": (4, 4, 4, 4), "epochs": 2, "clips_per_epoch": 32, "batch_size": 16}
 
 TRAIN = """
@@ -73,7 +74,7 @@ def card(base: Path, slug: str) -> store.ModelCard:
 def test_a_network_is_saved_for_serving_and_for_further_training(base):
     made = card(base, "small")
     assert set(made.files) == {"model.onnx", "model.keras"} and made.hyperparameters["filters"] == [4, 4, 4, 4]
-    windows = np.random.default_rng(0).normal(size=(3, 32, 16)).astype(np.float32)
+    windows = np.random.default_rng(0).normal(size=(3, 32, COLUMNS)).astype(np.float32)
     answers = store.load("small", base / "models").classifier.predict_proba(windows)
     np.testing.assert_allclose(answers.sum(axis=1), 1.0, atol=1e-5)
 
@@ -91,10 +92,13 @@ def test_every_epoch_is_followed(base):
 @pytest.mark.slow
 def test_the_layers_are_in_the_card(base):
     rows = card(base, "small").architecture
-    assert [row["name"] for row in rows[:4]] == ["InputLayer", "Conv1D", "BatchNormalization", "ReLU"]
-    assert rows[0]["shape"] == [32, 16] and rows[-1]["shape"] == [4] and rows[1]["detail"] == "4 patterns, 5 moments long, in steps of 2"
+    assert [row["name"] for row in rows[:4]] == ["InputLayer", "Normalization", "Conv1D", "BatchNormalization"]
+    assert rows[0]["shape"] == [32, COLUMNS] and rows[-1]["shape"] == [4]
+    assert rows[2]["detail"] == "4 patterns, 5 moments long, in steps of 2"
     counted = sum(row["parameters"] for row in rows)
-    assert counted - card(base, "small").n_parameters == sum(row["parameters"] // 2 for row in rows if row["name"] == "BatchNormalization")
+    statistics = {"BatchNormalization": 0.5, "Normalization": 1.0}
+    kept = sum(int(statistics.get(row["name"], 0) * row["parameters"]) for row in rows)
+    assert counted - card(base, "small").n_parameters == kept
 
 
 @pytest.mark.slow
@@ -120,7 +124,7 @@ def test_a_network_that_was_stopped_keeps_its_best_epoch(base):
 def test_a_network_travels_as_one_file(base, tmp_path):
     (tmp_path / "models").mkdir()
     made = bundles.import_model(bundles.export_model("small", base / "models"), tmp_path / "models")
-    windows = np.random.default_rng(0).normal(size=(2, 32, 16)).astype(np.float32)
+    windows = np.random.default_rng(0).normal(size=(2, 32, COLUMNS)).astype(np.float32)
     one, two = (store.load("small", folder).classifier.predict_proba(windows) for folder in (base / "models", tmp_path / "models"))
     np.testing.assert_array_equal(one, two)
     assert made.training["imported"]

@@ -111,7 +111,7 @@ def test_a_temperature_is_applied_after_the_windows_are_averaged():
     clip = measured(6.0)
     prediction = model.predict(clip)
     (seen,) = model.classifier.seen
-    assert seen.shape == (len(features.windows(clip)), CONFIG.window_frames, CONFIG.n_mels) and len(seen) > 1
+    assert seen.shape == (len(features.windows(clip)), CONFIG.window_frames, len(features.frame_columns(CONFIG))) and len(seen) > 1
     mean = np.resize(np.array(rows), (len(seen), 3)).mean(axis=0)
     assert list(prediction.probabilities.values()) == pytest.approx(list(recognizer.calibrate(mean, 2.0)))
     assert sum(prediction.probabilities.values()) == pytest.approx(1.0)

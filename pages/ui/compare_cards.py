@@ -41,7 +41,7 @@ def show(cards: Sequence[ModelCard]) -> None:
                           index=_place(columns, st.session_state.get(state.COMPARE_COLUMN)),
                           on_change=state.remember, args=(state.COMPARE_COLUMN, "compare.cards.column"))
     compare_figures.held_out(chosen[0])
-    compare_figures.show({titles[card.slug]: card.per_corpus[chosen[1]] for card in cards if of(card, chosen)}, key="compare.cards")
+    compare_figures.show({titles[card.slug]: figures for card in cards if (figures := of(card, chosen))}, key="compare.cards")
     _pages(cards, titles)
 
 
@@ -55,7 +55,7 @@ def _pages(cards: Sequence[ModelCard], titles: dict[str, str]) -> None:
 
 def measured(cards: Sequence[ModelCard]) -> list[Column]:
     """Return the protocols and corpora that some card has figures of, the strictest protocol first."""
-    found = {(each.protocol, name) for card in cards for name, each in card.per_corpus.items()}
+    found = {(each.protocol, name) for card in cards for name, each in card.measured}
     strict, known = [*reversed(protocols.PROTOCOLS)], list(corpora.CORPORA)
     return sorted(found, key=lambda column: tuple(
         (order.index(name) if name in order else len(order), name) for order, name in zip((_usual(strict), known), column, strict=True)
@@ -68,8 +68,7 @@ def _usual(strict: list[str]) -> list[str]:
 
 def of(card: ModelCard, column: Column) -> Evaluation | None:
     """Return a card's figures of a protocol and corpus, if it has any."""
-    figures = card.per_corpus.get(column[1])
-    return figures if figures and figures.protocol == column[0] else None
+    return next((each for name, each in card.measured if (each.protocol, name) == column), None)
 
 
 def title(column: Column) -> str:

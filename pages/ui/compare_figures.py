@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from pages.ui import cards, compare_charts, frame, guide_terms
 from pages.ui.compare_charts import CONFIG, Figures
-from ser_core import certainty, corpora, protocols
+from ser_core import certainty, conditions, corpora, protocols
 
 UAR, ACCURACY = "uar", "accuracy"
 METRICS = {UAR: "UAR", ACCURACY: "Accuracy"}
@@ -36,6 +37,7 @@ def show(figures: Figures, *, key: str) -> None:
                 "Where two intervals overlap widely, the order of the two models means little.]")
     st.dataframe(compare_charts.table(figures), hide_index=True, column_config=COLUMNS, key=f"{key}.table")
     _seen(figures)
+    _under(figures)
     if len({(each.n_clips, each.n_test_speakers) for each in figures.values()}) > 1:
         st.warning("These models were not tested on the same clips, so small differences mean nothing. Score them on a corpus here to "
                    "compare them clip by clip.", icon=":material/balance:")
@@ -58,6 +60,19 @@ def _seen(figures: Figures) -> None:
     for speaker, sentence, twin in sorted(told):
         st.markdown(f"Of the tested clips **{speaker:.0%}** have their speaker in training, **{sentence:.0%}** their sentence, and "
                     f"**{twin:.0%}** the very recording, or a copy of it.")
+
+
+def _under(figures: Figures) -> None:
+    """Draw the accuracy on the same clips under worse conditions, where it was measured."""
+    names = list(dict.fromkeys(name for each in figures.values() for name in each.under or {}))
+    if not names:
+        return
+    st.markdown("The same clips under worse conditions, heard by the same trainings (accuracy):")
+    rows = [{"Model": title, "As recorded": 100 * each.accuracy,
+             **{conditions.describe(name): 100 * each.under[name] if name in (each.under or {}) else None for name in names}}
+            for title, each in figures.items()]
+    table = pd.DataFrame(rows)
+    st.dataframe(table, hide_index=True, column_config=dict.fromkeys(table.columns[1:], PERCENT))
 
 
 def told(figures: Figures, metric: str) -> str:

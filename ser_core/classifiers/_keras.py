@@ -22,6 +22,11 @@ from ser_core.errors import ModelError
 
 FILE = "model.keras"
 MAX_SHIFT_FRAMES = 16
+MOST_DEVIATIONS = 6.0
+"""A column further from its mean than so many deviations counts as so far: no single odd frame drowns the others."""
+
+_N_ADAPT = 2000
+"""Windows from which mean and deviation of each column are taken."""
 SHAPE_SETTINGS = ("filters", "units")
 """Hyperparameters that decide which weights there are; who starts from a trained network takes its."""
 
@@ -57,7 +62,7 @@ class KerasClassifier:
         """Train with AdamW and a cosine learning rate, from nothing or from the weights of `start`.
 
         Each epoch draws clips_per_epoch windows without repetition, with chances in proportion to sample_weight, and
-        masks and shifts them anew (SpecAugment, Park et al. 2019). Starting from trained weights, the batch normalisation keeps the
+        masks and shifts them anew (SpecAugment, Park et al. 2019). Starting from trained weights, all normalisation keeps the
         statistics that it has: those of a few new clips would be worse. A network learns a label across corpora: domain is not used.
         """
         settings = self.hyperparameters
@@ -68,6 +73,11 @@ class KerasClassifier:
         n_drawn = min(settings["clips_per_epoch"], int((chance > 0).sum()))
         steps = settings["epochs"] * int(np.ceil(n_drawn / settings["batch_size"]))
         self.model_ = model = self._continued(X.shape[1:]) if self.start else self._untrained(X.shape[1:], len(self.labels))
+        scale = _scale(model)
+        if not self.start:
+            seen = rng.choice(len(y), min(_N_ADAPT, int((chance > 0).sum())), replace=False, p=chance)
+            scale.adapt(X[seen].astype(np.float32))
+        blank = np.asarray(scale.mean, np.float32).ravel()
         model.compile(
             optimizer=keras.optimizers.AdamW(
                 keras.optimizers.schedules.CosineDecay(
@@ -84,7 +94,7 @@ class KerasClassifier:
         best, best_uar, best_epoch = None, -1.0, 0
         for epoch in range(1, settings["epochs"] + 1):
             drawn = rng.choice(len(y), n_drawn, replace=False, p=chance)
-            batch = _augment(X[drawn], settings, rng)
+            batch = _augment(X[drawn], settings, rng, blank=blank)
             history = model.fit(
                 batch, targets[drawn], batch_size=settings["batch_size"], shuffle=False, verbose=0, callbacks=[stop]
             ).history
@@ -124,6 +134,7 @@ class KerasClassifier:
             model = self._untrained(shape, len(self.labels))
             for new, old in zip(model.layers[:-1], learned.layers[:-1], strict=True):
                 new.set_weights(old.get_weights())
+            _scale(model).finalize_state()  # what set_weights leaves undone
             kernel, bias = model.layers[-1].get_weights()
             old_kernel, old_bias = learned.layers[-1].get_weights()
             for position, label in enumerate(self.labels):
@@ -135,7 +146,7 @@ class KerasClassifier:
         return model
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        """Return probabilities (n, n_labels) of windows (n, frames, n_mels)."""
+        """Return probabilities (n, n_labels) of windows (n, frames, n_columns)."""
         assert self.model_ is not None, "fit comes first"
         probabilities: np.ndarray = self.model_.predict(X.astype(np.float32, copy=False), batch_size=128, verbose=0).astype(np.float64)
         return probabilities
@@ -195,6 +206,11 @@ def _load_weights(model: keras.Model, file: Path) -> None:
         raise ModelError(f"{file} does not hold the weights that its card describes ({reason}). Start from another model.") from error
 
 
+def _scale(model: keras.Model) -> layers.Normalization:
+    """Return the layer that gives every column of the input mean 0 and deviation 1."""
+    return next(layer for layer in model.layers if isinstance(layer, layers.Normalization))
+
+
 def _freeze_normalisation(model: keras.Model, *, frozen: bool) -> None:
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
@@ -210,31 +226,37 @@ def _detail(layer: Any) -> str:
         return f"{layer.units} units, {layer.activation.__name__}"
     if isinstance(layer, layers.Bidirectional):
         return f"{layer.forward_layer.units} memory cells in each direction"
+    if isinstance(layer, layers.Normalization):
+        return "every column with mean 0 and deviation 1"
     if isinstance(layer, layers.Dropout | layers.SpatialDropout1D):
         return f"{layer.rate:.0%} left out while training"
     return ""
 
 
-def _augment(windows: np.ndarray, settings: Mapping[str, Any], rng: np.random.Generator) -> np.ndarray:
-    """Return float32 copies, shifted in time by up to 16 frames, with one stretch of time and one of frequency set to 0."""
+def _augment(windows: np.ndarray, settings: Mapping[str, Any], rng: np.random.Generator, *, blank: np.ndarray) -> np.ndarray:
+    """Return float32 copies, shifted in time by up to 16 frames, with one stretch of time and one of neighbouring columns blanked.
+
+    blank: float32 (n_columns,), what stands there then.
+    """
     windows = windows.astype(np.float32)
-    n_frames, n_mels = windows.shape[1:]
+    n_frames, n_columns = windows.shape[1:]
     for window in windows:
         shift = int(rng.integers(-MAX_SHIFT_FRAMES, MAX_SHIFT_FRAMES + 1))
         window[:] = np.roll(window, shift, axis=0)
-        for axis, longest, length in ((0, settings["mask_frames"], n_frames), (1, settings["mask_mels"], n_mels)):
+        for axis, longest, length in ((0, settings["mask_frames"], n_frames), (1, settings["mask_mels"], n_columns)):
             width = int(rng.integers(0, longest + 1))
             start = int(rng.integers(0, length - width + 1))
-            window[(slice(None),) * axis + (slice(start, start + width),)] = 0.0
+            masked = slice(start, start + width)
+            window[(slice(None),) * axis + (masked,)] = blank[masked] if axis else blank
     return windows
 
 
 def _front(inputs: Any, settings: Mapping[str, Any]) -> Any:
-    """Convolutions over time, (batch, time, features): the mel bands of a moment are what the first one sees at it.
+    """Convolutions over time, (batch, time, features): the columns of a moment, scaled, are what the first one sees at it.
 
     The first is 5 moments wide, the others 3; the first and the third go in steps of two, so that a step is 80 ms in the end.
     """
-    x = inputs
+    x = keras.ops.clip(layers.Normalization()(inputs), -MOST_DEVIATIONS, MOST_DEVIATIONS)
     for position, filters in enumerate(settings["filters"]):
         width, stride = 5 if position == 0 else 3, 2 if position in (0, 2) else 1
         x = layers.Conv1D(filters, width, strides=stride, padding="same", use_bias=False)(x)

@@ -29,7 +29,7 @@ class OnnxClassifier:
         self._input = session.get_inputs()[0].name
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        """Return probabilities, float64 (n, n_labels), of windows (n, frames, n_mels)."""
+        """Return probabilities, float64 (n, n_labels), of windows (n, frames, n_columns)."""
         probabilities: np.ndarray = self._session.run(None, {self._input: X.astype(np.float32, copy=False)})[0].astype(np.float64)
         return probabilities
 

@@ -23,7 +23,7 @@ class Start:
 
 
 class Classifier(Protocol):
-    """What every classifier does. X holds one row an item: float32 vectors (n, n_columns), or windows (n, frames, n_mels)."""
+    """What every classifier does. X holds one row an item: float32 vectors (n, n_columns), or windows (n, frames, n_columns)."""
 
     labels: tuple[str, ...]
 

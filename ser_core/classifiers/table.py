@@ -80,7 +80,7 @@ def _network(batch_size: int) -> tuple[Setting, ...]:
         Setting(name="mask_frames", title="Masked frames", kind=WHOLE, default=12, low=0, high=80,
                 help="SpecAugment: up to so many frames (of 20 ms) in a row are blanked in each training clip."),
         Setting(name="mask_mels", title="Masked bands", kind=WHOLE, default=6, low=0, high=32,
-                help="SpecAugment: up to so many mel bands in a row are blanked in each training clip."),
+                help="SpecAugment: up to so many neighbouring mel bands or measures are blanked in each training clip."),
         Setting(name="label_smoothing", title="Label smoothing", kind=NUMBER, default=0.1, low=0, high=0.5, step=0.05,
                 help="Share of certainty taken from the true label while training, so that the network stays unsure where it should."),
     )  # fmt: skip
@@ -125,7 +125,7 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
     ),
     "cnn": ClassifierSpec(
         title="CNN",
-        description="convolutions over the log-mel spectrogram in time, averaged over time",
+        description="convolutions in time over mel spectrogram, pitch, loudness and voice quality, averaged over time",
         input_kind="frames",
         iterative=True,
         continues=True,
@@ -137,7 +137,7 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
     ),
     "cnn_lstm": ClassifierSpec(
         title="CNN-LSTM",
-        description="convolutions over the log-mel spectrogram in time, then a long short-term memory, with attention",
+        description="convolutions in time over the same measures as the CNN, then a long short-term memory, with attention",
         input_kind="frames",
         iterative=True,
         continues=True,
