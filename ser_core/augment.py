@@ -211,14 +211,14 @@ def chain(
 def _shipped_mix(waveform: Waveform, strength: float, rng: np.random.Generator) -> Waveform:
     result = change_speed(waveform, factor=float(np.exp(rng.uniform(-0.12, 0.12) * strength)))
     result = tilt(result, db_per_octave=float(rng.uniform(-3, 3) * strength))
-    if rng.random() < 0.35 * strength:
+    if rng.random() < 0.3 * strength:
         result = add_reverb(result, rt60_s=float(rng.uniform(0.1, 0.8)), wet=float(rng.uniform(0.1, 0.5)), rng=rng)
     around = rng.random()
-    if around < 0.35 * strength:
-        result = add_noise(result, snr_db=float(rng.uniform(8, 35)), rng=rng)
-    elif around < 0.7 * strength:
-        result = add_chatter(result, snr_db=float(rng.uniform(5, 30)), rng=rng)
-    if rng.random() < 0.2 * strength:
+    if around < 0.3 * strength:
+        result = add_noise(result, snr_db=float(rng.uniform(10, 35)), rng=rng)
+    elif around < 0.5 * strength:
+        result = add_chatter(result, snr_db=float(rng.uniform(5, 25)), rng=rng)
+    if rng.random() < 0.15 * strength:
         result = limit_band(result)
     return result
 

@@ -30,10 +30,10 @@ HARSH: tuple[tuple[str, float], ...] = (("telephone", 3400), ("babble", 10), ("r
 """Conditions and levels under which the clips of the main corpus are heard as well: a telephone line, a full classroom, a bare room."""
 
 RECIPES: dict[str, TrainingConfig] = {
-    "knn": TrainingConfig(classifier="knn"),
-    "mlp": TrainingConfig(classifier="mlp"),
-    "cnn": TrainingConfig(classifier="cnn"),
-    "cnn_lstm": TrainingConfig(classifier="cnn_lstm"),
+    "knn": TrainingConfig(classifier="knn", n_copies=4),
+    "mlp": TrainingConfig(classifier="mlp", n_copies=4),
+    "cnn": TrainingConfig(classifier="cnn", n_copies=4, hyperparameters={"clips_per_epoch": 6000}),
+    "cnn_lstm": TrainingConfig(classifier="cnn_lstm", n_copies=4, hyperparameters={"clips_per_epoch": 6000}),
 }
 
 LIMITS = (

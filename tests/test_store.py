@@ -127,7 +127,7 @@ CARD_DAMAGES = {
     "no card": (remove_card, r"Model 'mlp' has no card\.json\. Restore"),
     "half a card": (break_json, r"Model 'mlp': its card cannot be read .*Restore"),
     "not text": (break_encoding, r"Model 'mlp': its card cannot be read"),
-    "later format": (edit(format=99), r"format 99, and this version reads format 3\. Update"),
+    "later format": (edit(format=99), r"format 99, and this version reads format 4\. Update"),
     "a list": (lambda folder: (folder / store.CARD).write_text("[]"), r"its card has format None"),
     "missing entry": (drop("labels"), r"missing or unknown entries \(labels\)"),
     "unknown entry": (edit(colour=1), r"missing or unknown entries \(colour\)"),
