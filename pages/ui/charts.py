@@ -114,17 +114,17 @@ def pictures(
     top = inner
     for number, (name, height) in enumerate(zip(rows, heights, strict=True), start=1):
         row, axis = ROWS[name], "y" if number == 1 else f"y{number}"
-        domain = (max(0.0, (top - height) / inner), top / inner)
+        domain = [max(0.0, (top - height) / inner), top / inner]
         trace, axis_options = row.draw(heard, ranges)
-        trace.update(name=row.title, xaxis="x", yaxis=axis)
-        if trace.type == "heatmap":
-            trace.update(colorbar={
+        is_heat = trace["type"] == "heatmap"
+        if is_heat:
+            trace["colorbar"] = {
                 "title": {"text": row.unit, "side": "top"}, "thickness": 8, "outlinewidth": 0, "nticks": 5,
                 "x": 1.01, "xpad": 0, "y": sum(domain) / 2, "ypad": 0, "len": height / inner,
-            })
-        traces.append(trace)
+            }
+        traces.append(trace | {"name": row.title, "xaxis": "x", "yaxis": axis})
         axes[f"yaxis{axis[1:]}"] = {
-            "domain": domain, "anchor": "x", "zeroline": False, "showgrid": trace.type != "heatmap", "gridcolor": palette.GRID,
+            "domain": domain, "anchor": "x", "zeroline": False, "showgrid": not is_heat, "gridcolor": palette.GRID,
             "fixedrange": True, "title": {"text": row.axis, "standoff": 4}, **axis_options,
         }
         notes.append({"text": f"<b>{row.title}</b>", "xref": "paper", "yref": "paper", "x": 0, "y": domain[1], "xanchor": "left",
@@ -134,7 +134,8 @@ def pictures(
         top -= height + GAP_PX
     notes += [{"text": "not used", "xref": "x", "yref": "y domain", "x": (start_s + stop_s) / 2, "y": 0.98, "yanchor": "top",
                "showarrow": False} for start_s, stop_s in stretches if stop_s - start_s > 0.2 * ranges.duration_s]
-    return go.Figure(data=traces, layout=axes | {
+    # Plotly's check of every entry takes longer than all the rest; tests/pages/test_charts.py has it made.
+    return go.Figure(_validate=False, data=traces, layout=axes | {
         "annotations": notes,
         "shapes": shades,
         "height": inner + TOP_PX + BOTTOM_PX,
@@ -143,7 +144,7 @@ def pictures(
         "hovermode": "x",
         "hoversubplots": "axis",
         "xaxis": {
-            "range": (0, ranges.duration_s), "minallowed": 0, "maxallowed": ranges.duration_s, "anchor": "free", "position": 0,
+            "range": [0, ranges.duration_s], "minallowed": 0, "maxallowed": ranges.duration_s, "anchor": "free", "position": 0,
             "title": {"text": "Time", "standoff": 6}, "ticksuffix": " s", "hoverformat": ".2f", "showgrid": False, "zeroline": False,
             "showspikes": True, "spikemode": "across", "spikesnap": "cursor", "spikethickness": 1, "spikedash": "solid",
             "spikecolor": palette.LINE,
@@ -197,17 +198,17 @@ class Row:
     axis: str
     unit: str
     height_px: int
-    draw: Callable[[analysis.Analysis, Scale], tuple[Any, dict[str, Any]]]
+    draw: Callable[[analysis.Analysis, Scale], tuple[dict[str, Any], dict[str, Any]]]
 
 
-def _waveform(heard: analysis.Analysis, ranges: Scale) -> tuple[Any, dict[str, Any]]:
+def _waveform(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
     times, values = envelope(heard.clip.waveform.samples, heard.clip.waveform.sample_rate)
-    trace = go.Scatter(x=times.astype(np.float32), y=values.astype(np.float32), mode="lines",
-                       line={"width": 1, "color": palette.LINE}, hovertemplate="%{y:.3f} of full scale<extra></extra>")
-    return trace, {"range": (-ranges.amplitude, ranges.amplitude), "nticks": 5}
+    trace = {"type": "scatter", "x": times.astype(np.float32), "y": values.astype(np.float32), "mode": "lines",
+             "line": {"width": 1, "color": palette.LINE}, "hovertemplate": "%{y:.3f} of full scale<extra></extra>"}
+    return trace, {"range": [-ranges.amplitude, ranges.amplitude], "nticks": 5}
 
 
-def _mel(heard: analysis.Analysis, ranges: Scale) -> tuple[Any, dict[str, Any]]:
+def _mel(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
     bands_hz = features.mel_frequencies(heard.features.config)
     level_db = heard.features.log_mel - np.float32(heard.features.gain_db)
     trace = _heat(level_db, heard.features, hover="%{customdata} Hz: %{z:.0f} dB", told=np.round(bands_hz).astype(np.uint16),
@@ -218,10 +219,10 @@ def _mel(heard: analysis.Analysis, ranges: Scale) -> tuple[Any, dict[str, Any]]:
     places = np.minimum(np.interp(ticks, [*bands_hz, bands_hz[-1] + step], np.arange(len(bands_hz) + 1)), len(bands_hz) - 0.5)
     names = [f"{hz // 1000}k" if hz >= 1000 else str(hz) for hz in ticks]
     return trace, {"tickmode": "array", "tickvals": places, "ticktext": names, "tickfont": {"size": 10},
-                   "range": (-0.5, len(bands_hz) - 0.5)}
+                   "range": [-0.5, len(bands_hz) - 0.5]}
 
 
-def _mfcc(heard: analysis.Analysis, ranges: Scale) -> tuple[Any, dict[str, Any]]:
+def _mfcc(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
     # Coefficient 0 is the level, and the first ones vary ten times as much as the last: on one scale those would be one colour.
     values = heard.features.mfcc[:, 1:]
     start, stop = heard.features.trim
@@ -231,47 +232,48 @@ def _mfcc(heard: analysis.Analysis, ranges: Scale) -> tuple[Any, dict[str, Any]]
     trace = _heat(relative, heard.features, hover="MFCC %{customdata}: %{z:+.1f} SD", told=numbers, zmin=-MFCC_REACH_SD, zmax=MFCC_REACH_SD)
     ticks = np.arange(0, len(numbers), 4)
     return trace, {"tickmode": "array", "tickvals": ticks, "ticktext": [str(n) for n in numbers[ticks]],
-                   "range": (-0.5, len(numbers) - 0.5)}
+                   "range": [-0.5, len(numbers) - 0.5]}
 
 
-def _chroma(heard: analysis.Analysis, ranges: Scale) -> tuple[Any, dict[str, Any]]:
+def _chroma(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
     trace = _heat(heard.features.chroma, heard.features, hover="%{customdata}: %{z:.2f}", told=np.array(PITCH_CLASSES), zmin=0, zmax=1)
     ticks = [0, 3, 6, 9]
-    return trace, {"tickmode": "array", "tickvals": ticks, "ticktext": [PITCH_CLASSES[n] for n in ticks], "range": (-0.5, 11.5)}
+    return trace, {"tickmode": "array", "tickvals": ticks, "ticktext": [PITCH_CLASSES[n] for n in ticks], "range": [-0.5, 11.5]}
 
 
-def _zcr(heard: analysis.Analysis, ranges: Scale) -> tuple[Any, dict[str, Any]]:
+def _zcr(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
     rate = heard.features.zcr * heard.features.config.sample_rate
     return _curve(rate, heard.features, hover="%{y:.0f} crossings a second"), {"rangemode": "tozero"}
 
 
-def _rms(heard: analysis.Analysis, ranges: Scale) -> tuple[Any, dict[str, Any]]:
+def _rms(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
     level_db = 20 * np.log10(np.maximum(heard.features.rms, 1e-5)) - np.float32(heard.features.gain_db)
     return _curve(np.maximum(level_db, -100), heard.features, hover="%{y:.0f} dBFS"), {}
 
 
-def _f0(heard: analysis.Analysis, ranges: Scale) -> tuple[Any, dict[str, Any]]:
+def _f0(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
     trace = _curve(heard.features.f0_hz, heard.features, hover="%{y:.0f} Hz")
-    trace.update(mode="lines+markers", marker={"size": 3, "color": palette.LINE}, connectgaps=False)
-    return trace, {"type": "log", "range": (np.log10(60), np.log10(500)), "tickmode": "array", "tickvals": (75, 100, 150, 200, 300, 400)}
+    trace |= {"mode": "lines+markers", "marker": {"size": 3, "color": palette.LINE}, "connectgaps": False}
+    return trace, {"type": "log", "range": [np.log10(60), np.log10(500)], "tickmode": "array", "tickvals": [75, 100, 150, 200, 300, 400]}
 
 
-def _heat(values: np.ndarray, measured: features.Features, *, hover: str, told: np.ndarray, zmin: float, zmax: float) -> go.Heatmap:
+def _heat(values: np.ndarray, measured: features.Features, *, hover: str, told: np.ndarray, zmin: float, zmax: float) -> dict[str, Any]:
     """Return a heat map of (n_frames, n_rows) values; `told`, (n_rows,), is what the hover says of a row."""
     columns, group = thin(values)
     step = measured.config.hop_length / measured.config.sample_rate
-    return go.Heatmap(
-        z=columns.T.astype(np.float32), x0=(group - 1) * step / 2, dx=group * step, zmin=zmin, zmax=zmax,
-        customdata=np.repeat(told[:, None], len(columns), axis=1), colorscale=palette.HEAT, hovertemplate=hover + "<extra></extra>",
-    )
+    return {
+        "type": "heatmap", "z": columns.T.astype(np.float32), "x0": (group - 1) * step / 2, "dx": group * step, "zmin": zmin, "zmax": zmax,
+        "customdata": np.repeat(told[:, None], len(columns), axis=1), "colorscale": palette.HEAT,
+        "hovertemplate": hover + "<extra></extra>",
+    }
 
 
-def _curve(values: np.ndarray, measured: features.Features, *, hover: str) -> go.Scatter:
+def _curve(values: np.ndarray, measured: features.Features, *, hover: str) -> dict[str, Any]:
     """Return a line through (n_frames,) values; NaN leaves a gap."""
     points, _ = thin(values)
     times, _ = thin(measured.times_s)
-    return go.Scatter(x=times, y=points.astype(np.float32), mode="lines", line={"width": 1.6, "color": palette.LINE},
-                      hovertemplate=hover + "<extra></extra>")
+    return {"type": "scatter", "x": times, "y": points.astype(np.float32), "mode": "lines", "line": {"width": 1.6, "color": palette.LINE},
+            "hovertemplate": hover + "<extra></extra>"}
 
 
 ROWS = {
