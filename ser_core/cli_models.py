@@ -76,13 +76,13 @@ def _list(options: argparse.Namespace) -> int:
     return 2 if problems else 0
 
 
-def _print_models(cards: Sequence[ModelCard]) -> None:
-    """Print a row a model and corpus: what was measured on speakers that the model had never heard."""
-    row = "{:<10} {:>10}  {:<8} {:<9} {:<21} {:>8} {:>7} {:>6} {:>9}"
+def _print_models(cards: Sequence[ModelCard], *, unheard: bool = False) -> None:
+    """Print a row a model and corpus: what was measured on speakers that the model had never heard; unheard: and on corpora."""
+    row = f"{{:<10}} {{:>10}}  {{:<8}} {{:<{12 if unheard else 9}}} {{:<21}} {{:>8}} {{:>7}} {{:>6}} {{:>9}}"
     print(row.format("model", "parameters", "corpus", "protocol", "UAR (95 %)", "accuracy", "chance", "clips", "speakers"))
     for card in cards:
         first = (card.slug, f"{card.n_parameters:,}")
-        for name, each in card.per_corpus.items():
+        for name, each in card.measured if unheard else card.per_corpus.items():
             low, high = each.interval["uar"]
             uar = f"{each.uar:.1%} ({low:.1%} to {high:.1%})"
             figures = (uar, f"{each.accuracy:.1%}", f"{each.chance:.1%}", each.n_clips, each.n_test_speakers)
@@ -91,7 +91,7 @@ def _print_models(cards: Sequence[ModelCard]) -> None:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from ser_core import store
+    from ser_core import conditions, store
 
     card = store.read_card(options.slug, _folder(options))
     if options.json:
@@ -101,7 +101,13 @@ def _show(options: argparse.Namespace) -> int:
     if card.description:
         print(card.description)
     print(f"Labels: {', '.join(card.labels)}\nFigures: {card.protocol}")
-    _print_models([card])
+    _print_models([card], unheard=True)
+    for name, each in card.unheard.items():
+        label, share = each.favourite
+        print(f"Without {name}, of its clips {share:.1%} are answered '{label}', more than anything else.")
+    for name, each in card.per_corpus.items():
+        for condition, accuracy in (each.under or {}).items():
+            print(f"{name}, {conditions.describe(condition)}: accuracy {accuracy:.1%}")
     for row in card.architecture:
         shape = " × ".join(map(str, row.get("shape", ())))
         print(f"  {row.get('name', ''):<28} {shape:>14} {row.get('parameters', 0):>10,}  {row.get('detail', '')}")

@@ -23,7 +23,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import state
-from ser_core import analysis, audio, corpora, library, plans, protocol_table, recognizer, segments, store
+from ser_core import analysis, audio, corpora, features, library, plans, protocol_table, recognizer, segments, store
 from ser_core.errors import SerError
 from ser_core.run_config import RunConfig
 
@@ -131,7 +131,16 @@ def _model_key(card: store.ModelCard) -> str:
 
 @st.cache_data(scope="session", max_entries=64, show_spinner=False)
 def _predict(digest: str, model_key: str, _given: state.Given, _slug: str) -> recognizer.Prediction:
-    return analysis.recognize([_recognizer(model_key, _slug)], hear(_given))[0]
+    model = _recognizer(model_key, _slug)
+    return model.answer(_inputs(digest, repr(model.config), model.input_kind, _given, model.config))
+
+
+@st.cache_resource(scope="session", max_entries=8, show_spinner=False)
+def _inputs(digest: str, settings: str, input_kind: str, _given: state.Given, _config: features.FeatureConfig) -> np.ndarray:
+    """Return what models of one kind and the same settings see of a clip: made once for all of them."""
+    heard = hear(_given)
+    measured = heard.features if heard.features.config == _config else features.extract(heard.clip.waveform, _config)
+    return recognizer.inputs(measured, input_kind)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
