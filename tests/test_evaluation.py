@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -162,6 +163,17 @@ def test_answers_at_a_threshold_are_counted(threshold):
     assert measure(y, probabilities, speakers).sure is None
 
 
+def test_figures_under_conditions_are_kept():
+    found = replace(measure(*a_test()), under={"babble 10": 0.25})
+    assert Evaluation.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+def test_the_favourite_is_what_is_answered_most():
+    y, _, speakers = a_test()
+    probabilities = np.eye(len(LABELS))[np.where(np.arange(len(y)) % 4 == 0, 5, 2)]
+    assert measure(y, probabilities, speakers).favourite == (LABELS[2], pytest.approx(0.75))
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -179,6 +191,7 @@ def test_answers_at_a_threshold_are_counted(threshold):
         ({"per_label": 3}, "cannot be used"),
         ({"sure": {"answered": 5, "right": 6}}, "answered and right must be at most 600"),
         ({"sure": {"answered": 5}}, "right"),
+        ({"under": {"babble 10": 3}}, "babble 10 must be a number from 0 to 1"),
         ({"extra": 1}, r"unknown entries \(extra\)"),
     ],
 )

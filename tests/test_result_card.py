@@ -89,6 +89,15 @@ def test_the_page_says_what_the_card_says(card):
     assert "what people reach" in said and 'x="' in svg.bars([svg.Bar("a", 0.5, 0.4, 0.6, {"people": 0.409})], told="")
 
 
+def test_corpora_that_were_left_out_and_worse_conditions_are_told(card):
+    hard = replace(card.evaluation, under={"babble 10": 0.25, "telephone 3400": 0.5})
+    unheard = replace(card.evaluation, protocol="cross-corpus", corpus="tess")
+    said = " ".join(" ".join(read(result_card.html(replace(card, evaluation=hard, unheard={"tess": unheard}))).words).split())
+    assert "TESS, unheard cross-corpus" in said and "trained anew on the other corpora alone" in said
+    assert "Babble (10 dB from voice to babble) 25 %, Telephone band (3400 Hz at the most) 50 %" in said
+    assert "Under worse conditions" not in " ".join(read(result_card.html(card)).words)
+
+
 def test_the_page_needs_nothing_from_elsewhere(card):
     page = result_card.html(card)
     reader = read(page)
@@ -99,14 +108,14 @@ def test_the_page_needs_nothing_from_elsewhere(card):
 
 def test_a_strangers_card_does_nothing(card):
     figures = replace(
-        card.evaluation, corpus=NASTY, protocol=NASTY, labels=(NASTY, *card.labels[1:]),
+        card.evaluation, corpus=NASTY, protocol=NASTY, labels=(NASTY, *card.labels[1:]), under={NASTY: 0.5},
         per_label={NASTY: card.evaluation.per_label["neutral"]},
     )  # fmt: skip
     foreign = replace(
         card, slug=NASTY, title=NASTY, created=NASTY, classifier=NASTY, hyperparameters={NASTY: [NASTY]}, labels=(NASTY,),
         training={"balance": NASTY, "start_from": {NASTY: 1}}, protocol=NASTY, licence=NASTY, limits=NASTY, description=NASTY,
         versions={NASTY: NASTY}, files={NASTY: NASTY}, evaluation=figures, per_corpus={NASTY: figures},
-        split={"train": {"speakers": NASTY}},
+        unheard={NASTY: figures}, split={"train": {"speakers": NASTY}},
         corpora=({"title": NASTY, "n_clips": NASTY, "n_speakers": None, "licence": [NASTY], "citation": {NASTY: 1}}, "no dict"),
     )  # fmt: skip
     reader = read(result_card.html(foreign))

@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
-from ser_core import analysis, corpora, splits, store
+from ser_core import analysis, corpora, dataset, shipped, splits, store, training
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE = 16_000
@@ -95,6 +96,16 @@ def test_the_card_tells_what_was_measured(built):
 
 
 @pytest.mark.slow
+def test_the_card_tells_what_is_left_under_worse_conditions(built):
+    _, models, said = built
+    for card in store.list_models(models)[0]:
+        assert list(card.evaluation.under) == ["telephone 3400", "babble 10", "reverb 0.5"] and card.unheard == {}
+    knn = store.read_card("knn", models).evaluation
+    assert f"knn: ravdess under babble 10: accuracy {knn.under['babble 10']:.1%}" in said
+    assert knn.under["babble 10"] < knn.accuracy
+
+
+@pytest.mark.slow
 def test_a_network_serves_what_it_learned(built, corpus):
     """The ONNX file gives the probabilities that Keras gives, in a process that may load TensorFlow."""
     _, models, _ = built
@@ -135,6 +146,34 @@ def test_a_finished_model_is_not_made_again_unless_it_was_changed(built, corpus)
     result = build(corpus, work, models, "mlp")
     assert "mlp: saved" in result.stderr
     assert store.read_card("mlp", models).files.keys() == before.files.keys()
+
+
+def test_a_recipe_is_tested_on_each_corpus_by_a_model_of_the_others(tmp_path):
+    """Where the labels lie the same way in all corpora but one, that one alone is not recognised."""
+    rng = np.random.default_rng(0)
+    names = ("ravdess", "savee", "tess")
+    rows = [(name, speaker, label) for name in names for speaker in range(4) for label in ("sad", "happy") for _ in range(8)]
+    clips = pd.DataFrame(rows, columns=[corpora.CORPUS, corpora.SPEAKER, corpora.EMOTION])
+    clips[corpora.SPEAKER] = clips[corpora.CORPUS] + ":" + clips[corpora.SPEAKER].astype(str)
+    clips.loc[len(clips)] = ["ravdess", "ravdess:0", "calm"]  # a label that the others lack
+    clips[corpora.NAME] = [f"{n}.wav" for n in range(len(clips))]
+    clips[corpora.SEX] = "f"
+    turned = np.where(clips[corpora.CORPUS] == "tess", -1, 1)
+    side = np.where(clips[corpora.EMOTION] == "sad", 1, -1) * turned
+    vectors = np.outer(side, [1.0, 2.0, 0.5]) + rng.normal(scale=0.1, size=(len(clips), 3))
+    data = dataset.Dataset(
+        vectors=vectors.astype(np.float32), windows=np.zeros((0, 1, 1), np.float16), window_row=np.zeros(0, int),
+        clip=np.arange(len(clips)), copy=np.zeros(len(clips), int), problems=(), facts=pd.DataFrame(index=range(len(clips))),
+    )  # fmt: skip
+    material = shipped.Material(clips, data, np.zeros(len(clips), int), {})
+    recipe = training.TrainingConfig(classifier="lda", n_copies=0)
+    found = shipped.across(material, recipe, work=tmp_path, say=lambda text: None)
+    assert {name: each.protocol for name, each in found.items()} == dict.fromkeys(names, "cross-corpus")
+    assert found["ravdess"].labels == ("happy", "sad") and found["ravdess"].n_clips == 64
+    assert found["tess"].accuracy == 0.0
+    one = clips[corpora.CORPUS].to_numpy() == "ravdess"
+    alone = shipped.Material(clips[one].reset_index(drop=True), dataset.select(data, one), np.zeros(one.sum(), int), {})
+    assert shipped.across(alone, recipe, work=tmp_path, say=lambda text: None) == {}
 
 
 def test_a_corpus_argument_without_a_folder_is_explained(tmp_path):

@@ -431,9 +431,16 @@ def test_models_of_one_title_are_told_apart(here: Path) -> None:
     assert cached.model_titles([card, replace(card, slug="other")]) == {"knn": "KNN (knn)", "other": "KNN (other)"}
 
 
+def test_a_corpus_that_was_left_out_is_a_column_of_its_own() -> None:
+    card = replace(store.read_card("knn"), per_corpus={"tess": figures(protocol="speaker", corpus="tess", n=40)},
+                   unheard={"tess": figures(protocol="cross-corpus", corpus="tess", n=24)})  # fmt: skip
+    assert compare_cards.measured([card]) == [("speaker", "tess"), ("cross-corpus", "tess")]
+    assert compare_cards.of(card, ("cross-corpus", "tess")).n_clips == 24 and compare_cards.of(card, ("random", "tess")) is None
+
+
 def test_columns_come_strictest_first() -> None:
     column = [("random", "ravdess"), ("cross-corpus", "tess"), ("speaker", "tess"), ("speaker", "ravdess"), ("invented", "mine")]
-    card = replace(store.read_card("knn"), per_corpus={})
+    card = replace(store.read_card("knn"), per_corpus={}, unheard={})
     cards = [replace(card, per_corpus={corpus: figures(protocol=protocol, corpus=corpus, n=40)}) for protocol, corpus in column]
     assert compare_cards.measured(cards) == [column[3], column[2], column[1], column[0], column[4]]
 
