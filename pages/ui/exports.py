@@ -56,8 +56,12 @@ def whole(data: bytes | Spool) -> bytes:
 
 def table(predictions: Sequence[Prediction]) -> pd.DataFrame:
     """Return one row a label and one column a model, probabilities in words such as '63 %'."""
-    columns = {each.model: each.probabilities for each in predictions}
-    return pd.DataFrame(columns).rename_axis("emotion").map(lambda p: "" if pd.isna(p) else f"{100 * p:.1f} %")
+    labels = list(dict.fromkeys(label for each in predictions for label in each.probabilities))
+    columns = {
+        each.model: [f"{100 * each.probabilities[label]:.1f} %" if label in each.probabilities else "" for label in labels]
+        for each in predictions
+    }
+    return pd.DataFrame(columns, index=pd.Index(labels, name="emotion"))
 
 
 def predictions_json(name: str, heard: analysis.Analysis, predictions: Sequence[Prediction]) -> str:
