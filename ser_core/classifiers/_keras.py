@@ -25,6 +25,7 @@ MAX_SHIFT_FRAMES = 16
 MOST_DEVIATIONS = 6.0
 """A column further from its mean than so many deviations counts as so far: no single odd frame drowns the others."""
 
+_SCALE = "scale"
 _N_ADAPT = 2000
 """Windows from which mean and deviation of each column are taken."""
 SHAPE_SETTINGS = ("filters", "units")
@@ -76,8 +77,9 @@ class KerasClassifier:
         scale = _scale(model)
         if not self.start:
             seen = rng.choice(len(y), min(_N_ADAPT, int((chance > 0).sum())), replace=False, p=chance)
-            scale.adapt(X[seen].astype(np.float32))
-        blank = np.asarray(scale.mean, np.float32).ravel()
+            columns = X[seen].astype(np.float32)
+            scale.set_weights([columns.mean(axis=(0, 1), dtype=np.float64), columns.var(axis=(0, 1), dtype=np.float64)])
+        blank = np.asarray(scale.moving_mean, np.float32)
         model.compile(
             optimizer=keras.optimizers.AdamW(
                 keras.optimizers.schedules.CosineDecay(
@@ -134,7 +136,6 @@ class KerasClassifier:
             model = self._untrained(shape, len(self.labels))
             for new, old in zip(model.layers[:-1], learned.layers[:-1], strict=True):
                 new.set_weights(old.get_weights())
-            _scale(model).finalize_state()  # what set_weights leaves undone
             kernel, bias = model.layers[-1].get_weights()
             old_kernel, old_bias = learned.layers[-1].get_weights()
             for position, label in enumerate(self.labels):
@@ -206,14 +207,14 @@ def _load_weights(model: keras.Model, file: Path) -> None:
         raise ModelError(f"{file} does not hold the weights that its card describes ({reason}). Start from another model.") from error
 
 
-def _scale(model: keras.Model) -> layers.Normalization:
-    """Return the layer that gives every column of the input mean 0 and deviation 1."""
-    return next(layer for layer in model.layers if isinstance(layer, layers.Normalization))
+def _scale(model: keras.Model) -> layers.BatchNormalization:
+    """Return the layer that gives every column of the input mean 0 and deviation 1, by numbers that no training changes."""
+    return model.get_layer(_SCALE)
 
 
 def _freeze_normalisation(model: keras.Model, *, frozen: bool) -> None:
     for layer in model.layers:
-        if isinstance(layer, layers.BatchNormalization):
+        if isinstance(layer, layers.BatchNormalization) and layer.name != _SCALE:
             layer.trainable = not frozen
 
 
@@ -226,7 +227,7 @@ def _detail(layer: Any) -> str:
         return f"{layer.units} units, {layer.activation.__name__}"
     if isinstance(layer, layers.Bidirectional):
         return f"{layer.forward_layer.units} memory cells in each direction"
-    if isinstance(layer, layers.Normalization):
+    if layer.name == _SCALE:
         return "every column with mean 0 and deviation 1"
     if isinstance(layer, layers.Dropout | layers.SpatialDropout1D):
         return f"{layer.rate:.0%} left out while training"
@@ -256,7 +257,9 @@ def _front(inputs: Any, settings: Mapping[str, Any]) -> Any:
 
     The first is 5 moments wide, the others 3; the first and the third go in steps of two, so that a step is 80 ms in the end.
     """
-    x = keras.ops.clip(layers.Normalization()(inputs), -MOST_DEVIATIONS, MOST_DEVIATIONS)
+    # Keras's own Normalization is exported to ONNX with its numbers as further inputs.
+    scale = layers.BatchNormalization(center=False, scale=False, epsilon=1e-6, trainable=False, name=_SCALE)
+    x = keras.ops.clip(scale(inputs), -MOST_DEVIATIONS, MOST_DEVIATIONS)
     for position, filters in enumerate(settings["filters"]):
         width, stride = 5 if position == 0 else 3, 2 if position in (0, 2) else 1
         x = layers.Conv1D(filters, width, strides=stride, padding="same", use_bias=False)(x)

@@ -14,8 +14,9 @@ FILE = "model.onnx"
 onnxruntime.disable_telemetry_events()  # on Windows; elsewhere ser_core/__init__.py has done so before the import
 
 OPERATORS = frozenset(
-    "Add Cast Concat Constant Conv Div Expand Flatten Gather Gemm GlobalAveragePool GlobalMaxPool Identity LSTM MatMul MaxPool Mul Pad "
-    "ReduceMax ReduceMean ReduceProd ReduceSum Relu Reshape Shape Sigmoid Slice Softmax Split Squeeze Sub Tanh Transpose Unsqueeze".split()
+    "Add Cast Concat Constant Conv Div Expand Flatten Gather Gemm GlobalAveragePool GlobalMaxPool Identity LSTM MatMul Max MaxPool Min Mul "
+    "Pad ReduceMax ReduceMean ReduceProd ReduceSum Relu Reshape Shape Sigmoid Slice Softmax Split Squeeze Sub Tanh Transpose "
+    "Unsqueeze".split()
 )
 """What a stranger's network may be made of: layers of ours as they are exported. No loop, no function and no other file is among them."""
 
