@@ -298,6 +298,7 @@ def _read_fold(path: Path, tested: np.ndarray, heard: Iterable[str]) -> dict[str
     try:
         stored = plain_json.loads(path.read_text())
         fits = set(stored["clips"]) <= set(tested.tolist()) and {AS_RECORDED, *stored["under"]} == set(heard)
-    except (OSError, ValueError, KeyError, TypeError):
+        fits = fits and all(set(each) == {"clips", "probabilities"} for each in stored["under"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return stored if fits else None

@@ -166,7 +166,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(models, target, monkeypatch):
 def network(*nodes: onnx.NodeProto, initializers: tuple[onnx.TensorProto, ...] = ()) -> bytes:
     floats = TensorProto.FLOAT
     graph = helper.make_graph(
-        list(nodes), "g", [helper.make_tensor_value_info("x", floats, [None, 160, 64])],
+        list(nodes), "g", [helper.make_tensor_value_info("x", floats, [None, 160, len(features.frame_columns(features.FeatureConfig()))])],
         [helper.make_tensor_value_info("y", floats, [None, 8])], list(initializers),
     )  # fmt: skip
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8).SerializeToString()

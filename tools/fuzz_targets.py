@@ -243,7 +243,7 @@ def result(data: bytes, place: Path) -> None:
     lab._recall(path)
     robustness._recall(path, 3)
     assessment._recall(path, np.ones(5, bool))
-    training._read_fold(path, np.arange(5))
+    training._read_fold(path, np.arange(5), [training.AS_RECORDED])
     for read in (lab.read_results, matrix.read_results):
         with contextlib.suppress(lab.ConfigError):
             read(path)
