@@ -17,14 +17,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ser_core import classifiers, corpora, dataset, evaluation, mapping, robustness, splits, store, training
+from ser_core import classifiers, corpora, dataset, evaluation, mapping, matrix, robustness, splits, store, training
 from ser_core.dataset import Dataset
 from ser_core.errors import ModelError
 from ser_core.training import TrainingConfig
 
 MAIN_CORPUS = "ravdess"
 PROTOCOL = "speaker"
-ACROSS = "cross-corpus"
 
 HARSH: tuple[tuple[str, float], ...] = (("telephone", 3400), ("babble", 10), ("reverb", 0.5))
 """Conditions and levels under which the clips of the main corpus are heard as well: a telephone line, a full classroom, a bare room."""
@@ -221,7 +220,7 @@ def across(
     return {
         name: evaluation.evaluate(
             y[tested & (folds == fold)], answers[tested & (folds == fold)], labels=shared, speakers=speakers[tested & (folds == fold)],
-            protocol=ACROSS, corpus=name, rng=np.random.default_rng(0),
+            protocol=matrix.ACROSS, corpus=name, rng=np.random.default_rng(0),
         )
         for fold, name in enumerate(order)
     }  # fmt: skip
