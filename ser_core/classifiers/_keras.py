@@ -28,6 +28,7 @@ MOST_DEVIATIONS = 6.0
 _SCALE = "scale"
 _N_ADAPT = 2000
 """Windows from which mean and deviation of each column are taken."""
+_PREDICTED_AT_ONCE = 128
 SHAPE_SETTINGS = ("filters", "units")
 """Hyperparameters that decide which weights there are; who starts from a trained network takes its."""
 
@@ -91,18 +92,22 @@ class KerasClassifier:
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=settings["label_smoothing"]),
             metrics=["accuracy"],
         )
-        stop = _Stop(should_stop or (lambda: False))
+        should_stop = should_stop or (lambda: False)
+        size = settings["batch_size"]
         targets = np.eye(len(self.labels), dtype=np.float32)[y]
         best, best_uar, best_epoch = None, -1.0, 0
         for epoch in range(1, settings["epochs"] + 1):
             drawn = rng.choice(len(y), n_drawn, replace=False, p=chance)
-            batch = _augment(X[drawn], settings, rng, blank=blank)
-            history = model.fit(
-                batch, targets[drawn], batch_size=settings["batch_size"], shuffle=False, verbose=0, callbacks=[stop]
-            ).history
-            if stop.asked:
+            windows = _augment(X[drawn], settings, rng, blank=blank)
+            model.reset_metrics()
+            # Batch by batch: at the end of each model.fit and model.predict, threads that wait for a busy core can cost seconds.
+            for first in range(0, n_drawn, size):
+                so_far = model.train_on_batch(windows[first : first + size], targets[drawn[first : first + size]], return_dict=True)
+                if should_stop():
+                    break
+            if should_stop():
                 break  # half an epoch is no epoch: the best of the whole ones is kept
-            figures = {"loss": float(history["loss"][0]), "accuracy": float(history["accuracy"][0])}
+            figures = {"loss": float(so_far["loss"]), "accuracy": float(so_far["accuracy"])}
             if validation is not None:
                 probabilities = self.predict_proba(validation[0])
                 of_truth = probabilities[np.arange(len(probabilities)), validation[1]]
@@ -112,7 +117,7 @@ class KerasClassifier:
             if on_epoch:
                 on_epoch(epoch, settings["epochs"], figures)
             tired = settings["patience"] and best_epoch and epoch - best_epoch >= settings["patience"]
-            if tired or stop.should_stop():
+            if tired or should_stop():
                 break
         if best is not None:
             model.set_weights(best)
@@ -149,7 +154,8 @@ class KerasClassifier:
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return probabilities (n, n_labels) of windows (n, frames, n_columns)."""
         assert self.model_ is not None, "fit comes first"
-        probabilities: np.ndarray = self.model_.predict(X.astype(np.float32, copy=False), batch_size=128, verbose=0).astype(np.float64)
+        parts = [X[first : first + _PREDICTED_AT_ONCE].astype(np.float32, copy=False) for first in range(0, len(X), _PREDICTED_AT_ONCE)]
+        probabilities: np.ndarray = np.concatenate([self.model_.predict_on_batch(part) for part in parts]).astype(np.float64)
         return probabilities
 
     @property
@@ -179,20 +185,6 @@ class KerasClassifier:
             warnings.simplefilter("ignore", FutureWarning)  # of the exporter's own making
             self.model_.export(folder / _onnx.FILE, format="onnx", verbose=False)
         return [_onnx.FILE, FILE]
-
-
-class _Stop(keras.callbacks.Callback):
-    """Ends an epoch between two batches once should_stop says so."""
-
-    def __init__(self, should_stop: Callable[[], bool]) -> None:
-        super().__init__()
-        self.should_stop = should_stop
-        self.asked = False
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if self.should_stop():
-            self.asked = True
-            self.model.stop_training = True
 
 
 def _load_weights(model: keras.Model, file: Path) -> None:
