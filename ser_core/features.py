@@ -45,6 +45,9 @@ VOICING_THRESHOLD = 0.5
 OCTAVE_COST = 0.04
 """Taken from the autocorrelation per octave below F0_MAX, so that the shortest of several equal periods wins (Boersma 1993)."""
 
+MOST_PER_SECOND = 500_000
+"""Numbers of the spectrogram for a second of sound, frames by frequencies: twenty times the default's, and no more memory than there is."""
+
 INPUTS = MEL_AND_VOICE, MEL = "mel and voice", "mel"
 """What a network sees of each frame: the log-mel spectrogram alone, or FRAME_MEASURES as well."""
 
@@ -113,6 +116,12 @@ class FeatureConfig:
             raise ConfigError(
                 f"FeatureConfig needs a window of one period of the lowest pitch, {F0_MIN:g} Hz: win_length of {longest} or more at "
                 f"{self.sample_rate} Hz. Got {self.win_length}."
+            )
+        per_second = self.sample_rate / self.hop_length * (self.n_fft // 2 + 1)
+        if per_second > MOST_PER_SECOND:
+            raise ConfigError(
+                f"FeatureConfig allows a spectrogram of {MOST_PER_SECOND:,} numbers a second; these settings make {per_second:,.0f}. "
+                "Choose a longer hop_length or a shorter n_fft."
             )
         if not 0 < self.n_mfcc <= self.n_mels:
             raise ConfigError(f"FeatureConfig needs 0 < n_mfcc <= n_mels. Got {self.n_mfcc} and {self.n_mels}.")

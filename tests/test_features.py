@@ -222,6 +222,7 @@ def test_the_settings_survive_json():
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [({"hop_length": 700}, "hop_length <= win_length"), ({"fmax": 9000.0}, "8000 Hz"), ({"n_mfcc": 65}, "n_mfcc <= n_mels"),
+     ({"hop_length": 32, "n_fft": 8192}, "2,048,500. Choose a longer hop_length"),
      ({"window_frames": 3}, "from 16 to 1000"), ({"n_fft": 10**9}, "from 64 to 8192"), ({"n_mels": "64"}, "whole number"),
      ({"sample_rate": 4000, "fmax": 2000.0}, "from 8000"), ({"sample_rate": 44_000}, "win_length of 736 or more")],
 )  # fmt: skip
