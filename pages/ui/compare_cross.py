@@ -120,4 +120,4 @@ def _conclude(cells: Sequence[Cell]) -> None:
 def _table(cells: Sequence[Cell], titles: dict[str, str], *, key: str) -> None:
     with st.expander("The same as a table", key=f"compare.cross.{key}.table"):
         st.dataframe(compare_curves.cell_table(cells, titles), hide_index=True, column_config=compare_figures.COLUMNS,
-                     key=f"compare.cross.{key}.rows")
+                     key=f"compare.cross.{key}.rows", placeholder=compare_figures.MISSING)

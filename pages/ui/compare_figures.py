@@ -16,6 +16,8 @@ COUNTS, SHARES = "Counts", "Rows in %"
 LABEL_METRICS = {"recall": "Recall", "precision": "Precision", "f1": "F1"}
 ALL = "all labels"
 
+MISSING = "not measured"
+"""What a table says in place of a figure that there is not."""
 PERCENT = st.column_config.NumberColumn(format="%.1f %%")
 COLUMNS = {
     **dict.fromkeys(("UAR", "UAR from", "UAR to", "Accuracy", "F1", "Precision", "ECE", "Chance", "Recall"), PERCENT),
@@ -35,7 +37,8 @@ def show(figures: Figures, *, key: str) -> None:
     st.markdown(f":small[{guide_terms.link('uar')}: the mean over the labels of what share was recognised. "
                 f"The thin line is the 95 % interval, drawn over the {' or the '.join(sorted(over))} of the test. "
                 "Where two intervals overlap widely, the order of the two models means little.]")
-    st.dataframe(compare_charts.table(figures), hide_index=True, column_config=COLUMNS, key=f"{key}.table")
+    st.dataframe(compare_charts.table(figures), hide_index=True, column_config=COLUMNS, key=f"{key}.table",
+                 placeholder=MISSING)
     _seen(figures)
     _under(figures)
     if len({(each.n_clips, each.n_test_speakers) for each in figures.values()}) > 1:
@@ -72,7 +75,7 @@ def _under(figures: Figures) -> None:
              **{conditions.describe(name): 100 * each.under[name] if name in (each.under or {}) else None for name in names}}
             for title, each in figures.items()]
     table = pd.DataFrame(rows)
-    st.dataframe(table, hide_index=True, column_config=dict.fromkeys(table.columns[1:], PERCENT))
+    st.dataframe(table, hide_index=True, column_config=dict.fromkeys(table.columns[1:], PERCENT), placeholder=MISSING)
 
 
 def told(figures: Figures, metric: str) -> str:
@@ -99,7 +102,8 @@ def _labels(figures: Figures, key: str) -> None:
     st.plotly_chart(compare_charts.labels(figures, metric), key=f"{key}.labels", config=CONFIG,
                     alt=f"{LABEL_METRICS[metric]} of each label and model. The table below has all figures.")
     with st.expander("The same as a table", key=f"{key}.label_table"):
-        st.dataframe(compare_charts.label_table(figures), hide_index=True, column_config=COLUMNS, key=f"{key}.label_rows")
+        st.dataframe(compare_charts.label_table(figures), hide_index=True, column_config=COLUMNS, key=f"{key}.label_rows",
+                     placeholder=MISSING)
 
 
 def _calibration(figures: Figures, key: str) -> None:

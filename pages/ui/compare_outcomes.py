@@ -80,7 +80,7 @@ def _slices(outcomes: Sequence[Outcome], key: str) -> None:
         rows = [{BY[by]: _called(by, name), "Clips": int(first.loc[name, "n_clips"]),
                  **{model: 100 * table.loc[name, "uar"] for model, table in tables.items()}} for name in groups]  # fmt: skip
         st.dataframe(pd.DataFrame(rows), hide_index=True, key=f"{key}.slice_rows.{by}",
-                     column_config=dict.fromkeys(tables, compare_figures.PERCENT))
+                     column_config=dict.fromkeys(tables, compare_figures.PERCENT), placeholder=compare_figures.MISSING)
 
 
 def _called(by: str, name: str) -> str:

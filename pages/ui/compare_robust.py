@@ -106,7 +106,7 @@ def _result(found: Robustness, titles: dict[str, str], names: Sequence[str]) -> 
     st.header("All conditions, each at its worst", anchor=False)
     _overview(found, titles, key="all")
     with st.expander("Every level as a table", key="compare.robust.table"):
-        st.dataframe(table(found, titles), hide_index=True, key="compare.robust.rows",
+        st.dataframe(table(found, titles), hide_index=True, key="compare.robust.rows", placeholder=compare_figures.MISSING,
                      column_config=dict.fromkeys(("UAR", "UAR from", "UAR to", "Accuracy"), compare_figures.PERCENT)
                      | dict.fromkeys(("Points lost", "lost from", "lost to"), st.column_config.NumberColumn(format="%.1f")))
     for path, reason in found.problems:

@@ -170,6 +170,7 @@ def test_each_protocol_has_a_panel_and_a_column_of_its_own(here: Path, monkeypat
     rows = page.dataframe[0].value.set_index("Model")
     assert list(rows.columns) == list(protocols.PROTOCOLS) and list(rows.index) == list(compare_protocols.TITLES)
     assert rows.loc["KNN", "random"] == pytest.approx(100 * cells[0].figures.uar) and np.isnan(rows.loc["KNN", "speaker"])
+    assert page.dataframe[0].proto.placeholder == "not measured"
     assert page.segmented_control("compare.protocols.speaker.section").options == ["Confusion", "Labels"], "it comes without curves"
     page.selectbox("compare.protocols.detail").set_value("random").run()
     assert "Held out: **the clip**" in text(page)
