@@ -21,7 +21,8 @@ The short-time Fourier transform: the sound is cut into short pieces that overla
 made of. One column of the picture is one piece. Short pieces say well *when*, long ones *how high*: nothing says both."""),
     "mel": Term("Mel spectrogram", """
 The same picture as the ear would draw it: low frequencies far apart, high ones close together, and loudness in decibels. Stripes close
-together are a low voice, stripes wide apart a high one; where they rise and fall, so does the melody. CNN and CNN-LSTM see this."""),
+together are a low voice, stripes wide apart a high one; where they rise and fall, so does the melody. CNN and CNN-LSTM see this, and
+measures of the voice at each moment beside it."""),
     "mfcc": Term("MFCC", """
 Mel-frequency cepstral coefficients: the shape of each column of the mel spectrogram in twenty numbers, the first ones for its broad
 shape. They change from vowel to vowel. Each is coloured by how far it is from its own mean over the clip, in standard deviations (SD);
