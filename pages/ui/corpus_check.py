@@ -29,7 +29,7 @@ def show(found: dict[str, Path]) -> None:
     if task.running:
         background.watch(task, key=f"corpora.check.{name}")
         return
-    title = cached.corpus_title(name)
+    title = frame.corpus(name)
     st.button(f"Check {title} again" if task.result else f"Check {title}", key=f"corpora.check.start.{name}",
               icon=":material/troubleshoot:", type="secondary" if task.result else "primary", on_click=_start, args=(task, name, folder))
     background.show_problem(task)

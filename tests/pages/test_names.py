@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,10 +98,16 @@ def check(page: AppTest) -> None:
     ("pages/train.py", {"train.tab": "Runs"}),
     ("pages/train.py", {"train.tab": "Models"}),
     ("pages/corpora.py", {"corpora.tab": "Corpora"}),
+    ("pages/corpora.py", {"corpora.tab": "Check"}),
     ("pages/corpora.py", {"corpora.tab": "Your own"}),
     ("pages/corpora.py", {"corpora.tab": "Explore", "corpora.explore.section": "Labels", "corpora.explore.by": "corpus"}),
     ("pages/corpora.py", {"corpora.tab": "Explore", "corpora.explore.section": "Labels", "corpora.explore.by": "speaker"}),
     ("pages/corpora.py", {"corpora.tab": "Explore", "corpora.explore.section": "Clips"}),
+    ("pages/corpora.py", {"corpora.tab": "Explore", "corpora.explore.section": "Recordings"}),
+    ("pages/corpora.py", {"corpora.tab": "Explore", "corpora.explore.section": "Voices"}),
+    ("pages/corpora.py", {"corpora.tab": "Explore", "corpora.explore.section": "Map"}),
+    ("pages/corpora.py", {"corpora.tab": "Explore", "corpora.explore.section": "Augment"}),
+    ("pages/corpora.py", {"corpora.tab": "Explore", "corpora.explore.section": "Export"}),
     ("pages/compare.py", {"compare.tab": "Held-out figures"}),
     ("pages/compare.py", {"compare.tab": "Score on a corpus"}),
     ("pages/compare.py", {"compare.tab": "Robustness"}),
@@ -118,6 +125,17 @@ def test_a_file_name_is_shown_and_does_nothing(world: str) -> None:
     page = visit("pages/batch.py")
     page.get("file_uploader")[0].set_value([(f"{NASTY}.zip", b"no zip", "application/zip")])
     check(page.run())
+
+
+def test_what_a_check_found_is_shown_and_does_nothing(world: str) -> None:
+    page = visit("pages/corpora.py", **{"corpora.tab": "Check"})
+    next(each for each in page.button if each.key.startswith("corpora.check.start.")).click().run()
+    deadline = time.monotonic() + 60
+    while not any(each.key.startswith("corpora.check.start.") for each in page.button):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+        page.run()
+    check(page)
 
 
 def test_a_run_its_problem_and_one_that_is_not_there_are_shown_and_do_nothing(world: str) -> None:
