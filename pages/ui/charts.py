@@ -143,6 +143,7 @@ def pictures(
         "showlegend": False,
         "hovermode": "x",
         "hoversubplots": "axis",
+        "template": {"layout": {}},  # Streamlit's page fills in its own; the usual one would be most of what is copied and sent
         "xaxis": {
             "range": [0, ranges.duration_s], "minallowed": 0, "maxallowed": ranges.duration_s, "anchor": "free", "position": 0,
             "title": {"text": "Time", "standoff": 6}, "ticksuffix": " s", "hoverformat": ".2f", "showgrid": False, "zeroline": False,

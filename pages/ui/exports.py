@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 import pandas as pd
+import plotly.io
 
 from pages.ui import charts
 from ser_core import analysis, features
@@ -78,7 +79,10 @@ def probabilities_csv(predictions: Sequence[Prediction]) -> str:
 def pictures_html(name: str, heard: analysis.Analysis) -> str:
     """Return a page with all pictures of the clip that works without a network."""
     figure = charts.pictures(heard, rows=tuple(charts.ROWS))
-    figure.update_layout(title={"text": safe_stem(name)}, margin={"t": 80}, height=figure.layout.height + 60)
+    figure.update_layout(
+        template=plotly.io.templates["plotly_white"].to_plotly_json(), title={"text": safe_stem(name)}, margin={"t": 80},
+        height=figure.layout.height + 60,
+    )  # fmt: skip
     return str(figure.to_html(include_plotlyjs=True, config=charts.CONFIG))
 
 
