@@ -30,6 +30,9 @@ from ser_core.run_config import RunConfig
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
 
+SHORT = 2**20
+"""Bytes of a clip that is listened to in a moment."""
+
 PLAYABLE = {"MP3": "audio/mpeg", "FLAC": "audio/flac", "MP4": "audio/mp4"}
 """Containers that Chrome, Firefox and Safari all play; a WAV of unknown origin may hold codecs that they do not."""
 
@@ -39,22 +42,30 @@ UNKNOWN_SPEAKER = "not stated"
 
 def hear(given: state.Given) -> analysis.Analysis:
     """Return a clip decoded, measured with the default settings and judged; raises AudioError where it cannot be used."""
-    return _hear(given.digest, given)
+    with _listening(given):
+        return _hear(given.digest, given)
 
 
-@st.cache_resource(scope="session", max_entries=4, show_spinner="Listening to the clip …")
+@st.cache_resource(scope="session", max_entries=4, show_spinner=False)
 def _hear(digest: str, _given: state.Given) -> analysis.Analysis:
     return analysis.analyse(_given.data, name=_given.name)
 
 
 def stream(given: state.Given) -> audio.Stream:
     """Return a clip of up to an hour, ready to be read in pieces; raises AudioError where it cannot be used."""
-    return _stream(given.digest, given)
+    with _listening(given):
+        return _stream(given.digest, given)
 
 
-@st.cache_resource(scope="session", max_entries=4, show_spinner="Listening to the clip …")
+@st.cache_resource(scope="session", max_entries=4, show_spinner=False)
 def _stream(digest: str, _given: state.Given) -> audio.Stream:
     return audio.stream(_given.data, max_duration_s=segments.MAX_DURATION_S, name=_given.name)
+
+
+def _listening(given: state.Given) -> contextlib.AbstractContextManager[None]:
+    """Say that a clip is listened to, where that takes a while: for a short one, the thread behind it would cost more than it tells."""
+    short = isinstance(given.data, bytes) and len(given.data) <= SHORT
+    return contextlib.nullcontext() if short else st.spinner("Listening to the clip …")
 
 
 @dataclass(frozen=True)
