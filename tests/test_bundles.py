@@ -190,6 +190,7 @@ NETWORKS = {
     "an operation that is no text": (
         network(helper.make_node("Relu", ["x"], ["y"])).replace(b"Relu", b"Re\xffu"), "none of our networks has",
     ),
+    "a missing number": (network(helper.make_node("Max", ["x", ""], ["y"])), "an input of Max is missing"),
     "a weight that claims to be larger": (network(helper.make_node("Relu", ["x"], ["y"]), initializers=(claiming(),)), "no sound network"),
     "another shape": (network(helper.make_node("Relu", ["x"], ["y"])), "does not hold a classifier of 8 labels"),
     "no probabilities": (
