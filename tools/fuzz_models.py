@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -151,7 +152,8 @@ def _change(model: onnx.ModelProto, rng: np.random.Generator) -> None:
     graph = model.graph
     node = mutate.pick(rng, graph.node)
     choice = rng.random()
-    whole = [each for each in graph.initializer if each.data_type == onnx.TensorProto.INT64]
+    whole = [each for each in graph.initializer  # those whose shape an earlier change has left as it was
+             if each.data_type == onnx.TensorProto.INT64 and 8 * math.prod(each.dims) == len(each.raw_data)]  # fmt: skip
     if choice < 0.25 and whole:
         tensor = mutate.pick(rng, whole)
         numbers = onnx.numpy_helper.to_array(tensor).copy().reshape(-1)
