@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import math
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
