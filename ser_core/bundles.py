@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ser_core import audio, classifiers, corpora, features, plain_json, recognizer, store
+from ser_core import audio, classifiers, corpora, features, plain_json, probe, recognizer, store
 from ser_core.errors import ModelError
 
 ENDING = ".ser.zip"
@@ -167,6 +167,8 @@ def _try_out(card: store.ModelCard, part: Path) -> None:
     """Load the model from a folder of its own and let it hear a second of faint noise; raises ModelError where that fails."""
     if (part / "model.onnx").exists():
         classifiers.check_foreign(part)
+    if card.classifier in probe.UNCHECKED and not probe.survives(card.classifier, part, card.labels):
+        raise ModelError("The model's file is damaged in a way that ends the program that reads it. Export the model again.")
     try:
         classifier = classifiers.load(card.classifier, part, card.labels)
     except ModelError as error:
