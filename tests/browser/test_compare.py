@@ -73,7 +73,7 @@ def test_the_lab_falls_as_leaks_are_closed_and_measures_a_preset_live(page: Page
     open_section(page, "Leakage Lab")
     expect(page.get_by_text("points of the score came from the leaks")).to_be_visible()
     page.get_by_role("radio", name="Whole speakers").or_(page.get_by_role("button", name="Whole speakers")).first.click()
-    expect(page.get_by_test_id("stPlotlyChart").get_by_text("5. Epoch chosen on other clips")).to_be_visible()
+    expect(page.get_by_test_id("stPlotlyChart").get_by_text("5. Epoch chosen on other clips").last).to_be_visible()
     page.get_by_role("combobox").first.click()
     page.get_by_role("option", name="Two voices, random split").click()
     page.get_by_role("button", name="Measure these 3 steps").click()
