@@ -75,7 +75,7 @@ def _under(figures: Figures) -> None:
              **{conditions.describe(name): 100 * each.under[name] if name in (each.under or {}) else None for name in names}}
             for title, each in figures.items()]
     table = pd.DataFrame(rows)
-    # A phone shows all of them where the levels stand in the help of a heading.
+    # The levels stand in the help of a heading: with them in it, a phone showed one column and a half.
     short = {name: st.column_config.NumberColumn(name.partition(" (")[0], help=name, format="%.1f %%") for name in table.columns[1:]}
     st.dataframe(table, hide_index=True, column_config=short, placeholder=MISSING)
 
