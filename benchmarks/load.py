@@ -2,9 +2,10 @@
 
 python benchmarks/load.py [--visitors N] [--think S] [--seconds T] [--train] [--linger S] [--json]: "p50_ms" and "p95_ms" from choosing a
 file to the four predictions, "drawn_p95_ms" until all of the page is there, "errors" and the first of them, "uploads"; "cpu_ms", what an
-upload costs the server's processor, which other programs on the machine change little; "open_p95_ms" from an address to its page, all
-visitors coming within one think time; "growth_pct", by how much the server's memory in the last tenth of the time is above that in the
-second tenth: in half an hour, of the last three minutes above that of minutes 3 to 6; "rss_mb", the server's memory before them, each
+upload costs in processor time, the process beside the server included; "stolen_pct", how much of its processors' time a virtual machine
+did not get from its host: above a few %, the times say little; "open_p95_ms" from an address to its page, all visitors coming within one
+think time; "growth_pct", by how much the server's memory in the last tenth of the time is above that in the second tenth: in half an
+hour, of the last three minutes above that of minutes 3 to 6; "rss_mb", the memory of the server and of its processes before them, each
 10 s, and --linger S seconds after they left; "load", the machine's load average before and after. Each visitor is a websocket of its own
 that speaks Streamlit's protocol (tools/visitor.py), and takes some of the machine's time for it; each clip is another one, 3 s of 48 kHz
 WAV. With --train, a CNN trains on 1,440 clips meanwhile, started as the Train page starts it.
@@ -111,9 +112,14 @@ def growth_pct(found: list[int]) -> float | None:
     return round(100 * (last / first - 1), 1)
 
 
+def family(process: psutil.Process) -> list[psutil.Process]:
+    """Return a process and those that it started."""
+    return [process, *process.children(recursive=True)]
+
+
 def rss_mb(process: psutil.Process) -> int:
-    """Return the memory of a process."""
-    return round(process.memory_info().rss / 2**20)
+    """Return the memory of a process and of those that it started."""
+    return round(sum(each.memory_info().rss for each in family(process)) / 2**20)
 
 
 async def a_class(url: str, pid: int, clips: list[bytes], options: argparse.Namespace) -> dict[str, Any]:
@@ -124,14 +130,14 @@ async def a_class(url: str, pid: int, clips: list[bytes], options: argparse.Name
     async with Visitor(url) as visitor:  # who opens the door: the models are loaded, numbers begin after
         await give(visitor, other(clips[0], random.Random(-1)), first)
     before, during, tally = rss_mb(process), list[int](), Tally(errors=first.errors)
-    cpu_s = cpu(process)
+    cpu_s, stolen_s = cpu(process), stolen()
     watching = asyncio.create_task(watch(process, during))
     until = time.perf_counter() + options.seconds
     await asyncio.gather(*(
         attend(url, clips, number=number, think_s=options.think, until=until, tally=tally) for number in range(options.visitors)
     ))
     watching.cancel()
-    cpu_s = cpu(process) - cpu_s
+    cpu_s, stolen_s = cpu(process) - cpu_s, (stolen()[0] - stolen_s[0], stolen()[1] - stolen_s[1])
     await asyncio.sleep(options.linger)
     if options.linger:
         async with Visitor(url):  # Streamlit looks for visits that are over when somebody comes
@@ -139,16 +145,21 @@ async def a_class(url: str, pid: int, clips: list[bytes], options: argparse.Name
     return {
         "p50_ms": percentile(tally.predicted, 50), "p95_ms": percentile(tally.predicted, 95), "drawn_p95_ms": percentile(tally.drawn, 95),
         "errors": len(tally.errors), "first_error": tally.errors[0] if tally.errors else "", "uploads": len(tally.predicted),
-        "cpu_ms": round(1000 * cpu_s / max(len(tally.predicted), 1)),
+        "cpu_ms": round(1000 * cpu_s / max(len(tally.predicted), 1)), "stolen_pct": round(100 * stolen_s[0] / stolen_s[1], 1),
         "open_p95_ms": percentile(tally.opened, 95), "growth_pct": growth_pct(during),
         "rss_mb": {"before": before, "during": during, "left": rss_mb(process)},
     }  # fmt: skip
 
 
 def cpu(process: psutil.Process) -> float:
-    """Return the seconds of processor time that a process took so far."""
-    times = process.cpu_times()
-    return times.user + times.system
+    """Return the seconds of processor time that a process, and those that it started, took so far."""
+    return sum(times.user + times.system for times in (each.cpu_times() for each in family(process)))
+
+
+def stolen() -> tuple[float, float]:
+    """Return the seconds that a host took from this machine's processors so far, 0 where it does not say, and all that passed."""
+    times = psutil.cpu_times()
+    return getattr(times, "steal", 0.0), sum(times[: 8 if hasattr(times, "steal") else None])
 
 
 def percentile(seconds: list[float], share: float) -> int | None:

@@ -49,6 +49,7 @@ Rows import downwards only (tests/test_layers.py guards it):
     exploration   what clips sound like: facts, trends by label
     plans         what settings mean for certain clips, before anything is computed; why they cannot work
     background    how a training process behaves: niced, and ended within two seconds of being told
+    beside        a process beside a server of pages, for what would hold its pages up: hearing clips, asking models
     classroom     what a class needs of this machine: port, address, disk, corpora, models
     segments      long audio moment by moment: windows, speech activity
     live          sound that arrives while somebody speaks: windows as they fill

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -52,17 +53,22 @@ def recognize(recognizers: Sequence[Recognizer], analysis: Analysis) -> list[Pre
     """
     if not analysis.quality.has_speech:
         return []
-    measured = {analysis.features.config: analysis.features}
-    items: dict[tuple[FeatureConfig, str], np.ndarray] = {}
-    predictions = []
-    for each in recognizers:
-        if each.config not in measured:
-            measured[each.config] = features.extract(analysis.clip.waveform, each.config)
-        key = (each.config, each.input_kind)
-        if key not in items:
-            items[key] = recognizer.inputs(measured[each.config], each.input_kind)
-        predictions.append(each.answer(items[key]))
-    return predictions
+    seen = inputs(analysis)
+    return [each.answer(seen(each.config, each.input_kind)) for each in recognizers]
+
+
+def inputs(analysis: Analysis) -> Callable[[FeatureConfig, str], np.ndarray]:
+    """Return what gives recognizer.inputs of a clip, by feature settings and input_kind; each is made once, when it is asked for first."""
+
+    @functools.cache
+    def measured(config: FeatureConfig) -> Features:
+        return analysis.features if config == analysis.features.config else features.extract(analysis.clip.waveform, config)
+
+    @functools.cache
+    def seen(config: FeatureConfig, input_kind: str) -> np.ndarray:
+        return recognizer.inputs(measured(config), input_kind)
+
+    return seen
 
 
 def to_dict(file: str, analysis: Analysis, predictions: Sequence[Prediction]) -> dict[str, Any]:

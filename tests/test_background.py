@@ -101,3 +101,15 @@ print(json.dumps([os.nice(0), *(os.environ[name] for name in ("OMP_NUM_THREADS",
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [19, "1", "1", str(background.free_cores())]
     assert background.free_cores() == max(os.cpu_count() - 1, 1)
+
+
+SETTLE = "import os; from ser_core import background; background.settle(); print(os.nice(0), open('/proc/self/autogroup').read())"
+
+
+@pytest.mark.skipif(not background.AUTOGROUP.exists(), reason="this system does not share the processor among sessions")
+@pytest.mark.parametrize(("own_session", "niceness"), [(True, 19), (False, 0)])
+def test_a_session_of_its_own_steps_back_as_a_whole_and_one_that_others_share_does_not(own_session, niceness):
+    starter = [sys.executable, "-c", SETTLE] if own_session else ["sh", "-c", f'{sys.executable} -c "{SETTLE}"; true']
+    told = subprocess.run(starter, cwd=ROOT, start_new_session=True, capture_output=True, text=True, check=True).stdout.split()
+    assert told[0] == "19"
+    assert told[-2:] == ["nice", str(niceness)]

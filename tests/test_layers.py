@@ -22,7 +22,7 @@ ROWS = (
     {"features", "augment", "lossy", "splits", "balance", "classifiers", "warm_up", "library", "mapping", "supervisor", "certificates"},
     {"protocols", "conditions", "recognizer", "quality", "syllables", "download", "run_config", "jobs", "probe"},
     {"dataset", "store", "analysis", "doctor", "own", "uploads"},
-    {"training", "exploration", "plans", "bundles", "background", "segments", "exposure", "classroom", "result_card"},
+    {"training", "exploration", "plans", "bundles", "background", "beside", "segments", "exposure", "classroom", "result_card"},
     {"assessment", "clip_map", "export", "search", "cards", "batch", "live"},
     {"pipeline", "lab", "matrix", "protocol_table", "comparison", "lesson"},
     {"robustness", "serving"},

@@ -23,7 +23,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import state
-from ser_core import analysis, audio, corpora, features, library, plans, protocol_table, recognizer, segments, store
+from ser_core import analysis, audio, beside, corpora, library, plans, protocol_table, recognizer, segments, store
 from ser_core.errors import SerError
 from ser_core.run_config import RunConfig
 
@@ -48,7 +48,9 @@ def hear(given: state.Given) -> analysis.Analysis:
 
 @st.cache_resource(scope="session", max_entries=4, show_spinner=False)
 def _hear(digest: str, _given: state.Given) -> analysis.Analysis:
-    return analysis.analyse(_given.data, name=_given.name)
+    if not isinstance(_given.data, bytes):  # it waits on the disk, for this process alone
+        return analysis.analyse(_given.data, name=_given.name)
+    return beside.run(analysis.analyse, _given.data, name=_given.name)
 
 
 def stream(given: state.Given) -> audio.Stream:
@@ -90,7 +92,21 @@ def _protocol_cells(path: Path, changed_ns: int) -> tuple[protocol_table.Cell, .
 
 def answers(given: state.Given, cards: list[store.ModelCard]) -> list[Answer]:
     """Return one answer a card, in the order of the cards; none where there is no speech."""
-    return [_answer(given, card) for card in cards] if hear(given).quality.has_speech else []
+    heard = hear(given)
+    if not cards or not heard.quality.has_speech:
+        return []
+    asked = tuple((card.slug, _model_key(card)) for card in cards)
+    said = _asked(given.digest, asked, str(store.MODELS), heard)
+    if any(isinstance(each, str) for each in said):
+        _asked.clear(given.digest, asked, str(store.MODELS), heard)  # what was wrong may be mended by the next rerun
+    return [Answer(card, None, each) if isinstance(each, str) else Answer(card, each) for card, each in zip(cards, said, strict=True)]
+
+
+@st.cache_data(scope="session", max_entries=16, show_spinner=False)
+def _asked(
+    digest: str, asked: tuple[tuple[str, str], ...], folder: str, _heard: analysis.Analysis
+) -> list[recognizer.Prediction | str]:
+    return beside.run(beside.ask, _heard, asked, Path(folder))
 
 
 def recognizers(cards: list[store.ModelCard]) -> tuple[list[recognizer.Recognizer], list[str]]:
@@ -116,42 +132,20 @@ def warm_up() -> None:
 
 
 def _warm_up() -> None:
-    quiet = audio.Waveform(np.zeros(audio.SAMPLE_RATE, dtype=np.float32), audio.SAMPLE_RATE)
-    heard = analysis.analyse(audio.encode_wav(quiet))
-    for card in models()[0]:
-        with contextlib.suppress(SerError):  # the page tells at the first clip
-            model = _recognizer(_model_key(card), card.slug)
-            if model.config == heard.features.config:
-                model.predict(heard.features)
+    quiet = audio.encode_wav(audio.Waveform(np.zeros(audio.SAMPLE_RATE, dtype=np.float32), audio.SAMPLE_RATE))
+    cards = models()[0]
+    with contextlib.suppress(SerError):  # the page tells at the first clip
+        heard = beside.run(analysis.analyse, quiet)
+        beside.run(beside.ask, heard, [(card.slug, _model_key(card)) for card in cards], store.MODELS)
+    recognizers(cards)  # for who listens live, in this process
     # What is loaded now stays: later collections need not look at it, which takes them a tenth of the time.
     gc.collect()
     gc.freeze()
 
 
-def _answer(given: state.Given, card: store.ModelCard) -> Answer:
-    try:
-        return Answer(card, _predict(given.digest, _model_key(card), given, card.slug))
-    except SerError as error:
-        return Answer(card, None, str(error))
-
-
 def _model_key(card: store.ModelCard) -> str:
     """Return what tells this model, as trained, from every other."""
     return f"{store.MODELS}/{card.slug} {card.created} {card.threshold} {sorted(card.files.items())}"
-
-
-@st.cache_data(scope="session", max_entries=64, show_spinner=False)
-def _predict(digest: str, model_key: str, _given: state.Given, _slug: str) -> recognizer.Prediction:
-    model = _recognizer(model_key, _slug)
-    return model.answer(_inputs(digest, repr(model.config), model.input_kind, _given, model.config))
-
-
-@st.cache_resource(scope="session", max_entries=8, show_spinner=False)
-def _inputs(digest: str, settings: str, input_kind: str, _given: state.Given, _config: features.FeatureConfig) -> np.ndarray:
-    """Return what models of one kind and the same settings see of a clip: made once for all of them."""
-    heard = hear(_given)
-    measured = heard.features if heard.features.config == _config else features.extract(heard.clip.waveform, _config)
-    return recognizer.inputs(measured, input_kind)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
