@@ -26,6 +26,7 @@ from pages.ui import state
 from ser_core import analysis, audio, beside, corpora, library, plans, protocol_table, recognizer, segments, store
 from ser_core.errors import SerError
 from ser_core.run_config import RunConfig
+from ser_core.spool import Spool
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
@@ -48,7 +49,7 @@ def hear(given: state.Given) -> analysis.Analysis:
 
 @st.cache_resource(scope="session", max_entries=4, show_spinner=False)
 def _hear(digest: str, _given: state.Given) -> analysis.Analysis:
-    if not isinstance(_given.data, bytes):  # it waits on the disk, for this process alone
+    if not _is_short(_given.data):  # everybody's clips would wait for it there
         return analysis.analyse(_given.data, name=_given.name)
     return beside.run(analysis.analyse, _given.data, name=_given.name)
 
@@ -66,8 +67,11 @@ def _stream(digest: str, _given: state.Given) -> audio.Stream:
 
 def _listening(given: state.Given) -> contextlib.AbstractContextManager[None]:
     """Say that a clip is listened to, where that takes a while: for a short one, the thread behind it would cost more than it tells."""
-    short = isinstance(given.data, bytes) and len(given.data) <= SHORT
-    return contextlib.nullcontext() if short else st.spinner("Listening to the clip …")
+    return contextlib.nullcontext() if _is_short(given.data) else st.spinner("Listening to the clip …")
+
+
+def _is_short(data: bytes | Spool) -> bool:
+    return isinstance(data, bytes) and len(data) <= SHORT
 
 
 @dataclass(frozen=True)
