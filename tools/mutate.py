@@ -5,6 +5,7 @@ Names and payloads among them would write ESCAPED or run code that makes CANARY:
 
 from __future__ import annotations
 
+import copy
 import csv
 import functools
 import io
@@ -117,7 +118,7 @@ def mutate_json(data: bytes, others: Sequence[bytes], rng: np.random.Generator) 
         holder, key = _pick_place(root, rng)
         choice = rng.random()
         if choice < 0.5:
-            holder[key] = pick(rng, VALUES)
+            holder[key] = copy.deepcopy(pick(rng, VALUES))  # a list that was put in once would grow with what is put into it
         elif choice < 0.65 and holder is not root:
             del holder[key]
         elif choice < 0.75 and isinstance(holder, dict):
