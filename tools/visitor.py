@@ -48,7 +48,8 @@ class Visitor:
         self.tabs: list[str] = []
         self.http = requests.Session()
         # As a browser does where the server has just closed a connection that was idle.
-        self.http.mount("http", HTTPAdapter(max_retries=Retry(2, allowed_methods=None)))
+        for scheme in ("http://", "https://"):
+            self.http.mount(scheme, HTTPAdapter(max_retries=Retry(2, allowed_methods=None)))
         self._states: dict[str, WidgetState] = {}
         self._socket: ClientConnection | None = None
         self._page_hash = ""
