@@ -48,8 +48,10 @@ OCTAVE_COST = 0.04
 MOST_PER_SECOND = 500_000
 """Numbers of the spectrogram for a second of sound, frames by frequencies: twenty times the default's, and no more memory than there is."""
 
-INPUTS = MEL_AND_VOICE, MEL = "mel and voice", "mel"
-"""What a network sees of each frame: the log-mel spectrogram alone, or FRAME_MEASURES as well."""
+INPUTS = MEL_AND_VOICE, LEVELLED, MEL = "mel and voice", "levelled mel and voice", "mel"
+"""What a network sees of each frame: the log-mel spectrogram alone, or FRAME_MEASURES as well; levelled, each band less its own mean over
+the clip, as in cepstral mean normalisation (Atal 1974): what a microphone or a room does to the spectrum all the time is gone.
+"""
 
 SETTINGS = (
     Setting(name="sample_rate", title="Sample rate", kind=WHOLE, default=16_000, low=8000, high=48_000, step=1000,
@@ -72,7 +74,8 @@ SETTINGS = (
     Setting(name="window_frames", title="Frames of a network's window", kind=WHOLE, default=160, low=16, high=1000, step=8, early=True,
             help="How many frames a network sees at once; longer clips are cut into several windows."),
     Setting(name="network_input", title="What a network sees", kind=CHOICE, default=MEL_AND_VOICE, choices=INPUTS, early=True,
-            help="The mel spectrogram alone, or pitch, loudness and voice quality of each moment as well."),
+            help="The mel spectrogram alone, or pitch, loudness and voice quality of each moment as well. Levelled: each mel band less its "
+                 "own mean over the clip, which takes out the colour of microphone and room, and of the voice."),
 )  # fmt: skip
 """The entries of a FeatureConfig as rows of a form; it takes no value outside of them."""
 
@@ -83,7 +86,7 @@ class FeatureConfig:
 
     sample_rate in Hz; n_fft, win_length and hop_length in samples; fmin and fmax in Hz; trim_top_db in dB below the
     loudest frame; window_frames is the length in frames of what a network sees at once (160 frames of 20 ms = 3.2 s);
-    network_input is MEL or MEL_AND_VOICE.
+    network_input is one of INPUTS.
     """
 
     sample_rate: int = 16_000
@@ -253,21 +256,23 @@ def mel_frequencies(config: FeatureConfig) -> np.ndarray:
 def frame_columns(config: FeatureConfig) -> tuple[str, ...]:
     """Return the names of the columns of `windows`: the mel bands, and FRAME_MEASURES where the settings say so."""
     bands = tuple(f"log_mel_{i:02d}" for i in range(config.n_mels))
-    return bands + (FRAME_MEASURES if config.network_input == MEL_AND_VOICE else ())
+    return bands if config.network_input == MEL else bands + FRAME_MEASURES
 
 
 def windows(features: Features) -> np.ndarray:
     """Return what a network sees: float32 (n_windows, window_frames, n_columns), named by `frame_columns`.
 
     The trimmed log-mel is standardised by the clip's own mean and deviation, so that level and channel gain do not
-    matter; the other measures are as they are, within what half precision can hold, and 0 where they need a voice and there is none.
+    matter, or, LEVELLED, each band by its own mean and then all by one deviation; the other measures are as they are, within
+    what half precision can hold, and 0 where they need a voice and there is none.
     A shorter clip is centred between frames of its own mean; a longer one is cut into windows that overlap by
     half at least and reach both ends.
     """
     start, stop = features.trim
     frames = features.log_mel[start:stop]
-    frames = (frames - frames.mean()) / (frames.std() + 1e-3)
-    if features.config.network_input == MEL_AND_VOICE:
+    frames = frames - (frames.mean(axis=0) if features.config.network_input == LEVELLED else frames.mean())
+    frames = frames / (frames.std() + 1e-3)
+    if features.config.network_input != MEL:
         frames = np.concatenate([frames, np.clip(_frame_measures(features)[start:stop], -_LARGEST, _LARGEST)], axis=1)
     frames = frames.astype(np.float32, copy=False)
     length = features.config.window_frames

@@ -1,6 +1,7 @@
 """Features against librosa's own functions and against signals whose answer is known."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -187,8 +188,18 @@ def test_a_short_clip_lies_between_frames_of_its_own_mean():
 
 def test_a_network_may_see_the_mel_spectrogram_alone():
     voice = Waveform(harmonic(200.0, 1.0), RATE)
-    all_of_it, mel = (features.windows(features.extract(voice, FeatureConfig(network_input=each))) for each in features.INPUTS)
+    inputs = features.MEL_AND_VOICE, features.MEL
+    all_of_it, mel = (features.windows(features.extract(voice, FeatureConfig(network_input=each))) for each in inputs)
     np.testing.assert_array_equal(mel, all_of_it[:, :, : CONFIG.n_mels])
+
+
+def test_a_colour_that_stays_is_gone_from_a_levelled_spectrogram_and_from_no_other():
+    noise = Waveform(np.random.default_rng(2).standard_normal(RATE).astype(np.float32) * 0.1, RATE)
+    for network_input in features.INPUTS:
+        measured = features.extract(noise, FeatureConfig(network_input=network_input))
+        coloured = replace(measured, log_mel=measured.log_mel + np.linspace(-20, 20, CONFIG.n_mels, dtype=np.float32))
+        seen, through = (features.windows(each)[0, :, : CONFIG.n_mels] for each in (measured, coloured))
+        assert np.allclose(seen, through, atol=1e-3) == (network_input == features.LEVELLED)
 
 
 def test_settings_from_before_there_was_a_choice_mean_the_mel_spectrogram():
