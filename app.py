@@ -35,7 +35,11 @@ with giving:
 given, kept = state.clip(), state.kept()
 with hearing:
     if kept is not None:
-        sound.show(kept, cached.hear(kept), title="Before")
+        try:
+            sound.show(kept, cached.hear(kept), title="Before")
+        except SerError as error:
+            st.error(frame.plain(str(error)), icon=":material/error:")
+            kept = None
         st.button("Drop the first clip", key="recognize.drop", icon=":material/close:", on_click=state.drop_kept)
     if given is None:
         st.markdown("Now give the clip to compare it with." if kept else HOW)

@@ -40,7 +40,7 @@ from training import LONG, Bench, voices  # noqa: E402
 
 from ser_core import analysis, corpora, dataset, jobs, runs  # noqa: E402
 from ser_core.run_config import RunConfig  # noqa: E402
-from tools.servers import serve  # noqa: E402
+from tools.servers import each_of, rss_mb, serve  # noqa: E402
 from tools.visitor import Visitor, cards_in  # noqa: E402
 
 N_CLIPS = 48
@@ -112,16 +112,6 @@ def growth_pct(found: list[int]) -> float | None:
     return round(100 * (last / first - 1), 1)
 
 
-def family(process: psutil.Process) -> list[psutil.Process]:
-    """Return a process and those that it started."""
-    return [process, *process.children(recursive=True)]
-
-
-def rss_mb(process: psutil.Process) -> int:
-    """Return the memory of a process and of those that it started."""
-    return round(sum(each.memory_info().rss for each in family(process)) / 2**20)
-
-
 async def a_class(url: str, pid: int, clips: list[bytes], options: argparse.Namespace) -> dict[str, Any]:
     """Have all visitors come, and return the figures."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(64))
@@ -153,7 +143,7 @@ async def a_class(url: str, pid: int, clips: list[bytes], options: argparse.Name
 
 def cpu(process: psutil.Process) -> float:
     """Return the seconds of processor time that a process, and those that it started, took so far."""
-    return sum(times.user + times.system for times in (each.cpu_times() for each in family(process)))
+    return sum(times.user + times.system for times in each_of(process, "cpu_times"))
 
 
 def stolen() -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 python benchmarks/recorders.py [--contexts N] [--rounds N] [--seconds S] [--json]: all press Record on Recognize together and stop together
 after S seconds, N rounds long. "p50_ms" and "p95_ms" from the stop to the four predictions, "drawn_p95_ms" until the pictures are there,
-too; "errors" and the first of them, "recordings", and "server_mb", the server's memory at the end.
+too; "errors" and the first of them, "recordings", and "server_mb", the memory of the server and of its processes at the end.
 """
 
 import argparse
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tools.browser import system_browser  # noqa: E402
-from tools.servers import serve  # noqa: E402
+from tools.servers import rss_mb, serve  # noqa: E402
 
 RATE = 48_000
 N_CARDS = 4
@@ -93,7 +93,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
             people = [await come(browser, server.url) for _ in range(options.contexts)]
             for _ in range(options.rounds):
                 await asyncio.gather(*(person.record(options.seconds) for person in people))
-            memory_mb = round(psutil.Process(server.process.pid).memory_info().rss / 2**20)
+            memory_mb = rss_mb(psutil.Process(server.process.pid))
             await browser.close()
     predicted = [each for person in people for each in person.predicted]
     drawn = [each for person in people for each in person.drawn]

@@ -1,4 +1,4 @@
-"""The process beside a server: what it does comes back, its end is no end of the server's, and it never outlives the server."""
+"""The process beside a server: what it does comes back, its end is no end of the server's, and it does not outlive the server."""
 
 from __future__ import annotations
 

@@ -9,9 +9,12 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_S = 60.0
@@ -54,3 +57,15 @@ def _wait(server: Server) -> None:
         except OSError:
             time.sleep(0.05)
     raise SystemExit(f"The server did not answer within {PATIENCE_S:.0f} s. Does `make run` work?")
+
+
+def each_of(process: psutil.Process, fact: str) -> Iterator[Any]:
+    """Yield a fact of a process, and of those that it started; one that has just ended has none."""
+    for each in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            yield getattr(each, fact)()
+
+
+def rss_mb(process: psutil.Process) -> int:
+    """Return the memory of a process and of those that it started."""
+    return round(sum(memory.rss for memory in each_of(process, "memory_info")) / 2**20)

@@ -32,7 +32,7 @@ SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
 
 SHORT = 2**20
-"""Bytes of a clip that is listened to in a moment."""
+"""Bytes of a clip that is listened to in a moment; strongly compressed, in a second or two."""
 
 PLAYABLE = {"MP3": "audio/mpeg", "FLAC": "audio/flac", "MP4": "audio/mp4"}
 """Containers that Chrome, Firefox and Safari all play; a WAV of unknown origin may hold codecs that they do not."""
@@ -49,7 +49,7 @@ def hear(given: state.Given) -> analysis.Analysis:
 
 @st.cache_resource(scope="session", max_entries=4, show_spinner=False)
 def _hear(digest: str, _given: state.Given) -> analysis.Analysis:
-    if not _is_short(_given.data):  # everybody's clips would wait for it there
+    if not is_short(_given.data):  # everybody's clips would wait for it there
         return analysis.analyse(_given.data, name=_given.name)
     return beside.run(analysis.analyse, _given.data, name=_given.name)
 
@@ -67,10 +67,11 @@ def _stream(digest: str, _given: state.Given) -> audio.Stream:
 
 def _listening(given: state.Given) -> contextlib.AbstractContextManager[None]:
     """Say that a clip is listened to, where that takes a while: for a short one, the thread behind it would cost more than it tells."""
-    return contextlib.nullcontext() if _is_short(given.data) else st.spinner("Listening to the clip …")
+    return contextlib.nullcontext() if is_short(given.data) else st.spinner("Listening to the clip …")
 
 
-def _is_short(data: bytes | Spool) -> bool:
+def is_short(data: bytes | Spool) -> bool:
+    """Whether a clip is heard in the process beside, as all are that cost no more than a moment."""
     return isinstance(data, bytes) and len(data) <= SHORT
 
 
@@ -100,9 +101,13 @@ def answers(given: state.Given, cards: list[store.ModelCard]) -> list[Answer]:
     if not cards or not heard.quality.has_speech:
         return []
     asked = tuple((card.slug, _model_key(card)) for card in cards)
-    said = _asked(given.digest, asked, str(store.MODELS), heard)
-    if any(isinstance(each, str) for each in said):
-        _asked.clear(given.digest, asked, str(store.MODELS), heard)  # what was wrong may be mended by the next rerun
+    try:
+        said = _asked(given.digest, asked, str(store.MODELS), heard)
+        if silent := [each for each, answer in zip(asked, said, strict=True) if isinstance(answer, str)]:  # mended meanwhile, perhaps
+            again = dict(zip(silent, beside.run(beside.ask, heard, silent, store.MODELS), strict=True))
+            said = [again.get(each, answer) for each, answer in zip(asked, said, strict=True)]
+    except SerError as error:
+        return [Answer(card, None, str(error)) for card in cards]
     return [Answer(card, None, each) if isinstance(each, str) else Answer(card, each) for card, each in zip(cards, said, strict=True)]
 
 
@@ -138,10 +143,14 @@ def warm_up() -> None:
 def _warm_up() -> None:
     quiet = audio.encode_wav(audio.Waveform(np.zeros(audio.SAMPLE_RATE, dtype=np.float32), audio.SAMPLE_RATE))
     cards = models()[0]
-    with contextlib.suppress(SerError):  # the page tells at the first clip
+    with contextlib.suppress(SerError, OSError):  # the page tells at the first clip
         heard = beside.run(analysis.analyse, quiet)
         beside.run(beside.ask, heard, [(card.slug, _model_key(card)) for card in cards], store.MODELS)
-    recognizers(cards)  # for who listens live, in this process
+    # Who listens live, and what is long, is heard in this process.
+    seen = analysis.inputs(analysis.analyse(quiet))
+    for model in recognizers(cards)[0]:
+        with contextlib.suppress(SerError):
+            model.answer(seen(model.config, model.input_kind))
     # What is loaded now stays: later collections need not look at it, which takes them a tenth of the time.
     gc.collect()
     gc.freeze()

@@ -19,7 +19,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import cached, cards, exports, frame, state
-from ser_core import analysis, audio, evaluation, store
+from ser_core import analysis, audio, beside, evaluation, store
+from ser_core.errors import SerError
 from ser_core.recognizer import Prediction
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -215,8 +216,42 @@ def test_a_rerun_computes_nothing_again(page: AppTest, monkeypatch: pytest.Monke
     for name in ("analyse", "recognize"):
         monkeypatch.setattr(analysis, name, forbidden)
     monkeypatch.setattr(store, "load", forbidden)
+    monkeypatch.setattr(beside, "run", forbidden)
     page.run()
     assert n_cards(page) == 4
+
+
+@pytest.mark.parametrize("work", [analysis.analyse, beside.ask])
+def test_where_the_process_beside_ends_each_time_the_page_says_so(page: AppTest, monkeypatch: pytest.MonkeyPatch, work: object) -> None:
+    run = beside.run
+
+    def ended(asked, *args, **named):
+        if asked is work:
+            raise SerError(beside.UNDONE)
+        return run(asked, *args, **named)
+
+    monkeypatch.setattr(beside, "run", ended)
+    upload(page)
+    assert not page.exception and "Try it once more" in text(page)
+    page.button("recognize.keep" if work is beside.ask else "recognize.clear").click().run()
+    monkeypatch.undo()
+    upload(page)
+    assert not page.exception and n_cards(page) == 4
+
+
+def test_a_clip_put_aside_that_cannot_be_heard_again_can_be_dropped(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload(page)
+    page.button("recognize.keep").click().run()
+
+    def ended(*args: object, **named: object) -> None:
+        raise SerError(beside.UNDONE)
+
+    monkeypatch.setattr(beside, "run", ended)
+    st.cache_resource.clear()
+    page.run()
+    assert not page.exception and "Try it once more" in text(page)
+    page.button("recognize.drop").click().run()
+    assert not page.exception and not page.error
 
 
 def test_clips_of_an_installed_corpus_come_with_their_label(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,12 +277,15 @@ def test_warming_up_loads_every_model_and_survives_a_damaged_one(models: Path, m
     monkeypatch.undo()
     monkeypatch.setattr(store, "MODELS", models)
     next(path for path in (models / "cnn").iterdir() if path.name != "card.json").write_bytes(b"")
-    loaded = []
-    load = store.load
+    loaded, handed = [], []
+    load, run = store.load, beside.run
     monkeypatch.setattr(store, "load", lambda slug, folder: loaded.append(slug) or load(slug, folder))
+    monkeypatch.setattr(beside, "run", lambda work, *args, **named: handed.append((work, args)) or run(work, *args, **named))
     st.cache_resource.clear()
     cached._warm_up()
     assert loaded == list(store.SHIPPED)
+    assert [work for work, _ in handed] == [analysis.analyse, beside.ask]
+    assert [slug for slug, _ in handed[1][1][1]] == list(store.SHIPPED)
 
 
 PREDICTIONS = [
