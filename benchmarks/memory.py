@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from ser_core import audio  # noqa: E402
-from tools.servers import serve  # noqa: E402
+from tools.servers import each_of, serve  # noqa: E402
 from tools.visitor import Visitor  # noqa: E402
 
 RATE = audio.SAMPLE_RATE
@@ -58,15 +58,11 @@ class Watch:
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
 
-    def now_mb(self) -> float:
-        """Return the memory of the process now."""
-        return self._process.memory_info().rss / 2**20
-
     def _look(self) -> None:
         while not self._ended.wait(0.02):
-            children = sum(child.memory_info().rss for child in self._process.children(recursive=True)) / 2**20
-            self.most_children_mb = max(self.most_children_mb, children)
-            self.most_mb[self.phase] = max(self.most_mb.get(self.phase, 0.0), self.now_mb() + children)
+            each_mb = [memory.rss / 2**20 for memory in each_of(self._process, "memory_info")]
+            self.most_children_mb = max(self.most_children_mb, sum(each_mb[1:]))
+            self.most_mb[self.phase] = max(self.most_mb.get(self.phase, 0.0), sum(each_mb))
 
     def stop(self) -> None:
         """Look no more."""

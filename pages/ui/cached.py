@@ -100,9 +100,9 @@ def answers(given: state.Given, cards: list[store.ModelCard]) -> list[Answer]:
     heard = hear(given)
     if not cards or not heard.quality.has_speech:
         return []
-    asked = tuple((card.slug, _model_key(card)) for card in cards)
+    asked = _slugs_and_keys(cards)
     try:
-        said = _asked(given.digest, asked, str(store.MODELS), heard)
+        said = _asked(given.digest, asked, heard)
         if silent := [each for each, answer in zip(asked, said, strict=True) if isinstance(answer, str)]:  # mended meanwhile, perhaps
             again = dict(zip(silent, beside.run(beside.ask, heard, silent, store.MODELS), strict=True))
             said = [again.get(each, answer) for each, answer in zip(asked, said, strict=True)]
@@ -112,10 +112,8 @@ def answers(given: state.Given, cards: list[store.ModelCard]) -> list[Answer]:
 
 
 @st.cache_data(scope="session", max_entries=16, show_spinner=False)
-def _asked(
-    digest: str, asked: tuple[tuple[str, str], ...], folder: str, _heard: analysis.Analysis
-) -> list[recognizer.Prediction | str]:
-    return beside.run(beside.ask, _heard, asked, Path(folder))
+def _asked(digest: str, asked: tuple[tuple[str, str], ...], _heard: analysis.Analysis) -> list[recognizer.Prediction | str]:
+    return beside.run(beside.ask, _heard, asked, store.MODELS)
 
 
 def recognizers(cards: list[store.ModelCard]) -> tuple[list[recognizer.Recognizer], list[str]]:
@@ -145,7 +143,7 @@ def _warm_up() -> None:
     cards = models()[0]
     with contextlib.suppress(SerError, OSError):  # the page tells at the first clip
         heard = beside.run(analysis.analyse, quiet)
-        beside.run(beside.ask, heard, [(card.slug, _model_key(card)) for card in cards], store.MODELS)
+        beside.run(beside.ask, heard, _slugs_and_keys(cards), store.MODELS)
     # Who listens live, and what is long, is heard in this process.
     seen = analysis.inputs(analysis.analyse(quiet))
     for model in recognizers(cards)[0]:
@@ -159,6 +157,10 @@ def _warm_up() -> None:
 def _model_key(card: store.ModelCard) -> str:
     """Return what tells this model, as trained, from every other."""
     return f"{store.MODELS}/{card.slug} {card.created} {card.threshold} {sorted(card.files.items())}"
+
+
+def _slugs_and_keys(cards: Sequence[store.ModelCard]) -> tuple[tuple[str, str], ...]:
+    return tuple((card.slug, _model_key(card)) for card in cards)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
