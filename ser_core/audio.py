@@ -12,11 +12,12 @@ import functools
 import io
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import av
 import numpy as np
@@ -278,26 +279,52 @@ def encode_pcm(samples: np.ndarray, sample_rate: int, *, container: str = "WAV")
 
 
 class Tape:
-    """Sound that is kept in little memory: 16-bit FLAC that grows as pieces come, and from which any stretch can be taken."""
+    """Sound that is kept on the disk, as a Spool is: a file that grows as pieces come, and from which any stretch can be taken.
 
-    def __init__(self, sample_rate: int) -> None:
+    container: FLAC, which keeps 16 bits of each sample, or MP3, which is three to five times smaller and for listening alone.
+    """
+
+    def __init__(self, sample_rate: int, container: str = "FLAC") -> None:
         self.sample_rate = sample_rate
-        self._file = io.BytesIO()
-        self._writer = soundfile.SoundFile(self._file, "w", sample_rate, 1, format="FLAC", subtype="PCM_16")
+        self._file = _Sink(tempfile.TemporaryFile(buffering=0))
+        self._writer = soundfile.SoundFile(self._file, "w", sample_rate, 1, format=container)
 
     def push(self, samples: np.ndarray) -> None:
-        """Add float32 samples (n,)."""
+        """Add float32 samples (n,); raises AudioError where the disk is full."""
         self._writer.write(to_pcm(samples))
+        self._file.check()
 
-    def close(self) -> bytes:
-        """Return the whole FLAC file; nothing can be added after that."""
+    def close(self) -> Spool:
+        """Return the whole file; nothing can be added after that. Raises AudioError where the disk is full."""
         self._writer.close()
-        return self._file.getvalue()
+        self._file.check()
+        return Spool(self._file.file)
 
 
-def cut(data: bytes, start_s: float, end_s: float) -> Waveform:
+class _Sink:
+    """What soundfile writes to: it passes over what a write raises, so that is kept until somebody asks."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.seek, self.tell, self.read = file.seek, file.tell, file.read
+        self._lost = False
+
+    def write(self, data: bytes) -> int:
+        try:
+            self._lost |= self.file.write(data) < len(data)
+        except OSError:
+            self._lost = True
+        return len(data)
+
+    def check(self) -> None:
+        """Raise AudioError where something could not be written."""
+        if self._lost:
+            raise AudioError("The disk is full, so this recording cannot be kept while it is looked at. Make room, and give it again.")
+
+
+def cut(data: bytes | Spool, start_s: float, end_s: float) -> Waveform:
     """Return a stretch of a WAV or FLAC file of one channel without reading the rest."""
-    with soundfile.SoundFile(io.BytesIO(data)) as file:
+    with soundfile.SoundFile(data.open() if isinstance(data, Spool) else io.BytesIO(data)) as file:
         start = min(max(round(start_s * file.samplerate), 0), file.frames)
         file.seek(start)
         return Waveform(file.read(max(round(end_s * file.samplerate) - start, 0), dtype="float32"), file.samplerate)

@@ -90,7 +90,8 @@ def predict_one(source: bytes | Path, name: str, recognizers: Sequence[Recognize
         if isinstance(source, Path) and source.is_dir():
             raise AudioError(f"{name} is a folder without a sound file. Name a folder that holds recordings.")
         if long:
-            return segments.to_dict(name, segments.analyse(source, recognizers, name=name, window_s=long.window_s, hop_s=long.hop_s))
+            judge = segments.judge_with(recognizers)
+            return segments.to_dict(name, segments.analyse(source, judge, name=name, window_s=long.window_s, hop_s=long.hop_s))
         heard = analysis.analyse(source, name=name)
         return analysis.to_dict(name, heard, analysis.recognize(recognizers, heard))
     except SerError as error:

@@ -1,99 +1,180 @@
-"""Work that a server of pages hands to a process beside it: hearing a short clip, asking models.
+"""Work that a server of pages hands to a process beside it: hearing a short clip or a window of a long one, asking models.
 
 A server's interpreter runs one of its threads at a time: measured in it, the clips of thirty visitors would hold up all pages. And a clip
-that ends what decodes it ends this process, which is started again, and no page.
+that ends what decodes it ends this process, which is started again, and no page. Models are loaded there alone.
+
+Work goes to its standard input and answers come from its standard output, each as a pickle; it ends when its input does, and so with the
+server.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import os
+import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from joblib.externals.loky import ProcessPoolExecutor
-from joblib.externals.loky.backend import get_context
-from joblib.externals.loky.process_executor import BrokenProcessPool, ShutdownExecutorError
-
 from ser_core import analysis, store
 from ser_core.analysis import Analysis
+from ser_core.audio import Clip, Waveform
 from ser_core.errors import SerError
 from ser_core.recognizer import Prediction, Recognizer
 
 LIMIT_S = 120.0
-"""Longer than this no work may take, those before it included; twice that where the process had to be started again."""
-
-IDLE_S = 3600.0
-"""After this without work the process ends; the next work starts it again."""
+"""Longer than this no work may take, nor wait for its turn."""
 
 UNDONE = (
     "The process that looks at clips has ended while it was at this one, or took longer than two minutes. Try it once more; if that does "
     "not help, try another file."
 )
 
+_BEGIN = "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from ser_core import beside; beside.serve()"
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_executor: ProcessPoolExecutor | None = None
+_process: subprocess.Popen[bytes] | None = None
+_begun_s: float | None = None
 _lock = threading.Lock()
-_alone = threading.Lock()
+_waiting: deque[threading.Event] = deque()
 
 
 def run(work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
-    """Return work(*args, **named), a function of a module, done by the process beside; its errors are raised here.
+    """Return work(*args, **named), a function of a module, done by the process beside; its SerErrors are raised here.
 
-    What was at work, or waiting, when the process ended is begun once more, one after the other: so a work that ends it again takes at most
-    such with it as have just come.
+    Work is done in the order in which it comes. What was at work when the process ended is begun once more.
 
     Raises
     ------
     SerError : where that process ended both times, or was ended because it did not answer within LIMIT_S.
+    RuntimeError : for any other error of the work, with what it said there.
     """
-    try:
-        return _done(work, args, named)
-    except _EndedError:
-        pass
-    with _alone:
+    task = pickle.dumps((work, args, named), pickle.HIGHEST_PROTOCOL)
+    with _turn():
         try:
-            return _done(work, args, named)
-        except _EndedError as error:
-            raise SerError(UNDONE) from error
-
-
-class _EndedError(Exception):
-    """The process ended before it had an answer."""
-
-
-def _done(work: Callable[P, T], args: tuple[Any, ...], named: dict[str, Any]) -> T:
-    executor = _started()
-    try:
-        future = executor.submit(_told, work, args, named)
-        result, problem = future.result(timeout=LIMIT_S)
-    except (BrokenProcessPool, ShutdownExecutorError) as error:
-        _give_up(executor)
-        raise _EndedError from error
-    except TimeoutError:
-        if future.done():  # one that the work itself met
-            raise
-        _give_up(executor)
-        raise SerError(UNDONE) from None
+            result, problem = _done(task)
+        except _EndedError:
+            try:
+                result, problem = _done(task)
+            except _EndedError as error:
+                raise SerError(UNDONE) from error
     if problem:
         raise problem
     answer: T = result
     return answer
 
 
-def _told(work: Callable[P, T], args: tuple[Any, ...], named: dict[str, Any]) -> tuple[T | None, SerError | None]:
-    """Call the work in the process beside. An error that left it as such would stay there until the next, with what was worked on."""
+class _EndedError(Exception):
+    """The process ended before it had an answer."""
+
+
+@contextlib.contextmanager
+def _turn() -> Iterator[None]:
+    """Inside this, nobody else hands work over; whoever came first is first."""
+    mine = threading.Event()
+    with _lock:
+        _waiting.append(mine)
+        _waiting[0].set()
     try:
-        return work(*args, **named), None
+        if not mine.wait(LIMIT_S):
+            raise SerError(UNDONE)
+        yield
+    finally:
+        with _lock:
+            _waiting.remove(mine)
+            if _waiting:
+                _waiting[0].set()
+
+
+def _done(task: bytes) -> tuple[Any, Exception | None]:
+    """Return what came of a task and what went wrong; whoever calls has the turn."""
+    global _begun_s
+    _begun_s = begun_s = time.monotonic()
+    try:
+        process = _started()
+        assert process.stdin and process.stdout
+        process.stdin.write(task)
+        process.stdin.flush()
+        answer: tuple[Any, Exception | None] = pickle.load(process.stdout)
+        return answer
+    except (OSError, EOFError, pickle.UnpicklingError) as error:
+        _end()
+        if time.monotonic() - begun_s >= LIMIT_S:
+            raise SerError(UNDONE) from error
+        raise _EndedError from error
+    finally:
+        _begun_s = None
+
+
+def _started() -> subprocess.Popen[bytes]:
+    global _process
+    if _process is None:
+        _process = subprocess.Popen([sys.executable, "-c", _BEGIN], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        threading.Thread(target=_watch, args=(_process,), daemon=True).start()
+        assert _process.stdin
+        _process.stdin.write(pickle.dumps(sys.path))
+    return _process
+
+
+def _watch(process: subprocess.Popen[bytes]) -> None:
+    """End the process when it takes too long over a work."""
+    while process.poll() is None:
+        time.sleep(0.5)
+        begun_s = _begun_s
+        if begun_s is not None and time.monotonic() - begun_s >= LIMIT_S:
+            process.kill()
+
+
+@atexit.register
+def _end() -> None:
+    global _process
+    process, _process = _process, None
+    if process is None:
+        return
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        with contextlib.suppress(OSError):  # work that was not sent in full
+            if pipe:
+                pipe.close()
+
+
+def serve() -> None:
+    """Do the work that comes in, one after another, until there will be no more: what the process beside does."""
+    with contextlib.suppress(ValueError):  # an interrupt is for the server, which ends this process
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not come among the answers
+    # scikit-learn loads pandas where that is: 60 MB that asking a model does not need.
+    sys.modules["pandas"] = None  # type: ignore[assignment]
+    import sklearn.base  # noqa: F401
+
+    del sys.modules["pandas"]
+    with contextlib.suppress(EOFError, BrokenPipeError):  # the server has ended
+        while True:
+            answers.write(_answer(*pickle.load(sys.stdin.buffer)))
+            answers.flush()
+
+
+def _answer(work: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> bytes:
+    """Return what came of a work and its error, as a pickle. An error as it was raised would hold on to what was worked on."""
+    try:
+        return pickle.dumps((work(*args, **named), None), pickle.HIGHEST_PROTOCOL)
     except SerError as error:
-        return None, type(error)(*error.args)
+        return pickle.dumps((None, type(error)(*error.args)))
+    except Exception as error:  # the edge of the process
+        return pickle.dumps((None, RuntimeError("".join(traceback.format_exception(error)))))
 
 
 def ask(heard: Analysis, models: Sequence[tuple[str, str]], folder: Path) -> list[Prediction | str]:
@@ -113,38 +194,13 @@ def ask(heard: Analysis, models: Sequence[tuple[str, str]], folder: Path) -> lis
     return answers
 
 
+def judge(models: Sequence[tuple[str, str]], folder: Path, waveform: Waveform) -> tuple[Analysis, list[Prediction]]:
+    """Return what is measured in a window, and where there is speech in it, what those of some models say that can (see `ask`)."""
+    measured = analysis.measure(Clip(waveform, "", waveform.sample_rate, 1))
+    answers = ask(measured, models, folder) if measured.quality.has_speech else []
+    return measured, [each for each in answers if isinstance(each, Prediction)]
+
+
 @functools.lru_cache(maxsize=16)
 def _load(slug: str, key: str, folder: Path) -> Recognizer:
     return store.load(slug, folder)
-
-
-def _started() -> ProcessPoolExecutor:
-    global _executor
-    with _lock:
-        if _executor is None:
-            _executor = ProcessPoolExecutor(1, timeout=IDLE_S, context=get_context("loky"), initializer=_begin, initargs=(os.getpid(),))
-        return _executor
-
-
-def _give_up(executor: ProcessPoolExecutor) -> None:
-    global _executor
-    with _lock:
-        is_first = _executor is executor
-        if is_first:
-            _executor = None
-    if is_first:
-        executor.shutdown(wait=False, kill_workers=True)
-
-
-def _begin(server: int) -> None:
-    """Called once in the process: leave an interrupt to the server, and end with it; on Windows, after IDLE_S where it was killed."""
-    with contextlib.suppress(ValueError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(os, "fork"):  # elsewhere a process keeps the number of the one that started it
-        threading.Thread(target=_follow, args=(server,), daemon=True).start()
-
-
-def _follow(server: int) -> None:
-    while os.getppid() == server:
-        time.sleep(1)
-    os._exit(0)

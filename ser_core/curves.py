@@ -11,7 +11,6 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from sklearn import metrics
 
 N_BINS = 15
 """Bins of the reliability diagram and of the ECE; each holds as many clips as the others."""
@@ -78,6 +77,8 @@ class Curves:
 
 def curves(y_true: np.ndarray, probabilities: np.ndarray, labels: Sequence[str]) -> Curves:
     """Return the curves of a model; y_true (n_clips,) positions in `labels`, probabilities (n_clips, n_labels)."""
+    from sklearn import metrics  # as in evaluation.py: what reads stored curves can do without
+
     answer, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
     right = answer == y_true
     auc, roc = {}, {}

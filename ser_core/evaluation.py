@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
-from sklearn import metrics
 
 from ser_core import curves
 from ser_core.curves import Curves
@@ -165,6 +164,8 @@ def evaluate(
     ConfigError : if there is no clip at all.
     ValueError : if the arrays do not fit together, or rows are no probabilities.
     """
+    from sklearn import metrics  # what reads stored figures can do without its 50 MB
+
     y_true, probabilities, speakers = np.asarray(y_true), np.asarray(probabilities, float), np.asarray(speakers)
     _check_arrays(y_true, probabilities, speakers, len(labels))
     answer = probabilities.argmax(axis=1)

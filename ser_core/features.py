@@ -10,16 +10,18 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import scipy.fft
 import scipy.ndimage
 
 from ser_core import audio, filterbanks, functionals, spectral
 from ser_core.errors import ConfigError
 from ser_core.setting import CHOICE, NUMBER, WHOLE, Setting
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REFERENCE_RMS = 0.1
 """Root mean square to which the loud frames of a clip are scaled: -20 dB re full scale."""
@@ -311,6 +313,8 @@ def summary_columns(config: FeatureConfig) -> tuple[str, ...]:
 
 def to_frame(features: Features) -> pd.DataFrame:
     """Return a table with one row a frame: time_s, then every track of the clip under its name."""
+    import pandas as pd  # a process that only measures can do without its 60 MB
+
     columns: dict[str, np.ndarray] = {"time_s": features.times_s}
     for name in ("log_mel", "mfcc", "mfcc_delta", "mfcc_delta2", "chroma", "contrast"):
         columns |= {f"{name}_{i:02d}": track for i, track in enumerate(getattr(features, name).T)}

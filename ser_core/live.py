@@ -1,7 +1,7 @@
 """Sound that arrives while somebody speaks: what is kept of it, its windows as they fill, and what the models make of each.
 
-A Listener is plain Python: one thread pushes sound, others look at any time. Each window is judged as a clip of a file is
-(segments.judge). Where the sound comes from and how it is drawn are the pages' business.
+A Listener is plain Python: one thread pushes sound, others look at any time. Each window is judged as one of a file is
+(segments.Judge). Where the sound comes from and how it is drawn are the pages' business.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ser_core import analysis, audio, quality, segments
-from ser_core.features import FeatureConfig
+from ser_core.errors import SerError
 from ser_core.quality import Quality
-from ser_core.recognizer import Prediction, Recognizer
-from ser_core.segments import Segment, Timeline
+from ser_core.recognizer import Prediction
+from ser_core.segments import Judge, Segment, Timeline
 
 HOP_S = 0.5
 KEEP_S = 600.0
@@ -72,20 +72,18 @@ class Listener:
 
     def __init__(
         self,
-        recognizers: Sequence[Recognizer],
+        judge: Judge,
         *,
         window_s: float = segments.WINDOW_S,
         hop_s: float = HOP_S,
         keep_s: float = KEEP_S,
-        config: FeatureConfig = FeatureConfig(),
     ) -> None:
         segments.check_windows(window_s, hop_s)
         self.window_s, self.hop_s = window_s, hop_s
         self.n_skipped = 0
         self.closed = False
-        self._recognizers = list(recognizers)
-        self._config = config
-        self._rate = config.sample_rate
+        self._judge = judge
+        self._rate = audio.SAMPLE_RATE
         self._ring = np.zeros(round(keep_s * self._rate), np.int16)
         self._n = 0  # samples since the start, kept or not
         self._next_end = max(round(hop_s * self._rate), 1)
@@ -137,7 +135,11 @@ class Listener:
                 self.n_skipped += 1
                 continue
             waveform = audio.Waveform(audio.from_pcm(self.samples(start, end)), self._rate)
-            measured, predictions = segments.judge(waveform, self._recognizers, config=self._config)
+            try:
+                measured, predictions = self._judge(waveform)
+            except SerError:  # the next one may succeed, and the sound is kept
+                self.n_skipped += 1
+                continue
             last = measured.features.times_s >= (end - hop - start) / self._rate
             moment = Moment(
                 start / self._rate, end / self._rate, measured.quality, tuple(predictions),

@@ -6,6 +6,7 @@ clip. Long files are read in blocks and never held whole. What a page draws of i
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,7 +17,6 @@ import numpy as np
 
 from ser_core import analysis, audio, quality
 from ser_core.errors import ConfigError
-from ser_core.features import FeatureConfig
 from ser_core.quality import Quality
 from ser_core.recognizer import Prediction, Recognizer
 from ser_core.spool import Spool
@@ -35,6 +35,10 @@ MIN_HOP_S = 0.25
 _ENVELOPE_S = 0.02
 _JOINED_S = 0.2
 """A pause shorter than this, such as the closure of a stop consonant, does not end a stretch of speech."""
+
+
+Judge = Callable[[audio.Waveform], tuple[analysis.Analysis, list[Prediction]]]
+"""What looks at a window: returns what was measured in it, and one prediction a model where there is speech in it."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +85,11 @@ class _Judged:
 
 def analyse(
     source: bytes | str | os.PathLike[str] | BinaryIO | Spool | audio.Stream,
-    recognizers: Sequence[Recognizer],
+    judge: Judge,
     *,
     name: str = "the file",
     window_s: float = WINDOW_S,
     hop_s: float = HOP_S,
-    config: FeatureConfig = FeatureConfig(),
     keep: Callable[[np.ndarray], None] | None = None,
     on_progress: Callable[[float, float], None] | None = None,
     check_stop: Callable[[], None] = lambda: None,
@@ -96,9 +99,11 @@ def analyse(
     Parameters
     ----------
     source, name
-        As in `audio.decode`, or what `audio.stream` returned at config.sample_rate.
+        As in `audio.decode`, or what `audio.stream` returned at audio.SAMPLE_RATE.
+    judge
+        Looks at each window, one after another: `judge_with` some recognizers.
     keep
-        Gets the sound as the models hear it, piece by piece: float32 (n,) at config.sample_rate.
+        Gets the sound as the models hear it, piece by piece: float32 (n,) at audio.SAMPLE_RATE.
     on_progress
         Is told after each window how many seconds are done, of how many.
     check_stop
@@ -110,7 +115,7 @@ def analyse(
     ConfigError : where window or hop are out of range.
     """
     check_windows(window_s, hop_s)
-    rate = config.sample_rate
+    rate = audio.SAMPLE_RATE
     if isinstance(source, audio.Stream):
         stream = source
     else:
@@ -131,7 +136,7 @@ def analyse(
 
     judged = []
     for start, samples in windows(blocks(), window=round(window_s * rate), hop=round(hop_s * rate), slack=round(_ENVELOPE_S * rate)):
-        judged.append(_judge(audio.Waveform(samples, rate), recognizers, start_s=start / rate, config=config))
+        judged.append(_judge(audio.Waveform(samples, rate), judge, start_s=start / rate))
         check_stop()
         if on_progress:
             on_progress(judged[-1].segment.end_s, stream.duration_s)
@@ -183,16 +188,18 @@ def windows(blocks: Iterable[np.ndarray], *, window: int, hop: int, slack: int =
         yield last, held[last - first :]
 
 
-def judge(
-    waveform: audio.Waveform, recognizers: Sequence[Recognizer], *, config: FeatureConfig = FeatureConfig()
-) -> tuple[analysis.Analysis, list[Prediction]]:
-    """Return what is measured in one window, and one prediction a recognizer where there is speech in it."""
-    measured = analysis.measure(audio.Clip(waveform, "", waveform.sample_rate, 1), config)
+def judge_with(recognizers: Sequence[Recognizer]) -> Judge:
+    """Return the judge that asks some recognizers, in their order."""
+    return functools.partial(_recognized, recognizers)
+
+
+def _recognized(recognizers: Sequence[Recognizer], waveform: audio.Waveform) -> tuple[analysis.Analysis, list[Prediction]]:
+    measured = analysis.measure(audio.Clip(waveform, "", waveform.sample_rate, 1))
     return measured, analysis.recognize(recognizers, measured)
 
 
-def _judge(waveform: audio.Waveform, recognizers: Sequence[Recognizer], *, start_s: float, config: FeatureConfig) -> _Judged:
-    measured, predictions = judge(waveform, recognizers, config=config)
+def _judge(waveform: audio.Waveform, judge: Judge, *, start_s: float) -> _Judged:
+    measured, predictions = judge(waveform)
     has_speech = measured.quality.has_speech
     segment = Segment(round(start_s, 4), round(start_s + waveform.duration_s, 4), has_speech, tuple(predictions))
     speech = quality.speech(measured.features) & has_speech
@@ -226,17 +233,20 @@ def _activity(judged: Sequence[_Judged], duration_s: float) -> tuple[tuple[tuple
     return tuple((round(start, 3), round(end, 3)) for start, end in stretches), speech_s
 
 
-def average(predictions: Sequence[Sequence[Prediction]]) -> list[Prediction]:
-    """Return one prediction a model for several windows, each with the same models: the mean of their probabilities.
+def average(predictions: Iterable[Sequence[Prediction]]) -> list[Prediction]:
+    """Return one prediction a model for several windows: the mean of its probabilities over those in which it answered.
 
     milliseconds are those of all windows together. No window gives no prediction.
     """
+    by_model: dict[str, list[Prediction]] = {}
+    for each in itertools.chain.from_iterable(predictions):
+        by_model.setdefault(each.model, []).append(each)
     means = []
-    for same in zip(*predictions, strict=True):
+    for model, same in by_model.items():
         probabilities = {label: sum(each.probabilities[label] for each in same) / len(same) for label in same[0].probabilities}
         label = max(probabilities, key=lambda label: probabilities[label])
         milliseconds = round(sum(each.milliseconds for each in same), 3)
-        means.append(Prediction(same[0].model, label, probabilities, milliseconds, same[0].threshold))
+        means.append(Prediction(model, label, probabilities, milliseconds, same[0].threshold))
     return means
 
 

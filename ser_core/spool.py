@@ -10,17 +10,20 @@ import io
 import tempfile
 import threading
 import weakref
+from typing import IO
 
 
 class Spool:
     """Some bytes on the disk, to be read from several places at once. size: how many."""
 
-    def __init__(self, data: bytes | memoryview) -> None:
-        self._file = tempfile.TemporaryFile()  # closed with this object
+    def __init__(self, data: bytes | memoryview | IO[bytes]) -> None:
+        """Hold bytes, or what is in a file that `tempfile.TemporaryFile` gave, which is the Spool's from then on."""
+        self._file = tempfile.TemporaryFile() if isinstance(data, bytes | memoryview) else data  # closed with this object
         self._close = weakref.finalize(self, self._file.close)
         self._lock = threading.Lock()
-        self.size = len(data)
-        self._file.write(data)
+        if isinstance(data, bytes | memoryview):
+            self._file.write(data)
+        self.size = self._file.seek(0, io.SEEK_END)
 
     def read(self) -> bytes:
         """Return all of them."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
-from ser_core import analysis, audio, beside, store
+from ser_core import analysis, audio, beside, segments, store
 from ser_core.errors import AudioError, SerError
+from ser_core.recognizer import Prediction
 from tests import tiny_models
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,6 +64,72 @@ def test_what_ends_the_process_is_told_in_a_sentence_and_the_next_work_is_done()
 
 def test_a_work_whose_process_another_one_ended_is_done_after_all(tmp_path):
     assert beside.run(end_once, tmp_path / "mark") == "done"
+
+
+def print_and_return(words: str) -> str:
+    print(words, flush=True)
+    os.write(1, words.encode())
+    return words
+
+
+def test_what_a_work_prints_does_not_come_among_the_answers():
+    assert beside.run(print_and_return, "\x80\x04K\x01.") == "\x80\x04K\x01."
+
+
+def test_any_other_error_of_the_work_comes_with_its_words():
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        beside.run(divmod, 1, 0)
+
+
+def note(place: Path, name: str, seconds: float) -> None:
+    time.sleep(seconds)
+    with place.open("a") as file:
+        file.write(name)
+
+
+def test_who_comes_first_is_first(tmp_path):
+    place = tmp_path / "order"
+    beside.run(note, place, "", 0.0)
+    threads = [threading.Thread(target=beside.run, args=(note, place, name, 0.2)) for name in "abcdef"]
+    for each in threads:
+        each.start()
+        time.sleep(0.05)
+    for each in threads:
+        each.join()
+    assert place.read_text() == "abcdef"
+
+
+def big_and_gone(clip: bytes) -> int:
+    raise AudioError("This is no sound.")
+
+
+def held_mb() -> float:
+    return psutil.Process().memory_info().rss / 2**20
+
+
+def test_nothing_of_a_work_is_kept_there():
+    before = beside.run(held_mb)
+    for work in (len, big_and_gone):
+        with contextlib.suppress(AudioError):
+            beside.run(work, b"clip" * 2**25)
+    assert beside.run(held_mb) < before + 16
+
+
+def test_it_asks_models_without_pandas(heard, models):
+    beside._end()  # tests that ran before may have had it loaded there
+    answers = beside.run(beside.ask, heard, [(slug, "first") for slug in ("mlp", "cnn_lstm")], models)
+    assert all(isinstance(each, Prediction) for each in answers)
+    assert beside.run(eval, "'sklearn' in __import__('sys').modules and 'pandas' not in __import__('sys').modules")
+
+
+def test_a_window_is_judged_there_as_in_one_process(heard, models):
+    window = audio.Waveform(heard.clip.waveform.samples[:32_000], heard.clip.waveform.sample_rate)
+    there, said = beside.run(beside.judge, [("cnn", "first"), ("gone", "first")], models, window)
+    here, expected = segments.judge_with([store.load("cnn", models)])(window)
+    assert there.quality == here.quality
+    assert [each.probabilities for each in said] == [each.probabilities for each in expected]
+    quiet = audio.Waveform(np.zeros(32_000, np.float32), audio.SAMPLE_RATE)
+    assert beside.run(beside.judge, [("cnn", "first")], models, quiet)[1] == []
 
 
 def test_what_takes_too_long_is_ended(monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 
 from ser_core import analysis, audio, live, segments, store
 from ser_core.audio import Waveform
-from ser_core.errors import ConfigError
+from ser_core.errors import ConfigError, SerError
 from ser_core.recognizer import Prediction, Recognizer
 from tests import tiny_models
 
@@ -36,7 +36,7 @@ def mic() -> np.ndarray:
 def listen(
     sound: np.ndarray, recognizers: list[Recognizer], *, piece: int = 960, rate: int = MIC, opened: bool = False, **options: float
 ) -> live.Listener:
-    listener = live.Listener(recognizers, **options)
+    listener = live.Listener(segments.judge_with(recognizers), **options)
     for start in range(0, len(sound), piece):
         listener.push(sound[start : start + piece], rate)
     if not opened:
@@ -103,7 +103,7 @@ def test_the_level_is_that_of_the_last_moments(recognizers):
     found = listen(tone, []).level()
     assert found.rms_dbfs == pytest.approx(20 * np.log10(0.5 / np.sqrt(2)), abs=0.2)
     assert found.peak_dbfs == pytest.approx(20 * np.log10(0.5), abs=0.2) and not found.clipped
-    assert live.Listener([]).level() == live.Level(-100.0, -100.0, False)
+    assert live.Listener(segments.judge_with([])).level() == live.Level(-100.0, -100.0, False)
 
 
 def test_clipping_shows_for_a_while(recognizers):
@@ -131,7 +131,7 @@ def test_what_is_kept_is_the_end_and_no_more(mic, recognizers):
 
 
 def test_late_windows_are_left_out_and_counted(mic, recognizers):
-    found = live.Listener(recognizers)
+    found = live.Listener(segments.judge_with(recognizers))
     found.push(mic[: round(9.1 * MIC)], MIC)
     n = len(found.moments())
     assert n == live.MAX_LATE and found.n_skipped == 18 - n
@@ -153,7 +153,7 @@ def test_another_rate_midway_goes_on(mic):
 
 
 def test_it_may_be_looked_at_while_it_listens(mic, recognizers):
-    found = live.Listener(recognizers, keep_s=3.0)
+    found = live.Listener(segments.judge_with(recognizers), keep_s=3.0)
     problems = []
 
     def look() -> None:
@@ -182,7 +182,7 @@ def test_the_timeline_has_the_windows_as_they_were_answered(listener):
     assert len(found.activity) == 1 and found.activity[0][0] == pytest.approx(2.0, abs=0.6)
     assert found.quality.has_speech and found.quality.duration_s == pytest.approx(found.duration_s, abs=1e-3)
     assert len(found.envelope) == int(found.duration_s / 0.02)
-    assert live.Listener([]).timeline() is None
+    assert live.Listener(segments.judge_with([])).timeline() is None
     assert segments.to_dict("live.wav", found)["speech"] is True
 
 
@@ -202,4 +202,20 @@ def test_smoothing_is_the_mean_of_the_last_answers_and_starts_anew_after_silence
 @pytest.mark.parametrize("options", [{"window_s": 0.5}, {"hop_s": 0.1}, {"window_s": 2.0, "hop_s": 3.0}])
 def test_window_and_hop_have_limits(options):
     with pytest.raises(ConfigError, match="Got"):
-        live.Listener([], **options)
+        live.Listener(segments.judge_with([]), **options)
+
+
+def test_a_window_that_cannot_be_judged_is_left_out_and_the_session_goes_on(mic):
+    judged = segments.judge_with([])
+    failures = iter([None, SerError("The process that looks at clips has ended.")])
+
+    def judge(waveform):
+        if problem := next(failures, None):
+            raise problem
+        return judged(waveform)
+
+    found = live.Listener(judge)
+    for piece in np.array_split(mic[: 3 * MIC], 30):
+        found.push(piece, MIC)
+    assert found.n_skipped == 1 and [each.end_s for each in found.moments()][:3] == [1.0, 2.0, 2.5]
+    assert len(found.samples(0, 2 * RATE)) == 2 * RATE, "the sound is kept"

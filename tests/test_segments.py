@@ -46,7 +46,7 @@ def memo(speech: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def timeline(memo: np.ndarray, recognizers: list[Recognizer]) -> segments.Timeline:
-    return segments.analyse(audio.encode_wav(Waveform(memo, RATE)), recognizers)
+    return segments.analyse(audio.encode_wav(Waveform(memo, RATE)), segments.judge_with(recognizers))
 
 
 @pytest.mark.parametrize(("n", "starts"), [
@@ -68,7 +68,7 @@ def test_no_sound_has_no_window():
 def test_a_clip_of_one_window_gets_what_it_gets_elsewhere(speech, recognizers):
     data = audio.encode_wav(Waveform(speech, RATE))
     heard = analysis.analyse(data)
-    over_time = segments.analyse(data, recognizers)
+    over_time = segments.analyse(data, segments.judge_with(recognizers))
     (segment,) = over_time.segments
     assert (segment.start_s, segment.end_s, segment.speech) == (0.0, 2.5, True)
     expected = analysis.recognize(recognizers, heard)
@@ -105,7 +105,7 @@ def test_the_envelope_holds_every_peak(memo, timeline):
 
 
 def test_silence_is_given_to_no_model():
-    over_time = segments.analyse(audio.encode_wav(Waveform(np.zeros(10 * RATE, np.float32), RATE)), [None])
+    over_time = segments.analyse(audio.encode_wav(Waveform(np.zeros(10 * RATE, np.float32), RATE)), segments.judge_with([None]))
     assert not any(each.speech or each.predictions for each in over_time.segments)
     result = segments.to_dict("quiet.wav", over_time)
     assert (result["speech"], result["predictions"], result["activity"]) == (False, [], [])
@@ -130,6 +130,12 @@ def test_the_mean_of_windows_is_a_prediction():
     assert segments.average([]) == []
 
 
+def test_the_mean_of_a_model_is_over_the_windows_in_which_it_answered():
+    knn, mlp = Prediction("knn", "sad", {"sad": 0.8, "calm": 0.2}, 1.0), Prediction("mlp", "calm", {"sad": 0.1, "calm": 0.9}, 2.0)
+    assert segments.average([[mlp, knn], [knn], [knn]]) == [mlp, Prediction("knn", "sad", {"sad": pytest.approx(0.8), "calm":
+                                                                                         pytest.approx(0.2)}, 3.0)]  # fmt: skip
+
+
 def test_runs_join_windows_that_agree_and_leave_no_gap(timeline):
     def window(start_s, label, p):
         predictions = (Prediction("knn", label, {label: p, "x": 1 - p}, 1.0),) if label else ()
@@ -146,13 +152,13 @@ def test_runs_join_windows_that_agree_and_leave_no_gap(timeline):
 
 def test_what_was_opened_to_be_read_is_taken_too(memo, timeline):
     stream = audio.stream(audio.encode_wav(Waveform(memo, RATE)))
-    again = segments.analyse(stream, [])
+    again = segments.analyse(stream, segments.judge_with([]))
     assert (again.duration_s, again.container, again.activity) == (timeline.duration_s, "WAV", timeline.activity)
 
 
 def test_progress_is_told_and_what_is_heard_is_kept(memo, recognizers):
     told, kept = [], []
-    segments.analyse(audio.encode_wav(Waveform(memo, RATE)), recognizers, keep=kept.append,
+    segments.analyse(audio.encode_wav(Waveform(memo, RATE)), segments.judge_with(recognizers), keep=kept.append,
                      on_progress=lambda done_s, total_s: told.append((done_s, total_s)))  # fmt: skip
     np.testing.assert_array_equal(np.concatenate(kept), memo)
     assert told[-1] == (20.3, 20.3) and [done for done, _ in told] == sorted(done for done, _ in told)
@@ -170,7 +176,7 @@ def test_it_can_be_stopped_between_windows(memo):
             raise Enough
 
     with pytest.raises(Enough):
-        segments.analyse(audio.encode_wav(Waveform(memo, RATE)), [], check_stop=stop)
+        segments.analyse(audio.encode_wav(Waveform(memo, RATE)), segments.judge_with([]), check_stop=stop)
 
 
 @pytest.mark.parametrize(("window_s", "hop_s", "sentence"), [
@@ -179,13 +185,13 @@ def test_it_can_be_stopped_between_windows(memo):
 ])  # fmt: skip
 def test_window_and_hop_have_limits(window_s, hop_s, sentence):
     with pytest.raises(ConfigError, match=sentence):
-        segments.analyse(b"", [], window_s=window_s, hop_s=hop_s)
+        segments.analyse(b"", segments.judge_with([]), window_s=window_s, hop_s=hop_s)
 
 
 def test_an_hour_is_the_most():
     data = audio.encode_pcm(np.zeros(3601 * 4000, np.int16), 4000)
     with pytest.raises(AudioError, match=r"memo is 60 min 1 s long; the limit here is 60 min"):
-        segments.analyse(data, [], name="memo")
+        segments.analyse(data, segments.judge_with([]), name="memo")
 
 
 def test_the_result_is_json(timeline):
@@ -200,7 +206,7 @@ MEASURE = """
 import re, sys
 from pathlib import Path
 from ser_core import audio, segments
-over_time = segments.analyse(Path(sys.argv[1]), [], hop_s=3.0)
+over_time = segments.analyse(Path(sys.argv[1]), segments.judge_with([]), hop_s=3.0)
 peak_kb = int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 print(round(over_time.duration_s), len(over_time.segments), peak_kb // 2**10)
 """

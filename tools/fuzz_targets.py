@@ -90,7 +90,7 @@ def analyse(data: bytes, place: Path) -> None:
 
 def timeline(data: bytes, place: Path) -> None:
     """Cut a recording into windows, and measure each."""
-    json.dumps(segments.to_dict("clip.wav", segments.analyse(data, [], name="clip.wav")), allow_nan=False)
+    json.dumps(segments.to_dict("clip.wav", segments.analyse(data, segments.judge_with([]), name="clip.wav")), allow_nan=False)
 
 
 def record(data: bytes, place: Path) -> None:

@@ -10,8 +10,9 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.ui import background, cached, frame, inputs, state
-from ser_core import batch, uploads
+from ser_core import analysis, batch, uploads
 from ser_core.errors import SerError
+from ser_core.recognizer import Prediction
 from ser_core.store import ModelCard
 
 HOW = f"""
@@ -82,16 +83,23 @@ def _start(files: list[UploadedFile], found: uploads.Uploads, models: list[Model
 
 
 def _work(run: Run, models: list[ModelCard], task: background.Task) -> None:
-    recognizers, run.problems = cached.recognizers(models)
     n = len(run.uploads.recordings)
     for done, recording in enumerate(run.uploads.recordings):
         task.check_stop()
         task.tell(done / n, f"{done:,} of {n:,}: {recording.name}")
         with _TURN:
             try:
-                run.results.append(batch.predict_one(recording.read(), recording.name, recognizers))
+                run.results.append(_heard(run, recording, models))
             except SerError as error:
                 run.results.append({"file": recording.name, "error": str(error)})
+
+
+def _heard(run: Run, recording: uploads.Recording, models: list[ModelCard]) -> batch.Result:
+    """Return what the models make of a recording; why one of them could not answer is noted once."""
+    heard = cached.analyse(recording.read(), recording.name)
+    answers = cached.ask(heard, models) if heard.quality.has_speech else []
+    run.problems += [each for each in answers if isinstance(each, str) and each not in run.problems]
+    return analysis.to_dict(recording.name, heard, [each for each in answers if isinstance(each, Prediction)])
 
 
 def head(run: Run) -> None:

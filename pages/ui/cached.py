@@ -15,6 +15,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,14 @@ def hear(given: state.Given) -> analysis.Analysis:
 
 @st.cache_resource(scope="session", max_entries=4, show_spinner=False)
 def _hear(digest: str, _given: state.Given) -> analysis.Analysis:
-    if not is_short(_given.data):  # everybody's clips would wait for it there
-        return analysis.analyse(_given.data, name=_given.name)
-    return beside.run(analysis.analyse, _given.data, name=_given.name)
+    return analyse(_given.data, _given.name)
+
+
+def analyse(data: bytes | Spool, name: str) -> analysis.Analysis:
+    """Return what `hear` does of a clip that no page keeps."""
+    if not is_short(data):  # everybody's clips would wait for it there
+        return analysis.analyse(data, name=name)
+    return beside.run(analysis.analyse, data, name=name)
 
 
 def stream(given: state.Given) -> audio.Stream:
@@ -116,15 +122,14 @@ def _asked(digest: str, asked: tuple[tuple[str, str], ...], _heard: analysis.Ana
     return beside.run(beside.ask, _heard, asked, store.MODELS)
 
 
-def recognizers(cards: list[store.ModelCard]) -> tuple[list[recognizer.Recognizer], list[str]]:
-    """Return the models of some cards that can be loaded, and a sentence for each that cannot."""
-    loaded, problems = [], []
-    for card in cards:
-        try:
-            loaded.append(_recognizer(_model_key(card), card.slug))
-        except SerError as error:
-            problems.append(str(error))
-    return loaded, problems
+def ask(heard: analysis.Analysis, cards: Sequence[store.ModelCard]) -> list[recognizer.Prediction | str]:
+    """Return what models say of a clip that no page keeps, speech or not: of each a prediction, or the sentence why it has none."""
+    return beside.run(beside.ask, heard, _slugs_and_keys(cards), store.MODELS)
+
+
+def judge(cards: Sequence[store.ModelCard]) -> segments.Judge:
+    """Return what looks at the windows of a long sound, and asks these models about them."""
+    return partial(beside.run, beside.judge, _slugs_and_keys(cards), store.MODELS)
 
 
 def predictions(answers: list[Answer]) -> list[recognizer.Prediction]:
@@ -139,16 +144,9 @@ def warm_up() -> None:
 
 
 def _warm_up() -> None:
-    quiet = audio.encode_wav(audio.Waveform(np.zeros(audio.SAMPLE_RATE, dtype=np.float32), audio.SAMPLE_RATE))
-    cards = models()[0]
+    quiet = audio.Waveform(np.zeros(audio.SAMPLE_RATE, dtype=np.float32), audio.SAMPLE_RATE)
     with contextlib.suppress(SerError, OSError):  # the page tells at the first clip
-        heard = beside.run(analysis.analyse, quiet)
-        beside.run(beside.ask, heard, _slugs_and_keys(cards), store.MODELS)
-    # Who listens live, and what is long, is heard in this process.
-    seen = analysis.inputs(analysis.analyse(quiet))
-    for model in recognizers(cards)[0]:
-        with contextlib.suppress(SerError):
-            model.answer(seen(model.config, model.input_kind))
+        ask(analyse(audio.encode_wav(quiet), "silence"), models()[0])
     # What is loaded now stays: later collections need not look at it, which takes them a tenth of the time.
     gc.collect()
     gc.freeze()
@@ -161,11 +159,6 @@ def _model_key(card: store.ModelCard) -> str:
 
 def _slugs_and_keys(cards: Sequence[store.ModelCard]) -> tuple[tuple[str, str], ...]:
     return tuple((card.slug, _model_key(card)) for card in cards)
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _recognizer(model_key: str, _slug: str) -> recognizer.Recognizer:
-    return store.load(_slug, store.MODELS)
 
 
 def models() -> tuple[list[store.ModelCard], list[str]]:

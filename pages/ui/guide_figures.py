@@ -14,6 +14,8 @@ import streamlit as st
 
 from pages.ui import cached, charts, compare_charts, compare_lab, palette, train_result
 from ser_core import analysis, audio, features, lab
+from ser_core.errors import SerError
+from ser_core.recognizer import Prediction
 from ser_core.store import ModelCard
 
 VOICE = "bright.flac"
@@ -133,14 +135,19 @@ def _layers(slug: str) -> Callable[[Mapping[str, ModelCard]], Shown | None]:
 
 def _lstm(cards: Mapping[str, ModelCard]) -> Shown | None:
     card = cards.get("cnn_lstm")
-    loaded = cached.recognizers([card])[0] if card else []
-    if not loaded:
+    if card is None:
         return None
     title, heard = next(iter(voices().items()))
     sound = heard.clip.waveform
     ends_s = np.arange(2 * STEP_S, sound.duration_s + STEP_S, STEP_S).clip(max=sound.duration_s)
-    answers = [loaded[0].predict(features.extract(audio.Waveform(sound.samples[: round(end_s * sound.sample_rate)], sound.sample_rate),
-                                                  loaded[0].config)).probabilities for end_s in ends_s]  # fmt: skip
+    clips = [audio.Waveform(sound.samples[: round(end_s * sound.sample_rate)], sound.sample_rate) for end_s in ends_s]
+    try:
+        said = [cached.ask(analysis.measure(audio.Clip(each, "", each.sample_rate, 1)), [card])[0] for each in clips]
+    except SerError:
+        return None
+    answers = [each.probabilities for each in said if isinstance(each, Prediction)]
+    if len(answers) < len(said):
+        return None
     likely = sorted(answers[-1], key=lambda label: -max(each[label] for each in answers))[:N_LINES]
     lines = [go.Scatter(x=ends_s, y=[each[label] for each in answers], mode="lines+markers", name=label,
                         line={"color": palette.emotion(label)}, marker={"symbol": palette.SYMBOLS[number], "size": 8},

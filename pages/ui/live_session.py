@@ -18,7 +18,7 @@ import streamlit as st
 
 from pages.ui import cached, state
 from ser_core.live import Listener
-from ser_core.recognizer import Recognizer
+from ser_core.segments import Judge
 from ser_core.store import ModelCard
 
 FORGOTTEN_S = 10.0
@@ -67,13 +67,13 @@ def places() -> Places:
 class Visitor:
     """What the page and the sound's thread share.
 
-    recognizers, window_s and hop_s are those of the next session. listener: of the one that runs or ran last. refused: there was no
+    judge, window_s and hop_s are those of the next session. listener: of the one that runs or ran last. refused: there was no
     place for it. asked_s: when the microphone was switched on (time.monotonic), None while it is off.
     drawn: the pictures that the page shows.
     """
 
     places: Places
-    recognizers: Sequence[Recognizer] = ()
+    judge: Judge
     window_s: float = 3.0
     hop_s: float = 0.5
     listener: Listener | None = None
@@ -90,7 +90,7 @@ class Visitor:
             return
         with self._starting:
             if self.listener is None or self.listener.closed:
-                self.listener = Listener(self.recognizers, window_s=self.window_s, hop_s=self.hop_s)
+                self.listener = Listener(self.judge, window_s=self.window_s, hop_s=self.hop_s)
                 self.refused = False
             listener = self.listener
         rate, channels = frames[0].sample_rate, len(frames[0].layout.channels)
@@ -110,6 +110,6 @@ class Visitor:
 
 def visitor(models: list[ModelCard]) -> Visitor:
     """Return this visitor's session, with the models that it asks the next time it starts."""
-    found: Visitor = st.session_state.setdefault(state.LIVE, Visitor(places()))
-    found.recognizers = cached.recognizers(models)[0]
+    found: Visitor = st.session_state.setdefault(state.LIVE, Visitor(places(), cached.judge(models)))
+    found.judge = cached.judge(models)
     return found

@@ -14,10 +14,14 @@ from pages.ui import background, cached, cards, frame, sound, state, timeline_ch
 from ser_core import audio, segments
 from ser_core.errors import AudioError
 from ser_core.segments import Segment, Timeline
+from ser_core.spool import Spool
 from ser_core.store import ModelCard
 
 WINDOW, HOP, SLIDER, FIGURE = "timeline.window", "timeline.hop", "timeline.slider", "timeline.figure"
 WINDOWS_S, HOPS_S = (2.0, 3.0, 5.0), (0.5, 1.0, 2.0)
+
+LOSSLESS_S = audio.MAX_DURATION_S
+"""What is longer is played as MP3, at 20 MB an hour in place of 60 to 100. Its moments are not."""
 
 HOW = """
 Each column is a window of {window_s:g} seconds, around its middle: its colour is the emotion that the model finds most probable there, the
@@ -27,12 +31,16 @@ stronger the more probable; without speech it stays empty. **Click to hear a mom
 
 @dataclass
 class Run:
-    """The look at one clip with one choice of windows: what tells it from others, the thread, and what it found."""
+    """The look at one clip with one choice of windows: what tells it from others, the thread, and what it found.
+
+    tape: the sound as the models hear it; player: the same to listen to as a whole.
+    """
 
     key: tuple[object, ...]
     task: background.Task = field(default_factory=background.Task)
     found: Timeline | None = None
-    tape: bytes = b""
+    tape: Spool | None = None
+    player: Spool | None = None
     moment_s: float | None = None
 
 
@@ -70,9 +78,17 @@ def _listen(
         task.tell(done_s / total_s, f"Listening: {timeline_charts.clock(done_s)} of {timeline_charts.clock(total_s)}")
 
     tape = audio.Tape(stream.sample_rate)
-    found = segments.analyse(stream, cached.recognizers(models)[0], name=name, window_s=window_s, hop_s=hop_s, keep=tape.push,
-                             on_progress=tell, check_stop=task.check_stop)  # fmt: skip
-    run.tape, run.found = tape.close(), found
+    player = audio.Tape(stream.sample_rate, "MP3") if stream.duration_s > LOSSLESS_S else None
+
+    def keep(samples: np.ndarray) -> None:
+        for each in filter(None, (tape, player)):
+            each.push(samples)
+
+    found = segments.analyse(stream, cached.judge(models), name=name, window_s=window_s, hop_s=hop_s, keep=keep, on_progress=tell,
+                             check_stop=task.check_stop)  # fmt: skip
+    run.tape = tape.close()
+    run.player = player.close() if player else run.tape
+    run.found = found
     visit.tidy()  # an hour leaves 30 MB of small pieces behind
 
 
@@ -85,15 +101,16 @@ def head(given: state.Given, models: list[ModelCard]) -> None:
     if run.task.running:
         background.watch(run.task, key="timeline")
         return
-    if run.found is None:
+    if run.found is None or run.player is None:
         background.show_problem(run.task)
         st.button("Start again", key="timeline.again", icon=":material/restart_alt:", on_click=st.session_state.pop,
                   args=(state.TIMELINE, None))  # fmt: skip
         return
     # A large file is played as it was heard: its bytes would come back into memory.
-    data, mime = run.tape, "audio/flac"
     if isinstance(given.data, bytes) and run.found.container in cached.PLAYABLE:
         data, mime = given.data, cached.PLAYABLE[run.found.container]
+    else:
+        data, mime = run.player.read(), "audio/flac" if run.player is run.tape else "audio/mpeg"
     st.audio(data, format=mime, alt=f"Clip: {run.found.duration_s:.0f} seconds of sound")
     sound.judge(run.found.quality, sound.facts(run.found.container, run.found.source_rate, run.found.source_channels, run.found.duration_s),
                 truncated=run.found.truncated)  # fmt: skip
@@ -176,7 +193,7 @@ def _clicked(key: str, run: Run, found: Timeline) -> None:
 
 def _moment(given: state.Given, run: Run, found: Timeline, chosen: Segment | None, models: list[ModelCard]) -> None:
     """Draw one window: to hear, what the models say of it, and a way to see it as a clip of its own."""
-    if chosen is None:
+    if chosen is None or run.tape is None:
         return
     clip = audio.cut(run.tape, chosen.start_s, chosen.end_s)
     data = audio.encode_wav(clip)

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import background, batch_run, batch_table, state
+from pages.ui import background, batch_run, batch_table, cached, state
 from ser_core import analysis, audio, batch, store, uploads
 from tests import tiny_models
 
@@ -131,15 +131,15 @@ def test_a_batch_stays_when_the_page_is_left_and_goes_when_another_is_wanted(pag
 
 def test_stop_keeps_what_is_done(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     going, going_on = threading.Event(), threading.Event()
-    original = batch.predict_one
+    original = cached.analyse
 
-    def slowly(source, name, recognizers):
+    def slowly(data, name):
         if name == "happy/x.flac":
             going.set()
             going_on.wait(30)
-        return original(source, name, recognizers)
+        return original(data, name)
 
-    monkeypatch.setattr(batch, "predict_one", slowly)
+    monkeypatch.setattr(cached, "analyse", slowly)
     give(page, "all.zip", packed(FILES))
     page.button("batch.start").click().run()
     assert going.wait(30)

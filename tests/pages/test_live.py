@@ -18,7 +18,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import cached, live_charts, live_connection, live_session, live_view, state
-from ser_core import audio, batch, cli, live, store
+from ser_core import audio, cli, live, store
 from ser_core.audio import Waveform
 from ser_core.live import Level
 from ser_core.recognizer import Prediction
@@ -293,8 +293,7 @@ def test_recognize_live_batch_and_the_command_line_say_the_same(page: AppTest, m
         (result,) = json.loads(capsys.readouterr().out)
         answers[name] = {each["model"]: each["probabilities"] for each in result["predictions"]}
 
-    recognizers = cached.recognizers(cached.models()[0])[0]
-    answers["batch"] = {each["model"]: each["probabilities"] for each in batch.predict_one(data, "clip.wav", recognizers)["predictions"]}
+    answers["batch"] = {each.model: each.probabilities for each in cached.ask(cached.analyse(data, "clip.wav"), cached.models()[0])}
 
     page.session_state[state.CLIP] = state.given("clip.wav", data, state.UPLOAD)
     page.switch_page("app.py").run()

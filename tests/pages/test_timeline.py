@@ -46,7 +46,7 @@ def page(models: Path) -> Iterator[AppTest]:
 
 @pytest.fixture(scope="module")
 def found(built: Path) -> segments.Timeline:
-    return segments.analyse(LONG, [store.load(slug, built) for slug in store.SHIPPED])
+    return segments.analyse(LONG, segments.judge_with([store.load(slug, built) for slug in store.SHIPPED]))
 
 
 def text(page: AppTest) -> str:

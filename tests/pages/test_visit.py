@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import state, visit
-from ser_core import live
+from ser_core import live, segments
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
@@ -161,7 +161,7 @@ def test_what_works_for_a_visitor_is_stopped() -> None:
                 cls.stopped = True
 
     class Visitor:
-        listener: live.Listener | None = live.Listener([])
+        listener: live.Listener | None = live.Listener(segments.judge_with([]))
         drawn = object()
         ended = False
 
