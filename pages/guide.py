@@ -58,9 +58,9 @@ read the law; it is not legal advice.
 STORED = """
 Everything stays on the machine that runs this server; nothing is sent anywhere, and nothing is used for training unless somebody starts that.
 
-- **What you record, upload or speak live**: in the server's memory (files over 16 MB in a temporary file without a name, which nobody else
-  can open; a second process hears short clips, and keeps none); you alone see it. *Forget my recordings*, at the top of the page, wipes it at
-  once; it is also wiped a minute and a half after you leave, and after an hour without a click.
+- **What you record, upload or speak live**: in the server's memory (files over 16 MB, and a copy of what is longer than eight seconds, in
+  temporary files without a name, which nobody else can open; a second process hears it, and keeps nothing); you alone see it. *Forget my
+  recordings*, at the top of the page, wipes it at once; it is also wiped a minute and a half after you leave, and after an hour without a click.
 - **Clips that you add to a corpus of your own**: in `corpora/`; everyone who uses this server can hear them. *Corpora*, *Your own* deletes
   clips or the whole corpus.
 - **Models that somebody trained or took in**: in `models/`; everyone can use them. *Train*, *Models* deletes them; the shipped four stay.

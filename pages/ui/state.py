@@ -230,6 +230,7 @@ def receive(widget_key: str, source: str) -> None:
         give(name, file.getvalue(), source)
         if file.size > LARGE:
             renew()
+            file.close()  # its bytes: Streamlit keeps the object while a page is not drawn to its end
     elif current is not None and current.source == source:
         st.session_state[CLIP] = None
 

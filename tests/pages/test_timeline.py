@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import gc
 import io
 import itertools
 import json
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import exports, palette, state, timeline, timeline_charts, timeline_exports
@@ -246,10 +248,25 @@ def test_a_large_file_leaves_the_memory_and_the_uploader(page: AppTest, monkeypa
     given = page.session_state[state.CLIP]
     assert isinstance(given.data, Spool) and given.data.read() == large and "memo.wav" in said
     assert page.session_state[state.ROUND] == 1 and page.get("file_uploader")[0].value is None
+    held = [each for each in gc.get_objects() if isinstance(each, UploadedFile) and not each.closed]
+    assert not held, "Streamlit holds the bytes too"
     assert n_cards(page) == 4
     page.run()
     assert page.session_state[state.CLIP] is given, "an empty uploader takes nothing back"
     assert exports.whole(given.data) == large
+
+
+@pytest.mark.parametrize(("lossless_s", "ending"), [(60.0, ".flac"), (10.0, ".mp3")])
+def test_what_is_long_is_played_as_a_small_file_and_its_moments_stay_what_was_heard(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch, lossless_s: float, ending: str
+) -> None:
+    monkeypatch.setattr(timeline, "LOSSLESS_S", lossless_s)
+    upload(page)
+    (player,) = page.get("audio")
+    assert player.proto.url.endswith(ending)
+    run = page.session_state[state.TIMELINE]
+    assert audio.decode(run.player).container == ending[1:].upper() and (run.player is run.tape) == (ending == ".flac")
+    np.testing.assert_array_equal(audio.decode(run.tape).waveform.samples, audio.decode(LONG).waveform.samples)
 
 
 def test_clearing_forgets_the_timeline_too(page: AppTest) -> None:
