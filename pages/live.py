@@ -9,7 +9,6 @@ from pages.ui import cached, cards, frame, inputs, live_connection, live_session
 models, problems = cached.models()
 frame.page("Live", lead="Speak, and watch the models follow. The sound goes to this server only, and is gone when you leave.",
            problems=problems, wrong=cards.caution(models))
-cached.warm_up()
 
 if not models:
     st.info("There is no trained model to ask. `make models` trains the four from the corpora.", icon=":material/info:")
@@ -19,6 +18,10 @@ if live_connection.is_insecure(st.context.url):
     live_view.offer_upload()
     st.stop()
 
+loading = cached.warm_up()
+if loading.is_alive():  # what is said until they are there would get no answer
+    with st.spinner("Loading the models …"):
+        loading.join()
 visitor = live_session.visitor(inputs.asked(models))
 if visitor.places.full_for(id(visitor)):
     st.warning(f"{visitor.places.n} visitors are live, and this server takes no more, so that everyone's answers stay quick. Try again in "

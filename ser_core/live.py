@@ -1,6 +1,6 @@
 """Sound that arrives while somebody speaks: what is kept of it, its windows as they fill, and what the models make of each.
 
-A Listener is plain Python: one thread pushes sound, others look at any time. Each window is judged as one of a file is
+A Listener is plain Python: one thread brings sound, one judges, others look at any time. Each window is judged as one of a file is
 (segments.Judge). Where the sound comes from and how it is drawn are the pages' business.
 """
 
@@ -28,6 +28,9 @@ SHORTEST_S = 1.0
 
 MAX_LATE = 3
 """Windows that may wait; more are left out, so that what shows stays what is said now."""
+
+SILENT_S = 60.0
+"""A session whose sound stops for so long without an end is not followed any more."""
 
 METER_S = 0.3
 CLIP_SHOWN_S = 2.0
@@ -66,8 +69,8 @@ class Level:
 class Listener:
     """One session of listening.
 
-    Windows of window_s end every hop_s. `push` judges those that are full before it returns, in the caller's thread; everything
-    else may be called from any thread at any time.
+    Windows of window_s end every hop_s. Whoever brings sound calls `take`, which never waits, and another thread is in `follow`, which
+    judges the windows as they fill. Everything may be called from any thread at any time.
     """
 
     def __init__(
@@ -93,16 +96,33 @@ class Listener:
         self._resampler: audio.Resampler | None = None
         self._source_rate = 0
         self._lock = threading.RLock()
-        self._arriving = threading.Lock()
+        self._arriving, self._judging = threading.Lock(), threading.Lock()
+        self._arrived = threading.Event()
 
-    def push(self, samples: np.ndarray, sample_rate: int) -> None:
-        """Add sound, int16 (n,) or (n, channels), and judge the windows that it fills. Ignored once the session is closed."""
+    def take(self, samples: np.ndarray, sample_rate: int) -> None:
+        """Add sound, int16 (n,) or (n, channels). Ignored once the session is closed."""
         if not len(samples):
             return
         with self._arriving:
             if not self.closed:
                 self._take(samples, sample_rate)
-                self._judge_full_windows()
+        self._arrived.set()
+
+    def judge(self) -> None:
+        """Judge the windows that are full; the last MAX_LATE of them, where more are."""
+        with self._judging:
+            self._judge_full_windows()
+
+    def follow(self) -> None:
+        """Judge windows as they fill, until the session is closed or no sound has come for SILENT_S."""
+        while not self.closed and self._arrived.wait(SILENT_S):
+            self._arrived.clear()
+            self.judge()
+
+    @property
+    def n_waiting(self) -> int:
+        """How many full windows are not judged yet."""
+        return max((self._n - self._next_end) // round(self.hop_s * self._rate) + 1, 0)
 
     def _take(self, samples: np.ndarray, sample_rate: int) -> None:
         if self._resampler is None or sample_rate != self._source_rate:
@@ -122,11 +142,10 @@ class Listener:
 
     def _judge_full_windows(self) -> None:
         hop, window = round(self.hop_s * self._rate), round(self.window_s * self._rate)
-        n_due = (self._n - self._next_end) // hop + 1
-        if n_due > MAX_LATE:
-            self.n_skipped += n_due - MAX_LATE
-            self._next_end += (n_due - MAX_LATE) * hop
-        while self._next_end <= self._n:
+        while n_due := self.n_waiting:
+            if n_due > MAX_LATE:
+                self.n_skipped += n_due - MAX_LATE
+                self._next_end += (n_due - MAX_LATE) * hop
             end, start = self._next_end, max(self._next_end - window, 0)
             self._next_end += hop
             if end - start < round(min(SHORTEST_S, self.window_s) * self._rate):
@@ -158,6 +177,7 @@ class Listener:
                 with self._lock:
                     self._store(rest)
             self.closed = True
+        self._arrived.set()
 
     @property
     def n_moments(self) -> int:

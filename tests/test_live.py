@@ -33,12 +33,17 @@ def mic() -> np.ndarray:
     return np.repeat(audio.to_pcm(sound)[:, None], 2, axis=1)
 
 
+def push(listener: live.Listener, samples: np.ndarray, rate: int) -> None:
+    listener.take(samples, rate)
+    listener.judge()
+
+
 def listen(
     sound: np.ndarray, recognizers: list[Recognizer], *, piece: int = 960, rate: int = MIC, opened: bool = False, **options: float
 ) -> live.Listener:
     listener = live.Listener(segments.judge_with(recognizers), **options)
     for start in range(0, len(sound), piece):
-        listener.push(sound[start : start + piece], rate)
+        push(listener, sound[start : start + piece], rate)
     if not opened:
         listener.close()
     return listener
@@ -112,7 +117,7 @@ def test_clipping_shows_for_a_while(recognizers):
     found = listen(loud, [], opened=True)
     assert found.level().clipped
     for n in range(1, 26):
-        found.push(np.zeros(MIC // 10, np.int16), MIC)
+        push(found, np.zeros(MIC // 10, np.int16), MIC)
         if abs(n / 10 - live.CLIP_SHOWN_S) > 0.15:
             assert found.level().clipped is (n / 10 < live.CLIP_SHOWN_S)
 
@@ -132,7 +137,7 @@ def test_what_is_kept_is_the_end_and_no_more(mic, recognizers):
 
 def test_late_windows_are_left_out_and_counted(mic, recognizers):
     found = live.Listener(segments.judge_with(recognizers))
-    found.push(mic[: round(9.1 * MIC)], MIC)
+    push(found, mic[: round(9.1 * MIC)], MIC)
     n = len(found.moments())
     assert n == live.MAX_LATE and found.n_skipped == 18 - n
     assert found.moments()[-1].end_s == pytest.approx(9.0, abs=0.51)
@@ -142,13 +147,13 @@ def test_late_windows_are_left_out_and_counted(mic, recognizers):
 def test_a_closed_session_takes_no_more(mic):
     found = listen(mic[:MIC], [])
     before = found.duration_s
-    found.push(mic[:MIC], MIC)
+    push(found, mic[:MIC], MIC)
     assert found.closed and found.duration_s == before
 
 
 def test_another_rate_midway_goes_on(mic):
     found = listen(mic[: 2 * MIC], [], opened=True)
-    found.push(np.zeros(44_100, np.int16), 44_100)
+    push(found, np.zeros(44_100, np.int16), 44_100)
     assert found.duration_s == pytest.approx(3.0, abs=0.1)
 
 
@@ -168,7 +173,7 @@ def test_it_may_be_looked_at_while_it_listens(mic, recognizers):
     watcher.start()
     try:
         for start in range(0, len(mic), 9600):
-            found.push(mic[start : start + 9600], MIC)
+            push(found, mic[start : start + 9600], MIC)
     finally:
         found.close()
         watcher.join(30)
@@ -216,6 +221,42 @@ def test_a_window_that_cannot_be_judged_is_left_out_and_the_session_goes_on(mic)
 
     found = live.Listener(judge)
     for piece in np.array_split(mic[: 3 * MIC], 30):
-        found.push(piece, MIC)
+        push(found, piece, MIC)
     assert found.n_skipped == 1 and [each.end_s for each in found.moments()][:3] == [1.0, 2.0, 2.5]
     assert len(found.samples(0, 2 * RATE)) == 2 * RATE, "the sound is kept"
+
+
+def test_a_slow_judge_holds_up_no_sound_and_the_latest_windows_are_judged(mic):
+    going, going_on = threading.Event(), threading.Event()
+    judged = segments.judge_with([])
+
+    def judge(waveform):
+        going.set()
+        going_on.wait(30)
+        return judged(waveform)
+
+    found = live.Listener(judge)
+    follower = threading.Thread(target=found.follow)
+    follower.start()
+    start = MIC + MIC // 10
+    found.take(mic[:start], MIC)
+    assert going.wait(30)
+    for place in range(start, start + 5 * MIC, MIC):
+        found.take(mic[place : place + MIC], MIC)
+    assert found.duration_s > 5.5 and found.n_moments == 0 and found.n_waiting > live.MAX_LATE
+    going_on.set()
+    while found.n_waiting:
+        time.sleep(0.01)
+    found.close()
+    follower.join(30)
+    assert not follower.is_alive()
+    ends_s = [each.end_s for each in found.moments()]
+    assert ends_s[0] == 1.0 and ends_s[1:] == [5.0, 5.5, 6.0] and found.n_skipped == 7
+
+
+def test_a_session_whose_sound_stops_without_an_end_is_left(monkeypatch):
+    monkeypatch.setattr(live, "SILENT_S", 0.1)
+    follower = threading.Thread(target=live.Listener(segments.judge_with([])).follow)
+    follower.start()
+    follower.join(30)
+    assert not follower.is_alive()

@@ -138,9 +138,11 @@ def predictions(answers: list[Answer]) -> list[recognizer.Prediction]:
 
 
 @st.cache_resource(show_spinner=False)
-def warm_up() -> None:
-    """Load in the background what the first clip will need, while its visitor still reads; once a server."""
-    threading.Thread(target=_warm_up, daemon=True).start()
+def warm_up() -> threading.Thread:
+    """Load in the background what the first clip will need, while its visitor still reads; once a server. Who cannot wait then, joins."""
+    thread = threading.Thread(target=_warm_up, daemon=True)
+    thread.start()
+    return thread
 
 
 def _warm_up() -> None:

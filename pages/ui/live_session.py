@@ -82,6 +82,7 @@ class Visitor:
     problem: str = ""
     drawn: Any = None
     _starting: threading.Lock = field(default_factory=threading.Lock)
+    _judging: threading.Thread | None = None
 
     def hear(self, frames: Sequence[Any]) -> None:
         """Take the frames that arrived (16-bit, interleaved): a session begins with the first ones."""
@@ -93,8 +94,11 @@ class Visitor:
                 self.listener = Listener(self.judge, window_s=self.window_s, hop_s=self.hop_s)
                 self.refused = False
             listener = self.listener
+            if self._judging is None or not self._judging.is_alive():
+                self._judging = threading.Thread(target=listener.follow, daemon=True)
+                self._judging.start()
         rate, channels = frames[0].sample_rate, len(frames[0].layout.channels)
-        listener.push(np.concatenate([frame.to_ndarray().reshape(-1, channels) for frame in frames]), rate)
+        listener.take(np.concatenate([frame.to_ndarray().reshape(-1, channels) for frame in frames]), rate)
 
     def end(self) -> None:
         """End the session and free the place; what was heard stays."""

@@ -91,6 +91,10 @@ def speak(page: AppTest, samples: np.ndarray = VOICE) -> live_session.Visitor:
     visitor = page.session_state[state.LIVE]
     for frame in frames(samples):
         visitor.hear([frame])
+        deadline = time.monotonic() + 60
+        while not visitor.refused and visitor.listener.n_waiting:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
     return visitor
 
 
@@ -315,3 +319,12 @@ def test_the_models_chosen_are_asked_here_too(page: AppTest, microphone: Microph
     visitor = speak(page.run())
     assert {each.model for each in visitor.listener.moments()[-1].predictions} == {"mine", "cnn"}
     assert "data-model=\"mine\"" in html(page.run()) and "data-model=\"knn\"" not in html(page)
+
+
+def test_the_microphone_is_offered_once_the_models_are_loaded(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded, offered_when_loaded = [], []
+    monkeypatch.setattr(cached, "_warm_up", lambda: (time.sleep(0.5), loaded.append(True)))
+    monkeypatch.setattr(live_connection, "connect", lambda visitor: bool(offered_when_loaded.append(bool(loaded))))
+    st.cache_resource.clear()
+    page.run()
+    assert not page.exception and offered_when_loaded == [True]
