@@ -21,7 +21,7 @@ if live_connection.is_insecure(st.context.url):
 loading = cached.warm_up()
 if loading.is_alive():  # what is said until they are there would get no answer
     with st.spinner("Loading the models …"):
-        loading.join()
+        loading.join(30)
 visitor = live_session.visitor(inputs.asked(models))
 if visitor.places.full_for(id(visitor)):
     st.warning(f"{visitor.places.n} visitors are live, and this server takes no more, so that everyone's answers stay quick. Try again in "
@@ -42,4 +42,5 @@ if visitor.problem:
     st.error(visitor.problem, icon=":material/wifi_off:")
 live_view.offer_recorder()
 if visitor.listener is not None:
+    visitor.await_answers()
     live_view.heard(visitor.listener, models)

@@ -3,8 +3,8 @@
 A server's interpreter runs one of its threads at a time: measured in it, the clips of thirty visitors would hold up all pages. And a clip
 that ends what decodes it ends this process, which is started again, and no page. Models are loaded there alone.
 
-Work goes to its standard input and answers come from its standard output, each as a pickle; it ends when its input does, and so with the
-server.
+Work goes to its standard input and answers come from its standard output, each as a pickle; it ends as soon as its input does, and so with
+the server, whatever it is at.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import contextlib
 import functools
 import os
 import pickle
-import signal
+import queue
 import subprocess
 import sys
 import threading
@@ -39,13 +39,18 @@ UNDONE = (
     "not help, try another file."
 )
 
-_BEGIN = "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from ser_core import beside; beside.serve()"
+# An interrupt is for the server, which ends this process.
+_BEGIN = (
+    "import pickle, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = pickle.load(sys.stdin.buffer); "
+    "from ser_core import beside; beside.serve()"
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _process: subprocess.Popen[bytes] | None = None
 _begun_s: float | None = None
+_is_over = False
 _lock = threading.Lock()
 _waiting: deque[threading.Event] = deque()
 
@@ -100,6 +105,8 @@ def _turn() -> Iterator[None]:
 def _done(task: bytes) -> tuple[Any, Exception | None]:
     """Return what came of a task and what went wrong; whoever calls has the turn."""
     global _begun_s
+    if _is_over:
+        raise SerError(UNDONE)
     _begun_s = begun_s = time.monotonic()
     try:
         process = _started()
@@ -110,9 +117,12 @@ def _done(task: bytes) -> tuple[Any, Exception | None]:
         return answer
     except (OSError, EOFError, pickle.UnpicklingError) as error:
         _end()
-        if time.monotonic() - begun_s >= LIMIT_S:
+        if _is_over or time.monotonic() - begun_s >= LIMIT_S:
             raise SerError(UNDONE) from error
         raise _EndedError from error
+    except BaseException:  # such as too little memory for an answer: what is left of it must not be taken for the next
+        _end()
+        raise
     finally:
         _begun_s = None
 
@@ -121,9 +131,9 @@ def _started() -> subprocess.Popen[bytes]:
     global _process
     if _process is None:
         _process = subprocess.Popen([sys.executable, "-c", _BEGIN], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        threading.Thread(target=_watch, args=(_process,), daemon=True).start()
         assert _process.stdin
         _process.stdin.write(pickle.dumps(sys.path))
+        threading.Thread(target=_watch, args=(_process,), daemon=True).start()
     return _process
 
 
@@ -137,6 +147,12 @@ def _watch(process: subprocess.Popen[bytes]) -> None:
 
 
 @atexit.register
+def _leave() -> None:
+    global _is_over
+    _is_over = True
+    _end()
+
+
 def _end() -> None:
     global _process
     process, _process = _process, None
@@ -152,8 +168,6 @@ def _end() -> None:
 
 def serve() -> None:
     """Do the work that comes in, one after another, until there will be no more: what the process beside does."""
-    with contextlib.suppress(ValueError):  # an interrupt is for the server, which ends this process
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not come among the answers
     # scikit-learn loads pandas where that is: 60 MB that asking a model does not need.
@@ -161,10 +175,24 @@ def serve() -> None:
     import sklearn.base  # noqa: F401
 
     del sys.modules["pandas"]
-    with contextlib.suppress(EOFError, BrokenPipeError):  # the server has ended
+    tasks: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(tasks,), daemon=True).start()
+    with contextlib.suppress(BrokenPipeError):  # the server has ended
         while True:
-            answers.write(_answer(*pickle.load(sys.stdin.buffer)))
+            answers.write(_answer(*tasks.get()))
             answers.flush()
+
+
+def _receive(tasks: queue.SimpleQueue[tuple[Any, ...]]) -> None:
+    """Take what comes in; where that ends, end the process, which may be at a work that takes for ever."""
+    try:
+        while True:
+            tasks.put(pickle.load(sys.stdin.buffer))
+    except EOFError:
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
 
 
 def _answer(work: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> bytes:

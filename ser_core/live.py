@@ -6,6 +6,7 @@ A Listener is plain Python: one thread brings sound, one judges, others look at 
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -92,6 +93,7 @@ class Listener:
         self._next_end = max(round(hop_s * self._rate), 1)
         self._moments: deque[Moment] = deque(maxlen=round(keep_s / hop_s))
         self._latest: analysis.Analysis | None = None
+        self._is_told = False
         self._clipped_at = -(10**9)
         self._resampler: audio.Resampler | None = None
         self._source_rate = 0
@@ -118,10 +120,11 @@ class Listener:
         while not self.closed and self._arrived.wait(SILENT_S):
             self._arrived.clear()
             self.judge()
+        self.judge()
 
     @property
     def n_waiting(self) -> int:
-        """How many full windows are not judged yet."""
+        """How many full windows are not judged yet, with the one that is being judged."""
         return max((self._n - self._next_end) // round(self.hop_s * self._rate) + 1, 0)
 
     def _take(self, samples: np.ndarray, sample_rate: int) -> None:
@@ -146,28 +149,35 @@ class Listener:
             if n_due > MAX_LATE:
                 self.n_skipped += n_due - MAX_LATE
                 self._next_end += (n_due - MAX_LATE) * hop
-            end, start = self._next_end, max(self._next_end - window, 0)
-            self._next_end += hop
-            if end - start < round(min(SHORTEST_S, self.window_s) * self._rate):
-                continue
-            if start < self._n - len(self._ring):  # more came at once than is kept
-                self.n_skipped += 1
-                continue
-            waveform = audio.Waveform(audio.from_pcm(self.samples(start, end)), self._rate)
             try:
-                measured, predictions = self._judge(waveform)
-            except SerError:  # the next one may succeed, and the sound is kept
-                self.n_skipped += 1
-                continue
-            last = measured.features.times_s >= (end - hop - start) / self._rate
-            moment = Moment(
-                start / self._rate, end / self._rate, measured.quality, tuple(predictions),
-                speaking=measured.quality.has_speech and bool(quality.speech(measured.features)[last].any()),
-                level_dbfs=_decibels(waveform.samples[-hop:]),
-            )  # fmt: skip
-            with self._lock:
-                self._moments.append(moment)
-                self._latest = measured
+                self._judge_window(max(self._next_end - window, 0), self._next_end, hop)
+            finally:
+                self._next_end += hop
+
+    def _judge_window(self, start: int, end: int, hop: int) -> None:
+        if end - start < round(min(SHORTEST_S, self.window_s) * self._rate):
+            return
+        if start < self._n - len(self._ring):  # more came at once than is kept
+            self.n_skipped += 1
+            return
+        waveform = audio.Waveform(audio.from_pcm(self.samples(start, end)), self._rate)
+        try:
+            measured, predictions = self._judge(waveform)
+        except (SerError, RuntimeError):  # the next one may succeed, and the sound is kept
+            self.n_skipped += 1
+            if not self._is_told:
+                logging.getLogger(__name__).exception("A window of a live session was left out")
+            self._is_told = True
+            return
+        last = measured.features.times_s >= (end - hop - start) / self._rate
+        moment = Moment(
+            start / self._rate, end / self._rate, measured.quality, tuple(predictions),
+            speaking=measured.quality.has_speech and bool(quality.speech(measured.features)[last].any()),
+            level_dbfs=_decibels(waveform.samples[-hop:]),
+        )  # fmt: skip
+        with self._lock:
+            self._moments.append(moment)
+            self._latest = measured
 
     def close(self) -> None:
         """End the session: what the resampler still holds is kept, and no more sound is taken."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
+import pickle
 import subprocess
 import sys
 import threading
@@ -142,16 +142,48 @@ def test_what_takes_too_long_is_ended(monkeypatch):
     assert gone(before)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="a process cannot see there who started it")
-def test_it_ends_with_a_server_that_was_killed():
+def test_an_answer_that_could_not_be_read_is_nobody_elses(monkeypatch):
+    load = pickle.load
+
+    def half_read(file):
+        monkeypatch.setattr(pickle, "load", load)
+        raise MemoryError
+
+    beside.run(os.getpid)
+    monkeypatch.setattr(pickle, "load", half_read)
+    with pytest.raises(MemoryError):
+        beside.run(str.upper, "words of the first visitor")
+    assert beside.run(str.upper, "mine") == "MINE"
+
+
+AT_WORK = "threading.Thread(target=beside.run, args=(time.sleep, 600), daemon=True).start(); time.sleep(1)"
+
+
+@pytest.mark.parametrize("at_work", [False, True], ids=["idle", "at work"])
+@pytest.mark.parametrize("killed", [False, True], ids=["exit", "kill"])
+def test_it_ends_with_its_server(killed, at_work, tmp_path):
+    script = "import os, threading, time; from ser_core import beside; helper = beside.run(os.getpid)\n"
+    script += AT_WORK * at_work + "\nprint(helper, flush=True); " + ("time.sleep(600)" if killed else "input()")
     server = subprocess.Popen(
-        [sys.executable, "-c", "import os, time; from ser_core import beside; print(beside.run(os.getpid), flush=True); time.sleep(600)"],
-        cwd=ROOT, stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-c", script], cwd=ROOT, env=os.environ | {"SER_MARK": str(tmp_path)}, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     helper = int(server.stdout.readline())
-    server.send_signal(signal.SIGKILL)
-    server.wait()
+    if killed:
+        server.kill()
+    else:
+        server.stdin.write("\n")
+        server.stdin.flush()
+    server.wait(30)
     assert gone(helper)
+    assert not [each for each in psutil.process_iter() if marked(each, str(tmp_path))], "another was started in its place"
+
+
+def marked(process: psutil.Process, mark: str) -> bool:
+    try:
+        return process.environ().get("SER_MARK") == mark
+    except psutil.Error:
+        return False
 
 
 def gone(pid: int) -> bool:

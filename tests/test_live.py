@@ -210,9 +210,10 @@ def test_window_and_hop_have_limits(options):
         live.Listener(segments.judge_with([]), **options)
 
 
-def test_a_window_that_cannot_be_judged_is_left_out_and_the_session_goes_on(mic):
+@pytest.mark.parametrize("problem", [SerError("The process that looks at clips has ended."), RuntimeError("a fault there")])
+def test_a_window_that_cannot_be_judged_is_left_out_and_the_session_goes_on(mic, problem):
     judged = segments.judge_with([])
-    failures = iter([None, SerError("The process that looks at clips has ended.")])
+    failures = iter([None, problem])
 
     def judge(waveform):
         if problem := next(failures, None):
@@ -260,3 +261,25 @@ def test_a_session_whose_sound_stops_without_an_end_is_left(monkeypatch):
     follower.start()
     follower.join(30)
     assert not follower.is_alive()
+
+
+def test_the_windows_that_were_full_at_the_end_are_judged_after_it(mic):
+    judged = segments.judge_with([])
+    going, going_on = threading.Event(), threading.Event()
+
+    def judge(waveform):
+        going.set()
+        going_on.wait(30)
+        return judged(waveform)
+
+    found = live.Listener(judge)
+    follower = threading.Thread(target=found.follow)
+    follower.start()
+    found.take(mic[: round(1.1 * MIC)], MIC)
+    assert going.wait(30)
+    found.take(mic[round(1.1 * MIC) : round(1.6 * MIC)], MIC)
+    found.close()
+    assert found.n_waiting == 2, "one is being judged"
+    going_on.set()
+    follower.join(30)
+    assert not follower.is_alive() and [each.end_s for each in found.moments()] == [1.0, 1.5] and found.n_waiting == 0

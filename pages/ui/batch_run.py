@@ -24,7 +24,7 @@ into folders named after the emotions, or add a table (CSV) with the columns `fi
 """
 
 _TURN = threading.Lock()
-"""Batches take turns, file by file: two visitors' wait for each other, and nobody else waits for either."""
+"""Batches take turns, file by file: everybody else waits for one recording of one batch at most."""
 
 
 @dataclass

@@ -55,7 +55,7 @@ def _hear(digest: str, _given: state.Given) -> analysis.Analysis:
 
 def analyse(data: bytes | Spool, name: str) -> analysis.Analysis:
     """Return what `hear` does of a clip that no page keeps."""
-    if not is_short(data):  # everybody's clips would wait for it there
+    if not is_short(data):  # everybody's clips would wait there until it is decoded
         return analysis.analyse(data, name=name)
     return beside.run(analysis.analyse, data, name=name)
 

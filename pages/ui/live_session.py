@@ -24,6 +24,8 @@ from ser_core.store import ModelCard
 FORGOTTEN_S = 10.0
 """A place whose visitor sends no sound for so long is free again, whatever became of the visitor."""
 
+ANSWERS_S = 3.0
+
 
 class Places:
     """How many visitors may be live at once: a place is taken by who sends sound, and kept by sending more."""
@@ -105,6 +107,11 @@ class Visitor:
         if self.listener:
             self.listener.close()
         self.places.leave(id(self))
+
+    def await_answers(self) -> None:
+        """Wait until what was heard before the end is answered, not for long where the server is busy."""
+        if self._judging:
+            self._judging.join(ANSWERS_S)
 
     @property
     def is_heard(self) -> bool:
