@@ -12,7 +12,7 @@ import soundfile
 from playwright.sync_api import Page, expect
 
 from ser_core import corpora, library, own
-from tests.browser.conftest import VOICE, Server, serious
+from tests.browser.conftest import VOICE, Server, serious, settled
 from tests.browser.test_corpora import LABELS, NAMES, open_tab, tick_first
 
 
@@ -64,6 +64,7 @@ def test_a_corpus_is_recorded_relabelled_downloaded_and_deleted(page: Page, root
     expect(page.get_by_text("The clip is surprise now")).to_be_visible()
     assert library.clips(folder, ["class-9b"])[corpora.EMOTION].tolist() == ["surprise"]
 
+    settled(page)  # a click on what is being drawn anew is lost
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Download all (zip)").click()
     with zipfile.ZipFile(Path(waiting.value.path())) as packed:
@@ -93,8 +94,11 @@ def test_an_upload_and_a_zip_of_label_folders_become_corpora(page: Page, root: t
     page.get_by_role("combobox", name="What is in it").click()
     page.get_by_role("combobox", name="What is in it").press_sequentially("own")
     page.keyboard.press("Enter")
+    expect(page.get_by_label("What people will call it")).to_be_visible()
+    settled(page)
     page.get_by_label("What people will call it").fill("Our moods")
     page.get_by_label("What people will call it").press("Enter")
+    settled(page)
     page.locator("input[type=file]").set_input_files({"name": "any.zip", "mimeType": "application/zip", "buffer": packed.getvalue()})
     page.get_by_role("button", name="Install", exact=True).click()
     expect(page.get_by_role("heading", name="Our moods")).to_be_visible()
