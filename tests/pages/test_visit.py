@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -143,7 +144,7 @@ def test_more_clips_in_a_minute_than_anybody_hears_are_refused_in_a_sentence(pag
         page.get("file_uploader")[0].set_value((f"anna{number}.flac", SPEECH, "audio/flac"))
         page.run()
     assert not page.exception and page.session_state[state.CLIP].name == "anna3.flac"
-    assert "Wait 60 s" in page.warning[0].value and page.get("file_uploader")[0].value is None
+    assert re.search(r"Wait (60|5[0-9]) s", page.warning[0].value) and page.get("file_uploader")[0].value is None
     assert not page.run().warning
     page.session_state[state.TIMES] = [each - 60 for each in page.session_state[state.TIMES]]
     page.get("file_uploader")[0].set_value(("anna5.flac", SPEECH, "audio/flac"))
