@@ -45,6 +45,11 @@ def measure(clip: audio.Clip, config: FeatureConfig = FeatureConfig()) -> Analys
     return Analysis(clip, measured, quality.report(clip.waveform, measured))
 
 
+def measure_samples(waveform: audio.Waveform) -> Analysis:
+    """Return what `measure` does of sound that came from no file, such as a window of a stream."""
+    return measure(audio.Clip(waveform, "", waveform.sample_rate, 1))
+
+
 def recognize(recognizers: Sequence[Recognizer], analysis: Analysis) -> list[Prediction]:
     """Return one prediction a recognizer, in their order; an empty list where there is no speech to judge.
 

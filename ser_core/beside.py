@@ -27,7 +27,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from ser_core import analysis, store
 from ser_core.analysis import Analysis
-from ser_core.audio import Clip, Waveform
+from ser_core.audio import Waveform
 from ser_core.errors import SerError
 from ser_core.recognizer import Prediction, Recognizer
 
@@ -224,7 +224,7 @@ def ask(heard: Analysis, models: Sequence[tuple[str, str]], folder: Path) -> lis
 
 def judge(models: Sequence[tuple[str, str]], folder: Path, waveform: Waveform) -> tuple[Analysis, list[Prediction]]:
     """Return what is measured in a window, and where there is speech in it, what those of some models say that can (see `ask`)."""
-    measured = analysis.measure(Clip(waveform, "", waveform.sample_rate, 1))
+    measured = analysis.measure_samples(waveform)
     answers = ask(measured, models, folder) if measured.quality.has_speech else []
     return measured, [each for each in answers if isinstance(each, Prediction)]
 

@@ -194,7 +194,7 @@ def judge_with(recognizers: Sequence[Recognizer]) -> Judge:
 
 
 def _recognized(recognizers: Sequence[Recognizer], waveform: audio.Waveform) -> tuple[analysis.Analysis, list[Prediction]]:
-    measured = analysis.measure(audio.Clip(waveform, "", waveform.sample_rate, 1))
+    measured = analysis.measure_samples(waveform)
     return measured, analysis.recognize(recognizers, measured)
 
 

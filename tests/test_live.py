@@ -227,9 +227,10 @@ def test_a_window_that_cannot_be_judged_is_left_out_and_the_session_goes_on(mic,
     assert len(found.samples(0, 2 * RATE)) == 2 * RATE, "the sound is kept"
 
 
-def test_a_slow_judge_holds_up_no_sound_and_the_latest_windows_are_judged(mic):
-    going, going_on = threading.Event(), threading.Event()
+def held_up() -> tuple[live.Listener, threading.Thread, threading.Event, threading.Event]:
+    """A listener, the thread that follows it, and two events: its judge has begun; it may go on."""
     judged = segments.judge_with([])
+    going, going_on = threading.Event(), threading.Event()
 
     def judge(waveform):
         going.set()
@@ -239,6 +240,11 @@ def test_a_slow_judge_holds_up_no_sound_and_the_latest_windows_are_judged(mic):
     found = live.Listener(judge)
     follower = threading.Thread(target=found.follow)
     follower.start()
+    return found, follower, going, going_on
+
+
+def test_a_slow_judge_holds_up_no_sound_and_the_latest_windows_are_judged(mic):
+    found, follower, going, going_on = held_up()
     start = MIC + MIC // 10
     found.take(mic[:start], MIC)
     assert going.wait(30)
@@ -264,17 +270,7 @@ def test_a_session_whose_sound_stops_without_an_end_is_left(monkeypatch):
 
 
 def test_the_windows_that_were_full_at_the_end_are_judged_after_it(mic):
-    judged = segments.judge_with([])
-    going, going_on = threading.Event(), threading.Event()
-
-    def judge(waveform):
-        going.set()
-        going_on.wait(30)
-        return judged(waveform)
-
-    found = live.Listener(judge)
-    follower = threading.Thread(target=found.follow)
-    follower.start()
+    found, follower, going, going_on = held_up()
     found.take(mic[: round(1.1 * MIC)], MIC)
     assert going.wait(30)
     found.take(mic[round(1.1 * MIC) : round(1.6 * MIC)], MIC)

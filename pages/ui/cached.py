@@ -110,7 +110,7 @@ def answers(given: state.Given, cards: list[store.ModelCard]) -> list[Answer]:
     try:
         said = _asked(given.digest, asked, heard)
         if silent := [each for each, answer in zip(asked, said, strict=True) if isinstance(answer, str)]:  # mended meanwhile, perhaps
-            again = dict(zip(silent, beside.run(beside.ask, heard, silent, store.MODELS), strict=True))
+            again = dict(zip(silent, _ask(heard, silent), strict=True))
             said = [again.get(each, answer) for each, answer in zip(asked, said, strict=True)]
     except SerError as error:
         return [Answer(card, None, str(error)) for card in cards]
@@ -119,12 +119,16 @@ def answers(given: state.Given, cards: list[store.ModelCard]) -> list[Answer]:
 
 @st.cache_data(scope="session", max_entries=16, show_spinner=False)
 def _asked(digest: str, asked: tuple[tuple[str, str], ...], _heard: analysis.Analysis) -> list[recognizer.Prediction | str]:
-    return beside.run(beside.ask, _heard, asked, store.MODELS)
+    return _ask(_heard, asked)
 
 
 def ask(heard: analysis.Analysis, cards: Sequence[store.ModelCard]) -> list[recognizer.Prediction | str]:
     """Return what models say of a clip that no page keeps, speech or not: of each a prediction, or the sentence why it has none."""
-    return beside.run(beside.ask, heard, _slugs_and_keys(cards), store.MODELS)
+    return _ask(heard, _slugs_and_keys(cards))
+
+
+def _ask(heard: analysis.Analysis, asked: Sequence[tuple[str, str]]) -> list[recognizer.Prediction | str]:
+    return beside.run(beside.ask, heard, asked, store.MODELS)
 
 
 def judge(cards: Sequence[store.ModelCard]) -> segments.Judge:

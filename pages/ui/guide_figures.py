@@ -142,7 +142,7 @@ def _lstm(cards: Mapping[str, ModelCard]) -> Shown | None:
     ends_s = np.arange(2 * STEP_S, sound.duration_s + STEP_S, STEP_S).clip(max=sound.duration_s)
     clips = [audio.Waveform(sound.samples[: round(end_s * sound.sample_rate)], sound.sample_rate) for end_s in ends_s]
     try:
-        said = [cached.ask(analysis.measure(audio.Clip(each, "", each.sample_rate, 1)), [card])[0] for each in clips]
+        said = [cached.ask(analysis.measure_samples(each), [card])[0] for each in clips]
     except SerError:
         return None
     answers = [each.probabilities for each in said if isinstance(each, Prediction)]

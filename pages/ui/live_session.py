@@ -25,6 +25,7 @@ FORGOTTEN_S = 10.0
 """A place whose visitor sends no sound for so long is free again, whatever became of the visitor."""
 
 ANSWERS_S = 3.0
+"""How long a page waits for the last answers of a session that has ended."""
 
 
 class Places:
