@@ -7,6 +7,7 @@ Rows import downwards only (tests/test_layers.py guards it):
     plain_json    JSON of a stranger's -> values, or a ValueError
     csv_tables    CSV of a stranger's -> a table of text, within limits
     spool         bytes that are too many to hold, in a file without a name
+    guard         which requests the app's server answers: hosts, origins, headers
     install_page  a page over plain http that gives phones the class's certificate
     audio         bytes -> Waveform: decode, resample, encode
     setting       a setting as a row of a form, and its check

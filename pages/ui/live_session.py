@@ -6,6 +6,7 @@ sound's thread.
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import time
@@ -59,9 +60,9 @@ class Places:
             return len(others) >= self.n
 
 
-@st.cache_resource(show_spinner=False)
+@functools.cache
 def places() -> Places:
-    """Return the places of this server: SER_LIVE_VISITORS, else four a core."""
+    """Return the places of this server: SER_LIVE_VISITORS, else four a core. They lie in no cache that a visitor can have cleared."""
     given = os.environ.get("SER_LIVE_VISITORS", "")
     return Places(int(given) if given.isdigit() else 4 * (os.cpu_count() or 1))
 

@@ -10,10 +10,11 @@ import contextlib
 import ctypes
 import gc
 import logging
+import math
 import os
 import threading
 import time
-import weakref
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +32,16 @@ IDLE_MINUTES = 60
 LOOK_S = 10.0
 
 MOST_HELD = 2**30
-"""Bytes of files that one visit may have sent up at a time; the uploader has no such limit of its own."""
+"""Bytes of files that all visits together may have sent up at a time; the uploader has no such limit of its own."""
+
+QUIET_S = 120.0
+"""A visit without a click for so long gives up its files where there is no room for another's."""
 
 IDLE = "Nothing happened here for {minutes:.0f} minutes, so what you had recorded or uploaded was forgotten."
 TOO_MUCH = ("You sent more than 1 GB at once. It was forgotten, so that this server has room for everyone: send less at a time, or use "
             "`python -m ser_core predict` on your own machine.")  # fmt: skip
+MADE_ROOM = ("This server ran out of room for recordings, so what you had uploaded was forgotten to let others upload theirs. Upload it "
+             "again when you need it.")  # fmt: skip
 
 GIVEN = (state.CLIP, state.KEPT, state.TIMELINE, state.BATCH, state.OWN_SPEAKER, state.OWN_NOTES)
 """What a visitor gave, and what was made of it; of a live session only what was heard."""
@@ -49,11 +55,15 @@ def idle_s() -> float:
 
 @dataclass
 class Visit:
-    """When a visitor did something last, since when the connection is gone, and why what they gave is to be forgotten, if it is."""
+    """When a visitor did something last, since when the connection is gone, and why what they gave is to be forgotten, if it is.
+
+    address: from where files were sent up last.
+    """
 
     seen_s: float
     left_s: float | None = None
     due: str = ""
+    address: str = ""
 
 
 class Visits:
@@ -75,10 +85,7 @@ class Visits:
         """End the visits that have left; forget what was given to those that do nothing, or gave too much, and draw their pages anew."""
         for name, size in server.held().items():
             if size > MOST_HELD:
-                server.drop(name)
-                with self._lock:
-                    self._visits.setdefault(name, Visit(now_s)).due = TOO_MUCH
-                server.draw(name)
+                self._give_up(name, TOO_MUCH, now_s, server)
         with self._lock:
             visits = list(self._visits.items())
         for name, visit in visits:
@@ -90,6 +97,46 @@ class Visits:
             elif visit.left_s is None and not visit.due and now_s - visit.seen_s >= idle_s():
                 visit.due = IDLE.format(minutes=idle_s() / 60)
                 server.draw(name)
+
+    def make_room(self, size: int, name: str, address: str, now_s: float, server: Server) -> bool:
+        """Return whether `size` more bytes fit beside all files here, once others' are given up where that helps.
+
+        Those of visits without a click for QUIET_S go first, the oldest of them; then, where one other address holds more than half of
+        all, its largest.
+
+        Parameters
+        ----------
+        size : of what is on its way, all together.
+        name, address : of the visit that sends.
+        """
+        held = server.held()
+        missing = sum(held.values()) + size - MOST_HELD
+        with self._lock:
+            self._visits.setdefault(name, Visit(now_s)).address = address
+            visits = {each: self._visits.get(each, Visit(-math.inf)) for each in held if each != name}
+        if missing <= 0:
+            return True
+        by_address: Counter[str] = Counter()
+        for each, visit in visits.items():
+            by_address[visit.address] += held[each]
+        greedy = {each for each, total in by_address.items() if each != address and total > MOST_HELD / 2}
+        quiet = sorted((each for each, visit in visits.items() if now_s - visit.seen_s >= QUIET_S), key=lambda each: visits[each].seen_s)
+        others = [each for each, visit in visits.items() if visit.address in greedy and each not in quiet]
+        given_up = [*quiet, *sorted(others, key=lambda each: -held[each])]
+        if sum(held[each] for each in given_up) < missing:
+            return False
+        for each in given_up:
+            if missing > 0:
+                missing -= held[each]
+                self._give_up(each, MADE_ROOM, now_s, server)
+        return True
+
+    def _give_up(self, name: str, why: str, now_s: float, server: Server) -> None:
+        """Drop a visit's files, and have its page say why."""
+        server.drop(name)
+        with self._lock:
+            self._visits.setdefault(name, Visit(now_s)).due = why
+        server.draw(name)
 
     def __len__(self) -> int:
         return len(self._visits)
@@ -103,13 +150,19 @@ class Server:
         return runtime.get_instance().is_active_session(name)
 
     def held(self) -> dict[str, int]:
-        """Return how many bytes of files each visit has sent up and not yet let go of."""
+        """Return how many bytes of files each visit has sent up and not yet let go of: Streamlit's and those that its pages keep."""
         files = runtime.get_instance().uploaded_file_mgr.file_storage
-        return {name: sum(len(each.data) for each in list(held.values())) for name, held in list(files.items())}
+        sizes = Counter({name: sum(len(each.data) for each in list(kept.values())) for name, kept in list(files.items())})
+        for info in runtime.get_instance()._session_mgr.list_sessions():
+            sizes[info.session.id] += _kept_bytes(info.session.session_state)
+        return {name: size for name, size in sizes.items() if size}
 
     def drop(self, name: str) -> None:
-        """Drop the files that a visit has sent up."""
+        """Drop the files that a visit has sent up, and what its pages keep of them."""
         runtime.get_instance().uploaded_file_mgr.remove_session_files(name)
+        info = runtime.get_instance()._session_mgr.get_session_info(name)
+        if info is not None:
+            info.session._event_loop.call_soon_threadsafe(let_go, info.session.session_state)
 
     def end(self, name: str) -> None:
         """End a visit: nothing of it stays."""
@@ -136,29 +189,39 @@ class Server:
             info.session._event_loop.call_soon_threadsafe(info.session.request_rerun, None)
 
 
-@st.cache_resource(show_spinner=False)
+_visits = Visits()
+_starting = threading.Lock()
+_looking: threading.Thread | None = None
+
+
 def visits() -> Visits:
-    """Return the visits of this server, looked after as long as it runs."""
-    found = Visits()
-    threading.Thread(target=_look_after, args=(weakref.ref(found),), daemon=True).start()
-    return found
+    """Return the visits of this server, looked after as long as it runs. They lie in no cache: a visitor can have those cleared."""
+    global _looking
+    with _starting:
+        if runtime.exists() and (_looking is None or not _looking.is_alive()):
+            _looking = threading.Thread(target=_look_after, args=(_visits,), daemon=True)
+            _looking.start()
+    return _visits
 
 
-def _look_after(found: weakref.ref[Visits]) -> None:
+def make_room(size: int, name: str, address: str) -> bool:
+    """Return whether `size` bytes on their way, some of them for the visit `name`, fit (see Visits.make_room)."""
+    return visits().make_room(size, name, address, time.monotonic(), Server())
+
+
+def _look_after(found: Visits) -> None:
     while runtime.exists():
         time.sleep(LOOK_S)
-        there = found()
-        if there is None or not runtime.exists():
+        if not runtime.exists():
             return
-        before = len(there)
+        before = len(found)
         try:
-            there.look(time.monotonic(), Server())
+            found.look(time.monotonic(), Server())
         except Exception:  # the thread has no other edge, and the visits to come need it
             logging.getLogger(__name__).exception("Looking after the visits failed")
-        if len(there) < before:
+        if len(found) < before:
             time.sleep(1)  # the visits end on the server's own thread
             tidy()
-        del there
 
 
 def tidy() -> None:
@@ -173,7 +236,7 @@ def here() -> None:
     context = get_script_run_ctx()
     due = visits().seen(context.session_id) if context else ""
     if due:
-        st.session_state[state.FORGOTTEN] = due if holds() or due == TOO_MUCH else ""
+        st.session_state[state.FORGOTTEN] = due if holds() or due in (TOO_MUCH, MADE_ROOM) else ""
         forget()
 
 
@@ -193,6 +256,12 @@ def forget() -> None:
         context.uploaded_file_mgr.remove_session_files(context.session_id)
         clear_session_data_cache(context.session_id)
         clear_session_resource_cache(context.session_id)
+
+
+def _kept_bytes(held: Any) -> int:
+    """Return how many bytes of clips a session's state keeps in memory."""
+    clips = [held[key] for key in (state.CLIP, state.KEPT) if key in held]
+    return sum(len(clip.data) for clip in clips if clip is not None and isinstance(clip.data, bytes))
 
 
 def let_go(held: Any) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
-from pages.ui import cached
+from pages.ui import cached, live_session, visit
 from ser_core import store
 from tests import tiny_models
 
@@ -26,6 +26,8 @@ def models(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     monkeypatch.setattr(store, "MODELS", folder)
     monkeypatch.setattr(cached, "_warm_up", lambda: None)
     monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
+    monkeypatch.setattr(visit, "_visits", visit.Visits())
+    live_session.places.cache_clear()
     st.cache_data.clear()
     st.cache_resource.clear()
     return folder

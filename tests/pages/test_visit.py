@@ -8,9 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import state, visit
+from pages.ui import live_session, state, visit
 from ser_core import live, segments
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,6 +92,40 @@ def test_who_sends_too_much_at_once_loses_it_and_reads_why(visits: visit.Visits)
     visits.look(1010.0, server)
     assert server.files == {"ben": visit.MOST_HELD} and server.drawn == ["anna", "unseen"]
     assert "more than 1 GB" in visits.seen("anna") and not visits.seen("ben")
+
+
+def test_the_oldest_idle_files_make_room_first(visits: visit.Visits, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visit, "MOST_HELD", 100)
+    server = Told("anna", "ben")
+    server.files = {"anna": 40, "ben": 40, "carl": 10}
+    visits.seen("carl")
+    visits._visits["anna"].seen_s, visits._visits["ben"].seen_s = 900.0, 800.0
+    later = 900.0 + visit.QUIET_S  # carl has clicked since
+    assert visits.make_room(10, "dora", "10.0.0.2", later, server) and len(server.files) == 3
+    assert visits.make_room(30, "dora", "10.0.0.2", later, server)
+    assert server.files == {"anna": 40, "carl": 10} and server.drawn == ["ben"]
+    assert "ran out of room" in visits._visits["ben"].due and not visits._visits["anna"].due
+    assert visits.make_room(90, "dora", "10.0.0.2", later, server) and server.files == {"carl": 10}
+    assert not visits.make_room(91, "dora", "10.0.0.2", later, server) and server.files == {"carl": 10}, "who is at work keeps theirs"
+
+
+def test_one_address_cannot_hold_all_the_room_by_many_tabs(visits: visit.Visits, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visit, "MOST_HELD", 100)
+    server = Told()
+    for name, size in (("tab1", 30), ("tab2", 40), ("tab3", 30)):
+        assert visits.make_room(size, name, "10.0.0.66", 1000.0, server)
+        server.files[name] = size
+    assert not visits.make_room(1, "tab4", "10.0.0.66", 1000.0, server), "nobody's files go for another tab of the same"
+    assert visits.make_room(20, "ben", "10.0.0.2", 1000.0, server)
+    assert server.files == {"tab1": 30, "tab3": 30}
+    assert not visits.make_room(101, "ben", "10.0.0.2", 1000.0, server) and len(server.files) == 2, "nothing goes in vain"
+
+
+def test_the_visits_lie_in_no_cache_that_a_visitor_can_clear() -> None:
+    before, places = visit.visits(), live_session.places()
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    assert visit.visits() is before and live_session.places() is places
 
 
 @pytest.mark.parametrize(("told", "seconds"), [("", 3600), ("5", 300), ("0", 3600), ("soon", 3600)])

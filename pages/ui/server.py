@@ -1,0 +1,130 @@
+"""What stands between the network and the pages: app.py gives it to st.App, so that every way to start the app has it.
+
+Besides ser_core.guard, which knows nothing of Streamlit: messages that a page never sends, and limits on files that are sent up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import sys
+from collections import Counter
+
+from google.protobuf.message import DecodeError
+from starlette.middleware import Middleware
+from streamlit import config
+from streamlit.proto.BackMsg_pb2 import BackMsg
+
+from pages.ui import visit
+from ser_core import classroom, guard
+from ser_core.errors import ConfigError
+from ser_core.guard import Application, Message, Receive, Scope, Send
+
+MESSAGES = frozenset({"rerun_script", "stop_script", "file_urls_request", "app_heartbeat", "backend_operation_request"})
+"""What a page says to the server. Streamlit knows more, for its developers: one clears the caches of all visitors."""
+
+MOST_UPLOADS = 64
+"""So many files may be on their way from one address at a time: a browser sends six at once, and a class may share an address."""
+
+UPLOAD_S = 600.0
+"""A file that takes longer on its way is given up: 60 MB in that time are 0.8 Mbit/s."""
+
+_UPLOAD = re.compile(r".*/_stcore/upload_file/(?P<session>[^/]+)/[^/]+")
+
+
+def middleware() -> list[Middleware]:
+    """Return what st.App puts before Streamlit, the outermost first, for the address that Streamlit is set to serve."""
+    return [
+        Middleware(guard.Guard, hosts=_hosts(), is_secure=bool(config.get_option("server.sslCertFile"))),
+        Middleware(Uploads),
+        Middleware(Messages),
+    ]
+
+
+def _hosts() -> frozenset[str]:
+    """Return the hosts to answer to. Ends the program with a sentence where SER_HOSTS cannot be used."""
+    own = []
+    if config.get_option("server.address") not in ("localhost", "127.0.0.1", "::1"):
+        name = socket.gethostname().lower()
+        own = [*classroom.addresses(), name, f"{name.removesuffix('.local')}.local"]
+    try:
+        return guard.hosts(os.environ, own)
+    except ConfigError as error:
+        sys.exit(str(error))
+
+
+class Messages:
+    """Drops what comes over a websocket and is none of MESSAGES; what cannot be read, Streamlit refuses itself."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request or websocket, as ASGI asks for."""
+
+        async def wanted() -> Message:
+            while True:
+                message = await receive()
+                if message["type"] != "websocket.receive" or _is_wanted(message.get("bytes") or b""):
+                    return message
+
+        await self._app(scope, wanted if scope["type"] == "websocket" else receive, send)
+
+
+def _is_wanted(data: bytes) -> bool:
+    try:
+        return BackMsg.FromString(data).WhichOneof("type") in (*MESSAGES, None)
+    except DecodeError:
+        return True
+
+
+class Uploads:
+    """Lets in files that are sent up while there is room for them: few at once from an address, and all together within visit.MOST_HELD."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+        self._by_address: Counter[str] = Counter()
+        self._on_the_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request or websocket, as ASGI asks for."""
+        found = _UPLOAD.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "PUT" else None
+        if not found:
+            await self._app(scope, receive, send)
+            return
+        address = str((scope.get("client") or ("",))[0])
+        size = _size(scope)
+        if size is None:
+            await _refuse(send, 411, "The file's size was not told.")
+        elif self._by_address[address] >= MOST_UPLOADS:
+            await _refuse(send, 429, "Too many files are on their way from this address. Wait until some have arrived.")
+        elif not visit.make_room(self._on_the_way + size, found["session"], address):
+            await _refuse(send, 507, "The server holds as many recordings as it may just now. Try again in some minutes, or send less.")
+        else:
+            self._by_address[address] += 1
+            self._on_the_way += size
+            try:
+                async with asyncio.timeout(UPLOAD_S):
+                    await self._app(scope, receive, send)
+            except TimeoutError:  # without an answer, its connection is closed
+                pass
+            finally:
+                self._on_the_way -= size
+                self._by_address[address] -= 1
+                if not self._by_address[address]:
+                    del self._by_address[address]
+
+
+def _size(scope: Scope) -> int | None:
+    """Return how many bytes a request says that it brings; None where it does not say."""
+    told = [value for name, value in scope["headers"] if name == b"content-length"]
+    return int(told[0]) if len(told) == 1 and re.fullmatch(rb"[0-9]{1,12}", told[0]) else None
+
+
+async def _refuse(send: Send, status: int, text: str) -> None:
+    body = text.encode()
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,139 @@
+"""Messages that no page sends are dropped, and files that are sent up get in while there is room for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
+
+from pages.ui import server, visit
+from ser_core.guard import Message
+from tests.pages.test_visit import Told
+
+PATH = "/_stcore/upload_file/{session}/f1"
+
+
+def test_what_clears_the_caches_of_everyone_never_reaches_streamlit() -> None:
+    said = [BackMsg(clear_cache=True), BackMsg(debug_shutdown_runtime=True), BackMsg(set_run_on_save=True), BackMsg(app_heartbeat=True),
+            BackMsg(stop_script=True)]  # fmt: skip
+    waiting = [{"type": "websocket.connect"}, *({"type": "websocket.receive", "bytes": each.SerializeToString()} for each in said),
+               {"type": "websocket.receive", "bytes": b"\xff\xff"}, {"type": "websocket.disconnect"}]  # fmt: skip
+    heard: list[Message] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        while not heard or heard[-1]["type"] != "websocket.disconnect":
+            heard.append(await receive())
+
+    async def receive() -> Message:
+        return waiting.pop(0)
+
+    asyncio.run(server.Messages(application)({"type": "websocket", "path": "/_stcore/stream"}, receive, None))  # type: ignore[arg-type]
+    kinds = [BackMsg.FromString(each["bytes"]).WhichOneof("type") for each in heard[1:3]]
+    assert kinds == ["app_heartbeat", "stop_script"] and heard[3]["bytes"] == b"\xff\xff" and len(heard) == 5
+
+
+def put(session: str, size: int | None, address: str = "10.0.0.1") -> dict[str, Any]:
+    headers = [] if size is None else [(b"content-length", str(size).encode())]
+    return {"type": "http", "method": "PUT", "path": PATH.format(session=session), "headers": headers, "client": (address, 1)}
+
+
+class Arrivals:
+    """An application that takes uploads, each as long as `hold` has not been set."""
+
+    def __init__(self) -> None:
+        self.began: list[str] = []
+        self.hold = asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.began.append(scope["path"])
+        await self.hold.wait()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+
+
+async def status(uploads: server.Uploads, scope: dict[str, Any]) -> int:
+    """Return how an upload was answered; 0 without an answer."""
+    found: list[int] = []
+
+    async def send(message: Message) -> None:
+        found.append(message.get("status", 0))
+
+    await uploads(scope, None, send)  # type: ignore[arg-type]
+    return found[0] if found else 0
+
+
+def run(work: Callable[[server.Uploads, Arrivals], Any]) -> None:
+    async def main() -> None:
+        arrivals = Arrivals()
+        await work(server.Uploads(arrivals), arrivals)
+
+    asyncio.run(main())
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    """A server with no files yet, in place of Streamlit's."""
+    found = Told()
+    monkeypatch.setattr(visit, "_visits", visit.Visits())
+    monkeypatch.setattr(visit, "Server", lambda: found)
+    return found
+
+
+def test_files_on_their_way_count_before_they_are_here(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visit, "MOST_HELD", 1000)
+
+    async def work(uploads: server.Uploads, arrivals: Arrivals) -> None:
+        first = asyncio.create_task(status(uploads, put("anna", 600)))
+        await asyncio.sleep(0)
+        assert await status(uploads, put("ben", 600)) == 507 and len(arrivals.began) == 1
+        arrivals.hold.set()
+        assert await first == 204
+        assert await status(uploads, put("ben", 600)) == 204, "what never came takes no room"
+        assert await status(uploads, put("ben", 1001)) == 507
+
+    run(work)
+
+
+def test_one_address_has_few_uploads_at_a_time_and_leaves_the_others_theirs(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MOST_UPLOADS", 3)
+
+    async def work(uploads: server.Uploads, arrivals: Arrivals) -> None:
+        trickling = [asyncio.create_task(status(uploads, put(f"s{n}", 10))) for n in range(3)]
+        await asyncio.sleep(0)
+        assert await status(uploads, put("s9", 10)) == 429
+        other = asyncio.create_task(status(uploads, put("ben", 10, "10.0.0.2")))
+        await asyncio.sleep(0)
+        assert len(arrivals.began) == 4
+        arrivals.hold.set()
+        assert await asyncio.gather(*trickling, other) == [204] * 4
+        assert await status(uploads, put("s9", 10)) == 204
+
+    run(work)
+
+
+def test_an_upload_that_never_ends_is_given_up_and_one_without_a_size_is_refused(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "UPLOAD_S", 0.01)
+
+    async def work(uploads: server.Uploads, arrivals: Arrivals) -> None:
+        assert await status(uploads, put("anna", 10)) == 0
+        assert await status(uploads, put("anna", None)) == 411
+        assert uploads._on_the_way == 0 and not uploads._by_address
+
+    run(work)
+
+
+def test_other_requests_pass(told: Told) -> None:
+    async def work(uploads: server.Uploads, arrivals: Arrivals) -> None:
+        arrivals.hold.set()
+        for more in ({"method": "DELETE"}, {"path": "/media/x"}, {"type": "websocket"}):
+            assert await status(uploads, put("anna", None) | more) == 204
+
+    run(work)
+
+
+def test_a_wrong_host_ends_the_start_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SER_HOSTS", "http://x")
+    with pytest.raises(SystemExit, match="no host name"):
+        server.middleware()
