@@ -31,6 +31,9 @@ MOST_UPLOADS = 64
 UPLOAD_S = 600.0
 """A file that takes longer on its way is given up: 60 MB in that time are 0.8 Mbit/s."""
 
+BEGIN_S = 1.0
+"""A websocket that takes longer to begin lets the next one begin."""
+
 _UPLOAD = re.compile(r".*/_stcore/upload_file/(?P<session>[^/]+)/[^/]+")
 
 
@@ -39,7 +42,7 @@ def middleware() -> list[Middleware]:
     return [
         Middleware(guard.Guard, hosts=_hosts(), is_secure=bool(config.get_option("server.sslCertFile"))),
         Middleware(Uploads),
-        Middleware(Messages),
+        Middleware(Websockets),
     ]
 
 
@@ -55,22 +58,43 @@ def _hosts() -> frozenset[str]:
         sys.exit(str(error))
 
 
-class Messages:
-    """Drops what comes over a websocket and is none of MESSAGES; what cannot be read, Streamlit refuses itself."""
+class Websockets:
+    """Lets websockets begin one after another, and drops what comes over one and is none of MESSAGES.
+
+    Each that begins makes a session; hundreds that begin at once would hold everybody up until the last. What cannot be read, Streamlit
+    refuses itself.
+    """
 
     def __init__(self, app: Application) -> None:
         self._app = app
+        self._turn = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request or websocket, as ASGI asks for."""
+        if scope["type"] != "websocket":
+            await self._app(scope, receive, send)
+            return
+        await self._turn.acquire()
+        await asyncio.sleep(0)  # whoever else waits for the loop comes in between
+        leave = iter([self._turn.release])
+        patience = asyncio.get_running_loop().call_later(BEGIN_S, lambda: next(leave, int)())
+        is_connected = False
 
         async def wanted() -> Message:
+            nonlocal is_connected
+            if is_connected:  # asked for the next message: its session is made
+                next(leave, int)()
+            is_connected = True
             while True:
                 message = await receive()
                 if message["type"] != "websocket.receive" or _is_wanted(message.get("bytes") or b""):
                     return message
 
-        await self._app(scope, wanted if scope["type"] == "websocket" else receive, send)
+        try:
+            await self._app(scope, wanted, send)
+        finally:
+            patience.cancel()
+            next(leave, int)()
 
 
 def _is_wanted(data: bytes) -> bool:

@@ -56,6 +56,11 @@ class Server:
     url: str
     process: subprocess.Popen[bytes]
     modules_file: Path
+    outside_file: Path
+
+    def outside(self) -> list[str]:
+        """Return what the server has asked of other machines: connections and look-ups of names, a line each."""
+        return self.outside_file.read_text(encoding="utf-8").splitlines()
 
     def modules(self) -> set[str]:
         """Return the names of all modules that the server has loaded."""
@@ -91,11 +96,12 @@ def start_server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         environment = os.environ | own | more
         with (folder / "log.txt").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name("serve.py")), str(port), str(folder / "modules.txt")],
+                [sys.executable, str(Path(__file__).with_name("serve.py")), str(port), str(folder / "modules.txt"),
+                 str(folder / "outside.txt")],
                 cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
         started.append(process)
-        server = Server(f"http://localhost:{port}", process, folder / "modules.txt")
+        server = Server(f"http://localhost:{port}", process, folder / "modules.txt", folder / "outside.txt")
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and process.poll() is None:
             try:

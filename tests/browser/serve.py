@@ -1,6 +1,6 @@
 """Serves app.py as `streamlit run` does, and writes the names of all loaded modules to a file at each SIGUSR1.
 
-Usage: python serve.py PORT FILE
+Usage: python serve.py PORT FILE OUTSIDE; whatever the server asks of other machines is added to the file OUTSIDE, a line each.
 """
 
 from __future__ import annotations
@@ -12,8 +12,21 @@ from pathlib import Path
 
 from streamlit.web import cli
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0", "::", "", None)
 
-def main(port: str, file: str) -> None:
+
+def main(port: str, file: str, outside: str) -> None:
+    def notice(event: str, args: tuple[object, ...]) -> None:
+        if event in ("socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname"):
+            asked = args[1] if event in ("socket.connect", "socket.sendto") else args[0]
+            host = asked[0] if isinstance(asked, tuple) else asked
+            if host not in LOOPBACK and not str(host).startswith("/"):
+                with open(outside, "a", encoding="utf-8") as out:
+                    out.write(f"{event} {asked}\n")
+
+    Path(outside).touch()
+    sys.addaudithook(notice)
+
     def tell(*_: object) -> None:
         part = Path(file).with_suffix(".part")
         part.write_text("\n".join(sorted(sys.modules)), encoding="utf-8")

@@ -74,7 +74,7 @@ def test_every_page_shows_without_a_network_and_has_no_serious_fault(page: Page,
             faults[f"{title}, figures without words"] = unnamed
         check_width(page, title, faults)
     assert faults == {}
-    assert elsewhere == []
+    assert elsewhere == [] and server.outside() == []
 
 
 def test_the_main_job_needs_no_mouse(page: Page, server: Server) -> None:

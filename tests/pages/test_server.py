@@ -30,9 +30,43 @@ def test_what_clears_the_caches_of_everyone_never_reaches_streamlit() -> None:
     async def receive() -> Message:
         return waiting.pop(0)
 
-    asyncio.run(server.Messages(application)({"type": "websocket", "path": "/_stcore/stream"}, receive, None))  # type: ignore[arg-type]
+    asyncio.run(server.Websockets(application)({"type": "websocket", "path": "/_stcore/stream"}, receive, None))  # type: ignore[arg-type]
     kinds = [BackMsg.FromString(each["bytes"]).WhichOneof("type") for each in heard[1:3]]
     assert kinds == ["app_heartbeat", "stop_script"] and heard[3]["bytes"] == b"\xff\xff" and len(heard) == 5
+
+
+def test_websockets_begin_one_after_another_and_one_that_does_not_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "BEGIN_S", 0.05)
+    began: list[str] = []
+
+    async def main() -> None:
+        stuck, done = asyncio.Event(), asyncio.Event()
+
+        async def application(scope: Any, receive: Any, send: Any) -> None:
+            began.append(scope["path"])
+            if scope["path"] == "/stuck":
+                await stuck.wait()
+            await receive()
+            await receive()
+            await done.wait()
+
+        async def receive() -> Message:
+            return {"type": "websocket.connect"}
+
+        each = server.Websockets(application)
+        tasks = [asyncio.create_task(each({"type": "websocket", "path": path}, receive, None)) for path in ("/a", "/b", "/stuck", "/c")]  # type: ignore[arg-type]
+        for _ in range(2):
+            await asyncio.sleep(0)
+        assert began == ["/a"], "those that come together begin one after another"
+        while len(began) < 4:
+            await asyncio.sleep(0.01)
+        assert began == ["/a", "/b", "/stuck", "/c"]
+        stuck.set()
+        done.set()
+        await asyncio.gather(*tasks)
+        assert not each._turn.locked()
+
+    asyncio.run(main())
 
 
 def put(session: str, size: int | None, address: str = "10.0.0.1") -> dict[str, Any]:

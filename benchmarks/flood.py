@@ -1,0 +1,141 @@
+"""A server under siege from one machine: does it still answer others at once?
+
+python benchmarks/flood.py [--websockets N] [--uploads N] [--origins N] [--seconds T] [--json]: "worst_ms" and "p50_ms", how long the
+health check takes, asked ten times a second while N idle websockets are open, N files trickle up at a kilobyte a second, and N pages of
+other origins ask for a websocket; "alone_p50_ms" and "alone_worst_ms" of the same server before; "open", "let_in" and "refused", how
+many of each there were; "outside", connections of the server to other machines. Everything goes to a server on this machine and ends
+after T seconds.
+"""
+
+import argparse
+import asyncio
+import http.client
+import json
+import multiprocessing
+import statistics
+import sys
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT)]
+
+from websockets import InvalidStatus, Origin, Subprotocol  # noqa: E402
+from websockets.asyncio.client import ClientConnection, connect  # noqa: E402
+
+from tools.servers import serve  # noqa: E402
+from tools.visitor import XSRF, Visitor  # noqa: E402
+
+UPLOAD_BYTES = 2**20
+
+
+def answer_times(url: str, seconds: float) -> list[float]:
+    """Return how many milliseconds each health check took, ten a second."""
+    address, times = urlsplit(url), []
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        line = http.client.HTTPConnection("127.0.0.1", address.port, timeout=60)
+        began = time.perf_counter()
+        line.request("GET", "/_stcore/health", headers={"Host": address.netloc})
+        line.getresponse().read()
+        times.append(1000 * (time.perf_counter() - began))
+        line.close()
+        time.sleep(0.1)
+    return times
+
+
+def besiege(url: str, websockets: int, uploads: int, origins: int, talk: Connection) -> None:
+    """Open everything, tell how many of each there are, and hold on until told to end."""
+    asyncio.run(_besiege(url, websockets, uploads, origins, talk))
+
+
+async def _besiege(url: str, websockets: int, uploads: int, origins: int, talk: Connection) -> None:
+    stream = f"{url.replace('http', 'ws')}/_stcore/stream"
+
+    async def idle() -> ClientConnection:
+        return await connect(stream, origin=Origin(url), subprotocols=[Subprotocol("streamlit")], open_timeout=60)
+
+    async def foreign() -> bool:
+        try:
+            await connect(stream, origin=Origin("http://evil.example"), subprotocols=[Subprotocol("streamlit")], open_timeout=60)
+        except InvalidStatus:
+            return True
+        return False
+
+    async with Visitor(url) as visitor:
+        talk.send("began")
+        held = await asyncio.gather(*(idle() for _ in range(websockets)))
+        paths = [(await visitor.address("a.wav")).upload_url for _ in range(uploads)]
+        trickles = [asyncio.create_task(_trickle(visitor, path)) for path in paths]
+        refused = await asyncio.gather(*(foreign() for _ in range(origins)))
+        await asyncio.to_thread(talk.recv)
+        ended = sum(each.done() for each in trickles)
+        talk.send({"open": len(held), "let_in": len(trickles) - ended, "refused": sum(refused)})
+        for each in trickles:
+            each.cancel()
+        await asyncio.gather(*trickles, *(each.close() for each in held), return_exceptions=True)
+
+
+async def _trickle(visitor: Visitor, path: str) -> None:
+    """Send a file up, a kilobyte a second; ends where the server ends it."""
+    address = urlsplit(visitor.url)
+    token = visitor.http.cookies.get(XSRF) or ""
+    head = (f"PUT {path} HTTP/1.1", f"Host: {address.netloc}", f"Cookie: {XSRF}={token}", f"X-Xsrftoken: {token}",
+            "Content-Type: multipart/form-data; boundary=b", f"Content-Length: {UPLOAD_BYTES}", "", "")  # fmt: skip
+    reader, writer = await asyncio.open_connection("127.0.0.1", address.port)
+    try:
+        writer.write("\r\n".join(head).encode() + b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n')
+        while not reader.at_eof():
+            writer.write(bytes(1024))
+            await writer.drain()
+            try:
+                if await asyncio.wait_for(reader.read(1024), 1):
+                    return
+            except TimeoutError:
+                continue
+    except ConnectionError:
+        return
+    finally:
+        writer.close()
+
+
+def outside(process: psutil.Process) -> int:
+    """Return how many connections of a process lead to another machine."""
+    return sum(bool(each.raddr) and not each.raddr.ip.startswith("127.") for each in process.net_connections())
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, number in (("websockets", 500), ("uploads", 200), ("origins", 100)):
+        parser.add_argument(f"--{name}", type=int, default=number, metavar="N")
+    parser.add_argument("--seconds", type=float, default=20, metavar="T")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with serve() as server:
+        alone = answer_times(server.url, min(options.seconds, 5))
+        here, there = multiprocessing.get_context("spawn").Pipe()
+        attacker = multiprocessing.get_context("spawn").Process(
+            target=besiege, args=(server.url, options.websockets, options.uploads, options.origins, there), daemon=True
+        )
+        attacker.start()
+        here.recv()
+        times = answer_times(server.url, options.seconds)
+        n_outside = outside(psutil.Process(server.process.pid))
+        here.send("end")
+        counts = here.recv()
+        attacker.join(30)
+    figures = {
+        "worst_ms": round(max(times), 1), "p50_ms": round(statistics.median(times), 1), "alone_worst_ms": round(max(alone), 1),
+        "alone_p50_ms": round(statistics.median(alone), 1), **counts, "outside": n_outside,
+        "errors": int(counts["refused"] < options.origins),
+    }  # fmt: skip
+    print(json.dumps(figures) if options.json else "\n".join(f"{name:15} {value}" for name, value in figures.items()))
+
+
+if __name__ == "__main__":
+    main()
