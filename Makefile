@@ -13,7 +13,7 @@ INSTALL = install() { if uv --version >/dev/null 2>&1; \
 	then uv pip install --quiet --compile-bytecode --python $(PY) "$$@"; \
 	else $(PY) -m pip install --quiet --disable-pip-version-check "$$@"; fi; }; install
 
-.PHONY: help run class setup test check-long lint models bench audit pins check-pins clean FORCE
+.PHONY: help run class setup test check-long lint models bench audit pins lock check-pins clean FORCE
 
 help:
 	@echo "make run      serve the app on http://localhost:$(PORT)"
@@ -26,7 +26,7 @@ help:
 	@echo "              train the four models under models/ again"
 	@echo "make bench    run the benchmarks"
 	@echo "make audit    ask whether a library that is used has a known vulnerability; needs internet"
-	@echo "make pins     resolve constraints.txt again; make check-pins: for every platform"
+	@echo "make pins     resolve constraints.txt and requirements.lock again; make check-pins: for every platform"
 	@echo "make clean    remove .venv and caches; models/ stays"
 
 run: .venv/.ready
@@ -39,8 +39,9 @@ class: .venv/.ready
 setup: .venv/.ready
 
 # .ready is written last: a .venv without it, or one whose Python has gone, is made anew.
-# Python's own pip installs; uv, where there is one, does the same faster.
-.venv/.ready: requirements.txt constraints.txt $(if $(shell test -x $(PY) && echo yes),,FORCE)
+# Python's own pip installs; uv, where there is one, does the same faster. Either takes the files that requirements.lock names, by their
+# hashes, and no others.
+.venv/.ready: requirements.lock $(if $(shell test -x $(PY) && echo yes),,FORCE)
 	@test -e $@ -a -x $(PY) || { \
 		for python in $(if $(PYTHON),"$(PYTHON)",python3.11 python3.12 python3.13 python3 python); do \
 			if "$$python" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1; \
@@ -51,14 +52,14 @@ setup: .venv/.ready
 		exit 1; }
 	@rm -f $@
 	@echo "Installing the libraries (3 GB on disk; some minutes the first time) ..."
-	@$(INSTALL) -r requirements.txt
+	@$(INSTALL) --require-hashes -r requirements.lock
 	@echo "Warming up ..."
 	@$(PY) -m ser_core.warm_up
 	@touch $@
 
 FORCE:
 
-.venv/.ready-dev: .venv/.ready requirements-dev.txt
+.venv/.ready-dev: .venv/.ready requirements.txt requirements-dev.txt constraints.txt
 	@echo "Installing the test tools ..."
 	@$(INSTALL) -r requirements-dev.txt
 	@touch $@
@@ -108,8 +109,22 @@ pins: .venv/.ready-dev
 	@head -n 1 constraints.txt > build/constraints.txt
 	@awk -F '[= ;]' 'NR == FNR { direct[$$1]; next } !($$1 in direct)' build/direct.txt build/all.txt >> build/constraints.txt
 	@mv build/constraints.txt constraints.txt
+	@$(MAKE) --no-print-directory lock
 
-# Wheels only: nobody who wants to run the app should need a compiler. PyAV's wheel needs macOS 14.
+# requirements.lock is what requirements.txt and constraints.txt give, for every Python and platform, with the hash of each file.
+COMPILE_LOCK = MACOSX_DEPLOYMENT_TARGET=14.0 $(UV) pip compile requirements.txt --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet --output-file
+
+lock: .venv/.ready-dev
+	@mkdir -p build
+	@rm -f build/requirements.lock
+	@$(COMPILE_LOCK) build/requirements.lock >/dev/null
+	@{ echo "# Everything that 'make setup' installs, with the hashes of its files. Written by 'make pins', not by hand."; \
+		cat build/requirements.lock; } > build/requirements.new
+	@mv build/requirements.new requirements.lock
+
+# Wheels only: nobody who wants to run the app should need a compiler. PyAV's wheel needs macOS 14. A file that its publisher has added to
+# a version since is no difference.
 check-pins: .venv/.ready-dev
 	@uv="$(UV)"; for version in 3.11 3.12 3.13; do \
 		for platform in x86_64-manylinux_2_28 aarch64-manylinux_2_28 x86_64-pc-windows-msvc aarch64-apple-darwin; do \
@@ -118,6 +133,14 @@ check-pins: .venv/.ready-dev
 			echo "Python $$version on $$platform: resolves"; \
 		done; \
 	done
+	@mkdir -p build
+	@rm -f build/requirements.lock
+	@$(COMPILE_LOCK) build/requirements.lock >/dev/null
+	@lines() { sed -e '/^#/d' -e 's/ *\\$$//' "$$1" | LC_ALL=C sort; }; \
+		lines requirements.lock > build/lock.kept; lines build/requirements.lock > build/lock.new; \
+		if LC_ALL=C comm -23 build/lock.kept build/lock.new | grep . || LC_ALL=C comm -13 build/lock.kept build/lock.new | grep ==; then \
+			echo "requirements.lock is not what requirements.txt and constraints.txt give (see above). Run: make pins" >&2; exit 1; \
+		else echo "requirements.lock: what requirements.txt and constraints.txt give"; fi
 
 clean:
 	rm -rf .venv build .pytest_cache .ruff_cache .mypy_cache

@@ -28,14 +28,13 @@ if errorlevel 1 exit /b 1
 goto install
 
 :check
-copy /b requirements.txt + constraints.txt .venv\wanted.txt >nul
-fc /b .venv\wanted.txt .venv\installed.txt >nul
+fc /b requirements.lock .venv\installed.txt >nul
 if not errorlevel 1 goto serve
 
 :install
 if exist .venv\installed.txt del .venv\installed.txt
 echo Installing the libraries (3 GB on disk; some minutes the first time) ...
-%PY% -m pip install --quiet --disable-pip-version-check -r requirements.txt
+%PY% -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 if errorlevel 1 (
     echo Installing failed: the lines above say why. Start run.bat again to go on.
     exit /b 1
@@ -43,7 +42,7 @@ if errorlevel 1 (
 echo Warming up ...
 %PY% -m ser_core.warm_up
 if errorlevel 1 exit /b 1
-copy /b requirements.txt + constraints.txt .venv\installed.txt >nul
+copy /b requirements.lock .venv\installed.txt >nul
 
 :serve
 if "%1"=="class" (

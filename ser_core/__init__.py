@@ -9,6 +9,7 @@ Rows import downwards only (tests/test_layers.py guards it):
     spool         bytes that are too many to hold, in a file without a name
     guard         which requests the app's server answers: hosts, origins, headers
     install_page  a page over plain http that gives phones the class's certificate
+    admin         the admin word: which one counts, and how often anybody may try one
     audio         bytes -> Waveform: decode, resample, encode
     setting       a setting as a row of a form, and its check
     runs          the folder of a training run: settings, status, epochs, log, result, the wish to stop
@@ -70,6 +71,7 @@ Rows import downwards only (tests/test_layers.py guards it):
     protocol_table  the models over corpora and protocols
     robustness    what trained models lose under conditions
     lesson        what was here when a lesson began, so that its end takes away what it made
+    permissions   what a server writes, kept to the user that runs it
     serving       the app as a process, for this machine or for a class
     shipped       how the four shipped models are made
     cli           python -m ser_core; its commands train, models, evaluate, table, robustness, matrix, lab and serve are in modules cli_…

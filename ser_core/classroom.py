@@ -32,6 +32,7 @@ TRIES = 20
 """So many ports are tried, one after the other."""
 
 _VIRTUAL = re.compile(r"docker|veth|br-|virbr|vmnet|vbox|virtualbox|vmware|hyper-v|vethernet|tun|tap|wg|zt|tailscale|wsl", re.IGNORECASE)
+_NAME = re.compile(r"(?=.{1,240}$)(?=.*[a-z])[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 _ELSEWHERE = ("198.51.100.1", 9)
 """An address that is nobody's (RFC 5737): to ask the system for the way there sends nothing."""
 
@@ -92,6 +93,14 @@ def rank(found: Sequence[tuple[str, str]], way_out: str) -> list[str]:
     return list(dict.fromkeys(address for address, _ in sorted(usable, key=unlikely)))
 
 
+def names() -> list[str]:
+    """Return the names under which others may reach this machine: its own, and the one by which devices find it without a server."""
+    name = socket.gethostname().lower().rstrip(".")
+    if not _NAME.fullmatch(name) or name == "localhost":
+        return []
+    return list(dict.fromkeys([name, f"{name.partition('.')[0]}.local"]))
+
+
 def _way_out() -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
@@ -136,10 +145,14 @@ def models() -> Check:
     return Check("Models", False, " ".join([*said, *problems]))
 
 
-def certificate(made: Certificate, names: Sequence[str]) -> Check:
-    """Say what was issued."""
-    how = "by a new authority, which phones do not know yet" if made.is_new_authority else "by the authority kept here"
-    return Check("Certificate", True, f"For {', '.join(names)}, until {made.until:%d %B %Y}, {how}.")
+def certificate(made: Certificate) -> Check:
+    """Say what was issued, and what becomes of an authority that had to go."""
+    whom = f"For {', '.join(made.names)}, until {made.until:%d %B %Y}, by"
+    if made.replaced:
+        return Check("Certificate", False, f"{whom} a new authority, because the one before {made.replaced}. Phones that installed the old "
+                     "one should remove it; those that need one install the new.")  # fmt: skip
+    how = "a new authority, which phones do not know yet" if made.is_new_authority else "the authority kept here"
+    return Check("Certificate", True, f"{whom} {how}.")
 
 
 def network(found: Sequence[str], chosen: str) -> Check:

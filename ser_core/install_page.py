@@ -82,11 +82,16 @@ def serve(host: str, port: int, *, url: str, name: str, fingerprint: str, author
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing: who asked is nobody's business."""
 
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            """Say nothing of a visitor who leaves in the middle, or sends nonsense: http.server itself would print the address."""
+
     try:
-        server = ThreadingHTTPServer((host, port), Handler)
+        server = Server((host, port), Handler)
     except OSError as error:
         raise ConfigError(f"The page for phones could not be served on port {port} ({error.strerror}). Choose another --port.") from None
-    server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield

@@ -7,25 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import signal
 import subprocess
 import sys
 import time
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from ser_core import certificates, classroom, install_page, lesson, locks
+from ser_core import admin, certificates, classroom, install_page, lesson, locks, permissions
 from ser_core.classroom import Check
 from ser_core.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
-ADMIN_WORD = "SER_ADMIN_WORD"
-_SECRETS = ROOT / ".streamlit" / "secrets.toml"
-_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _START_S = 90.0
 _STOP_S = 10.0
 
@@ -34,17 +29,24 @@ ROOM = {"server.maxUploadSize": "60", "server.maxMessageSize": "100"}
 
 
 def alone(port: int) -> int:
-    """Serve the app to this machine until it ends, and return its exit status."""
+    """Serve the app to this machine until it ends, and return its exit status.
+
+    Raises
+    ------
+    ConfigError : if no port is free, or the admin word that is set does not count.
+    """
     _settle()
+    admin.check(os.environ)
     port, check = classroom.free_port(port, "localhost")
     _print(check)
-    with _streamlit({"server.port": str(port)}, {}) as server:
+    with _streamlit({"server.port": str(port), "server.address": "localhost"}, {}) as server:
         return server.wait()
 
 
 def _settle() -> None:
-    """Name all folders from the project's own, as Streamlit's settings are, and end the server when this process is told to end."""
+    """Name all folders from the project's own, as Streamlit's settings are, keep them to this user, and end when told to end."""
     os.chdir(ROOT)
+    permissions.restrict()
     signal.signal(signal.SIGTERM, _leave)
 
 
@@ -59,7 +61,8 @@ def for_class(port: int, address: str = "") -> NoReturn:
 
     Raises
     ------
-    ConfigError : if the address is none, no port is free, the certificate cannot be made, or the server ends by itself.
+    ConfigError : if the address is none, no port is free, the admin word that is set does not count, the certificate cannot be made, or
+        the server ends by itself.
     """
     found = classroom.addresses()
     if address and address not in found:
@@ -76,17 +79,19 @@ def for_class(port: int, address: str = "") -> NoReturn:
 
 
 def _serve_class(port: int, address: str, found: Sequence[str], folder: Path) -> NoReturn:
+    word, is_new = admin.ensure(os.environ)
     port, port_check = classroom.free_port(port)
     url = f"https://{address}:{port}"
-    names = list(dict.fromkeys([address, "localhost", "127.0.0.1"]))
-    issued = certificates.issue(folder, names)
+    names = classroom.names()
+    # Its plain name is no part of the certificate: "dev" would permit all that ends in .dev.
+    local = [name for name in names if name.endswith(".local")]
+    issued = certificates.issue(folder, list(dict.fromkeys([address, "localhost", "127.0.0.1"])), others=[*found, *local])
     install_port, _ = classroom.free_port(port + 1)
     install_url = f"http://{address}:{install_port}/"
-    checks = [port_check, classroom.disk(folder), classroom.corpora(), classroom.models(), classroom.certificate(issued, names),
+    checks = [port_check, classroom.disk(folder), classroom.corpora(), classroom.models(), classroom.certificate(issued),
               classroom.network(found, address)]  # fmt: skip
     for check in checks:
         _print(check)
-    word, is_new = admin_word(os.environ)
     settings = ROOM | {
         "server.port": str(port), "server.address": "0.0.0.0" if found else "localhost",
         # Named, so that Streamlit asks nobody outside under which address it is seen.
@@ -94,7 +99,7 @@ def _serve_class(port: int, address: str, found: Sequence[str], folder: Path) ->
         "server.sslCertFile": str(issued.file), "server.sslKeyFile": str(issued.file),
         "logger.hideWelcomeMessage": "true", "logger.level": "warning",
     }  # fmt: skip
-    environment = {lesson.VARIABLE: str(folder), ADMIN_WORD: word}
+    environment = {lesson.VARIABLE: str(folder), admin.VARIABLE: word, admin.HOSTS: hosts([*found, *names], os.environ)}
     with install_page.serve(address, install_port, url=url, name=certificates.ORGANISATION, fingerprint=issued.fingerprint,
                             authority_der=issued.authority_der):  # fmt: skip
         is_first = True
@@ -118,18 +123,10 @@ def _serve_class(port: int, address: str, found: Sequence[str], folder: Path) ->
                 print(f"  {line}", flush=True)
 
 
-def admin_word(environment: Mapping[str, str]) -> tuple[str, bool]:
-    """Return the teacher's admin word, and whether it was made just now: the environment's, that of secrets.toml, else a new one."""
-    told = environment.get(ADMIN_WORD, "")
-    if not told:
-        with contextlib.suppress(FileNotFoundError):
-            try:
-                told = str(tomllib.loads(_SECRETS.read_text(encoding="utf-8")).get(ADMIN_WORD, ""))
-            except ValueError as error:
-                raise ConfigError(f"'{_SECRETS}' cannot be read: {error}. Mend it, or delete it.") from None
-    if told:
-        return told, False
-    return "-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(2)), True
+def hosts(names: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Return under which names and addresses a server may be asked, those that are set in SER_HOSTS too, separated by commas."""
+    told = [name.strip() for name in environment.get(admin.HOSTS, "").split(",")]
+    return ",".join(dict.fromkeys(name for name in [*told, *names] if name))
 
 
 @contextlib.contextmanager

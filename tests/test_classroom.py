@@ -39,6 +39,16 @@ def test_the_address_of_the_real_network_comes_first() -> None:
     assert classroom.rank(found[:1], "") == []
 
 
+@pytest.mark.parametrize(
+    ("own", "names"),
+    [("Laptop", ["laptop", "laptop.local"]), ("mac.local", ["mac.local"]), ("a-b.school.example", ["a-b.school.example", "a-b.local"]),
+     ("localhost", []), ("10.0.0.1", []), ("my_pc", []), ("", []), ("a,b", []), ("x" * 64, [])],
+)  # fmt: skip
+def test_a_machine_is_found_by_its_name_if_that_is_a_name(own: str, names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: own)
+    assert classroom.names() == names
+
+
 def test_a_machine_without_a_network_is_told_about_the_hotspot() -> None:
     check = classroom.network([], "localhost")
     assert not check.good and "hotspot" in check.text

@@ -54,11 +54,49 @@ def test_each_library_is_pinned_in_one_place() -> None:
     assert not set(pinned) & pulled_in
 
 
-def test_no_lock_file_and_no_download_address_is_tracked() -> None:
+def locked() -> dict[str, set[str]]:
+    """Return the lines of requirements.lock: requirement with its marker -> hashes."""
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8").replace("\\\n", " ")
+    found = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            requirement, *hashes = line.split("--hash=")
+            found[requirement.strip()] = {each.strip() for each in hashes}
+    return found
+
+
+def test_the_lock_names_every_file_by_its_hash() -> None:
+    for requirement, hashes in locked().items():
+        assert re.match(r"^[a-z0-9-]+==[0-9][A-Za-z0-9.]*( ; .*)?$", requirement), requirement
+        assert hashes and all(re.fullmatch("sha256:[0-9a-f]{64}", each) for each in hashes), requirement
+
+
+def test_the_lock_has_the_pins_of_requirements_and_constraints() -> None:
+    """Offline; that nothing is missing, and the hashes are those of the files, `make check-pins` looks up."""
+
+    def pin(line: str) -> str:
+        return line.split(";")[0].strip().lower().replace("_", "-")
+
+    direct, pulled_in, lock = (set(map(pin, lines)) for lines in (requirement_lines("requirements.txt"),
+                                                                  requirement_lines("constraints.txt"), locked()))  # fmt: skip
+    assert direct <= lock, f"not in requirements.lock: {sorted(direct - lock)}. Run: make pins"
+    assert lock <= direct | pulled_in, f"in requirements.lock alone: {sorted(lock - direct - pulled_in)}. Run: make pins"
+
+
+def test_both_set_ups_install_what_the_lock_names_and_again_when_it_changes() -> None:
+    makefile, batch = ((ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", "run.bat"))
+    assert re.search(r"^\.venv/\.ready: requirements\.lock ", makefile, re.MULTILINE)
+    for text in (makefile, batch):
+        assert "--require-hashes -r requirements.lock" in text
+    assert "fc /b requirements.lock .venv\\installed.txt" in batch and "copy /b requirements.lock .venv\\installed.txt" in batch
+
+
+def test_no_download_address_and_no_other_lock_file_is_tracked() -> None:
     names = ("pythonhosted.", "pypi.", "npmjs.", "deb.debian.")
     hosts = [f"{name}{end}".encode() for name in names for end in ("org", "com")]
     for path in tracked_files():
-        assert path.suffix != ".lock" and path.name not in {"package-lock.json", "pylock.toml"}, f"{path.name} is a lock file."
+        is_lock = path.suffix == ".lock" or path.name in {"package-lock.json", "pylock.toml"}
+        assert not is_lock or path == ROOT / "requirements.lock", f"{path.name} is a lock file."
         content = path.read_bytes()
         assert not [host for host in hosts if host in content], f"{path.relative_to(ROOT)} names a package registry."
 

@@ -63,6 +63,9 @@ STOP_KEYS = "train.stop_keys"
 ADMIN_WORD = "teacher.given"
 """str: the admin word as this visit gave it."""
 
+ADMIN_REFUSAL = "teacher.refusal"
+"""str: why the word that was given last does not count, a sentence, or ""."""
+
 BROWSER = "browser"
 """str: a secret that stands for this visit where the browser brings none."""
 

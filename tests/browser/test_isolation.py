@@ -9,6 +9,7 @@ import asyncio
 import dataclasses
 import io
 import json
+import math
 import re
 import shutil
 import sys
@@ -26,7 +27,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets import InvalidStatus, Origin, Subprotocol
 from websockets.sync.client import connect
 
-from ser_core import analysis, audio, jobs, runs, store, supervisor
+from ser_core import admin, analysis, audio, jobs, runs, store, supervisor
 from tests import tiny_models
 from tests.browser.conftest import ROOT, Server
 from tools.visitor import XSRF, Refused, Visitor, cards_in
@@ -192,7 +193,7 @@ def test_a_model_is_everyones_to_see_and_its_makers_and_the_teachers_to_change(
     shutil.copytree(folder / "mlp", folder / "mine")
     card = dataclasses.replace(store.read_card("mlp", folder), slug="mine", title="Annas model")
     (folder / "mine" / store.CARD).write_text(json.dumps(card.to_dict()), encoding="utf-8")
-    url = start_server(SER_MODELS=str(folder), SER_RUNS=str(tmp_path / "runs"), SER_ADMIN_WORD="a word").url
+    url = start_server(SER_MODELS=str(folder), SER_RUNS=str(tmp_path / "runs"), SER_ADMIN_WORD="a right word").url
 
     async def visit() -> None:
         async with Visitor(url, page="train") as anna, Visitor(url, page="train") as ben:
@@ -216,13 +217,34 @@ def test_a_model_is_everyones_to_see_and_its_makers_and_the_teachers_to_change(
             await anna.type("text_input", "train.model.title.mine", "Ours")
             await anna.click("train.model.save.mine")
             assert store.read_card("mine", folder).title == "Ours"
-            await ben.type("text_input", "teacher.word", "a word")
+            await ben.type("text_input", "teacher.word", "a right word")
             await ben.open("train.tab", "Models")
             assert "Ours" in ben.text()
             await ben.click("train.model.delete.mine")
             assert not (folder / "mine").exists() and not ben.problems()
             await anna.click("train.model.delete.mine")
             assert "Ours" not in anna.text() and not anna.problems()
+
+    in_a_loop(visit())
+
+
+def test_a_script_with_a_list_of_words_gets_nowhere_and_the_teacher_stays(start_server: Callable[..., Server], tmp_path: Path) -> None:
+    url = start_server(SER_RUNS=str(tmp_path / "runs"), SER_ADMIN_WORD="a right word").url
+
+    async def visit() -> None:
+        async with Visitor(url, page="train") as teacher, Visitor(url, page="train") as anna, Visitor(url, page="train") as ben:
+            for each in (teacher, anna, ben):
+                await each.open("train.tab", "Runs")
+            await teacher.type("text_input", "teacher.word", "a right word")
+            begin_s, answers = time.monotonic(), []
+            for n in range(15):
+                for script in (anna, ben):
+                    await script.type("text_input", "teacher.word", f"word {n}")
+                    answers += script.problems()
+            took_s = time.monotonic() - begin_s
+            assert answers.count(admin.WRONG) <= admin.FREE_TRIES + 1 + math.log2(1 + took_s) and len(answers) == 30
+            await teacher.open("train.tab", "Runs")
+            teacher.widget("button", "teacher.leave")
 
     in_a_loop(visit())
 

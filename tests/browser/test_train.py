@@ -44,7 +44,7 @@ def place(start_server: Callable[..., Server], tmp_path_factory: pytest.TempPath
     folders = {"SER_CORPORA": "corpora", "SER_MODELS": "models", "SER_RUNS": "runs", "SER_CACHE": "cache"}
 
     def start() -> Server:
-        return start_server(**{name: str(root / folder) for name, folder in folders.items()}, SER_ADMIN_WORD="chalk")
+        return start_server(**{name: str(root / folder) for name, folder in folders.items()}, SER_ADMIN_WORD="white chalk")
 
     yield Place(start, start(), root / "runs", root / "models")
     for job in jobs.jobs(root / "runs"):

@@ -32,13 +32,13 @@ def links(test: AppTest) -> list[str]:
 
 @pytest.fixture
 def folder(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A lesson that this process serves, with the admin word "owl"."""
+    """A lesson that this process serves, with the admin word "owls at noon"."""
     monkeypatch.setenv("SER_RUNS", str(tmp_path / "runs"))
     folder = tmp_path / "class"
     lesson.write(folder, replace(lesson.begin(folder), url=URL, install_url="http://192.168.7.9:8502/", fingerprint="AA:BB",
                                  checks=(("Disk", False, "1.0 GB are free. <Make room>."),), told=["Removed: 1 model: Ours."]))  # fmt: skip
     monkeypatch.setenv(lesson.VARIABLE, str(folder))
-    monkeypatch.setenv("SER_ADMIN_WORD", "owl")
+    monkeypatch.setenv("SER_ADMIN_WORD", "owls at noon")
     return folder
 
 
@@ -55,10 +55,10 @@ def test_the_class_sees_the_way_in_and_only_the_teacher_the_rest(folder: Path, t
     assert URL in html(test) and "AA:BB" in html(test) and html(test).count('src="data:image/svg') == 2
     assert "Removed: 1 model: Ours" in texts(test).replace("\\", "")
     assert "Make room" not in html(test) and "lesson.end" not in [each.key for each in test.button]
-    test.text_input(key="teacher.word").input("cat").run()
+    test.text_input(key="teacher.word").input("cats at noon").run()
     assert "not the admin word" in test.error[0].value and "lesson.end" not in [each.key for each in test.button]
     own.create(tmp_path / "corpora", "Class 9b")
-    test.text_input(key="teacher.word").input("owl").run()
+    test.text_input(key="teacher.word").input("owls at noon").run()
     assert "&lt;Make room&gt;" in html(test) and "Class 9b" in texts(test)
     assert test.button(key="lesson.end").disabled and not lesson.end_asked(folder)
     test.checkbox(key="lesson.sure").check().run()

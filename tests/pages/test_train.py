@@ -17,8 +17,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import setting_inputs, state, teacher, train_charts, train_plan, train_result, train_runs, train_script, train_search
-from ser_core import audio, balance, bundles, corpora, evaluation, jobs, locks, runs, splits, store, supervisor
+from pages.ui import setting_inputs, state, train_charts, train_plan, train_result, train_runs, train_script, train_search
+from ser_core import admin, audio, balance, bundles, corpora, evaluation, jobs, locks, runs, splits, store, supervisor
 from ser_core.classifiers import CLASSIFIERS
 from ser_core.errors import ConfigError
 from ser_core.run_config import PRESETS, RunConfig
@@ -51,7 +51,7 @@ def root(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     (tmp_path / "corpora").mkdir()
     (tmp_path / "runs").mkdir()
     monkeypatch.setenv("SER_RUNS", str(tmp_path / "runs"))
-    monkeypatch.delenv(teacher.VARIABLE, raising=False)
+    monkeypatch.delenv(admin.VARIABLE, raising=False)
     (tmp_path / "worker.py").write_text(WORKER)
     monkeypatch.setattr(jobs, "COMMAND", (sys.executable, str(tmp_path / "worker.py")))
     yield tmp_path
@@ -272,7 +272,7 @@ def test_the_teacher_may_stop_a_run_and_clear_the_line(emodb, monkeypatch):
     first = jobs.jobs(runs.root())[0]
     until(lambda: not jobs.find(runs.root(), first.id).position)  # it works: only who waits is cleared
     waiting = jobs.start(runs.root(), {"corpora": ["emodb"]}, title="Next")
-    monkeypatch.setenv(teacher.VARIABLE, "open sesame")
+    monkeypatch.setenv(admin.VARIABLE, "open sesame")
     other = visit("Runs")
     assert "train.clear_line" not in keys(other) and f"train.stop.{first.id}" not in keys(other)
     other.text_input(key="teacher.word").set_value("guess").run()
@@ -287,12 +287,37 @@ def test_the_teacher_may_stop_a_run_and_clear_the_line(emodb, monkeypatch):
 
 
 def test_without_an_admin_word_nobody_is_the_teacher_and_the_page_says_how(emodb):
-    assert teacher.VARIABLE in text(visit("Runs"))
-    assert not teacher.is_right("") and not teacher.is_right("x")
+    assert admin.VARIABLE in text(visit("Runs"))
+
+
+def test_a_word_that_is_too_short_counts_for_nothing_and_the_page_says_so(emodb, monkeypatch):
+    monkeypatch.setenv(admin.VARIABLE, "chalk")
+    page = visit("Runs")
+    assert "8 is the least" in page.warning[0].value and "teacher.word" not in keys(page, "text_input")
+
+
+def test_a_page_that_is_drawn_again_tries_no_word_and_three_wrong_ones_make_everybody_wait(emodb, monkeypatch):
+    monkeypatch.setenv(admin.VARIABLE, "open sesame")
+    now_s = [0.0]
+    limiter = admin.Limiter(lambda: now_s[0])
+    monkeypatch.setattr(admin, "limiter", lambda address: limiter)
+    page, other = visit("Runs"), visit("Runs")
+    page.text_input(key="teacher.word").set_value("guess").run()
+    for _ in range(admin.FREE_TRIES):
+        page.run()
+    assert page.text_input(key="teacher.word").value == ""
+    for _ in range(admin.FREE_TRIES - 1):
+        page.text_input(key="teacher.word").set_value("guess").run()
+        assert "not the admin word" in text(page)
+    other.text_input(key="teacher.word").set_value("open sesame").run()
+    assert "none is looked at for 1 s" in text(other) and "train.clear_line" not in keys(other)
+    now_s[0] = 1.0
+    other.text_input(key="teacher.word").set_value("open sesame").run()
+    assert "You are the teacher in this visit" in text(other)
 
 
 def test_only_the_teacher_names_a_scheduler_and_nobody_else_sees_or_uses_it(emodb, monkeypatch):
-    monkeypatch.setenv(teacher.VARIABLE, "open sesame")
+    monkeypatch.setenv(admin.VARIABLE, "open sesame")
     assert "train.scheduler" not in keys(visit(), "text_input")
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     page.session_state[state.ADMIN_WORD] = "open sesame"
@@ -460,7 +485,7 @@ def test_the_shipped_models_are_offered_without_a_way_to_delete_them(emodb):
 
 def test_a_model_belongs_to_who_trained_it_where_there_is_a_teacher(finished, monkeypatch):
     assert "train.model.delete.mine" in keys(visit("Models"))
-    monkeypatch.setenv(teacher.VARIABLE, "word")
+    monkeypatch.setenv(admin.VARIABLE, "open sesame")
     assert "train.model.delete.mine" not in keys(visit("Models"))
 
 
