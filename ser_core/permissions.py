@@ -19,10 +19,9 @@ UMASK = 0o077
 def restrict() -> None:
     """Keep what is written from now on, and the folders of runs, caches and recordings that are here already, to their owner."""
     os.umask(UMASK)
-    from ser_core import assessment  # brings all of training along
-
     root = library.root()
-    for folder in (runs.root(), dataset.cache_folder(), assessment.results_folder(), *(root / name for name in own.listing(root))):
+    results = Path(os.environ.get("SER_RESULTS") or dataset.cache_folder().parent / "evaluations")
+    for folder in (runs.root(), dataset.cache_folder(), results, *(root / name for name in own.listing(root))):
         close(folder)
 
 

@@ -18,7 +18,7 @@ from streamlit import config
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from pages.ui import visit
-from ser_core import classroom, guard
+from ser_core import admin, classroom, guard, permissions
 from ser_core.errors import ConfigError
 from ser_core.guard import Application, Message, Receive, Scope, Send
 
@@ -38,24 +38,40 @@ _UPLOAD = re.compile(r".*/_stcore/upload_file/(?P<session>[^/]+)/[^/]+")
 
 
 def middleware() -> list[Middleware]:
-    """Return what st.App puts before Streamlit, the outermost first, for the address that Streamlit is set to serve."""
+    """Return what st.App puts before Streamlit, the outermost first, and keep what the server writes to its owner.
+
+    Where others reach the server, there is an admin word from here on. Ends the program with a sentence where a setting cannot be used.
+    """
+    is_here_alone = config.get_option("server.address") in ("localhost", "127.0.0.1", "::1")
+    try:
+        _set_admin_word(is_here_alone=is_here_alone)
+        hosts = guard.hosts(os.environ, () if is_here_alone else _own_names())
+    except ConfigError as error:
+        sys.exit(str(error))
+    permissions.restrict()
     return [
-        Middleware(guard.Guard, hosts=_hosts(), is_secure=bool(config.get_option("server.sslCertFile"))),
+        Middleware(guard.Guard, hosts=hosts, is_secure=bool(config.get_option("server.sslCertFile"))),
         Middleware(Uploads),
         Middleware(Websockets),
     ]
 
 
-def _hosts() -> frozenset[str]:
-    """Return the hosts to answer to. Ends the program with a sentence where SER_HOSTS cannot be used."""
-    own = []
-    if config.get_option("server.address") not in ("localhost", "127.0.0.1", "::1"):
-        name = socket.gethostname().lower()
-        own = [*classroom.addresses(), name, f"{name.removesuffix('.local')}.local"]
-    try:
-        return guard.hosts(os.environ, own)
-    except ConfigError as error:
-        sys.exit(str(error))
+def _set_admin_word(*, is_here_alone: bool) -> None:
+    """Make an admin word and print it where others reach the server and none is set; say it where the one that is set does not count."""
+    if is_here_alone:
+        if told := admin.problem(os.environ):
+            print(told, file=sys.stderr, flush=True)
+        return
+    word, is_new = admin.ensure(os.environ)
+    os.environ[admin.VARIABLE] = word
+    if is_new:
+        print(f"Others can reach this server, so it has an admin word, for you alone: {word}", flush=True)
+
+
+def _own_names() -> list[str]:
+    """Return the addresses and names of this machine in its network."""
+    name = socket.gethostname().lower()
+    return [*classroom.addresses(), name, f"{name.removesuffix('.local')}.local"]
 
 
 class Websockets:

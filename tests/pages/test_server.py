@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from pages.ui import server, visit
+from ser_core import admin, classroom, guard
 from ser_core.guard import Message
 from tests.pages.test_visit import Told
 
@@ -171,3 +174,19 @@ def test_a_wrong_host_ends_the_start_with_a_sentence(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("SER_HOSTS", "http://x")
     with pytest.raises(SystemExit, match="no host name"):
         server.middleware()
+
+
+def test_whoever_others_can_reach_has_an_admin_word(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv(admin.VARIABLE, raising=False)
+    monkeypatch.setattr(server.permissions, "restrict", lambda: None)
+    monkeypatch.setattr(server.config, "get_option", {"server.address": "0.0.0.0", "server.sslCertFile": None}.get)
+    monkeypatch.setattr(admin, "_SECRETS", Path("nowhere"))
+    guarded = server.middleware()[0]
+    word = os.environ[admin.VARIABLE]
+    assert len(word) >= admin.SHORTEST and word in capsys.readouterr().out
+    assert set(classroom.addresses()) <= guarded.kwargs["hosts"]
+    monkeypatch.setenv(admin.VARIABLE, "short")
+    with pytest.raises(SystemExit, match="8 is the least"):
+        server.middleware()
+    monkeypatch.setattr(server.config, "get_option", {"server.address": "localhost"}.get)
+    assert server.middleware()[0].kwargs["hosts"] == guard.LOOPBACK and "8 is the least" in capsys.readouterr().err
