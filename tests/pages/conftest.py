@@ -30,4 +30,5 @@ def models(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
     st.cache_data.clear()
     st.cache_resource.clear()
+    cached.warm_up.cache_clear()
     return folder
