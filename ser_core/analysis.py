@@ -31,12 +31,13 @@ def analyse(
     *,
     name: str = "the file",
     config: FeatureConfig = FeatureConfig(),
+    max_duration_s: float = audio.MAX_DURATION_S,
 ) -> Analysis:
-    """Decode and measure a recording of up to ten minutes; `name` is used in error sentences.
+    """Decode and measure a recording of up to ten minutes, or less where that is said; `name` is used in error sentences.
 
-    Raises AudioError where the bytes are not usable audio.
+    Raises AudioError where the bytes are not usable audio, of which TooLongError where there are more seconds.
     """
-    return measure(audio.decode(source, sample_rate=config.sample_rate, name=name), config)
+    return measure(audio.decode(source, sample_rate=config.sample_rate, max_duration_s=max_duration_s, name=name), config)
 
 
 def measure(clip: audio.Clip, config: FeatureConfig = FeatureConfig()) -> Analysis:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, NamedTuple
 
 import av
 import numpy as np
@@ -101,6 +101,10 @@ _AV_ERRORS = (av.FFmpegError, OSError, ValueError, TypeError, LookupError, EOFEr
 _SNDFILE_ERRORS = (soundfile.SoundFileError, ValueError, TypeError, OverflowError)
 
 
+class TooLongError(AudioError):
+    """The file says, or shows, that it is longer than was asked for."""
+
+
 @dataclass(frozen=True)
 class Waveform:
     """One channel of sound: samples float32 (n,), finite, full scale at +-1; sample_rate in Hz."""
@@ -161,7 +165,8 @@ def decode(
     Raises
     ------
     AudioError
-        With a sentence that says why the file is not usable and what to do.
+        With a sentence that says why the file is not usable and what to do; a TooLongError where it is longer than max_duration_s, of
+        which no more than that is read.
 
     Notes
     -----
@@ -205,13 +210,7 @@ def stream(
     AudioError : as `decode` does.
     """
     _check_target(sample_rate)
-    if isinstance(source, str | os.PathLike):
-        file: _Bytes = _OnDisk(Path(source), _size_on_disk(Path(source), name, max_duration_s))
-    elif isinstance(source, Spool):
-        _check_size(source.size, name, max_duration_s)
-        file = _Spooled(source)
-    else:
-        file = _Bytes(_read(source, name, max_duration_s))
+    file = _held(source, name, max_duration_s)
     _refuse_other_kinds(file, name)
     tally = _Tally()
     header, blocks = _open(file, name, max_duration_s)
@@ -228,6 +227,24 @@ def stream(
     return Stream(
         header.container, header.rate, header.channels, sample_rate, tally.n_read / header.rate, _is_truncated(header, tally), read
     )  # fmt: skip
+
+
+def declared_duration(
+    source: bytes | str | os.PathLike[str] | BinaryIO | Spool, *, max_duration_s: float = MAX_DURATION_S, name: str = "The file"
+) -> float | None:
+    """Return how long a file says it is, in seconds, None where it does not say; no sound is decoded for that, and it may not be true.
+
+    Takes milliseconds. max_duration_s sets how many bytes it may have, as for `stream`; longer it may say to be.
+
+    Raises
+    ------
+    AudioError : where it is no recording, as `decode` says too.
+    """
+    file = _held(source, name, max_duration_s)
+    _refuse_other_kinds(file, name)
+    opened = _open_sndfile(file)
+    duration_s = _sndfile_duration(opened) if opened else _open_container(file, name).duration_s
+    return duration_s if duration_s is not None and 0 < duration_s < float("inf") else None
 
 
 def resample(waveform: Waveform, sample_rate: int) -> Waveform:
@@ -494,8 +511,8 @@ def _check(header: _Header, name: str, max_duration_s: float) -> None:
         raise _too_long(name, f"is {_clock(header.duration_s)} long", max_duration_s)
 
 
-def _too_long(name: str, how: str, max_duration_s: float) -> AudioError:
-    return AudioError(f"{name} {how}; the limit here is {_clock(max_duration_s)}. Cut it into shorter pieces.")
+def _too_long(name: str, how: str, max_duration_s: float) -> TooLongError:
+    return TooLongError(f"{name} {how}; the limit here is {_clock(max_duration_s)}. Cut it into shorter pieces.")
 
 
 def _read(source: bytes | str | os.PathLike[str] | BinaryIO | Spool, name: str, max_duration_s: float) -> bytes:
@@ -511,6 +528,16 @@ def _read(source: bytes | str | os.PathLike[str] | BinaryIO | Spool, name: str, 
     data = bytes(source if isinstance(source, bytes | bytearray | memoryview) else source.read(_most_bytes(max_duration_s) + 1))
     _check_size(len(data), name, max_duration_s)
     return data
+
+
+def _held(source: bytes | str | os.PathLike[str] | BinaryIO | Spool, name: str, max_duration_s: float) -> _Bytes:
+    """Return what a source is read from piece by piece; raises AudioError where it has too many bytes, or none."""
+    if isinstance(source, str | os.PathLike):
+        return _OnDisk(Path(source), _size_on_disk(Path(source), name, max_duration_s))
+    if isinstance(source, Spool):
+        _check_size(source.size, name, max_duration_s)
+        return _Spooled(source)
+    return _Bytes(_read(source, name, max_duration_s))
 
 
 def _size_on_disk(path: Path, name: str, max_duration_s: float) -> int:
@@ -573,18 +600,27 @@ def _is_utf8(head: bytes) -> bool:
 
 def _open(data: _Bytes, name: str, max_duration_s: float) -> tuple[_Header, Iterator[np.ndarray]]:
     """Return a checked header and its blocks: float (n, channels), n > 0."""
+    file = _open_sndfile(data)
+    if file is None:
+        return _open_av(data, name, max_duration_s)
+    header = _Header(_SNDFILE[file.format], file.samplerate, file.channels, _sndfile_duration(file), _is_cut(data))
+    _check(header, name, max_duration_s)
+    return header, _sndfile_blocks(file)
+
+
+def _open_sndfile(data: _Bytes) -> soundfile.SoundFile | None:
+    """Return a file that libsndfile reads to its end; None of any other."""
     try:
         file = soundfile.SoundFile(data.open())
     except _SNDFILE_ERRORS:
-        return _open_av(data, name, max_duration_s)
+        return None
     guesses_length = file.format == "MP3" and not _counts_its_frames(data)
     finds_no_end = file.format == "OGG" and not file.frames
-    if file.format not in _SNDFILE or guesses_length or finds_no_end:
-        return _open_av(data, name, max_duration_s)
-    duration_s = file.frames / file.samplerate if 0 < file.frames < 2**60 and file.samplerate else None
-    header = _Header(_SNDFILE[file.format], file.samplerate, file.channels, duration_s, _is_cut(data))
-    _check(header, name, max_duration_s)
-    return header, _sndfile_blocks(file)
+    return None if file.format not in _SNDFILE or guesses_length or finds_no_end else file
+
+
+def _sndfile_duration(file: soundfile.SoundFile) -> float | None:
+    return file.frames / file.samplerate if 0 < file.frames < 2**60 and file.samplerate else None
 
 
 def _counts_its_frames(file: _Bytes) -> bool:
@@ -631,7 +667,16 @@ def _sndfile_blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
             return
 
 
-def _open_av(data: _Bytes, name: str, max_duration_s: float) -> tuple[_Header, Iterator[np.ndarray]]:
+class _Container(NamedTuple):
+    """A file that FFmpeg has opened: what we call it, its first sound, and how long it says it is."""
+
+    title: str
+    container: av.container.InputContainer
+    stream: av.AudioStream
+    duration_s: float | None
+
+
+def _open_container(data: _Bytes, name: str) -> _Container:
     head = data.part(0, _HEAD)
     row = next((row for row in _FFMPEG if re.match(row[0], head, re.DOTALL)), None)
     if row is None:
@@ -649,12 +694,17 @@ def _open_av(data: _Bytes, name: str, max_duration_s: float) -> tuple[_Header, I
         what = "a video without sound" if has_video else "a file without sound"
         raise AudioError(f"{name} is {what}. Choose a recording.")
     stream = streams[0]
-    promised = None
+    duration_s = None
     if title not in _UNTIMED:
         if stream.duration and stream.time_base:
-            promised = float(stream.duration * stream.time_base)
+            duration_s = float(stream.duration * stream.time_base)
         elif container.duration and not has_video:
-            promised = container.duration / 1e6
+            duration_s = container.duration / 1e6
+    return _Container(title, container, stream, duration_s)
+
+
+def _open_av(data: _Bytes, name: str, max_duration_s: float) -> tuple[_Header, Iterator[np.ndarray]]:
+    title, container, stream, promised = _open_container(data, name)
     codec = stream.codec_context
     if codec is not None and codec.sample_rate and codec.layout.nb_channels:
         _check(_Header(title, codec.sample_rate, codec.layout.nb_channels, promised), name, max_duration_s)

@@ -3,8 +3,11 @@
 A server's interpreter runs one of its threads at a time: measured in it, the clips of thirty visitors would hold up all pages. And a clip
 that ends what decodes it ends this process, which is started again, and no page. Models are loaded there alone.
 
-Work goes to its standard input and answers come from its standard output, each as a pickle; it ends as soon as its input does, and so with
-the server, whatever it is at.
+Visitors take turns at it. What takes longer than a moment, such as a recording of ten minutes as a whole, goes to a second process, which
+steps back behind everything else and is there only while it is needed.
+
+Work goes to a process's standard input and answers come from its standard output, each as a pickle; it ends as soon as its input does, and
+so with the server, whatever it is at.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -32,7 +36,30 @@ from ser_core.errors import SerError
 from ser_core.recognizer import Prediction, Recognizer
 
 LIMIT_S = 120.0
-"""Longer than this no work may take, nor wait for its turn."""
+"""Longer than this no work may take, nor a short one wait for its turn."""
+
+REST_S = 60.0
+"""After so long without work the process for long work ends, and its memory is free."""
+
+NICENESS = 10
+"""Of the process for long work: behind the pages and short work, before a training."""
+
+MOST_OF_A_BROWSER = 8
+"""Works of one browser that may wait in a line at a time: it has one a tab, and one for a live session or a long recording."""
+
+MOST_OF_AN_ADDRESS = 200
+"""The same of all browsers at one address, which may be a proxy's with a hundred visitors behind it."""
+
+TOO_MANY = (
+    "{n} clips or moments from this {where} wait already, and no more may, so that everyone gets a turn. Try again in a moment, and close "
+    "tabs of this app that you do not need."
+)
+
+Who = tuple[str, str]
+"""Whom work is for: an address and a browser there, as the pages know them. ("", "") is nobody in particular."""
+
+WHO: ContextVar[Who] = ContextVar("who", default=("", ""))
+"""Whom the work of this thread is for. Whoever starts a thread for a visitor has it know."""
 
 UNDONE = (
     "The process that looks at clips has ended while it was at this one, or took longer than two minutes. Try it once more; if that does "
@@ -42,132 +69,224 @@ UNDONE = (
 # An interrupt is for the server, which ends this process.
 _BEGIN = (
     "import pickle, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = pickle.load(sys.stdin.buffer); "
-    "from ser_core import beside; beside.serve()"
+    "from ser_core import beside; beside.serve({nice})"
 )
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_process: subprocess.Popen[bytes] | None = None
-_begun_s: float | None = None
+_IS_LONG: ContextVar[bool] = ContextVar("is_long", default=False)
 _is_over = False
-_lock = threading.Lock()
-_waiting: deque[threading.Event] = deque()
 
 
 def run(work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
     """Return work(*args, **named), a function of a module, done by the process beside; its SerErrors are raised here.
 
-    Work is done in the order in which it comes. What was at work when the process ended is begun once more.
+    Those whom work is for (WHO) take turns; what is for the same browser is done in the order in which it comes. What was at work when
+    the process ended is begun once more.
 
     Raises
     ------
-    SerError : where that process ended both times, or was ended because it did not answer within LIMIT_S.
+    SerError : where that process ended both times, or was ended because it did not answer within LIMIT_S; where too much work of this
+        browser or address waits already.
     RuntimeError : for any other error of the work, with what it said there.
     """
-    task = pickle.dumps((work, args, named), pickle.HIGHEST_PROTOCOL)
-    with _turn():
-        try:
-            result, problem = _done(task)
-        except _EndedError:
-            try:
-                result, problem = _done(task)
-            except _EndedError as error:
-                raise SerError(UNDONE) from error
-    if problem:
-        raise problem
-    answer: T = result
+    answer: T = (_LONG if _IS_LONG.get() else _SHORT).run(work, args, named)
     return answer
+
+
+@contextlib.contextmanager
+def long_work() -> Iterator[None]:
+    """Inside this, `run` hands work to the process for what takes longer than a moment, and nobody's short work waits for it."""
+    before = _IS_LONG.set(True)
+    try:
+        yield
+    finally:
+        _IS_LONG.reset(before)
+
+
+class Line:
+    """Who waits for something that one can have at a time: addresses take turns, and at each of them its browsers.
+
+    Who has just had a turn comes last; the works of one browser keep their order.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_taken = False
+        self._waiting: dict[str, dict[str, deque[threading.Event]]] = {}
+
+    @contextlib.contextmanager
+    def turn(self, wait_s: float | None = None) -> Iterator[None]:
+        """Inside this, nobody else has a turn; it is WHO's.
+
+        Raises
+        ------
+        SerError : where too many of that browser or address wait already, or the turn has not come after wait_s seconds.
+        """
+        who, mine = WHO.get(), threading.Event()
+        self._join(who, mine)
+        try:
+            if not mine.wait(wait_s):
+                raise SerError(UNDONE)
+            yield
+        finally:
+            self._pass_on(who, mine)
+
+    def _join(self, who: Who, mine: threading.Event) -> None:
+        address, browser = who
+        with self._lock:
+            there = self._waiting.get(address, {})
+            if len(there.get(browser, ())) >= MOST_OF_A_BROWSER:
+                raise SerError(TOO_MANY.format(n=MOST_OF_A_BROWSER, where="browser"))
+            if sum(map(len, there.values())) >= MOST_OF_AN_ADDRESS:
+                raise SerError(TOO_MANY.format(n=MOST_OF_AN_ADDRESS, where="address"))
+            self._waiting.setdefault(address, {}).setdefault(browser, deque()).append(mine)
+            if not self._is_taken:
+                self._call()
+
+    def _pass_on(self, who: Who, mine: threading.Event) -> None:
+        address, browser = who
+        with self._lock:
+            if not mine.is_set():  # waited in vain
+                self._waiting[address][browser].remove(mine)
+                self._tidy(who)
+                return
+            if there := self._waiting.pop(address, None):
+                self._waiting[address] = there
+                if works := there.pop(browser, None):
+                    there[browser] = works
+            self._is_taken = False
+            if self._waiting:
+                self._call()
+
+    def _call(self) -> None:
+        """Give the turn to the first of those that wait."""
+        address, there = next(iter(self._waiting.items()))
+        browser, works = next(iter(there.items()))
+        self._is_taken = True
+        works.popleft().set()
+        self._tidy((address, browser))
+
+    def _tidy(self, who: Who) -> None:
+        """Keep nothing of who does not wait."""
+        address, browser = who
+        if not self._waiting[address][browser]:
+            del self._waiting[address][browser]
+        if not self._waiting[address]:
+            del self._waiting[address]
 
 
 class _EndedError(Exception):
     """The process ended before it had an answer."""
 
 
-@contextlib.contextmanager
-def _turn() -> Iterator[None]:
-    """Inside this, nobody else hands work over; whoever came first is first."""
-    mine = threading.Event()
-    with _lock:
-        _waiting.append(mine)
-        _waiting[0].set()
-    try:
-        if not mine.wait(LIMIT_S):
+class _Beside:
+    """A process beside the server and the line before it: started when there is work.
+
+    nice: by how much it steps back. may_rest: whether it ends once it had nothing to do for REST_S; then work waits for its turn as long
+    as it takes.
+    """
+
+    def __init__(self, *, nice: int = 0, may_rest: bool = False) -> None:
+        self._nice = nice
+        self._may_rest = may_rest
+        self._line = Line()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._begun_s: float | None = None
+        self._ended_s = 0.0
+
+    def run(self, work: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Return what comes of a work, once it is its turn (see `run` of this module)."""
+        with self._line.turn(None if self._may_rest else LIMIT_S):
+            task = work, args, named
+            try:
+                result, problem = self._done(task)
+            except _EndedError:
+                try:
+                    result, problem = self._done(task)
+                except _EndedError as error:
+                    raise SerError(UNDONE) from error
+        if problem:
+            raise problem
+        return result
+
+    def _done(self, task: tuple[Any, ...]) -> tuple[Any, Exception | None]:
+        """Return what came of a task and what went wrong; whoever calls has the turn."""
+        if _is_over:
             raise SerError(UNDONE)
-        yield
-    finally:
-        with _lock:
-            _waiting.remove(mine)
-            if _waiting:
-                _waiting[0].set()
+        self._begun_s = begun_s = time.monotonic()
+        try:
+            process = self._started()
+            assert process.stdin and process.stdout
+            pickle.dump(task, process.stdin, pickle.HIGHEST_PROTOCOL)  # at once: a copy of a long recording would be large
+            process.stdin.flush()
+            answer: tuple[Any, Exception | None] = pickle.load(process.stdout)
+            return answer
+        except (OSError, EOFError, pickle.UnpicklingError) as error:
+            self.end()
+            if _is_over or time.monotonic() - begun_s >= LIMIT_S:
+                raise SerError(UNDONE) from error
+            raise _EndedError from error
+        except BaseException:  # such as too little memory for an answer: what is left of it, or of a task, must not go before the next
+            self.end()
+            raise
+        finally:
+            self._begun_s, self._ended_s = None, time.monotonic()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            steps_back = getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0) if self._nice else 0  # Windows knows no niceness
+            command = [sys.executable, "-c", _BEGIN.format(nice=self._nice)]
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, creationflags=steps_back)
+            assert self._process.stdin
+            self._process.stdin.write(pickle.dumps(sys.path))
+            threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
+        return self._process
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        """End the process when it takes too long over a work, or has had none for long."""
+        while process.poll() is None:
+            time.sleep(0.5)
+            begun_s = self._begun_s
+            if begun_s is not None and time.monotonic() - begun_s >= LIMIT_S:
+                process.kill()
+            elif self._rests():
+                with contextlib.suppress(SerError), self._line.turn(0):
+                    if self._rests():
+                        self.end()
+
+    def _rests(self) -> bool:
+        return self._may_rest and self._begun_s is None and time.monotonic() - self._ended_s >= REST_S
+
+    def end(self) -> None:
+        """End the process, whatever it is at; whoever calls has the turn, or the server ends."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):  # work that was not sent in full
+                if pipe:
+                    pipe.close()
 
 
-def _done(task: bytes) -> tuple[Any, Exception | None]:
-    """Return what came of a task and what went wrong; whoever calls has the turn."""
-    global _begun_s
-    if _is_over:
-        raise SerError(UNDONE)
-    _begun_s = begun_s = time.monotonic()
-    try:
-        process = _started()
-        assert process.stdin and process.stdout
-        process.stdin.write(task)
-        process.stdin.flush()
-        answer: tuple[Any, Exception | None] = pickle.load(process.stdout)
-        return answer
-    except (OSError, EOFError, pickle.UnpicklingError) as error:
-        _end()
-        if _is_over or time.monotonic() - begun_s >= LIMIT_S:
-            raise SerError(UNDONE) from error
-        raise _EndedError from error
-    except BaseException:  # such as too little memory for an answer: what is left of it must not be taken for the next
-        _end()
-        raise
-    finally:
-        _begun_s = None
-
-
-def _started() -> subprocess.Popen[bytes]:
-    global _process
-    if _process is None:
-        _process = subprocess.Popen([sys.executable, "-c", _BEGIN], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert _process.stdin
-        _process.stdin.write(pickle.dumps(sys.path))
-        threading.Thread(target=_watch, args=(_process,), daemon=True).start()
-    return _process
-
-
-def _watch(process: subprocess.Popen[bytes]) -> None:
-    """End the process when it takes too long over a work."""
-    while process.poll() is None:
-        time.sleep(0.5)
-        begun_s = _begun_s
-        if begun_s is not None and time.monotonic() - begun_s >= LIMIT_S:
-            process.kill()
+_SHORT, _LONG = _Beside(), _Beside(nice=NICENESS, may_rest=True)
 
 
 @atexit.register
 def _leave() -> None:
     global _is_over
     _is_over = True
-    _end()
+    for each in (_SHORT, _LONG):
+        each.end()
 
 
-def _end() -> None:
-    global _process
-    process, _process = _process, None
-    if process is None:
-        return
-    process.kill()
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        with contextlib.suppress(OSError):  # work that was not sent in full
-            if pipe:
-                pipe.close()
-
-
-def serve() -> None:
-    """Do the work that comes in, one after another, until there will be no more: what the process beside does."""
+def serve(nice: int = 0) -> None:
+    """Do the work that comes in, one after another, until there will be no more: what a process beside does."""
+    if nice and hasattr(os, "nice"):
+        os.nice(nice)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not come among the answers
     # scikit-learn loads pandas where that is: 60 MB that asking a model does not need.

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+import os
 import re
 import secrets
 import shutil
@@ -26,11 +27,19 @@ from ser_core import locks, plain_json, runs, supervisor
 from ser_core.errors import ConfigError
 
 MAX_WAITING = 20
+MAX_OF_A_BROWSER = 3
+MAX_OF_AN_ADDRESS = 6
+"""How many runs may wait: in all, started from one browser, and from one address, whatever browsers there say that they are."""
+
+STOP_ONE = "Stop one of those that wait (Train, Runs), or start this one when one of them has begun."
 
 COMMAND = (sys.executable, "-m", "ser_core", "train", "--run")
 """What works on a run: this, and then its folder."""
 
 JOB = "job.json"
+KEY = ".key"
+"""In the folder of all runs: what makes the hash of an address say nothing to who has not this file."""
+
 ROOT = Path(__file__).resolve().parents[1]
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
@@ -65,26 +74,35 @@ class Started:
     key: str
 
 
-def start(root: Path, config: Mapping[str, Any], *, title: str, browser: str = "", command: Sequence[str] = ()) -> Started:
+def start(
+    root: Path, config: Mapping[str, Any], *, title: str, browser: str = "", address: str | None = None, command: Sequence[str] = ()
+) -> Started:
     """Put a run into the line, which starts it at once where nobody waits, and return how to find and how to stop it.
 
     title : what lists call it. browser : a secret of the browser that may stop it; only its hash is kept, as of the key.
+    address : where a visitor asks from, "" on this machine; only a hash of it is kept too. Without one (None), as many may wait as there
+    is room for; without a browser, as many as of an address.
     command : what works on it, in place of COMMAND.
 
     Raises
     ------
-    ConfigError : if the line is full, or there is no room for the run's files.
+    ConfigError : if the line is full, too many runs of that browser or address wait, or there is no room for the run's files.
     """
     key = "-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(3))
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with locks.take(root / ".starting", wait_s=5) or contextlib.nullcontext():
+        starting = locks.take(root / ".starting", wait_s=5)
+        if starting is None:
+            raise ConfigError("Many runs are being started right now. Start this one again in a moment.")
+        with starting:
             before = jobs(root)
-            n_waiting = sum(job.position > 0 for job in before)
-            if n_waiting >= MAX_WAITING:
-                raise ConfigError(f"{n_waiting} runs wait already, and no more may. Start this one when some have ended.")
-            folder = runs.create(root, config)
             facts = {"title": title, "created": runs.now(), "key": _hash(key), "browser": _hash(browser)}
+            limits = {"browser": MAX_OF_A_BROWSER} if browser and address is not None else {}
+            if address is not None:
+                facts["address"] = _hash_of_address(root, address)
+                limits["address"] = MAX_OF_AN_ADDRESS
+            _check_line([job for job in before if job.position], facts, limits)
+            folder = runs.create(root, config)
             places = (supervisor.came(job.folder) for job in before)
             came = max([time.time_ns(), *(place + 1 for place in places if place < sys.maxsize)])
             (folder / supervisor.CAME).write_text(str(came), encoding="ascii")
@@ -93,6 +111,17 @@ def start(root: Path, config: Mapping[str, Any], *, title: str, browser: str = "
     except OSError as error:
         raise ConfigError(f"The run could not be started in '{root}' ({error.strerror}). Free some space and start it again.") from None
     return Started(folder.name, key)
+
+
+def _check_line(waiting: Sequence[Job], facts: Mapping[str, str], limits: Mapping[str, int]) -> None:
+    """Raise ConfigError where a run with these facts may not join those that wait; limits: fact -> how many may share it."""
+    if len(waiting) >= MAX_WAITING:
+        raise ConfigError(f"{len(waiting)} runs wait already, and no more may. Start this one when some have ended.")
+    theirs = [_facts(job.folder) for job in waiting]
+    for fact, most in limits.items():
+        n = sum(each.get(fact) == facts[fact] for each in theirs)
+        if n >= most:
+            raise ConfigError(f"{n} runs from this {fact} wait already, and no more may, so that others get a turn. {STOP_ONE}")
 
 
 def _launch(folder: Path, command: Sequence[str]) -> None:
@@ -136,11 +165,20 @@ def find(root: Path, id: str) -> Job:
     raise ConfigError(f"There is no run '{id[:40]}'. It may have been cleared away; its model, if it made one, is among the models.")
 
 
-def _read(folder: Path) -> Job | None:
+def _facts(folder: Path) -> dict[str, Any]:
+    """Return what a run's JOB says, nothing where it cannot be read: cleared away meanwhile, or cut short by a full disk."""
     try:
         facts = plain_json.loads((folder / JOB).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _read(folder: Path) -> Job | None:
+    facts = _facts(folder)
+    try:
         return Job(folder.name, folder, str(facts["title"]), str(facts["created"]), _status(folder))
-    except (OSError, ValueError, KeyError, TypeError):  # cleared away meanwhile, or cut short by a full disk
+    except (OSError, KeyError):
         return None
 
 
@@ -167,10 +205,7 @@ def _status(folder: Path) -> runs.Status:
 
 def may_stop(job: Job, *, browser: str = "", key: str = "") -> bool:
     """Return whether this browser's secret or this key is the run's own."""
-    try:
-        facts = plain_json.loads((job.folder / JOB).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
+    facts = _facts(job.folder)
     told = "-".join(filter(None, key.upper().replace("-", " ").split()))
     by_browser = hmac.compare_digest(_hash(browser), str(facts.get("browser")))
     by_key = hmac.compare_digest(_hash(told), str(facts.get("key")))
@@ -211,3 +246,21 @@ def clear(job: Job) -> None:
 def _hash(secret: str) -> str:
     """Return the hash of a secret of 60 random bits or more: there is no list of likely ones to go through."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _hash_of_address(root: Path, address: str) -> str:
+    """Return what stands for an address among the runs of a folder. Addresses are few enough to try all: the folder's own key goes in."""
+    return hmac.new(_key(root), address.encode(), "sha256").hexdigest()
+
+
+def _key(root: Path) -> bytes:
+    """Return the key of a folder of runs, which is made where there is none; whoever calls is alone."""
+    path = root / KEY
+    with contextlib.suppress(FileNotFoundError):
+        if len(key := path.read_bytes()) == 32:
+            return key
+        path.unlink()
+    key = secrets.token_bytes(32)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(key)
+    return key

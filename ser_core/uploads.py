@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePosixPath
 from typing import BinaryIO
@@ -36,6 +36,7 @@ class Recording:
     """One recording: its untrusted name, what reads its bytes (and raises AudioError), and its true label where one is told.
 
     told_by: TABLE, NAME or FOLDER, "" without a label. corpus: the key of the corpus whose clips are named so, "" where it is none.
+    size: of its bytes, before they are read.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Recording:
     label: str | None = None
     told_by: str = ""
     corpus: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def collect(files: Sequence[tuple[str, BinaryIO]]) -> Uploads:
     ------
     CorpusError : for a zip that is damaged or unsafe, a table that cannot be read, no recording at all, or too many.
     """
-    found: list[tuple[str, Callable[[], bytes]]] = []
+    found: list[tuple[str, int, Callable[[], bytes]]] = []
     tables: list[tuple[str, bytes]] = []
     n_other = 0
     for name, file in files:
@@ -74,7 +76,7 @@ def collect(files: Sequence[tuple[str, BinaryIO]]) -> Uploads:
             if inner.lower().endswith(".csv") and size <= MAX_TABLE_BYTES:
                 tables.append((inner, read()))
             elif corpora.is_sound(inner):
-                found.append((inner, read))
+                found.append((inner, size, read))
             else:
                 n_other += 1
     if not found:
@@ -86,7 +88,7 @@ def collect(files: Sequence[tuple[str, BinaryIO]]) -> Uploads:
     told, notes = _told(tables)
     if n_other:
         notes.append(f"{n_other} file{'s' * (n_other > 1)} that {'are' if n_other > 1 else 'is'} neither sound nor table: passed over.")
-    recordings = [_labelled(name, read, told) for name, read in sorted(found, key=lambda each: each[0])]
+    recordings = [replace(_labelled(name, read, told), size=size) for name, size, read in sorted(found, key=lambda each: each[0])]
     unmatched = len(told) - sum(each.told_by == TABLE for each in recordings)
     if unmatched > 0:
         notes.append(f"{unmatched} row{'s' * (unmatched > 1)} of the table name{'s' * (unmatched == 1)} no recording that is here.")

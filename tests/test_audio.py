@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import pickle
 import struct
 import subprocess
 import sys
@@ -18,6 +20,7 @@ import soundfile
 
 from ser_core import audio
 from ser_core.errors import AudioError
+from ser_core.spool import Spool
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE = 16_000
@@ -307,6 +310,46 @@ def test_a_stream_of_unknown_length_ends_at_the_limit(kind, codec, rate):
         audio.decode(data, max_duration_s=2)
 
 
+UNTIMED = {"AMR", "AAC", "AC3"}
+
+
+@pytest.mark.parametrize(("kind", "subtype", "rate", "container"), SNDFILE, ids=lambda value: str(value))
+def test_a_file_says_how_long_it_is_through_libsndfile(kind, subtype, rate, container):
+    assert audio.declared_duration(write(tone(3.0, rate), rate, kind, subtype)) == pytest.approx(3.0, abs=0.1)
+
+
+@pytest.mark.parametrize(("kind", "codec", "rate", "container"), FFMPEG, ids=lambda value: str(value))
+def test_a_file_says_how_long_it_is_through_ffmpeg_or_nothing(kind, codec, rate, container):
+    try:
+        av.Codec(codec, "w")
+    except ValueError:
+        pytest.skip(f"this FFmpeg has no encoder {codec}")
+    said = audio.declared_duration(encode(tone(3.0), kind, codec, rate))
+    if codec != "adpcm_ima_ws":  # its header counts blocks as if they were samples
+        assert said is None if container in UNTIMED else said == pytest.approx(3.0, abs=0.3)
+
+
+def test_saying_how_long_it_is_decodes_nothing_and_says_more_than_may_be_decoded(monkeypatch):
+    hours = write(np.zeros(4 * 3600 * 4000, np.int16), 4000, "FLAC")
+    packets = encode(tone(), "webm", "libopus", 48_000)
+    for decoder in ("_sndfile_blocks", "_av_frames"):
+        monkeypatch.setattr(audio, decoder, None)
+    assert audio.declared_duration(hours) == 4 * 3600
+    assert audio.declared_duration(packets) == pytest.approx(1.0, abs=0.1)
+    assert audio.declared_duration(Spool(hours)) == 4 * 3600
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_limit_tells_a_longer_file_from_every_other_fault(live):
+    data = encode(tone(4.0), "webm", "libopus", 48_000, options={"live": "1"} if live else None)
+    with pytest.raises(audio.TooLongError):
+        audio.decode(data, max_duration_s=2)
+    assert pickle.loads(pickle.dumps(audio.TooLongError("It goes on."))).args == ("It goes on.",)
+    with pytest.raises(AudioError) as caught:
+        audio.decode(b"no sound", max_duration_s=2)
+    assert not isinstance(caught.value, audio.TooLongError)
+
+
 def test_too_many_bytes_are_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(audio, "MAX_BYTES", 2**20)
     path = tmp_path / "big.wav"
@@ -429,6 +472,8 @@ def test_a_hostile_file_gets_its_own_sentence(case):
     with pytest.raises(AudioError, match=sentence) as caught:
         audio.decode(make(), name="clip.wav")
     assert str(caught.value).startswith("clip.wav ")
+    with contextlib.suppress(AudioError):
+        audio.declared_duration(make(), name="clip.wav")
 
 
 def test_a_seek_before_the_start_prints_no_traceback(capfd):
@@ -487,6 +532,7 @@ import re, resource, sys
 from pathlib import Path
 from ser_core import audio
 from ser_core.errors import AudioError
+from ser_core.spool import Spool
 try:
     audio.decode(sys.argv[1])
 except AudioError as error:
@@ -536,6 +582,9 @@ def test_mutated_files_give_a_clip_or_a_sentence(rng, capfd):
             data[at] = rng.integers(256)
         if i % 5 == 0:
             data = data[: rng.integers(1, len(data))]
+        with contextlib.suppress(AudioError):
+            said = audio.declared_duration(bytes(data))
+            assert said is None or 0 < said < float("inf")
         try:
             samples = audio.decode(bytes(data)).waveform.samples
         except AudioError:

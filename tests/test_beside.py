@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,140 @@ def note(place: Path, name: str, seconds: float) -> None:
         file.write(name)
 
 
+@contextlib.contextmanager
+def working_for(address: str, browser: str):
+    """Have the work that is begun in here be for somebody."""
+    before = beside.WHO.set((address, browser))
+    yield
+    beside.WHO.reset(before)
+
+
+def begin(who: beside.Who, work: Callable[[], object]) -> threading.Thread:
+    """Begin a work for somebody in a thread, and return once it waits, works, or is done."""
+
+    def done() -> None:
+        with working_for(*who):
+            work()
+
+    n_before = n_waiting(beside._SHORT._line)
+    thread = threading.Thread(target=done, daemon=True)
+    thread.start()
+    wait_until(lambda: n_waiting(beside._SHORT._line) > n_before or not thread.is_alive() or beside._SHORT._begun_s is not None)
+    return thread
+
+
+def n_waiting(line: beside.Line) -> int:
+    return sum(len(works) for there in line._waiting.values() for works in there.values())
+
+
+def wait_until(true: Callable[[], bool], timeout_s: float = 60.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def wait_for(file: Path) -> None:
+    while not file.exists():
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "attackers",
+    [
+        [("10.0.0.1", "one")] * 8,
+        [("10.0.0.1", f"made up {number}") for number in range(20)],
+        [("10.0.0.1", f"made up {number % 10}") for number in range(40)],
+    ],
+    ids=["tabs", "made-up browsers", "both"],
+)  # fmt: skip
+def test_a_visitor_waits_for_one_work_of_anothers_however_many_wait(attackers, tmp_path):
+    place, gate = tmp_path / "order", tmp_path / "gate"
+    beside.run(note, place, "", 0.0)
+    threads = [begin(("10.0.0.1", "first"), lambda: beside.run(wait_for, gate))]
+    wait_until(lambda: beside._SHORT._begun_s is not None)
+    threads += [begin(who, lambda: beside.run(note, place, "a", 0.0)) for who in attackers]
+    threads += [begin(("10.0.0.2", "anna"), lambda: beside.run(note, place, "V", 0.0)) for _ in range(3)]
+    gate.touch()
+    for each in threads:
+        each.join(60)
+    order = place.read_text()
+    assert order.count("a") == len(attackers)
+    assert order.startswith("VaVaVa"), "one of each in turn, and who has not had a turn first"
+
+
+def test_browsers_at_one_address_take_turns(tmp_path):
+    place, gate = tmp_path / "order", tmp_path / "gate"
+    beside.run(note, place, "", 0.0)
+    threads = [begin(("", "a"), lambda: beside.run(wait_for, gate))]
+    wait_until(lambda: beside._SHORT._begun_s is not None)
+    for name in "aaaabbc":
+        threads.append(begin(("", name), lambda name=name: beside.run(note, place, name, 0.0)))
+    gate.touch()
+    for each in threads:
+        each.join(60)
+    assert place.read_text() == "bcabaaa"
+
+
+def test_no_more_may_wait_than_a_browser_and_an_address_have_room_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(beside, "MOST_OF_AN_ADDRESS", beside.MOST_OF_A_BROWSER + 2)
+    gate = tmp_path / "gate"
+    threads = [begin(("", "a"), lambda: beside.run(wait_for, gate))]
+    wait_until(lambda: beside._SHORT._begun_s is not None)
+    threads += [begin(("", "a"), lambda: beside.run(os.getpid)) for _ in range(beside.MOST_OF_A_BROWSER)]
+    with working_for("", "a"), pytest.raises(SerError, match="8 clips or moments from this browser wait already"):
+        beside.run(os.getpid)
+    threads += [begin(("", f"made up {number}"), lambda: beside.run(os.getpid)) for number in range(2)]
+    with working_for("", "made up 3"), pytest.raises(SerError, match="10 clips or moments from this address wait already"):
+        beside.run(os.getpid)
+    threads.append(begin(("10.0.0.2", "a"), lambda: beside.run(os.getpid)))
+    gate.touch()
+    for each in threads:
+        each.join(60)
+    assert not beside._SHORT._line._waiting, "nothing is kept of who does not wait"
+
+
+def test_who_waits_in_vain_leaves_the_line():
+    line = beside.Line()
+    with line.turn():
+        with working_for("10.0.0.1", "a"), pytest.raises(SerError), line.turn(0.01):
+            pass
+        assert n_waiting(line) == 0
+    with line.turn(0):
+        pass
+
+
+def test_short_work_waits_for_no_long_work(tmp_path):
+    gate = tmp_path / "gate"
+
+    def long() -> None:
+        with beside.long_work():
+            beside.run(wait_for, gate)
+
+    threads = [threading.Thread(target=long) for _ in range(4)]
+    for each in threads:
+        each.start()
+    assert beside.run(str.upper, "mine") == "MINE" and not gate.exists()
+    gate.touch()
+    for each in threads:
+        each.join(60)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX terms")
+def test_long_work_steps_back_and_its_process_ends_when_there_is_none(monkeypatch):
+    with beside.long_work():
+        helper = beside.run(os.getpid)
+        assert helper == beside.run(os.getpid) != beside.run(os.getppid)
+        assert beside.run(os.nice, 0) >= beside.NICENESS
+    stays = beside.run(os.getpid)
+    assert stays != helper
+    monkeypatch.setattr(beside, "REST_S", 0.0)
+    assert gone(helper)
+    assert beside.run(os.getpid) == stays
+    with beside.long_work():
+        assert beside.run(str.upper, "again") == "AGAIN"
+
+
 def test_who_comes_first_is_first(tmp_path):
     place = tmp_path / "order"
     beside.run(note, place, "", 0.0)
@@ -116,7 +251,7 @@ def test_nothing_of_a_work_is_kept_there():
 
 
 def test_it_asks_models_without_pandas(heard, models):
-    beside._end()  # tests that ran before may have had it loaded there
+    beside._SHORT.end()  # tests that ran before may have had it loaded there
     answers = beside.run(beside.ask, heard, [(slug, "first") for slug in ("mlp", "cnn_lstm")], models)
     assert all(isinstance(each, Prediction) for each in answers)
     assert beside.run(eval, "'sklearn' in __import__('sys').modules and 'pandas' not in __import__('sys').modules")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -160,6 +161,69 @@ def test_a_full_line_takes_no_more(root, start, monkeypatch):
     wait_until(lambda: not any(job.position for job in jobs.jobs(root)))
     assert jobs.find(root, first.id).status.stage == runs.TRAINING
     assert [job.status.stage for job in jobs.jobs(root)] == [runs.STOPPED, runs.STOPPED, runs.TRAINING]
+
+
+@pytest.fixture
+def nobody_works(monkeypatch):
+    """Runs wait for ever."""
+    monkeypatch.setattr(jobs, "_launch", lambda folder, command: None)
+
+
+def test_of_one_browser_three_runs_may_wait(root, start, nobody_works):
+    for _ in range(jobs.MAX_OF_A_BROWSER):
+        start("quick", browser="anna", address="10.0.0.1")
+    with pytest.raises(ConfigError, match=r"3 runs from this browser wait already.*Stop one of those"):
+        start("quick", browser="anna", address="10.0.0.2")
+    start("quick", browser="ben", address="10.0.0.1")
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", ""], ids=["another machine", "this machine"])
+def test_made_up_browsers_do_not_fill_the_line(root, start, nobody_works, address):
+    for number in range(jobs.MAX_OF_AN_ADDRESS):
+        start("quick", browser=f"made up {number}", address=address)
+    for browser in ("one more", ""):
+        with pytest.raises(ConfigError, match="6 runs from this address wait already"):
+            start("quick", browser=browser, address=address)
+    start("quick", browser="ben", address="10.0.0.2")
+    start("quick")  # the command line
+    assert len(jobs.jobs(root)) == jobs.MAX_OF_AN_ADDRESS + 2
+
+
+def test_what_has_ended_makes_room(root, start, nobody_works, monkeypatch):
+    for _ in range(jobs.MAX_OF_A_BROWSER):
+        start("quick", browser="anna", address="")
+    job = jobs.jobs(root)[0]
+    runs.write_status(job.folder, jobs.replace(job.status, stage=runs.STOPPED))
+    start("quick", browser="anna", address="")
+
+
+def test_an_address_is_kept_as_nothing_that_can_be_tried(root, start, nobody_works):
+    folders = [root / start("quick", address=address).id for address in ("10.0.0.1", "10.0.0.1", "10.0.0.2")]
+    first, second, other = (json.loads((folder / jobs.JOB).read_text())["address"] for folder in folders)
+    assert first == second != other
+    kept = "".join(path.read_text(errors="replace") for path in root.rglob("*") if path.is_file())
+    assert "10.0.0.1" not in kept and hashlib.sha256(b"10.0.0.1").hexdigest() not in kept
+    if sys.platform != "win32":
+        assert (root / jobs.KEY).stat().st_mode & 0o777 == 0o600
+    assert "address" not in json.loads((root / start("quick").id / jobs.JOB).read_text())
+
+
+def test_a_key_that_was_cut_short_is_made_anew(root, start, nobody_works):
+    root.mkdir()
+    (root / jobs.KEY).write_bytes(b"short")
+    for _ in range(jobs.MAX_OF_AN_ADDRESS):
+        start("quick", address="10.0.0.1")
+    with pytest.raises(ConfigError, match="this address"):
+        start("quick", address="10.0.0.1")
+    assert len((root / jobs.KEY).read_bytes()) == 32
+
+
+def test_limits_hold_where_others_start_runs_at_the_same_time(root, start, nobody_works, monkeypatch):
+    root.mkdir()
+    monkeypatch.setattr(jobs.locks, "take", lambda file, wait_s=0.0: None if Path(file).name == ".starting" else locks.take(file))
+    with pytest.raises(ConfigError, match="again in a moment"):
+        start("quick", address="10.0.0.1")
+    assert jobs.jobs(root) == []
 
 
 # --- stopping

@@ -112,3 +112,8 @@ def test_too_many_members_are_refused_before_they_are_listed(monkeypatch):
     monkeypatch.setattr(download, "MAX_MEMBERS", 3)
     with pytest.raises(CorpusError, match="holds 4 files, more than 3"):
         collect({"z.zip": zip_of({f"{n}.txt": b"" for n in range(4)})})
+
+
+def test_a_recording_says_how_large_it_is_before_it_is_read():
+    found = collect({"b.wav": b"one", "a.zip": zip_of({"x/a.flac": b"four"})})
+    assert {each.name: each.size for each in found.recordings} == {"b.wav": 3, "x/a.flac": 4}

@@ -76,7 +76,9 @@ def decode(data: bytes, place: Path) -> None:
 
 
 def stream(data: bytes, place: Path) -> None:
-    """Read a sound piece by piece, as for a long recording; the pieces are what decoding gives."""
+    """Ask a sound how long it is, and read it piece by piece, as for a long recording; the pieces are what decoding gives."""
+    said_s = audio.declared_duration(data, max_duration_s=segments.MAX_DURATION_S, name="clip.wav")
+    assert said_s is None or said_s > 0
     given = audio.stream(Spool(data), max_duration_s=segments.MAX_DURATION_S, name="clip.wav")
     n = sum(len(block) for block in given.blocks())
     assert n > 0

@@ -7,6 +7,7 @@ no two of one kind work on one thing at a time.
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -48,7 +49,7 @@ class Task:
             self._ended.clear()
             self.running, self.progress, self.problem = True, (0.0, "Starting …"), ""
             self.partial = self.result = None
-        threading.Thread(target=self._run, args=(work,), daemon=True).start()
+        threading.Thread(target=contextvars.copy_context().run, args=(self._run, work), daemon=True).start()  # works for the same visitor
 
     def _run(self, work: Callable[[Task], Any]) -> None:
         try:

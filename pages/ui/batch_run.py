@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -10,7 +9,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.ui import background, cached, frame, inputs, state
-from ser_core import analysis, batch, uploads
+from ser_core import analysis, batch, beside, uploads
 from ser_core.errors import SerError
 from ser_core.recognizer import Prediction
 from ser_core.store import ModelCard
@@ -23,8 +22,8 @@ If you know what was acted, the models are scored too: name the files as a known
 into folders named after the emotions, or add a table (CSV) with the columns `file` and `label`.
 """
 
-_TURN = threading.Lock()
-"""Batches take turns, file by file: everybody else waits for one recording of one batch at most."""
+_LONG = beside.Line()
+"""Batches take turns, one long recording at a time; such a one is in memory from its bytes to its answers. Short ones need no turn here."""
 
 
 @dataclass
@@ -79,6 +78,7 @@ def _start(files: list[UploadedFile], found: uploads.Uploads, models: list[Model
     st.session_state[state.BATCH] = run
     st.session_state[state.BATCH_ROUND] = st.session_state.get(state.BATCH_ROUND, 0) + 1
     state.let_go(files)  # the batch holds them now, as long as it is there
+    state.announce()  # a callback comes before the page
     run.task.start(partial(_work, run, models))
 
 
@@ -87,16 +87,21 @@ def _work(run: Run, models: list[ModelCard], task: background.Task) -> None:
     for done, recording in enumerate(run.uploads.recordings):
         task.check_stop()
         task.tell(done / n, f"{done:,} of {n:,}: {recording.name}")
-        with _TURN:
-            try:
-                run.results.append(_heard(run, recording, models))
-            except SerError as error:
-                run.results.append({"file": recording.name, "error": str(error)})
+        try:
+            run.results.append(_heard(run, recording, models))
+        except SerError as error:
+            run.results.append({"file": recording.name, "error": str(error)})
 
 
 def _heard(run: Run, recording: uploads.Recording, models: list[ModelCard]) -> batch.Result:
     """Return what the models make of a recording; why one of them could not answer is noted once."""
-    heard = cached.analyse(recording.read(), recording.name)
+    if recording.size <= cached.SHORT and (short := cached.analyse_short(recording.read(), recording.name)):
+        return _answered(run, recording, short, models)
+    with _LONG.turn(), beside.long_work():
+        return _answered(run, recording, cached.analyse_long(recording.read(), recording.name), models)
+
+
+def _answered(run: Run, recording: uploads.Recording, heard: analysis.Analysis, models: list[ModelCard]) -> batch.Result:
     answers = cached.ask(heard, models) if heard.quality.has_speech else []
     run.problems += [each for each in answers if isinstance(each, str) and each not in run.problems]
     return analysis.to_dict(recording.name, heard, [each for each in answers if isinstance(each, Prediction)])

@@ -7,6 +7,7 @@ added or removed shows at the next rerun. Cached values are shared between visit
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import hashlib
 import json
@@ -15,7 +16,6 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,13 @@ from ser_core.spool import Spool
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
 
-SHORT = 2**20
-"""Bytes of a clip that is listened to in a moment; strongly compressed, in a second or two."""
+SHORT = 3 * 2**20
+"""Bytes that a short clip has at most: eight seconds of 48 kHz stereo in 32 bits have as many."""
+
+LISTENING = "Listening to the clip …"
+
+_READING = beside.Line()
+"""Long recordings are read through in the server, one at a time: two at once would hold up its pages."""
 
 PLAYABLE = {"MP3": "audio/mpeg", "FLAC": "audio/flac", "MP4": "audio/mp4"}
 """Containers that Chrome, Firefox and Safari all play; a WAV of unknown origin may hold codecs that they do not."""
@@ -43,42 +48,69 @@ UNKNOWN_SPEAKER = "not stated"
 
 
 def hear(given: state.Given) -> analysis.Analysis:
-    """Return a clip decoded, measured with the default settings and judged; raises AudioError where it cannot be used."""
-    with _listening(given):
-        return _hear(given.digest, given)
+    """Return a clip decoded, measured with the default settings and judged; raises a SerError where that cannot be."""
+    return hear_short(given) or _hear_long(given.digest, given)
+
+
+def hear_short(given: state.Given) -> analysis.Analysis | None:
+    """Return what `hear` does of a short clip (see `is_short`); None of one that says, or shows, that it is longer."""
+    state.announce()
+    return _hear_short(given.digest, given)
 
 
 @st.cache_resource(scope="session", max_entries=4, show_spinner=False)
-def _hear(digest: str, _given: state.Given) -> analysis.Analysis:
-    return analyse(_given.data, _given.name)
+def _hear_short(digest: str, _given: state.Given) -> analysis.Analysis | None:
+    return analyse_short(_given.data, _given.name)
+
+
+@st.cache_resource(scope="session", max_entries=4, show_spinner=LISTENING)
+def _hear_long(digest: str, _given: state.Given) -> analysis.Analysis:
+    return analyse_long(_given.data, _given.name)
 
 
 def analyse(data: bytes | Spool, name: str) -> analysis.Analysis:
     """Return what `hear` does of a clip that no page keeps."""
-    if not is_short(data):  # everybody's clips would wait there until it is decoded
-        return analysis.analyse(data, name=name)
-    return beside.run(analysis.analyse, data, name=name)
+    return analyse_short(data, name) or analyse_long(data, name)
+
+
+def analyse_short(data: bytes | Spool, name: str) -> analysis.Analysis | None:
+    """Return what `hear_short` does of a clip that no page keeps."""
+    if is_short(data):
+        with contextlib.suppress(audio.TooLongError):  # it says less than it holds
+            return beside.run(analysis.analyse, data, name=name, max_duration_s=segments.LONG_S)
+    return None
+
+
+def analyse_long(data: bytes | Spool, name: str) -> analysis.Analysis:
+    """Return what `analyse` does, where nobody's short clip waits for it: of a recording of up to ten minutes."""
+    with beside.long_work():
+        return beside.run(analysis.analyse, data.read() if isinstance(data, Spool) else data, name=name)
 
 
 def stream(given: state.Given) -> audio.Stream:
-    """Return a clip of up to an hour, ready to be read in pieces; raises AudioError where it cannot be used."""
-    with _listening(given):
-        return _stream(given.digest, given)
+    """Return a clip of up to an hour, ready to be read in pieces; raises a SerError where that cannot be."""
+    state.announce()
+    return _stream(given.digest, given)
 
 
-@st.cache_resource(scope="session", max_entries=4, show_spinner=False)
+@st.cache_resource(scope="session", max_entries=4, show_spinner=LISTENING)
 def _stream(digest: str, _given: state.Given) -> audio.Stream:
-    return audio.stream(_given.data, max_duration_s=segments.MAX_DURATION_S, name=_given.name)
-
-
-def _listening(given: state.Given) -> contextlib.AbstractContextManager[None]:
-    """Say that a clip is listened to, where that takes a while: for a short one, the thread behind it would cost more than it tells."""
-    return contextlib.nullcontext() if is_short(given.data) else st.spinner("Listening to the clip …")
+    with _READING.turn():
+        return audio.stream(_given.data, max_duration_s=segments.MAX_DURATION_S, name=_given.name)
 
 
 def is_short(data: bytes | Spool) -> bool:
-    """Whether a clip is heard in the process beside, as all are that cost no more than a moment."""
-    return isinstance(data, bytes) and len(data) <= SHORT
+    """Whether a clip is one utterance (segments.LONG_S) by what it says of itself, or does not say, and has no more bytes than that may.
+
+    It is measured whole in the process beside, where everybody's clips take turns; of one that is longer after all, no more is read there.
+    """
+    if isinstance(data, Spool) or len(data) > SHORT:
+        return False
+    try:
+        duration_s = audio.declared_duration(data)
+    except SerError:  # the process beside says why
+        return True
+    return duration_s is None or duration_s <= segments.LONG_S
 
 
 @dataclass(frozen=True)
@@ -133,7 +165,7 @@ def _ask(heard: analysis.Analysis, asked: Sequence[tuple[str, str]]) -> list[rec
 
 def judge(cards: Sequence[store.ModelCard]) -> segments.Judge:
     """Return what looks at the windows of a long sound, and asks these models about them."""
-    return partial(beside.run, beside.judge, _slugs_and_keys(cards), store.MODELS)
+    return functools.partial(beside.run, beside.judge, _slugs_and_keys(cards), store.MODELS)
 
 
 def predictions(answers: list[Answer]) -> list[recognizer.Prediction]:
@@ -141,7 +173,7 @@ def predictions(answers: list[Answer]) -> list[recognizer.Prediction]:
     return [answer.prediction for answer in answers if answer.prediction]
 
 
-@st.cache_resource(show_spinner=False)
+@functools.cache
 def warm_up() -> threading.Thread:
     """Load in the background what the first clip will need, while its visitor still reads; once a server. Who cannot wait then, joins."""
     thread = threading.Thread(target=_warm_up, daemon=True)

@@ -18,6 +18,7 @@ import numpy as np
 import streamlit as st
 
 from pages.ui import cached, state
+from ser_core import beside
 from ser_core.live import Listener
 from ser_core.segments import Judge
 from ser_core.store import ModelCard
@@ -73,7 +74,7 @@ class Visitor:
 
     judge, window_s and hop_s are those of the next session. listener: of the one that runs or ran last. refused: there was no
     place for it. asked_s: when the microphone was switched on (time.monotonic), None while it is off.
-    drawn: the pictures that the page shows.
+    drawn: the pictures that the page shows. who: whose turn it is when a window is judged.
     """
 
     places: Places
@@ -85,6 +86,7 @@ class Visitor:
     asked_s: float | None = None
     problem: str = ""
     drawn: Any = None
+    who: beside.Who = field(default_factory=beside.WHO.get)
     _starting: threading.Lock = field(default_factory=threading.Lock)
     _judging: threading.Thread | None = None
 
@@ -99,10 +101,14 @@ class Visitor:
                 self.refused = False
             listener = self.listener
             if self._judging is None or not self._judging.is_alive():
-                self._judging = threading.Thread(target=listener.follow, daemon=True)
+                self._judging = threading.Thread(target=self._follow, args=(listener,), daemon=True)
                 self._judging.start()
         rate, channels = frames[0].sample_rate, len(frames[0].layout.channels)
         listener.take(np.concatenate([frame.to_ndarray().reshape(-1, channels) for frame in frames]), rate)
+
+    def _follow(self, listener: Listener) -> None:
+        beside.WHO.set(self.who)
+        listener.follow()
 
     def end(self) -> None:
         """End the session and free the place; what was heard stays."""

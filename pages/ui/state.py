@@ -6,9 +6,12 @@ Widgets forget their value when the page changes; what must outlive that is kept
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import math
 import secrets
+import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +19,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from ser_core import beside
 from ser_core.spool import Spool
 
 CLIP = "recognize.clip"
@@ -87,14 +91,15 @@ LIVE = "live.visitor"
 FORGOTTEN = "visit.forgotten"
 """str: why what was given was forgotten since the page was drawn last."""
 
-TIMES = "visit.times"
-"""list[float]: when clips were given within the last minute, by time.monotonic()."""
-
 TOO_FAST = "visit.too_fast"
 """str: why the clip given last was not taken, until the page has said so."""
 
 MOST_A_MINUTE = 60
-"""Clips that one visitor may give within a minute: more than anybody listens to, and a script's would slow the page for the others."""
+"""Clips that one browser may give within a minute: more than anybody listens to, and a script's would slow the page for the others."""
+
+MOST_OF_AN_ADDRESS = 30 * MOST_A_MINUTE
+"""The same of all browsers at one address: as many as thirty may. A class may sit behind one, and a hundred visitors who think for three
+seconds between two clips; who makes up cookies gets no further, and meanwhile the others have their turns (beside.Line)."""
 
 COMPARE_TAB = "compare.last_tab"
 """str: the section of the Compare page that was open last."""
@@ -193,19 +198,50 @@ def let_go(held: UploadedFile | Sequence[UploadedFile] | None) -> None:
             context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
 
 
+class Pace:
+    """Who gave clips within the last minute: one list for the whole server, which no new tab and no cleared cache empties.
+
+    It holds MOST notes at the most, the latest ones, however many browsers somebody makes up.
+    """
+
+    MOST = 20_000
+
+    def __init__(self) -> None:
+        self._given: deque[tuple[float, beside.Who]] = deque(maxlen=self.MOST)
+        self._lock = threading.Lock()
+
+    def take(self, who: beside.Who) -> str:
+        """Note that a clip was given, and return ""; where it is one too many for this minute, why and until when."""
+        now_s = time.monotonic()
+        with self._lock:
+            while self._given and now_s - self._given[0][0] >= 60:
+                self._given.popleft()
+            there = [(at_s, each) for at_s, each in self._given if each[0] == who[0]]
+            times = [at_s for at_s, each in there if each == who]
+            if len(times) >= MOST_A_MINUTE:
+                whose, most, first_s = "You gave", MOST_A_MINUTE, times[-MOST_A_MINUTE]
+            elif len(there) >= MOST_OF_AN_ADDRESS:
+                whose, most, first_s = "Your network gave", MOST_OF_AN_ADDRESS, there[-MOST_OF_AN_ADDRESS][0]
+            else:
+                self._given.append((now_s, who))
+                return ""
+        wait_s = max(math.ceil(60 - now_s + first_s), 1)
+        return (
+            f"{whose} {most:,} clips within a minute, the most that it may be, so that the page stays quick for everyone. "
+            f"Wait {wait_s} s, or use the Batch page for many at once."
+        )
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+
+PACE = Pace()
+
+
 def is_too_fast() -> bool:
     """Note that a clip was given; return whether it is one too many for this minute, and leave a sentence on the page if so."""
-    now_s = time.monotonic()
-    times = [each for each in st.session_state.get(TIMES, []) if now_s - each < 60]
-    if len(times) < MOST_A_MINUTE:
-        st.session_state[TIMES] = [*times, now_s]
-        return False
-    wait_s = max(math.ceil(60 - now_s + times[0]), 1)
-    st.session_state[TOO_FAST] = (
-        f"You gave {MOST_A_MINUTE} clips within a minute, the most that one visitor may, so that the page stays quick for everyone. "
-        f"Wait {wait_s} s, or use the Batch page for many at once."
-    )
-    return True
+    st.session_state[TOO_FAST] = PACE.take(who())
+    return bool(st.session_state[TOO_FAST])
 
 
 def remember(key: str, widget_key: str) -> None:
@@ -239,10 +275,39 @@ def receive(widget_key: str, source: str) -> None:
 
 
 def browser() -> str:
-    """Return a secret that nobody else has: of the browser, whose visits share it, else of this visit.
+    """Return a secret that nobody else has: of the browser, whose visits share it, else of this visit."""
+    return _cookie() or st.session_state.setdefault(BROWSER, secrets.token_hex(16))
 
-    The browser's is Streamlit's own protection against forged requests, a cookie. It holds a mask, 16 random bytes under that mask,
-    which stay the same as long as the browser runs, and a time.
+
+def who() -> beside.Who:
+    """Return the address and the browser that this visit comes from, for counting and taking turns: "" where there is none.
+
+    Anybody can make up the browser's part. Whoever brings none shares it with the others at the address who do not; this machine's own
+    address is "". Of an IPv6 address it is the network of 64 bits, of which a single machine has all.
+    """
+    return _network(st.context.ip_address or ""), _cookie()
+
+
+def announce() -> None:
+    """Have the work of this thread count as this visit's (beside.WHO). A thread of ours, which has no visit, was told when it began."""
+    if get_script_run_ctx():
+        beside.WHO.set(who())
+
+
+def _network(address: str) -> str:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv6Address):
+        return str(found.ipv4_mapped or ipaddress.ip_network(f"{found}/64", strict=False))
+    return str(found)
+
+
+def _cookie() -> str:
+    """Return the secret in Streamlit's own protection against forged requests, "" where the browser brings none.
+
+    That cookie holds a mask, 16 random bytes under that mask, which stay the same as long as the browser runs, and a time.
     """
     kind, _, rest = str(st.context.cookies.get("_streamlit_xsrf", "")).strip("\"'").partition("|")
     try:
@@ -252,7 +317,7 @@ def browser() -> str:
             return bytes(byte ^ key[place % 4] for place, byte in enumerate(told)).hex()
     except ValueError:
         pass
-    return st.session_state.setdefault(BROWSER, secrets.token_hex(16))
+    return ""
 
 
 def picked(shipped: Iterable[str], there: Iterable[str]) -> list[str]:

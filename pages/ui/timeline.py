@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePath
@@ -12,7 +11,6 @@ import streamlit as st
 
 from pages.ui import background, cached, cards, frame, sound, state, timeline_charts, timeline_exports, visit
 from ser_core import audio, segments
-from ser_core.errors import AudioError
 from ser_core.segments import Segment, Timeline
 from ser_core.spool import Spool
 from ser_core.store import ModelCard
@@ -45,11 +43,9 @@ class Run:
 
 
 def is_long(given: state.Given) -> bool:
-    """Return whether a clip is shown over time; raises AudioError where it cannot be used."""
-    if cached.is_short(given.data):
-        with contextlib.suppress(AudioError):  # it may be longer than what is heard as a whole
-            return cached.hear(given).quality.duration_s > segments.LONG_S
-    return cached.stream(given).duration_s > segments.LONG_S
+    """Return whether a clip is shown over time; raises a SerError where it cannot be used."""
+    heard = cached.hear_short(given)
+    return (heard.quality if heard else cached.stream(given)).duration_s > segments.LONG_S
 
 
 def _run(given: state.Given, models: list[ModelCard]) -> Run:

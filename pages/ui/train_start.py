@@ -16,7 +16,8 @@ from ser_core.run_config import RunConfig
 def begin(root: Path, config: RunConfig) -> None:
     """Put a training into the line and open its run; where that fails, say why."""
     try:
-        started = jobs.start(root, config.to_dict(), title=config.name or CLASSIFIERS[config.classifier].title, browser=state.browser())
+        title = config.name or CLASSIFIERS[config.classifier].title
+        started = jobs.start(root, config.to_dict(), title=title, browser=state.browser(), address=state.who()[0])
     except SerError as error:
         st.error(frame.plain(str(error)), icon=":material/error:")
         return

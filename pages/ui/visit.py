@@ -233,6 +233,7 @@ def tidy() -> None:
 
 def here() -> None:
     """Note that this visitor is here, and forget what they gave where that is due: the first call of every page."""
+    state.announce()
     context = get_script_run_ctx()
     due = visits().seen(context.session_id) if context else ""
     if due:

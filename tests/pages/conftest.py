@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
-from pages.ui import cached, live_session, visit
+from pages.ui import cached, live_session, state, visit
 from ser_core import store
 from tests import tiny_models
 
@@ -25,9 +25,12 @@ def models(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     folder = Path(shutil.copytree(built, tmp_path / "models"))
     monkeypatch.setattr(store, "MODELS", folder)
     monkeypatch.setattr(cached, "_warm_up", lambda: None)
+    monkeypatch.setattr(state, "PACE", state.Pace())
+    monkeypatch.setattr(type(st.context), "ip_address", None)  # a mock of Streamlit's tests, and another one each time
     monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
     monkeypatch.setattr(visit, "_visits", visit.Visits())
     live_session.places.cache_clear()
     st.cache_data.clear()
     st.cache_resource.clear()
+    cached.warm_up.cache_clear()
     return folder

@@ -131,7 +131,7 @@ def test_a_batch_stays_when_the_page_is_left_and_goes_when_another_is_wanted(pag
 
 def test_stop_keeps_what_is_done(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     going, going_on = threading.Event(), threading.Event()
-    original = cached.analyse
+    original = cached.analyse_short
 
     def slowly(data, name):
         if name == "happy/x.flac":
@@ -139,7 +139,7 @@ def test_stop_keeps_what_is_done(page: AppTest, monkeypatch: pytest.MonkeyPatch)
             going_on.wait(30)
         return original(data, name)
 
-    monkeypatch.setattr(cached, "analyse", slowly)
+    monkeypatch.setattr(cached, "analyse_short", slowly)
     give(page, "all.zip", packed(FILES))
     page.button("batch.start").click().run()
     assert going.wait(30)

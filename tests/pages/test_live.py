@@ -325,6 +325,6 @@ def test_the_microphone_is_offered_once_the_models_are_loaded(page: AppTest, mon
     loaded, offered_when_loaded = [], []
     monkeypatch.setattr(cached, "_warm_up", lambda: (time.sleep(0.5), loaded.append(True)))
     monkeypatch.setattr(live_connection, "connect", lambda visitor: bool(offered_when_loaded.append(bool(loaded))))
-    st.cache_resource.clear()
+    cached.warm_up.cache_clear()
     page.run()
     assert not page.exception and offered_when_loaded == [True]

@@ -81,7 +81,8 @@ def test_more_than_eight_seconds_are_shown_over_time_and_as_a_mean(page: AppTest
     assert f"over the {sum(each.speech for each in found.segments)} windows with speech" in said
     assert len(page.get("plotly_chart")) == 1 and n_cards(page) == 4
     shown = page.session_state[state.TIMELINE].found
-    assert [each.probabilities for each in segments.overall(shown)] == [each.probabilities for each in segments.overall(found)]
+    for there, here in zip(segments.overall(shown), segments.overall(found), strict=True):  # another process sums in another order
+        assert there.probabilities == pytest.approx(here.probabilities, abs=1e-6)
     (table,) = page.dataframe
     assert list(table.value["From (s)"]) == [each.start_s for each in found.segments]
 

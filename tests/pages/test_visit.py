@@ -176,19 +176,68 @@ def test_after_an_hour_the_page_says_what_happened_once(page: AppTest) -> None:
 
 def test_more_clips_in_a_minute_than_anybody_hears_are_refused_in_a_sentence(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "MOST_A_MINUTE", 3)
-    now_s = time.monotonic()  # the clock stands still: a slow machine takes seconds for what follows
-    monkeypatch.setattr(state, "time", SimpleNamespace(monotonic=lambda: now_s))
-    page.session_state[state.TIMES] = [now_s for _ in page.session_state[state.TIMES]]
-    for number in range(3, 5):
+    now_s = [time.monotonic() + 60]  # the clock stands still: a slow machine takes seconds for what follows
+    monkeypatch.setattr(state, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    for number in range(1, 5):
         page.get("file_uploader")[0].set_value((f"anna{number}.flac", SPEECH, "audio/flac"))
         page.run()
     assert not page.exception and page.session_state[state.CLIP].name == "anna3.flac"
     assert "Wait 60 s" in page.warning[0].value and page.get("file_uploader")[0].value is None
     assert not page.run().warning
-    page.session_state[state.TIMES] = [each - 60 for each in page.session_state[state.TIMES]]
+    now_s[0] += 60
     page.get("file_uploader")[0].set_value(("anna5.flac", SPEECH, "audio/flac"))
     page.run()
     assert page.session_state[state.CLIP].name == "anna5.flac" and not page.warning
+
+
+def test_a_new_tab_does_not_begin_a_new_minute(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = time.monotonic()  # the clock stands still
+    monkeypatch.setattr(state, "time", SimpleNamespace(monotonic=lambda: now_s))
+    monkeypatch.setattr(state, "MOST_A_MINUTE", 1)
+    first, second = (AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run() for _ in range(2))
+    for tab in (first, second):
+        tab.get("file_uploader")[0].set_value(("anna.flac", SPEECH, "audio/flac"))
+        tab.run()
+    assert first.session_state[state.CLIP].name == "anna.flac" and not first.warning
+    assert state.CLIP not in second.session_state and "You gave 1 clips within a minute" in second.warning[0].value
+    monkeypatch.setattr(state, "who", lambda: ("", "another browser"))
+    second.get("file_uploader")[0].set_value(("ben.flac", SPEECH, "audio/flac"))
+    assert second.run().session_state[state.CLIP].name == "ben.flac"
+
+
+def test_made_up_browsers_share_what_their_address_may_give_and_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = [1000.0]
+    monkeypatch.setattr(state, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    monkeypatch.setattr(state.Pace, "MOST", 3 * state.MOST_OF_AN_ADDRESS)
+    pace = state.Pace()
+    refused = [pace.take(("10.0.0.1", f"made up {number}")) for number in range(state.MOST_OF_AN_ADDRESS + 5)]
+    assert not any(refused[:-5]) and all("Your network gave 1,800 clips" in each and "Wait 60 s" in each for each in refused[-5:])
+    assert not pace.take(("10.0.0.2", "anna")), "another address has its own"
+    for number in range(4 * state.MOST_OF_AN_ADDRESS):
+        pace.take((f"10.0.1.{number % 250}", f"made up {number}"))
+    assert len(pace) == 3 * state.MOST_OF_AN_ADDRESS
+    now_s[0] += 60
+    assert not pace.take(("10.0.0.1", "made up 1")) and len(pace) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "counted_as"),
+    [(None, ""), ("192.168.1.7", "192.168.1.7"), ("::ffff:192.168.1.7", "192.168.1.7"), ("2001:db8:1:2:aaaa::1", "2001:db8:1:2::/64"),
+     ("2001:db8:1:2:bbbb::2", "2001:db8:1:2::/64"), ("fe80::1%eth0", "fe80::/64"), ("no address", "no address")],
+)  # fmt: skip
+def test_a_machine_is_one_address_whatever_it_calls_itself(monkeypatch: pytest.MonkeyPatch, address: str | None, counted_as: str) -> None:
+    monkeypatch.setattr(state.st, "context", SimpleNamespace(ip_address=address, cookies={}))
+    assert state.who() == (counted_as, "")
+
+
+def test_a_cookie_tells_the_browser_and_what_is_none_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(cookie: str) -> str:
+        monkeypatch.setattr(state.st, "context", SimpleNamespace(ip_address=None, cookies={"_streamlit_xsrf": cookie}))
+        return state.who()[1]
+
+    assert told("2|01020304|" + "01020304" * 4 + "|1700000000") == "00" * 16
+    assert told("2|ffffffff|" + "ffffffff" * 4 + "|1700000001") == "00" * 16, "the mask is another each time"
+    assert [told(cookie) for cookie in ("", "2|x|y|z", "1|01020304|" + "01020304" * 4 + "|1", "2|01|02|3")] == [""] * 4
 
 
 def test_what_works_for_a_visitor_is_stopped() -> None:

@@ -1,0 +1,271 @@
+"""How visitors share the server: long recordings hold up nobody's short clip, and what works for a visitor says for whom."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import soundfile
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import background, batch_run, cached, live_session, state
+from ser_core import analysis, audio, beside, segments, uploads
+from ser_core.errors import SerError
+from ser_core.spool import Spool
+
+ROOT = Path(__file__).resolve().parents[2]
+SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
+ANNA = ("192.168.1.7", "annas browser")
+
+
+def sound(seconds: float, kind: str, subtype: str, rate: int = 16_000) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(round(seconds * rate), np.int16), rate, format=kind, subtype=subtype)
+    return file.getvalue()
+
+
+def through_ffmpeg(seconds: float, kind: str, codec: str, **options: str) -> bytes:
+    file = io.BytesIO()
+    with av.open(file, "w", format=kind, options=options) as container:
+        stream = container.add_stream(codec, rate=48_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, round(seconds * 48_000)), np.int16), format="s16", layout="mono")
+        frame.sample_rate = 48_000
+        convert = av.AudioResampler(stream.format, "mono", 48_000, frame_size=stream.codec_context.frame_size or None)
+        for each in [*convert.resample(frame), *convert.resample(None)]:
+            container.mux(stream.encode(each))
+        container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def liar(seconds: float, says_s: float) -> bytes:
+    """A WebM file that says another length than it has."""
+    data = through_ffmpeg(seconds, "webm", "libopus")
+    place = data.index(b"\x44\x89\x88") + 3
+    return data[:place] + np.array([1000 * says_s], ">f8").tobytes() + data[place + 8 :]
+
+
+TEN_MINUTES = sound(600, "FLAC", "PCM_16", 4_000)
+
+
+@pytest.fixture
+def handed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, bool, beside.Who]]:
+    """What is handed to the processes beside: the work, whether to the one for long work, and for whom."""
+    found: list[tuple[Any, bool, beside.Who]] = []
+    run = beside.run
+
+    def noted(work: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        found.append((work, beside._IS_LONG.get(), beside.WHO.get()))
+        return run(work, *args, **named)
+
+    monkeypatch.setattr(beside, "run", noted)
+    return found
+
+
+@contextlib.contextmanager
+def working_for(who: beside.Who) -> Iterator[None]:
+    before = beside.WHO.set(who)
+    yield
+    beside.WHO.reset(before)
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+LONG = {
+    "opus": lambda: sound(600, "OGG", "OPUS"),
+    "flac": lambda: TEN_MINUTES,
+    "mp3": lambda: sound(20, "MP3", "MPEG_LAYER_III"),
+    "webm": lambda: through_ffmpeg(20, "webm", "libopus"),
+    "a little more": lambda: sound(segments.LONG_S + 0.1, "FLAC", "PCM_16"),
+    "many bytes": lambda: sound(8, "WAV", "FLOAT", 192_000),
+    "on the disk": lambda: Spool(SPEECH),
+}
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_what_says_that_it_is_long_never_joins_the_line_of_short_clips(kind: str, handed: list[Any]) -> None:
+    data = LONG[kind]()
+    assert isinstance(data, Spool) or len(data) < 2**20 or kind == "many bytes"
+    assert cached.analyse_short(data, "long") is None and handed == []
+
+
+SHORT = {
+    "as recorded": lambda: sound(segments.LONG_S, "WAV", "PCM_16", 48_000),
+    "no length": lambda: through_ffmpeg(4, "adts", "aac"),
+    "webm": lambda: through_ffmpeg(4, "webm", "libopus", live="1"),
+}
+
+
+@pytest.mark.parametrize("kind", SHORT)
+def test_a_short_clip_is_measured_whole_beside(kind: str, handed: list[Any]) -> None:
+    data = SHORT[kind]()
+    heard = cached.analyse_short(data, "short")
+    assert heard is not None and handed == [(analysis.analyse, False, ("", ""))]
+    assert heard.quality == analysis.analyse(data, name="short").quality
+
+
+LIARS = {
+    "says two seconds": lambda: liar(60, 2),
+    "says nothing": lambda: through_ffmpeg(60, "adts", "aac"),
+    "a stream": lambda: through_ffmpeg(60, "webm", "libopus", live="1"),
+}
+
+
+@pytest.mark.parametrize("kind", LIARS)
+def test_of_what_is_longer_than_it_says_no_more_than_a_short_clip_is_read_there(
+    kind: str, handed: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = LIARS[kind]()
+    assert len(data) < cached.SHORT and (audio.declared_duration(data) or 0) <= 2
+    read_s = []
+    mix = audio._mix
+    monkeypatch.setattr(audio, "_mix", lambda blocks, header, *rest, **named: mix(counted(blocks, header, read_s), header, *rest, **named))
+    with pytest.raises(audio.TooLongError):
+        analysis.analyse(data, max_duration_s=segments.LONG_S)
+    assert sum(read_s) < segments.LONG_S + 2
+    assert cached.analyse_short(data, "liar.webm") is None
+    assert [(work, long) for work, long, _ in handed] == [(analysis.analyse, False)]
+
+
+def counted(blocks: Iterator[np.ndarray], header: Any, read_s: list[float]) -> Iterator[np.ndarray]:
+    for block in blocks:
+        read_s.append(len(block) / header.rate)
+        yield block
+
+
+def test_a_liar_is_shown_over_time(models: Path, handed: list[Any]) -> None:
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page.get("file_uploader")[0].set_value(("liar.webm", liar(12, 2), "audio/webm"))
+    page.run()
+    wait_until(lambda: not page.session_state[state.TIMELINE].task.running)
+    page.run()
+    assert not page.exception and not page.error and page.session_state[state.TIMELINE].found.duration_s > 11
+    works = [work for work, _, _ in handed]
+    assert works.count(analysis.analyse) == 1, "it is tried as a short clip once, not at each rerun"
+    assert works.count(beside.judge) > 8 and not any(long for _, long, _ in handed)
+
+
+def batch_of(data: bytes, n: int = 1) -> batch_run.Run:
+    recordings = tuple(uploads.Recording(f"{each}.flac", lambda: data, size=len(data)) for each in range(n))
+    return batch_run.Run(uploads.Uploads(recordings, ()), {}, {}, frozenset())
+
+
+def test_four_batches_of_ten_minutes_hold_up_no_short_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, at_work = threading.Event(), []
+    run = beside.run
+
+    def held(work: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        if not beside._IS_LONG.get():
+            return run(work, *args, **named)
+        at_work.append(beside.WHO.get())
+        gate.wait(60)
+        raise SerError("That is enough.")
+
+    monkeypatch.setattr(beside, "run", held)
+    batches = [batch_of(TEN_MINUTES) for _ in range(4)]
+    for number, each in enumerate(batches):
+        with working_for(("10.0.0.1", f"tab {number}")):
+            each.task.start(lambda task, each=each: batch_run._work(each, [], task))
+    wait_until(lambda: at_work)
+    with working_for(ANNA):
+        assert cached.analyse_short(SPEECH, "anna.flac") is not None
+        mine = batch_of(SPEECH, 2)
+        mine.task.start(lambda task: batch_run._work(mine, [], task))
+        wait_until(lambda: not mine.task.running)
+    assert len(mine.results) == 2 and not any("error" in each for each in mine.results)
+    assert not any(each.results for each in batches) and len(at_work) == 1, "and one long recording is in memory at a time"
+    gate.set()
+    wait_until(lambda: not any(each.task.running for each in batches))
+    assert [len(each.results) for each in batches] == [1] * 4 and len(set(at_work)) == 4
+
+
+def test_a_batch_hears_ten_minutes_as_a_whole(models: Path, handed: list[Any]) -> None:
+    run = batch_of(TEN_MINUTES)
+    run.task.start(lambda task: batch_run._work(run, cached.models()[0], task))
+    wait_until(lambda: not run.task.running)
+    (result,) = run.results
+    assert result["duration_s"] == 600 and not run.problems
+    assert handed == [(analysis.analyse, True, ("", ""))]
+
+
+def test_long_recordings_are_read_through_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once, most = [0], [0]
+
+    def read(*_: Any, **__: Any) -> str:
+        at_once[0] += 1
+        most[0] = max(most[0], at_once[0])
+        time.sleep(0.05)
+        at_once[0] -= 1
+        return "read"
+
+    monkeypatch.setattr(audio, "stream", read)
+    given = state.given("long.flac", TEN_MINUTES, state.UPLOAD)
+    threads = [threading.Thread(target=cached._stream.__wrapped__, args=("", given)) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(60)
+    assert most == [1]
+
+
+# --- for whom
+
+
+@pytest.fixture
+def page(models: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setattr(state, "who", lambda: ANNA)
+    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+
+
+def test_a_pages_work_and_that_of_its_threads_is_its_visitors(page: AppTest, handed: list[Any]) -> None:
+    for data in (SPEECH, sound(12, "FLAC", "PCM_16")):
+        page.get("file_uploader")[0].set_value(("a.flac", data, "audio/flac"))
+        page.run()
+    wait_until(lambda: not page.session_state[state.TIMELINE].task.running)
+    assert {work for work, _, _ in handed} == {analysis.analyse, beside.ask, beside.judge}
+    assert {who for _, _, who in handed} == {ANNA}
+
+
+def test_a_batchs_work_is_its_visitors(page: AppTest, handed: list[Any]) -> None:
+    page.switch_page("pages/batch.py").run()
+    page.get("file_uploader")[0].set_value([("a.flac", SPEECH, "audio/flac")])
+    page.run().button("batch.start").click().run()
+    wait_until(lambda: not page.session_state[state.BATCH].task.running)
+    assert [who for _, _, who in handed] == [ANNA, ANNA]
+
+
+def test_a_task_works_for_who_started_it() -> None:
+    task, found = background.Task(), []
+    with working_for(ANNA):
+        task.start(lambda _: found.append(beside.WHO.get()))
+    wait_until(lambda: not task.running)
+    assert found == [ANNA] and beside.WHO.get() == ("", "")
+
+
+def test_a_live_session_works_for_who_opened_the_page() -> None:
+    found = []
+
+    def judge(waveform: audio.Waveform) -> Any:
+        found.append(beside.WHO.get())
+        raise SerError("This is enough.")
+
+    with working_for(ANNA):
+        visitor = live_session.Visitor(live_session.Places(1), judge)
+    layout = SimpleNamespace(channels=("mono",))
+    visitor.hear([SimpleNamespace(sample_rate=16_000, layout=layout, to_ndarray=lambda: np.ones((1, 64_000), np.int16))])
+    wait_until(lambda: found)
+    visitor.end()
+    assert set(found) == {ANNA}
