@@ -8,9 +8,14 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
-from pages.ui import cached
+from pages.ui import background, cached
 from ser_core import store
 from tests import tiny_models
+
+
+@pytest.fixture(autouse=True)
+def _no_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "TASKS", {})
 
 
 @pytest.fixture(scope="session")
