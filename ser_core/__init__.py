@@ -2,10 +2,11 @@
 
 Rows import downwards only (tests/test_layers.py guards it):
 
+    untrusted_text  what others wrote -> one line of visible characters; sentences without this machine's paths
     errors        SerError and its few kinds
     curves        ROC, reliability, and how sure a model is when right and when wrong
     plain_json    JSON of a stranger's -> values, or a ValueError
-    csv_tables    CSV of a stranger's -> a table of text, within limits
+    csv_tables    CSV of a stranger's -> a table of text, within limits; rows -> CSV without formulas
     spool         bytes that are too many to hold, in a file without a name
     guard         which requests the app's server answers: hosts, origins, headers
     install_page  a page over plain http that gives phones the class's certificate

@@ -5,10 +5,8 @@ One file is analysis.py's and segments.py's work; many are shared among all core
 
 from __future__ import annotations
 
-import csv
 import functools
 import glob
-import io
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ser_core import analysis, corpora, evaluation, segments, store
+from ser_core import analysis, corpora, csv_tables, evaluation, segments, store, untrusted_text
 from ser_core.errors import AudioError, SerError
 from ser_core.evaluation import Evaluation
 from ser_core.recognizer import Recognizer
@@ -87,7 +85,7 @@ def predict(
 def predict_one(source: bytes | Path, name: str, recognizers: Sequence[Recognizer], *, long: Long | None = None) -> Result:
     """Return what the models make of one recording, or why it cannot be used."""
     try:
-        if isinstance(source, Path) and source.is_dir():
+        if isinstance(source, Path) and os.path.isdir(source):  # also False where the name is too long
             raise AudioError(f"{name} is a folder without a sound file. Name a folder that holds recordings.")
         if long:
             judge = segments.judge_with(recognizers)
@@ -133,17 +131,19 @@ def rows(result: Result) -> list[dict[str, Any]]:
     """Return the rows of one result: one a file, or one a window where it has windows. Probabilities are fractions 0..1.
 
     majority and votes: the label that most models say, "" where they are split, and how many say it; a model that is not sure has no vote.
-    A model's own column is its leading guess; its _sure column is empty for a model that never says that it is not.
+    A model's own column is its leading guess; its _sure column is empty for a model that never says that it is not. Of the file's name
+    each character can be seen.
     """
+    file = untrusted_text.printable(result["file"])
     if "error" in result:
-        return [{"file": result["file"], "error": result["error"]}]
+        return [{"file": file, "error": untrusted_text.printable(result["error"])}]
     if "segments" in result:
         return [
-            {"file": result["file"], "start_s": each["start_s"], "end_s": each["end_s"], "speech": each["speech"]}
+            {"file": file, "start_s": each["start_s"], "end_s": each["end_s"], "speech": each["speech"]}
             | _answers(each["predictions"])
             for each in result["segments"]
         ]  # fmt: skip
-    row = {"file": result["file"], "duration_s": result["duration_s"], "speech": result["speech"]}
+    row = {"file": file, "duration_s": result["duration_s"], "speech": result["speech"]}
     return [row | {"quality": result["quality"]["summary"]} | _answers(result["predictions"])]
 
 
@@ -186,9 +186,4 @@ def scores(
 
 def csv_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, header: bool = False) -> str:
     """Return rows as lines of CSV, after a line with the names of the columns where `header` is true."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-    if header:
-        writer.writeheader()
-    writer.writerows(rows)
-    return file.getvalue()
+    return csv_tables.lines([*([columns] if header else []), *([row.get(name, "") for name in columns] for row in rows)])

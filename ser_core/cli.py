@@ -10,13 +10,14 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from ser_core import cli_evaluate, cli_lab, cli_matrix, cli_models, cli_robustness, cli_serve, cli_table, cli_train
+from ser_core import cli_evaluate, cli_lab, cli_matrix, cli_models, cli_robustness, cli_serve, cli_table, cli_train, untrusted_text
 from ser_core.errors import ConfigError, SerError
 
 if TYPE_CHECKING:
@@ -25,7 +26,29 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    options = _parser().parse_args(arguments)
+    with contextlib.redirect_stdout(cast(TextIO, _Visible(sys.stdout))), contextlib.redirect_stderr(cast(TextIO, _Visible(sys.stderr))):
+        return _run(_parser().parse_args(arguments))
+
+
+_CODES = "|".join(map(re.escape, (cli_evaluate.RED, cli_evaluate.PLAIN, cli_train.WIPE)))
+_OWN_CODES = re.compile(rf"(?:{_CODES}|\n|\x1b\[97;40m[ ▀▄█\xa0]*)+")
+"""What this program writes to a terminal besides text, each by itself: red, a line wiped, and the rows of a QR code."""
+
+
+class _Visible:
+    """A stream of text to which only lines of visible characters are written: a file's name moves no cursor and colours nothing."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(text if _OWN_CODES.fullmatch(text) else untrusted_text.lines(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         status: int = options.run(options)
         sys.stdout.flush()
@@ -235,7 +258,7 @@ def _list_corpora(options: argparse.Namespace) -> int:
             {**corpora.facts(name), "folder": str(installed[name].folder) if name in installed else None} for name in corpora.CORPORA
         ]
         facts += [{"name": row.name, "title": row.title, "kind": row.kind, "folder": str(row.folder)} for row in own]
-        print(json.dumps(facts, indent=1, ensure_ascii=False))
+        print(untrusted_text.json_text(facts))
         return 0
     row = "{:<13} {:<8} {:>6} {:>9}  {:<10} {}"
     print(row.format("corpus", "language", "clips", "speakers", "", "source"))

@@ -205,7 +205,7 @@ def _print(outcomes: Sequence[Outcome], told: Sequence[dict[str, Any]]) -> None:
                 ).rstrip())  # fmt: skip
             warning = assessment.warning(outcome.heard) if outcome.heard else ""
             if warning:
-                print(f"  {RED if sys.stdout.isatty() else ''}{warning}{PLAIN if sys.stdout.isatty() else ''}")
+                print("  ", *red(warning), sep="")
         print()
     for each in told:
         _print_labels(each)
@@ -244,3 +244,8 @@ class Teller:
 def say(text: str) -> None:
     """Write one line to stderr."""
     print(" ".join(text.split()), file=sys.stderr, flush=True)
+
+
+def red(text: str) -> tuple[str, ...]:
+    """Return text to print in red where a terminal shows it; in pieces, because a terminal's code among other text is made visible."""
+    return (RED, text, PLAIN) if text and sys.stdout.isatty() else (text,)

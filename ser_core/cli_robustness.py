@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ser_core.cli_evaluate import PLAIN, RED, add_places, desk_of, read_clips, say
+from ser_core.cli_evaluate import add_places, desk_of, read_clips, red, say
 from ser_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def _print(found: Robustness) -> None:
     print(f"{len(found.clips)} clips of {found.clips[corpora.SPEAKER].nunique()} speakers, UAR (95 %)")
     for model in models:
         warning = assessment.warning(found.heard[model])
-        print(f"  {model:<12} clean {_share(clean.loc[model])}  {_red(warning)}".rstrip())
+        print(f"  {model:<12} clean {_share(clean.loc[model])}", *(["  ", *red(warning)] if warning else []), sep="")
     if any(assessment.warning(each) for each in found.heard.values()):
         print(robustness.FLATTERED)
     worst = robustness.worst(rows).set_index(["condition", "model"])
@@ -80,7 +79,3 @@ def _print(found: Robustness) -> None:
 
 def _share(row: Any) -> str:
     return f"{row['uar']:.1%} ({row['low']:.1%} to {row['high']:.1%})"
-
-
-def _red(text: str) -> str:
-    return f"{RED}{text}{PLAIN}" if text and sys.stdout.isatty() else text

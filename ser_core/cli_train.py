@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ser_core.runs import Status
 
 BAR = 24
+WIPE = "\r\x1b[K"
 NOT_SAVED = 3
 """Exit status of a training that somebody stopped, and that left nothing."""
 
@@ -297,5 +298,5 @@ class _Teller:
 
     def _wipe(self) -> None:
         if self._drawn:
-            print("\r\x1b[K", end="", file=sys.stderr)
+            print(WIPE, end="", file=sys.stderr)
             self._drawn = False

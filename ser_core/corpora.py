@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from ser_core import csv_tables
+from ser_core import csv_tables, untrusted_text
 from ser_core.errors import CorpusError
 
 LABELS = ("neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise")
@@ -32,6 +32,9 @@ SEX = "sex"
 INTENSITY = "intensity"
 NAME = "name"
 COLUMNS = (PATH, CORPUS, SPEAKER, EMOTION, SENTENCE, SEX, INTENSITY, NAME)
+
+MAX_TEXT = 300
+"""Characters of a speaker, a sentence or a name that a table or a file's path tells; each is one line (untrusted_text)."""
 
 UNKNOWN_SPEAKER = ""
 """Speaker of a clip of which nobody said who speaks. No speaker-independent split is possible with such clips; splits.py refuses them."""
@@ -515,7 +518,8 @@ def read_folders(folder: str | os.PathLike[str], *, corpus: str, speaker_pattern
             f"Folder '{folder}' has 0 clips in sub-folders named after labels. Name the sub-folders {', '.join(ALL_LABELS)}, "
             "and put recordings into them."
         )
-    return clips
+    # Names that are alike only once they can be shown are of different clips, so they are compared as they are.
+    return clips.assign(**{NAME: clips[NAME].map(_line)})
 
 
 def read_table(file: str | os.PathLike[str], *, corpus: str, inside: bool = False) -> pd.DataFrame:
@@ -550,7 +554,7 @@ def read_table(file: str | os.PathLike[str], *, corpus: str, inside: bool = Fals
     text = given.reindex(columns=list(COLUMNS)).astype(object).where(lambda cells: cells.notna(), "").map(lambda cell: str(cell).strip())
     labels = text[EMOTION].map(label_of)
     if labels.isna().any():
-        unknown = sorted(set(text.loc[labels.isna(), EMOTION]))
+        unknown = [untrusted_text.one_line(word, 40) for word in sorted(set(text.loc[labels.isna(), EMOTION]))[:6]]
         raise CorpusError(
             f"Table '{file}' has labels that are not known: {', '.join(map(repr, unknown[:5]))}{' …' if unknown[5:] else ''}. "
             f"Use {', '.join(ALL_LABELS)}, or leave those clips out."
@@ -572,8 +576,8 @@ def read_table(file: str | os.PathLike[str], *, corpus: str, inside: bool = Fals
         raise CorpusError(f"Table '{file}' lists '{twice}' more than once. Keep one row a clip; a copy could be trained on and tested.")
     rows = [
         {
-            **_own_row(path, corpus, label, row[SPEAKER], name=row[NAME] or os.path.splitext(row[PATH])[0].replace(os.sep, "/")),
-            **{column: row[column] for column in (SENTENCE, SEX, INTENSITY)},
+            **_own_row(path, corpus, label, row[SPEAKER], name=_line(row[NAME] or os.path.splitext(row[PATH])[0].replace(os.sep, "/"))),
+            **{column: _line(row[column]) for column in (SENTENCE, SEX, INTENSITY)},
         }
         for path, label, row in zip(paths, labels, text.to_dict("records"), strict=True)
     ]
@@ -609,10 +613,15 @@ def _table(rows: Iterable[dict[str, str]]) -> pd.DataFrame:
 
 
 def _own_row(path: str, corpus: str, label: str, speaker: str, *, name: str) -> dict[str, str]:
+    speaker = _line(speaker)
     return {
         PATH: path, CORPUS: corpus, SPEAKER: f"{corpus}:{speaker}" if speaker else UNKNOWN_SPEAKER, EMOTION: label,
         SENTENCE: "", SEX: "", INTENSITY: "", NAME: name,
     }
+
+
+def _line(text: str) -> str:
+    return untrusted_text.one_line(text, MAX_TEXT)
 
 
 def is_own_name(corpus: str) -> bool:

@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 import pooch
 import requests
 
-from ser_core import corpora, library, locks
+from ser_core import corpora, csv_tables, library, locks, untrusted_text
 from ser_core.corpora import Archive, CorpusSpec
 from ser_core.errors import CorpusError
 
@@ -198,7 +198,7 @@ def install_own(
     CorpusError : for a missing title, a source that is no zip or an unsafe one, one without labelled clips or with a table that lists
         files elsewhere, or too little room.
     """
-    root, title = Path(root), library.tidy(title, library.MAX_TITLE)
+    root, title = Path(root), untrusted_text.one_line(title, library.MAX_TITLE)
     if not title:
         raise CorpusError("The corpus has no name yet. Type what people will call it.")
     opened: Path | BinaryIO
@@ -249,7 +249,8 @@ def _settle(name: str, title: str, folder: Path, speaker_pattern: str) -> None:
                 label=clips[corpora.EMOTION],
                 speaker=clips[corpora.SPEAKER].str.partition(":")[2],
             )
-            rows[[corpora.PATH, "label", corpora.SPEAKER]].to_csv(folder / library.TABLES[0], index=False)
+            listed = csv_tables.encode(rows[[corpora.PATH, "label", corpora.SPEAKER]])
+            (folder / library.TABLES[0]).write_text(listed, encoding="utf-8", newline="")
     (folder / library.TITLE).write_text(title, encoding="utf-8")
 
 
@@ -400,7 +401,8 @@ def _unpack(source: Path | BinaryIO, into: Path, title: str, watch: _Watch) -> N
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise CorpusError(f"The archive is damaged, or packed in a way that cannot be read ({error}). Get it again.") from None
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-        raise CorpusError(f"The archive holds '{error.filename}' twice, so it is not used. Get it from its official source.") from None
+        twice = untrusted_text.file_name(str(error.filename))
+        raise CorpusError(f"The archive holds '{twice}' twice, so it is not used. Get it from its official source.") from None
 
 
 def _unpack_zip(packed: zipfile.ZipFile, into: Path, title: str, watch: _Watch) -> None:
@@ -477,7 +479,8 @@ def _parts(name: str) -> tuple[str, ...]:
 
 
 def _unsafe(name: str, why: str) -> CorpusError:
-    return CorpusError(f"The archive is not used: its file {name!r} {why}. Get it from its official source, or pack it anew.")
+    shown = untrusted_text.one_line(name)
+    return CorpusError(f"The archive is not used: its file {shown!r} {why}. Get it from its official source, or pack it anew.")
 
 
 def is_wanted(name: str) -> bool:

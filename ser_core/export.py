@@ -11,7 +11,7 @@ import io
 import numpy as np
 import pandas as pd
 
-from ser_core import corpora, exploration, splits
+from ser_core import corpora, csv_tables, exploration, splits
 from ser_core.errors import ConfigError, CorpusError
 
 FORMATS = ("csv", "parquet")
@@ -27,9 +27,6 @@ _TEXTS = {
     "clip": corpora.NAME, "corpus": corpora.CORPUS, "label": corpora.EMOTION, "speaker": corpora.SPEAKER, "sex": corpora.SEX,
     "sentence": corpora.SENTENCE, "intensity": corpora.INTENSITY,
 }  # fmt: skip
-
-_FORMULA = r"^([=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])"
-"""How a cell begins that a spreadsheet would compute instead of show (OWASP, CSV injection)."""
 
 
 def split(clips: pd.DataFrame) -> tuple[np.ndarray, str]:
@@ -78,7 +75,5 @@ def encode(rows: pd.DataFrame, kind: str) -> bytes:
     from pyarrow import csv
 
     # Arrow's writer takes a second where pandas' takes ten, and prints each float32 in as few digits as tell it from the next.
-    texts = rows.select_dtypes(include=["object", "string"]).columns
-    safe = rows.assign(**{column: rows[column].astype(str).str.replace(_FORMULA, r"'\1", regex=True) for column in texts})
-    csv.write_csv(pyarrow.Table.from_pandas(safe, preserve_index=False), buffer)
+    csv.write_csv(pyarrow.Table.from_pandas(csv_tables.safe(rows), preserve_index=False), buffer)
     return buffer.getvalue()

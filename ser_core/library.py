@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ser_core import corpora
+from ser_core import corpora, untrusted_text
 from ser_core.errors import CorpusError
 
 TABLES = ("clips.csv", "clips.parquet")
@@ -90,15 +90,9 @@ def title(folder: Path) -> str:
     """Return what people call a corpus without a row in CORPORA: what its TITLE says, else the name of its folder."""
     try:
         with (folder / TITLE).open(encoding="utf-8", errors="replace") as file:
-            return tidy(file.read(10 * MAX_TITLE), MAX_TITLE) or folder.name
+            return untrusted_text.one_line(file.read(10 * MAX_TITLE), MAX_TITLE) or folder.name
     except OSError:
         return folder.name
-
-
-def tidy(text: str, longest: int) -> str:
-    """Return free text as one line of at most so many printable characters, without blanks around it."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return line[:longest].strip()
 
 
 def read(name: str, folder: str | os.PathLike[str]) -> pd.DataFrame:
@@ -183,7 +177,7 @@ def adopt(folder: str | os.PathLike[str], found: Found, name: str = "") -> Path:
     target = top / (name or new_name(top, found.folder.name))
     try:
         if not name and not (found.folder / TITLE).exists():
-            (found.folder / TITLE).write_text(tidy(found.folder.name, MAX_TITLE), encoding="utf-8")
+            (found.folder / TITLE).write_text(untrusted_text.one_line(found.folder.name, MAX_TITLE), encoding="utf-8")
         os.rename(found.folder, target)
     except OSError as error:
         raise CorpusError(

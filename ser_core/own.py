@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ser_core import audio, corpora, features, library, locks, quality
+from ser_core import audio, corpora, csv_tables, features, library, locks, quality, untrusted_text
 from ser_core.errors import AudioError, CorpusError
 
 SENTENCES = (
@@ -56,7 +56,7 @@ _MARK_TEXT = "The clips in this folder were added on the Corpora page of the app
 _RECORDINGS = "recordings"
 _ID = re.compile(r"[0-9a-f]{16}")
 _WAIT_S = 20.0
-_FORMULA = "=+-@ "
+_FORMULA = f"{csv_tables.SIGNS} "
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
@@ -93,7 +93,7 @@ def create(root: str | os.PathLike[str], title: str) -> str:
     ------
     CorpusError : for a title that is empty or taken, too many corpora, or a disk that cannot be written to.
     """
-    top, title = Path(root), library.tidy(title, library.MAX_TITLE)
+    top, title = Path(root), untrusted_text.one_line(title, library.MAX_TITLE)
     if not title:
         raise CorpusError("The corpus has no name yet. Type what people will call it, such as 'Class 9b'.")
     with _clear_errors(top), _alone(top, "listing"):
@@ -147,7 +147,7 @@ def add(
     content = audio.encode_wav(audio.decode(data, sample_rate=rate, max_duration_s=MAX_CLIP_S, name=source).waveform)
     with _changing(root, name) as (folder, rows):
         id = hashlib.sha256(content).hexdigest()[:16]
-        clip = _clip(folder, id, label, speaker, library.tidy(sentence, MAX_SENTENCE).lstrip(_FORMULA))
+        clip = _clip(folder, id, label, speaker, untrusted_text.one_line(sentence, MAX_SENTENCE).lstrip(_FORMULA))
         _check_new(folder, rows, clip, len(content))
         clip.path.parent.mkdir(exist_ok=True)
         _write(clip.path, content)
@@ -203,7 +203,7 @@ def speaker_name(text: str) -> str:
     ------
     CorpusError : if nothing is left: who speaks must be known, or speakers cannot be held out.
     """
-    name = library.tidy(text, MAX_SPEAKER).lstrip(_FORMULA)
+    name = untrusted_text.one_line(text, MAX_SPEAKER).lstrip(_FORMULA)
     if not name:
         raise CorpusError("Nobody said who speaks. Type a name, or choose to stay anonymous.")
     return name
@@ -230,7 +230,8 @@ def _read(folder: Path) -> Iterator[Clip]:
         # The file is named by the id alone: a path that somebody wrote into the table leads nowhere.
         if not _ID.fullmatch(id) or label not in corpora.ALL_LABELS:
             raise _damaged(table)
-        yield _clip(folder, id, label, row.get(corpora.SPEAKER) or "", row.get(corpora.SENTENCE) or "")
+        speaker, sentence = (csv_tables.unmarked(row.get(column) or "") for column in (corpora.SPEAKER, corpora.SENTENCE))
+        yield _clip(folder, id, label, untrusted_text.one_line(speaker), untrusted_text.one_line(sentence, MAX_SENTENCE))
 
 
 def _damaged(table: Path) -> CorpusError:
@@ -306,12 +307,9 @@ def _write_table(folder: Path, rows: Sequence[Clip]) -> None:
     if not rows:
         table.unlink(missing_ok=True)
         return
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows((row.path.relative_to(folder).as_posix(), row.label, row.speaker, row.sentence, row.id) for row in rows)
+    cells = [(row.path.relative_to(folder).as_posix(), row.label, row.speaker, row.sentence, row.id) for row in rows]
     part = table.with_name(f"{table.name}.part")
-    _write(part, text.getvalue().encode())
+    _write(part, csv_tables.lines([COLUMNS, *cells]).encode())
     os.replace(part, table)
 
 

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 import pandas as pd
 
-from ser_core import audio, corpora, csv_tables, download
+from ser_core import audio, corpora, csv_tables, download, untrusted_text
 from ser_core.errors import AudioError, CorpusError
 
 MAX_FILES = 500
@@ -33,7 +33,7 @@ TABLE, NAME, FOLDER = "table", "name", "folder"
 
 @dataclass(frozen=True)
 class Recording:
-    """One recording: its untrusted name, what reads its bytes (and raises AudioError), and its true label where one is told.
+    """One recording: its name as one harmless line, what reads its bytes (and raises AudioError), and its true label where one is told.
 
     told_by: TABLE, NAME or FOLDER, "" without a label. corpus: the key of the corpus whose clips are named so, "" where it is none.
     size: of its bytes, before they are read.
@@ -105,7 +105,8 @@ def _members(name: str, file: BinaryIO) -> list[tuple[str, int, Callable[[], byt
     try:
         packed = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, OSError) as error:
-        raise CorpusError(f"{name} is no zip archive, or a part of one ({error}). Pack the recordings again.") from None
+        shown = untrusted_text.one_line(name)
+        raise CorpusError(f"{shown} is no zip archive, or a part of one ({error}). Pack the recordings again.") from None
     members = packed.infolist()
     download.check_members(members)
     wanted = [member for member in members if not member.is_dir() and download.is_wanted(member.filename)]
@@ -113,20 +114,22 @@ def _members(name: str, file: BinaryIO) -> list[tuple[str, int, Callable[[], byt
 
 
 def _unpack(packed: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    name = untrusted_text.one_line(member.filename)
     if member.file_size > audio.MAX_BYTES:
         size, limit = member.file_size / 2**20, audio.MAX_BYTES / 2**20
-        raise AudioError(f"{member.filename} has {size:.0f} MB; the limit is {limit:.0f} MB. Cut it or save it as FLAC.")
+        raise AudioError(f"{name} has {size:.0f} MB; the limit is {limit:.0f} MB. Cut it or save it as FLAC.")
     try:
         return packed.read(member)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
-        raise AudioError(f"{member.filename} cannot be unpacked: the zip is damaged there ({error}). Pack it again.") from None
+        raise AudioError(f"{name} cannot be unpacked: the zip is damaged there ({error}). Pack it again.") from None
 
 
 def _told(tables: Sequence[tuple[str, bytes]]) -> tuple[dict[str, str], list[str]]:
     """Return what the tables tell, file -> label, and sentences on what they tell in vain."""
     told: dict[str, str] = {}
     notes = []
-    for name, data in tables:
+    for given, data in tables:
+        name = untrusted_text.one_line(given)
         table = _read(name, data)
         if table is None:
             notes.append(f"{name} has no column 'file' and 'label', so it tells no true labels.")
@@ -138,7 +141,7 @@ def _told(tables: Sequence[tuple[str, bytes]]) -> tuple[dict[str, str], list[str
             elif label.strip():
                 unknown[label.strip()] += 1
         if unknown:
-            words = ", ".join(repr(word) for word, _ in unknown.most_common(3))
+            words = ", ".join(repr(untrusted_text.one_line(word, 40)) for word, _ in unknown.most_common(3))
             known = ", ".join(corpora.ALL_LABELS)
             notes.append(f"{name}: {unknown.total()} rows have labels that are not known, such as {words}. Use {known}.")
     return told, notes
@@ -154,9 +157,9 @@ def _read(name: str, data: bytes) -> pd.DataFrame | None:
     return None if None in pair else table[pair]
 
 
-def _labelled(name: str, read: Callable[[], bytes], told: dict[str, str]) -> Recording:
-    path = PurePosixPath(_normal(name))
-    named = corpora.label_in_name(name)
+def _labelled(given: str, read: Callable[[], bytes], told: dict[str, str]) -> Recording:
+    path, name = PurePosixPath(_normal(given)), untrusted_text.one_line(given)
+    named = corpora.label_in_name(given)
     corpus = named[0] if named else ""
     for key in (str(path), path.name, path.stem):
         if key in told:

@@ -241,6 +241,32 @@ def test_csv_has_a_line_a_file_and_says_what_json_says(run, tmp_path):
         assert float(first[f"{each['model']}_{each['label']}"]) == pytest.approx(max(each["probabilities"].values()), abs=1e-6)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows refuses such names")
+@pytest.mark.parametrize("options", [(), ("--csv",), ("--long",), ("--json",)])
+def test_a_file_name_does_nothing_to_the_terminal_or_a_spreadsheet(run, tmp_path, monkeypatch, options):
+    monkeypatch.chdir(tmp_path)
+    names = ["\x1b[31mred\r.flac", "=HYPERLINK(\"x\").flac", "\u202egpj.flac", "\x9b2J.wav"]
+    for name in names[:3]:
+        shutil.copy(SPEECH, tmp_path / name)
+    status, out, err = run("predict", *names, f"{'a' * 5000}.wav", "--models", "knn", *options)
+    assert status == 2 and len(err) == 2
+    assert all(line.isprintable() for line in [*out.split("\n"), *err])
+    if options == ("--csv",):
+        files = [row["file"] for row in csv.DictReader(io.StringIO(out))]
+        assert files[:4] == ["�[31mred .flac", "'=HYPERLINK(\"x\").flac", "�gpj.flac", "�2J.wav"]
+    if options == ("--json",):
+        assert [each["file"] for each in json.loads(out)][:4] == names
+    assert run("predict", "--csv", tmp_path / "out.csv", *names[:3], "--models", "knn")[0] == 0
+    written = (tmp_path / "out.csv").read_text(encoding="utf-8")
+    assert all(line.isprintable() for line in written.split("\n")) and "\n=" not in written
+
+
+def test_a_word_of_the_command_line_does_nothing_to_the_terminal(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["predict", "a.wav", "--\x1b[2J"])
+    assert "\x1b" not in capsys.readouterr().err
+
+
 def test_csv_is_written_where_asked_for_and_never_over_a_recording(run, tmp_path):
     clip, table = tmp_path / "a.flac", tmp_path / "out.csv"
     shutil.copy(SPEECH, clip)

@@ -1,5 +1,8 @@
+import random
 import time
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from ser_core import csv_tables
@@ -46,3 +49,26 @@ def test_a_hundred_thousand_columns_are_refused_at_once(line):
     with pytest.raises(ValueError, match=r"columns|cells"):
         csv_tables.read(line + b"\n")
     assert time.process_time() - begun < 2
+
+
+@pytest.mark.parametrize(("text", "written"), [
+    ("=1+1", "'=1+1"), ("+1", "'+1"), ("-1", "'-1"), ("@SUM(A1)", "'@SUM(A1)"), ("\t=1", "'\t'=1"), ("  =1", "'  =1"), ("＝1", "'＝1"),
+    ("\u200b=1", "'\u200b=1"), ("'=1", "''=1"), ("a;=1", "a;'=1"), ("a\n-1", "a\n'-1"), ("=a; +b", "'=a;' +b"),
+    ("a=b-c", "a=b-c"), ("Ann, -1", "Ann, -1"), ("", ""), ("it's", "it's"), ("'quoted'", "'quoted'"),
+])  # fmt: skip
+def test_text_that_a_spreadsheet_would_compute_gets_an_apostrophe_which_reading_takes_away(text, written):
+    assert csv_tables.cell(text) == written and csv_tables.unmarked(written) == text
+    assert csv_tables.read(f"a,b\n{csv_tables.lines([[text, 1]])}".encode()).to_dict("records") == ([{"a": text, "b": "1"}])
+
+
+def test_whatever_is_written_is_read_again():
+    rng = random.Random(1)
+    for _ in range(20_000):
+        text = "".join(rng.choices("=+-@'; \t\r\na\u200b＝", k=rng.randrange(9)))
+        assert csv_tables.unmarked(csv_tables.cell(text)) == text
+
+
+def test_numbers_stay_numbers_and_names_of_columns_are_text_too():
+    table = pd.DataFrame({"=n": [-1, -2], "x": [-0.5, np.nan], "t": ["-1", None], "b": [True, False]})
+    assert csv_tables.encode(table) == "'=n,x,t,b\n-1,-0.5,'-1,True\n-2,,,False\n"
+    assert csv_tables.lines([["-1", -1, -0.5, None, True]]) == "'-1,-1,-0.5,,True\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import errno
 import hashlib
@@ -495,6 +496,19 @@ def test_the_speakers_of_folders_are_written_down_where_the_names_tell(tmp_path)
     download.install_own("Moods", zip_of(MOODS), tmp_path, speaker_pattern=r"(?P<speaker>[^/_-]+)[_-][^/]*$")
     assert library.installed(tmp_path)["moods"].kind == library.TABLE
     assert library.clips(tmp_path, ["moods"])[corpora.SPEAKER].tolist() == ["moods:anna", "moods:ben"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows refuses such names")
+def test_names_that_a_spreadsheet_would_compute_are_written_down_as_text_and_read_as_they_are(tmp_path):
+    nasty = {"=moods/happy/=1+1_a.wav": b"one", "=moods/sad/x;-ben_1.wav": b"two", "=moods/sad/\u202egpj_\x1b.wav": b"three"}
+    download.install_own("=1\0\u202eM", zip_of(nasty), tmp_path, speaker_pattern=r"(?P<speaker>[^/_]+)_[^/]*$")
+    (installed,) = library.installed(tmp_path).values()
+    assert installed.title == "=1��M"
+    clips = library.clips(tmp_path, [installed.name])
+    assert {name.partition(":")[2] for name in clips[corpora.SPEAKER]} == {"=1+1", "x;-ben", "�gpj"}
+    assert all(map(str.isprintable, clips[corpora.NAME])) and all(Path(path).exists() for path in clips[corpora.PATH])
+    rows = list(csv.reader(io.StringIO((installed.folder / "clips.csv").read_text(encoding="utf-8"))))
+    assert {row[2] for row in rows[1:]} == {"'=1+1", "x;'-ben", "�gpj"}
 
 
 def test_a_zip_with_a_table_is_installed_and_never_replaces_another(tmp_path):

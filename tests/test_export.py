@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ser_core import corpora, dataset, exploration, export, splits
+from ser_core import corpora, csv_tables, dataset, exploration, export, splits
 from ser_core.errors import ConfigError
 from tests import small_corpus
 
@@ -96,7 +96,8 @@ def test_a_formula_in_a_name_is_text_to_a_spreadsheet(clips, measured, name):
     marked = clips.assign(**{corpora.NAME: name, corpora.SENTENCE: name, corpora.SPEAKER: name})
     data = export.encode(export.table(marked, measured, np.full(len(clips), "train")), "csv")
     (first, *_) = csv.DictReader(io.StringIO(data.decode(), newline=""))
-    assert first["clip"] == first["sentence"] == first["speaker"] == f"'{name}"
+    assert first["clip"] == first["sentence"] == first["speaker"] == csv_tables.cell(name)
+    assert first["clip"].startswith("'") and csv_tables.unmarked(first["clip"]) == name
     parquet = pd.read_parquet(io.BytesIO(export.encode(export.table(marked, measured, np.full(len(clips), "train")), "parquet")))
     assert parquet["clip"][0] == name
 

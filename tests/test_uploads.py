@@ -72,6 +72,17 @@ def test_a_table_of_something_else_is_said_to_be_one():
     assert found.notes == ("prices.csv has no column 'file' and 'label', so it tells no true labels.",)
 
 
+def test_a_name_is_one_harmless_line_and_a_table_still_finds_it():
+    nasty = {"\u202egpj.wav": b"", "\x1b[31mred.wav": b"", f"{'a' * 5000}.wav": b"", "=1+1.wav": b""}
+    table = "file,label\n" + "".join(f"{name},sad\n" for name in nasty) + f"x.wav,\x1b{'b' * 5000}\n"
+    found = collect({"z.zip": zip_of({**nasty, "\x1b.csv": table.encode()})})
+    assert {each.name for each in found.recordings} == {"�gpj.wav", "�[31mred.wav", f"{'a' * 79}…{'a' * 36}.wav", "=1+1.wav"}
+    assert {each.label for each in found.recordings} == {"sad"}
+    assert found.notes[0].startswith("�.csv: 1 rows have labels that are not known, such as '�bbb") and len(found.notes[0]) < 250
+    with pytest.raises(CorpusError, match=r"^�\[2J"):
+        collect({"\x1b[2J.zip": b"no zip"})
+
+
 def link(name: str) -> zipfile.ZipInfo:
     member = zipfile.ZipInfo(name)
     member.external_attr = (stat.S_IFLNK | 0o777) << 16

@@ -1,7 +1,7 @@
 """Work that takes longer than a page may: a thread of the server, its progress, and how it ended.
 
 A task is known by what it works on, not by who started it: every visitor sees the same one, a refresh loses nothing, and
-no two of one kind work on one thing at a time.
+no two of one kind work on one thing at a time. Why it failed is told to the one who started it: that may name a file of theirs.
 """
 
 from __future__ import annotations
@@ -15,11 +15,16 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import frame, visit
+from pages.ui import frame, state, visit
 from ser_core.errors import SerError
 
 BUG = "This ended because of a fault in the program. The terminal of the server tells more."
 STOPPED = "Stopped. Nothing was changed."
+FOR_OTHERS = "This ended with an error, of which the visitor who started it can read more. You may start it yourself."
+STOPPED_FOR_OTHERS = "Stopped."
+
+KEPT = 128
+"""Tasks that are kept of those that do not run, with their results: those that were looked at last."""
 
 
 class Stopped(SerError):
@@ -28,20 +33,26 @@ class Stopped(SerError):
 
 class Task:
     """One piece of work. running, progress (fraction 0..1, line of text), partial (what there is of a result so
-    far, if the work says), result (None until it is done), problem (a sentence, or "")."""
+    far, if the work says), result (None until it is done), problem (a sentence for the one who started it, or "")."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: tuple[str, str] | None = None) -> None:
+        self.place = place
         self.running = False
         self.progress: tuple[float, str] = (0.0, "")
         self.partial: Any = None
         self.result: Any = None
         self.problem = ""
+        self._owner = ""
         self._asked = threading.Event()
         self._ended = threading.Event()
         self._starting = threading.Lock()
 
     def start(self, work: Callable[[Task], Any]) -> None:
         """Run work(task) in a thread of its own; does nothing while an earlier one runs. What it returns becomes the result."""
+        if self.place and (current := _listed(self)) is not self:  # a page that was drawn long ago holds one that is listed no more
+            current.start(work)
+            return
+        owner = state.browser()
         with self._starting:
             if self.running:
                 return
@@ -49,6 +60,7 @@ class Task:
             self._ended.clear()
             self.running, self.progress, self.problem = True, (0.0, "Starting …"), ""
             self.partial = self.result = None
+            self._owner = owner
         threading.Thread(target=contextvars.copy_context().run, args=(self._run, work), daemon=True).start()  # works for the same visitor
 
     def _run(self, work: Callable[[Task], Any]) -> None:
@@ -83,6 +95,12 @@ class Task:
         finally:
             lock.release()
 
+    def problem_for(self, browser: str) -> str:
+        """Return why the work ended without a result as this visitor may read it: whole for the one who started it; "" where it did not."""
+        if not self.problem or browser == self._owner:
+            return self.problem
+        return STOPPED_FOR_OTHERS if self.stopping else FOR_OTHERS
+
     def take(self) -> Any:
         """Return the result, if there is one, and forget it: for work whose result shows elsewhere."""
         result, self.result = self.result, None
@@ -103,10 +121,28 @@ class Task:
             raise Stopped(STOPPED)
 
 
-@st.cache_resource(max_entries=128, show_spinner=False)
+TASKS: dict[tuple[str, str], Task] = {}
+"""Kind and subject -> task, for the whole server. In no cache of Streamlit's: a visitor can clear those, and what runs stays known."""
+
+_LISTING = threading.Lock()
+
+
 def task(kind: str, subject: str) -> Task:
     """Return the task of this kind that works on this subject, one for the whole server."""
-    return Task()
+    with _LISTING:
+        found = TASKS.pop((kind, subject), None) or Task((kind, subject))
+        TASKS[kind, subject] = found
+        idle = [place for place, each in TASKS.items() if not each.running]
+        for place in idle[:-KEPT]:
+            del TASKS[place]
+    return found
+
+
+def _listed(current: Task) -> Task:
+    """Return the task that is listed in the place of this one; list this one where none is."""
+    assert current.place is not None
+    with _LISTING:
+        return TASKS.setdefault(current.place, current)
 
 
 @st.fragment(run_every=0.5)
@@ -127,7 +163,8 @@ def watch(current: Task, *, key: str, draw: Callable[[Any], None] | None = None)
 
 def show_problem(current: Task) -> None:
     """Draw why a task ended without a result, if it did."""
-    if current.problem and current.stopping:
-        st.info(frame.plain(current.problem), icon=":material/info:")
-    elif current.problem:
-        st.error(frame.plain(current.problem), icon=":material/error:")
+    problem = current.problem_for(state.browser())
+    if problem and current.stopping:
+        st.info(frame.plain(problem), icon=":material/info:")
+    elif problem:
+        st.error(frame.plain(problem), icon=":material/error:")

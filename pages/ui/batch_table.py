@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import batch_run, cached, cards, exports, frame, sound, state
-from ser_core import batch, certainty, corpora, uploads
+from ser_core import batch, certainty, corpora, csv_tables, untrusted_text, uploads
 from ser_core.errors import SerError
 
 ALL, AGREE, DIFFER, SILENT, FAILED, WRONG = "All", "Models agree", "Models differ", "No speech", "Problems", "Nobody right"
@@ -85,7 +84,7 @@ def fill(run: batch_run.Run) -> None:
     st.progress(fraction, text=frame.plain("Stopping …" if run.task.stopping else text))
     st.button("Stop", key="batch.stop", icon=":material/stop:", disabled=run.task.stopping, on_click=run.task.stop)
     if run.results:
-        st.dataframe(table(run), hide_index=True, height=HEIGHT, column_config=_columns(run), key="batch.filling")
+        st.dataframe(exports.cells(table(run)), hide_index=True, height=HEIGHT, column_config=_columns(run), key="batch.filling")
 
 
 @st.fragment
@@ -101,7 +100,7 @@ def show(run: batch_run.Run) -> None:
     shown = chosen(found, titles, which=which, labels=labels)
     st.markdown(f"{len(shown):,} of {len(found):,}. Tick one to hear it; click a heading to sort.")
     # A key of the filters: a tick must not move to another row when the rows change.
-    picked = st.dataframe(shown, hide_index=True, height=HEIGHT, column_config=_columns(run), on_select="rerun",
+    picked = st.dataframe(exports.cells(shown), hide_index=True, height=HEIGHT, column_config=_columns(run), on_select="rerun",
                           selection_mode="single-row", key=" ".join(["batch.table", which, *labels]))
     rows = picked["selection"]["rows"]
     if rows and rows[0] < len(shown):
@@ -130,7 +129,7 @@ def scores(run: batch_run.Run) -> None:
     st.header("How often they are right", anchor=False)
     st.table(pd.DataFrame([
         {
-            "Model": run.titles[slug],
+            "Model": frame.plain(run.titles[slug]),
             "Accuracy": cards.percent(each.accuracy),
             "95 %": f"{100 * each.interval['accuracy'][0]:.0f} to {cards.percent(each.interval['accuracy'][1])}",
             "UAR": cards.percent(each.uar),
@@ -147,16 +146,20 @@ def scores(run: batch_run.Run) -> None:
     st.markdown(CAVEAT)
 
 
-def downloads(run: batch_run.Run) -> None:
-    """Draw the buttons that save the table."""
-    st.header("Take it with you", anchor=False)
-    offers = [
-        exports.Offer("csv", "Table (CSV)", "batch.csv", "text/csv", lambda: frame_of(run).to_csv(index=False)),
+def offers(run: batch_run.Run) -> list[exports.Offer]:
+    """Return what there is to download of a batch."""
+    return [
+        exports.Offer("csv", "Table (CSV)", "batch.csv", "text/csv", lambda: csv_tables.encode(frame_of(run))),
         exports.Offer("json", "Everything (JSON)", "batch.json", "application/json", lambda: as_json(run)),
         exports.Offer("parquet", "Table (Parquet)", "batch.parquet", exports.PARQUET, lambda: as_parquet(run)),
     ]
+
+
+def downloads(run: batch_run.Run) -> None:
+    """Draw the buttons that save the table."""
+    st.header("Take it with you", anchor=False)
     with st.container(key="batch_downloads", horizontal=True):
-        for offer in offers:
+        for offer in offers(run):
             st.download_button(offer.title, offer.build, offer.file_name, offer.mime, key=f"batch.download.{offer.key}",
                                icon=":material/download:", on_click="ignore")
 
@@ -173,7 +176,7 @@ def frame_of(run: batch_run.Run) -> pd.DataFrame:
 def as_json(run: batch_run.Run) -> str:
     """Return what `python -m ser_core predict --json` prints for these files, with the true labels where they are told."""
     results = [{**result, "label": truth} if truth else result for result, truth in zip(run.results, run.truths, strict=True)]
-    return json.dumps(results, indent=1, ensure_ascii=False)
+    return untrusted_text.json_text(results)
 
 
 def as_parquet(run: batch_run.Run) -> bytes:

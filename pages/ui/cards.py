@@ -12,7 +12,7 @@ from html import escape
 
 from pages.ui import guide_terms, palette
 from pages.ui.cached import Answer
-from ser_core import certainty, corpora
+from ser_core import certainty, corpora, untrusted_text
 from ser_core.evaluation import Evaluation
 from ser_core.recognizer import Prediction
 from ser_core.store import SHIPPED, ModelCard
@@ -44,7 +44,7 @@ def card(answer: Answer, before: Answer | None = None) -> str:
     if answer.card.classifier in KINDS:
         title = guide_terms.link_html(KINDS[answer.card.classifier], title)
     if now is None:
-        parts = [_heading(title, ""), f'<p class="ser-problem">{escape(answer.problem)}</p>']
+        parts = [_heading(title, ""), f'<p class="ser-problem">{escape(untrusted_text.sentence(answer.problem))}</p>']
     else:
         parts = [
             _heading(title, f"{now.milliseconds:.1f} ms"),

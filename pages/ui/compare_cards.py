@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cached, compare_figures, compare_protocols, corpus_charts, frame, state
+from pages.ui import cached, compare_figures, compare_protocols, corpus_charts, exports, frame, state
 from ser_core import corpora, protocols, result_card
 from ser_core.evaluation import Evaluation
 from ser_core.store import ModelCard
@@ -35,8 +35,8 @@ def show(cards: Sequence[ModelCard]) -> None:
     titles = cached.model_titles(cards)
     st.markdown("Each figure is the UAR on clips that the model had not learned from. **Each column is a protocol and a corpus of its own: "
                 "compare down a column, never across.** A click on a heading sorts.")
-    st.dataframe(table(cards, titles, columns), hide_index=True, key="compare.cards.table", placeholder=compare_figures.MISSING,
-                 column_config=dict.fromkeys(map(title, columns), compare_figures.PERCENT))
+    st.dataframe(exports.cells(table(cards, titles, columns)), hide_index=True, key="compare.cards.table",
+                 placeholder=compare_figures.MISSING, column_config=dict.fromkeys(map(title, columns), compare_figures.PERCENT))
     chosen = st.selectbox("Column", columns, format_func=title, key="compare.cards.column", width=360,
                           index=_place(columns, st.session_state.get(state.COMPARE_COLUMN)),
                           on_change=state.remember, args=(state.COMPARE_COLUMN, "compare.cards.column"))

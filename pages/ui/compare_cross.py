@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from pages.ui import background, cached, compare_charts, compare_curves, compare_figures, compare_recipes, frame, state
+from pages.ui import background, cached, compare_charts, compare_curves, compare_figures, compare_recipes, exports, frame, state
 from ser_core import classifiers, corpora, matrix
 from ser_core.assessment import Recipe
 from ser_core.matrix import Cell
@@ -119,5 +119,5 @@ def _conclude(cells: Sequence[Cell]) -> None:
 
 def _table(cells: Sequence[Cell], titles: dict[str, str], *, key: str) -> None:
     with st.expander("The same as a table", key=f"compare.cross.{key}.table"):
-        st.dataframe(compare_curves.cell_table(cells, titles), hide_index=True, column_config=compare_figures.COLUMNS,
+        st.dataframe(exports.cells(compare_curves.cell_table(cells, titles)), hide_index=True, column_config=compare_figures.COLUMNS,
                      key=f"compare.cross.{key}.rows", placeholder=compare_figures.MISSING)

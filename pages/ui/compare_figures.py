@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cards, compare_charts, frame, guide_terms
+from pages.ui import cards, compare_charts, exports, frame, guide_terms
 from pages.ui.compare_charts import CONFIG, Figures
 from ser_core import certainty, conditions, corpora, protocols
 
@@ -37,7 +37,7 @@ def show(figures: Figures, *, key: str) -> None:
     st.markdown(f":small[{guide_terms.link('uar')}: the mean over the labels of what share was recognised. "
                 f"The thin line is the 95 % interval, drawn over the {' or the '.join(sorted(over))} of the test. "
                 "Where two intervals overlap widely, the order of the two models means little.]")
-    st.dataframe(compare_charts.table(figures), hide_index=True, column_config=COLUMNS, key=f"{key}.table",
+    st.dataframe(exports.cells(compare_charts.table(figures)), hide_index=True, column_config=COLUMNS, key=f"{key}.table",
                  placeholder=MISSING)
     _seen(figures)
     _under(figures)
@@ -77,7 +77,7 @@ def _under(figures: Figures) -> None:
     table = pd.DataFrame(rows)
     # The levels stand in the help of a heading: with them in it, a phone showed one column and a half.
     short = {name: st.column_config.NumberColumn(name.partition(" (")[0], help=name, format="%.1f %%") for name in table.columns[1:]}
-    st.dataframe(table, hide_index=True, column_config=short, placeholder=MISSING)
+    st.dataframe(exports.cells(table), hide_index=True, column_config=short, placeholder=MISSING)
 
 
 def told(figures: Figures, metric: str) -> str:
@@ -104,7 +104,7 @@ def _labels(figures: Figures, key: str) -> None:
     st.plotly_chart(compare_charts.labels(figures, metric), key=f"{key}.labels", config=CONFIG,
                     alt=f"{LABEL_METRICS[metric]} of each label and model. The table below has all figures.")
     with st.expander("The same as a table", key=f"{key}.label_table"):
-        st.dataframe(compare_charts.label_table(figures), hide_index=True, column_config=COLUMNS, key=f"{key}.label_rows",
+        st.dataframe(exports.cells(compare_charts.label_table(figures)), hide_index=True, column_config=COLUMNS, key=f"{key}.label_rows",
                      placeholder=MISSING)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui import background, cached, compare_charts, compare_figures, frame, guide_terms
+from pages.ui import background, cached, compare_charts, compare_figures, exports, frame, guide_terms
 from ser_core import assessment, corpora, dataset, lab
 from ser_core.lab import Switches
 
@@ -149,7 +149,7 @@ def _bars(steps: Sequence[Step], *, key: str = "bars") -> None:
     st.plotly_chart(compare_charts.ladder([(step.title, step.row) for step in steps], METRIC), key=f"compare.lab.{key}",
                     config=compare_charts.CONFIG, alt="; ".join(f"{step.title}: {step.row[METRIC]:.0%}" for step in steps))
     with st.expander("The same as a table", key=f"compare.lab.{key}.table"):
-        st.dataframe(table(steps), hide_index=True, key=f"compare.lab.{key}.rows", placeholder=compare_figures.MISSING,
+        st.dataframe(exports.cells(table(steps)), hide_index=True, key=f"compare.lab.{key}.rows", placeholder=compare_figures.MISSING,
                      column_config=dict.fromkeys(("Accuracy", "from", "to", "UAR", "Speaker in training", "Recording in training"),
                                                  compare_figures.PERCENT))
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from pages.ui import compare_charts, compare_figures, compare_pairs, corpus_charts, frame
+from pages.ui import compare_charts, compare_figures, compare_pairs, corpus_charts, exports, frame
 from ser_core import assessment, comparison, corpora
 from ser_core.assessment import Outcome
 from ser_core.evaluation import Evaluation
@@ -79,7 +79,7 @@ def _slices(outcomes: Sequence[Outcome], key: str) -> None:
     with st.expander("The same as a table", key=f"{key}.slices_table"):
         rows = [{BY[by]: _called(by, name), "Clips": int(first.loc[name, "n_clips"]),
                  **{model: 100 * table.loc[name, "uar"] for model, table in tables.items()}} for name in groups]  # fmt: skip
-        st.dataframe(pd.DataFrame(rows), hide_index=True, key=f"{key}.slice_rows.{by}",
+        st.dataframe(exports.cells(pd.DataFrame(rows)), hide_index=True, key=f"{key}.slice_rows.{by}",
                      column_config=dict.fromkeys(tables, compare_figures.PERCENT), placeholder=compare_figures.MISSING)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cached, frame, inputs, sound
+from pages.ui import cached, exports, frame, inputs, sound
 from ser_core import comparison, corpora
 from ser_core.assessment import Outcome
 from ser_core.comparison import Difference
@@ -73,7 +73,7 @@ def _disagreements(outcomes: Sequence[Outcome]) -> None:
         "Corpus": [cached.corpus_title(name) for name in clips[corpora.CORPUS]], "Name": clips[corpora.NAME], "Acted": table["truth"],
         **{each.model: table[each.model] for each in outcomes},
     })  # fmt: skip
-    picked = st.dataframe(shown, hide_index=True, height=300, on_select="rerun", selection_mode="single-row",
+    picked = st.dataframe(exports.cells(shown), hide_index=True, height=300, on_select="rerun", selection_mode="single-row",
                           key=f"compare.pairs.clips.{which}.{len(table)}")
     rows = picked["selection"]["rows"]
     if rows and rows[0] < len(clips):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cached, compare_charts, compare_figures, corpus_charts, frame
+from pages.ui import cached, compare_charts, compare_figures, corpus_charts, exports, frame
 from pages.ui.compare_charts import Figures
 from ser_core import classifiers, corpora, protocol_table, protocols
 from ser_core.assessment import MEAN
@@ -35,13 +35,14 @@ def show(cards: Sequence[ModelCard]) -> None:
         for protocol in protocols.PROTOCOLS:
             with st.container(border=True, width=PANEL_PX):
                 _panel(protocol, [cell for cell in own if cell.protocol == protocol], metric)
-    st.dataframe(table(own, metric), hide_index=True, key="compare.protocols.table", placeholder=compare_figures.MISSING, column_config={
+    shown = exports.cells(table(own, metric))
+    st.dataframe(shown, hide_index=True, key="compare.protocols.table", placeholder=compare_figures.MISSING, column_config={
         name: st.column_config.NumberColumn(format="%.1f %%", help=f"Held out: {row.held_out}. {row.worth}")
         for name, row in protocols.PROTOCOLS.items()
     })  # fmt: skip
     _notes(own, current)
     with st.expander("All figures as a table", key="compare.protocols.all"):
-        st.dataframe(every(own), hide_index=True, key="compare.protocols.rows", placeholder=compare_figures.MISSING,
+        st.dataframe(exports.cells(every(own)), hide_index=True, key="compare.protocols.rows", placeholder=compare_figures.MISSING,
                      column_config=COLUMNS)
     _detail(own)
     st.markdown(f":small[Measured beforehand: `{protocol_table.command(cells)}`. Quick recipes can be trained anew on the corpora here, "

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui import background, cached, compare_charts, compare_curves, compare_figures, compare_score, frame, state
-from ser_core import assessment, conditions, corpora, robustness, store
+from pages.ui import background, cached, compare_charts, compare_curves, compare_figures, compare_score, exports, frame, state
+from ser_core import assessment, conditions, corpora, robustness, store, untrusted_text
 from ser_core.robustness import CLEAN, Robustness
 from ser_core.store import ModelCard
 
@@ -106,11 +106,11 @@ def _result(found: Robustness, titles: dict[str, str], names: Sequence[str]) -> 
     st.header("All conditions, each at its worst", anchor=False)
     _overview(found, titles, key="all")
     with st.expander("Every level as a table", key="compare.robust.table"):
-        st.dataframe(table(found, titles), hide_index=True, key="compare.robust.rows", placeholder=compare_figures.MISSING,
+        st.dataframe(exports.cells(table(found, titles)), hide_index=True, key="compare.robust.rows", placeholder=compare_figures.MISSING,
                      column_config=dict.fromkeys(("UAR", "UAR from", "UAR to", "Accuracy"), compare_figures.PERCENT)
                      | dict.fromkeys(("Points lost", "lost from", "lost to"), st.column_config.NumberColumn(format="%.1f")))
     for path, reason in found.problems:
-        st.markdown(f":small[Left out: {frame.plain(f'{path}: {reason}')}]")
+        st.markdown(f":small[Left out: {frame.plain(f'{untrusted_text.file_name(path)}: {reason}')}]")
 
 
 def worst(found: Robustness, name: str) -> list[dict[str, Any]]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from pages.ui import background, cached, frame
-from ser_core import doctor, library
+from pages.ui import background, cached, exports, frame
+from ser_core import doctor, library, untrusted_text
 from ser_core.errors import SerError
 
 HOW = "Every clip is read once and nothing is changed; a thousand clips take some ten seconds. The app stays usable meanwhile."
@@ -117,7 +116,8 @@ def report(name: str, folder: Path, found: doctor.Report) -> None:
             _choice(name, folder, finding)
             if finding.files:
                 with st.expander(f"{len(finding.files):,} file{'s' * (len(finding.files) != 1)}", key=f"corpora.files.{finding.kind}"):
-                    st.dataframe(pd.DataFrame({"File": finding.files}), hide_index=True, key=f"corpora.files.table.{finding.kind}")
+                    st.dataframe(exports.cells(pd.DataFrame({"File": finding.files})), hide_index=True,
+                                 key=f"corpora.files.table.{finding.kind}")
     st.download_button("Report (JSON)", lambda: as_json(found), f"{name}-check.json", "application/json", key="corpora.check.json",
                        icon=":material/download:", on_click="ignore")
 
@@ -134,4 +134,4 @@ def words(kind: str) -> str:
 
 def as_json(found: doctor.Report) -> str:
     """Return what `python -m ser_core corpora check --json` prints."""
-    return json.dumps(found.to_dict(), indent=1, ensure_ascii=False)
+    return untrusted_text.json_text(found.to_dict())

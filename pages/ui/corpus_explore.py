@@ -9,7 +9,18 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cached, corpus_charts, corpus_export, corpus_facts, corpus_hear, corpus_map, corpus_preview, corpus_trends, frame
+from pages.ui import (
+    cached,
+    corpus_charts,
+    corpus_export,
+    corpus_facts,
+    corpus_hear,
+    corpus_map,
+    corpus_preview,
+    corpus_trends,
+    exports,
+    frame,
+)  # fmt: skip
 from ser_core import corpora
 from ser_core.errors import SerError
 
@@ -55,7 +66,7 @@ def _distribution(clips: pd.DataFrame) -> None:
     if len(table) > corpus_charts.MAX_GROUPS:
         st.markdown(f"The first {corpus_charts.MAX_GROUPS} of {len(table)} are drawn; the table has all.")
     with st.expander("The same as a table" + (" (in %)" if unit == SHARES else ""), key="corpora.explore.table"):
-        st.dataframe(corpus_charts.readable(table, as_shares=unit == SHARES), key="corpora.explore.figures")
+        st.dataframe(exports.cells(corpus_charts.readable(table, as_shares=unit == SHARES)), key="corpora.explore.figures")
 
 
 def _clips(clips: pd.DataFrame) -> None:
@@ -69,8 +80,8 @@ def _clips(clips: pd.DataFrame) -> None:
     st.markdown(f"{len(shown):,} of {len(clips):,} clips. Tick one to hear it.")
     # A key of the filters: a tick must not move to another clip when the rows change.
     key = " ".join(["corpora.explore.clips", *sorted(set(shown[corpora.CORPUS])), *labels, *speakers])
-    picked = st.dataframe(corpus_charts.listing(shown), hide_index=True, height=320, on_select="rerun", selection_mode="single-row",
-                          key=key)
+    picked = st.dataframe(exports.cells(corpus_charts.listing(shown)), hide_index=True, height=320, on_select="rerun",
+                          selection_mode="single-row", key=key)
     rows = picked["selection"]["rows"]
     if rows and rows[0] < len(shown):
         corpus_hear.show(cached.corpus_clip(shown, rows[0]))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.ui import corpus_charts, corpus_figures, frame, measured
-from ser_core import corpora
+from pages.ui import corpus_charts, corpus_figures, exports, frame, measured
+from ser_core import corpora, untrusted_text
 
 BY = {corpora.CORPUS: "Corpus", corpora.EMOTION: "Label", corpora.SPEAKER: "Speaker", corpora.SEX: "Sex"}
 
@@ -17,7 +17,7 @@ def show(clips: pd.DataFrame) -> None:
     found = measured.of(clips)
     if found is None:
         return
-    st.dataframe(corpus_figures.summary(clips, found.facts), key="corpora.facts.table")
+    st.dataframe(exports.cells(corpus_figures.summary(clips, found.facts)), key="corpora.facts.table")
     with st.container(key="corpora_facts", horizontal=True, vertical_alignment="bottom"):
         name = st.segmented_control("Fact", list(corpus_figures.VIEWS), format_func=lambda name: corpus_figures.VIEWS[name].title,
                                     default="duration_s", required=True, key="corpora.facts.view", wrap=True)
@@ -40,5 +40,5 @@ def problems(found: tuple[tuple[str, str], ...]) -> None:
     if found:
         n = len(found)
         with st.expander(f"{n:,} clip{'s' * (n != 1)} could not be read", key="corpora.facts.problems", icon=":material/warning:"):
-            rows = pd.DataFrame([(path.replace("\\", "/").rpartition("/")[2], reason) for path, reason in found], columns=["File", "Why"])
-            st.dataframe(rows, hide_index=True, key="corpora.facts.unread")
+            rows = pd.DataFrame([(untrusted_text.file_name(path), reason) for path, reason in found], columns=["File", "Why"])
+            st.dataframe(exports.cells(rows), hide_index=True, key="corpora.facts.unread")

@@ -18,8 +18,8 @@ import pandas as pd
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from pages.ui import cached, frame, inputs, palette, state
-from ser_core import corpora, library, own
+from pages.ui import cached, exports, frame, inputs, palette, state
+from ser_core import corpora, library, own, untrusted_text
 from ser_core.errors import SerError
 
 ABOUT = """
@@ -135,7 +135,7 @@ def _take(root: Path, name: str, keys: Sequence[str], sentence: str) -> None:
         recorded = len(held) == 1 and "record" in keys[0]
         with _Telling() as tell:
             result = own.add(root, name, file.getvalue(), label=label, speaker=who, sentence=sentence,
-                             source="The recording" if recorded else library.tidy(file.name, 60))
+                             source="The recording" if recorded else untrusted_text.one_line(file.name, 60))
             added += 1
             for advice in result.advice:
                 tell("warning", f"Added, but: {advice}")
@@ -175,10 +175,10 @@ def _list(root: Path, name: str, clips: Sequence[own.Clip]) -> None:
     # A key of the clips: a tick must not move to another clip when somebody adds or deletes one.
     digest = hashlib.sha256(" ".join(clip.id for clip in newest).encode()).hexdigest()[:12]
     picked = st.dataframe(
-        pd.DataFrame({
+        exports.cells(pd.DataFrame({
             "Label": [clip.label for clip in newest], "Speaker": [clip.speaker for clip in newest],
             "Sentence": [clip.sentence for clip in newest],
-        }),
+        })),
         hide_index=True, height=min(300, 40 + 35 * len(newest)), on_select="rerun", selection_mode="single-row",
         key=f"corpora.own.clips.{name}.{digest}",
     )

@@ -6,17 +6,17 @@ An offer builds its bytes when its button is clicked: a rerun of the page builds
 from __future__ import annotations
 
 import io
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 import pandas as pd
 import plotly.io
 
 from pages.ui import charts
-from ser_core import analysis, features
+from ser_core import analysis, csv_tables, features, untrusted_text
 from ser_core.recognizer import Prediction
 from ser_core.spool import Spool
 
@@ -36,7 +36,7 @@ class Offer:
 
 def offers(name: str, data: bytes | Spool, heard: analysis.Analysis, predictions: Sequence[Prediction]) -> list[Offer]:
     """Return what there is to download of a clip; `name` is its untrusted file name."""
-    stem = safe_stem(name)
+    name, stem = untrusted_text.one_line(name), safe_stem(name)
     answers = [
         Offer("json", "Predictions (JSON)", f"{stem}.json", "application/json", lambda: predictions_json(name, heard, predictions)),
         Offer("csv", "Probabilities (CSV)", f"{stem}.csv", "text/csv", lambda: probabilities_csv(predictions)),
@@ -65,15 +65,29 @@ def table(predictions: Sequence[Prediction]) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.Index(labels, name="emotion"))
 
 
+def cells(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table as st.dataframe may show it: text as one line, and no formula, because its toolbar saves the cells as they are."""
+    names = [_cell(name) for name in table.columns]
+    names = [f"{name} ({names[:place].count(name) + 1})" if name in names[:place] else name for place, name in enumerate(names)]
+    texts = table.columns.difference(table.select_dtypes(["number", "bool", "boolean"]).columns)
+    columns = {name: table[name].map({value: _cell(value) for value in table[name].dropna().unique()}) for name in texts}
+    shown = table.assign(**columns).set_axis(names, axis="columns")
+    return shown.set_axis(shown.index.map(_cell).set_names([_cell(name) for name in table.index.names]), axis="index")
+
+
+def _cell(value: Any) -> Any:
+    return csv_tables.cell(untrusted_text.sentence(value)) if isinstance(value, str) else value
+
+
 def predictions_json(name: str, heard: analysis.Analysis, predictions: Sequence[Prediction]) -> str:
     """Return what `python -m ser_core predict --json` prints for this file."""
-    return json.dumps([analysis.to_dict(name, heard, predictions)], indent=1, ensure_ascii=False)
+    return untrusted_text.json_text([analysis.to_dict(name, heard, predictions)])
 
 
 def probabilities_csv(predictions: Sequence[Prediction]) -> str:
     """Return one line a model: its label, whether it is sure of it, its probabilities as fractions, its milliseconds."""
     rows = [{"model": p.model, "label": p.label, "sure": p.sure, **p.probabilities, "milliseconds": p.milliseconds} for p in predictions]
-    return pd.DataFrame(rows).to_csv(index=False)
+    return csv_tables.encode(pd.DataFrame(rows))
 
 
 def pictures_html(name: str, heard: analysis.Analysis) -> str:
@@ -88,7 +102,7 @@ def pictures_html(name: str, heard: analysis.Analysis) -> str:
 
 def features_csv(heard: analysis.Analysis) -> str:
     """Return one line a frame."""
-    return features.to_frame(heard.features).to_csv(index=False, float_format="%.6g")
+    return csv_tables.encode(features.to_frame(heard.features), float_format="%.6g")
 
 
 def features_parquet(heard: analysis.Analysis) -> bytes:
@@ -100,7 +114,7 @@ def features_parquet(heard: analysis.Analysis) -> bytes:
 
 def safe_stem(name: str) -> str:
     """Return a file name without its ending, in letters, digits, dots, dashes and underscores, at most 60 of them."""
-    return re.sub(r"[^\w.-]+", "_", PurePath(name).stem).strip("._")[:60] or "clip"
+    return re.sub(r"[^\w.-]+", "_", PurePath(name).stem).strip("._-")[:60] or "clip"
 
 
 def safe_suffix(name: str) -> str:

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui import cached, state, visit
-from ser_core import lesson
+from ser_core import lesson, untrusted_text
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -197,8 +197,8 @@ def tabs(titles: Sequence[str], *, key: str, kept: str) -> Sequence[DeltaGenerat
 
 
 def plain(text: str) -> str:
-    """Return text that Markdown shows as it is: file names and error sentences carry what a visitor typed."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
+    """Return text as one line that Markdown shows as it is, without this machine's folders: names and errors carry what a visitor typed."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", untrusted_text.sentence(text))
 
 
 def corpus(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cached, state
+from pages.ui import cached, exports, state
 from ser_core import corpora, mapping
 from ser_core.mapping import LabelMapping
 
@@ -47,7 +47,7 @@ def choose(clips: pd.DataFrame, *, key: str) -> LabelMapping:
     out = f"; {gone:,} clip{'s are' if gone != 1 else ' is'} left out" if gone else ""
     st.markdown(f"**{len(left)} labels, {len(kept):,} clips**: {', '.join(left)}{out}.")
     with st.expander("Labels by corpus", key=f"{key}.table"):
-        st.dataframe(table(clips, chosen), key=f"{key}.counts")
+        st.dataframe(exports.cells(table(clips, chosen)), key=f"{key}.counts")
     return chosen
 
 

@@ -9,7 +9,7 @@ from pathlib import PurePath
 import numpy as np
 import streamlit as st
 
-from pages.ui import background, cached, cards, frame, sound, state, timeline_charts, timeline_exports, visit
+from pages.ui import background, cached, cards, exports, frame, sound, state, timeline_charts, timeline_exports, visit
 from ser_core import audio, segments
 from ser_core.segments import Segment, Timeline
 from ser_core.spool import Spool
@@ -167,7 +167,7 @@ def _over_time(given: state.Given, run: Run, found: Timeline, models: list[Model
                   help="Where the window begins; the arrow keys move it.")
     _moment(given, run, found, chosen, models)
     with st.expander("All windows as a table", key="timeline.table"):
-        st.dataframe(timeline_exports.table(found, titles), hide_index=True, key="timeline.rows")
+        st.dataframe(exports.cells(timeline_exports.table(found, titles)), hide_index=True, key="timeline.rows")
 
 
 def _nearest(found: Timeline, moment_s: float) -> Segment:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 import pandas as pd
 
 from pages.ui import exports, timeline_charts
-from ser_core import batch, segments
+from ser_core import batch, segments, untrusted_text
 from ser_core.segments import Timeline
 from ser_core.spool import Spool
 
 
 def offers(name: str, data: bytes | Spool, found: Timeline) -> list[exports.Offer]:
     """Return what there is to download of a long recording; `name` is its untrusted file name."""
-    stem = exports.safe_stem(name)
+    name, stem = untrusted_text.one_line(name), exports.safe_stem(name)
     return [
         exports.Offer("csv", "Windows (CSV)", f"{stem}.csv", "text/csv", lambda: windows_csv(name, found)),
         exports.Offer("json", "Everything (JSON)", f"{stem}.json", "application/json", lambda: as_json(name, found)),
@@ -47,7 +46,7 @@ def windows_csv(name: str, found: Timeline) -> str:
 
 def as_json(name: str, found: Timeline) -> str:
     """Return what `python -m ser_core predict --long --json` prints for this file."""
-    return json.dumps([segments.to_dict(name, found)], indent=1, ensure_ascii=False)
+    return untrusted_text.json_text([segments.to_dict(name, found)])
 
 
 def audacity(found: Timeline) -> str:
@@ -56,7 +55,7 @@ def audacity(found: Timeline) -> str:
     for model in models_of(found):
         runs = [run for run in segments.runs(found, model) if run.label]
         lines += [(run.start_s, run.end_s, f"{model}: {run.label} {100 * run.probability:.0f} %") for run in runs]
-    return "".join(f"{start:.3f}\t{end:.3f}\t{_one_line(text)}\n" for start, end, text in sorted(lines))
+    return "".join(f"{start:.3f}\t{end:.3f}\t{untrusted_text.one_line(text)}\n" for start, end, text in sorted(lines))
 
 
 def textgrid(found: Timeline) -> str:
@@ -81,10 +80,5 @@ def textgrid(found: Timeline) -> str:
                       f"            text = {_quoted(text)}"]  # fmt: skip
     return "\n".join(lines) + "\n"
 
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
 def _quoted(text: str) -> str:
-    return '"' + _one_line(text).replace('"', '""') + '"'
+    return '"' + untrusted_text.one_line(text).replace('"', '""') + '"'

@@ -158,7 +158,7 @@ def _corpora(card: store.ModelCard) -> None:
         st.plotly_chart(train_charts.per_label(figures), key="train.per_label", config=train_charts.CONFIG,
                         alt="Recall and precision by label; the table below has them.")
     with st.expander("By label, as a table", key="train.labels.table"):
-        st.dataframe(pd.DataFrame(train_charts.label_rows(figures)), hide_index=True, key="train.labels.figures")
+        st.dataframe(exports.cells(pd.DataFrame(train_charts.label_rows(figures))), hide_index=True, key="train.labels.figures")
 
 
 def worth(figures: Evaluation) -> str:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.ui import frame, guide_terms, state, teacher, train_charts, train_plan, train_result
-from ser_core import jobs, runs
+from ser_core import jobs, runs, untrusted_text
 from ser_core.errors import SerError
 
 STAGES = {
@@ -161,7 +161,11 @@ def _figures(path: str, changed: int, size: int) -> dict[str, Any]:
 
 def _log(job: jobs.Job) -> None:
     with st.expander("Log", key="train.log", icon=":material/terminal:"):
-        st.code(runs.read_log(job.folder) or "Nothing yet.", language=None, height=260, wrap_lines=True)
+        st.code(_shown(runs.read_log(job.folder)) or "Nothing yet.", language=None, height=260, wrap_lines=True)
         if job.status.stage == runs.FAILED and jobs.printed(job):
             st.markdown("What it printed last:")
-            st.code(jobs.printed(job), language=None, height=260, wrap_lines=True)
+            st.code(_shown(jobs.printed(job)), language=None, height=260, wrap_lines=True)
+
+
+def _shown(log: str) -> str:
+    return untrusted_text.lines(untrusted_text.without_paths(log))

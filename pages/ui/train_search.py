@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui import frame, train_charts, train_start
+from pages.ui import exports, frame, train_charts, train_start
 from ser_core import jobs, runs
 from ser_core.run_config import RunConfig
 
@@ -22,7 +22,8 @@ def show(job: jobs.Job, trials: Sequence[Mapping[str, Any]]) -> None:
                 "try has touched, say what it is worth.")
     st.plotly_chart(train_charts.trials(trials, told=[said(row) for row in trials]), key="train.trials", config=train_charts.CONFIG,
                     alt=f"{len(trials)} combinations by their UAR on the folds.")
-    picked = st.dataframe(table(trials), hide_index=True, key="train.trials.table", on_select="rerun", selection_mode="single-row")
+    picked = st.dataframe(exports.cells(table(trials)), hide_index=True, key="train.trials.table", on_select="rerun",
+                          selection_mode="single-row")
     rows = picked["selection"]["rows"]
     if rows and rows[0] < len(trials):
         trial = trials[rows[0]]

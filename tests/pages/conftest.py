@@ -8,9 +8,14 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
-from pages.ui import cached, live_session, state, visit
+from pages.ui import background, cached, live_session, state, visit
 from ser_core import store
 from tests import tiny_models
+
+
+@pytest.fixture(autouse=True)
+def _no_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "TASKS", {})
 
 
 @pytest.fixture(scope="session")
