@@ -28,12 +28,16 @@ _LONG = beside.Line()
 
 @dataclass
 class Run:
-    """A batch: its recordings, the models asked (slug -> title and labels), and the results so far, in the order of the recordings."""
+    """A batch: its recordings, the models asked (slug -> title and labels), and the results so far, in the order of the recordings.
+
+    held_bytes: of the files that were sent up, which the recordings are read from.
+    """
 
     uploads: uploads.Uploads
     titles: dict[str, str]
     labels: dict[str, tuple[str, ...]]
     trained_on: frozenset[str]
+    held_bytes: int = 0
     results: list[batch.Result] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     task: background.Task = field(default_factory=background.Task)
@@ -74,6 +78,7 @@ def _start(files: list[UploadedFile], found: uploads.Uploads, models: list[Model
         titles={card.slug: card.title for card in models},
         labels={card.slug: card.labels for card in models},
         trained_on=frozenset(corpus["corpus"] for card in models for corpus in card.corpora),
+        held_bytes=sum(file.size for file in files),
     )
     st.session_state[state.BATCH] = run
     st.session_state[state.BATCH_ROUND] = st.session_state.get(state.BATCH_ROUND, 0) + 1

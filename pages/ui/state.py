@@ -19,7 +19,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from ser_core import beside
+from ser_core import beside, untrusted_text
 from ser_core.spool import Spool
 
 CLIP = "recognize.clip"
@@ -155,7 +155,8 @@ def give(name: str, data: bytes, source: str, *, label: str | None = None, note:
 def given(name: str, data: bytes, source: str, *, label: str | None = None, note: str = "") -> Given:
     """Return a clip that no page holds yet."""
     digest = hashlib.sha256(data).hexdigest()
-    return Given(name=name, data=Spool(data) if len(data) > LARGE else data, source=source, digest=digest, label=label, note=note)
+    kept = Spool(data) if len(data) > LARGE else data
+    return Given(name=untrusted_text.one_line(name), data=kept, source=source, digest=digest, label=label, note=note)
 
 
 def take(clip: Given) -> None:

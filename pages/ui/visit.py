@@ -260,9 +260,10 @@ def forget() -> None:
 
 
 def _kept_bytes(held: Any) -> int:
-    """Return how many bytes of clips a session's state keeps in memory."""
+    """Return how many bytes of clips, and of a batch's files, a session's state keeps in memory."""
     clips = [held[key] for key in (state.CLIP, state.KEPT) if key in held]
-    return sum(len(clip.data) for clip in clips if clip is not None and isinstance(clip.data, bytes))
+    batch = held[state.BATCH] if state.BATCH in held else None
+    return sum(len(clip.data) for clip in clips if clip is not None and isinstance(clip.data, bytes)) + (batch.held_bytes if batch else 0)
 
 
 def let_go(held: Any) -> None:

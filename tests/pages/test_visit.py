@@ -261,3 +261,9 @@ def test_what_works_for_a_visitor_is_stopped() -> None:
     visit.let_go(held)
     assert Run.task.stopped and state.TIMELINE not in held and held["other"] == 1
     assert held[state.LIVE].ended and held[state.LIVE].listener is None and held[state.LIVE].drawn is None
+
+
+def test_what_pages_keep_of_clips_and_batches_counts() -> None:
+    clip = state.given("a.wav", b"x" * 30, state.UPLOAD)
+    assert visit._kept_bytes({}) == 0
+    assert visit._kept_bytes({state.CLIP: clip, state.KEPT: None, state.BATCH: SimpleNamespace(held_bytes=500)}) == 530
