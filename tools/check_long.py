@@ -55,6 +55,11 @@ PARTS: dict[str, Part] = {
         "30 visitors for half an hour", (LOAD, "--visitors", "30", "--think", "2", "--seconds", "1800"),
         (LOAD, "--visitors", "2", "--think", "2", "--seconds", "12"), {"errors": 0, "growth_pct": 5}, {"uploads": 9000}, 3600,
     ),
+    "flood": Part(
+        "500 idle websockets, 200 trickling uploads, 100 pages of other origins", ("benchmarks/flood.py",),
+        ("benchmarks/flood.py", "--websockets", "20", "--uploads", "10", "--origins", "5", "--seconds", "3"),
+        {"worst_ms": 100, "errors": 0, "outside": 0}, {"open": 500, "refused": 100}, 900,
+    ),
     "hour": Part(
         "an hour of speech as one file", ("benchmarks/memory.py",), ("benchmarks/memory.py", "--minutes", "2", "--formats", "ogg"),
         {"wav.peak_mb": 600, "ogg.peak_mb": 600}, {}, 3600,
