@@ -80,12 +80,13 @@ def _import() -> None:
     with st.expander("Take in a model that was exported", key="train.import", icon=":material/upload:"):
         file = st.file_uploader("Exported model", type=["zip"], key=f"train.import.file.{state.round_number()}")
         if st.button("Take in", key="train.import.go", disabled=file is None) and file is not None:
-            _try(lambda: _take_in(file))
+            _try(lambda: take_in(file))
 
 
-def _take_in(file: BinaryIO) -> None:
+def take_in(file: BinaryIO) -> None:
+    """Import a model, where this visit may; raises ModelError."""
     if not may_import():  # the teacher left, or the word was changed, since the button was drawn
-        raise ModelError("Only the teacher takes in models here.")
+        raise ModelError("Only the teacher takes in models here. Give the admin word again (tab Runs, For the teacher).")
     bundles.import_model(file, store.MODELS)
 
 
