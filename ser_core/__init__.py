@@ -43,6 +43,7 @@ Rows import downwards only (tests/test_layers.py guards it):
     run_config    the settings of a training run, and presets
     dataset       clips -> arrays and facts, with a cache
     recognizer    features + classifier + labels -> Prediction
+    sandbox       a stranger's model in a process of its own, within limits
     store         the files under models/
     result_card   a model's card as a page to print
     bundles       a model as one file, out and in

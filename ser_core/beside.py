@@ -328,7 +328,7 @@ def ask(heard: Analysis, models: Sequence[tuple[str, str]], folder: Path) -> lis
     """Return what some models of a models folder say of a clip, each a prediction or the sentence why it cannot, in their order.
 
     models: slug and key of each; a model is read again where its key has changed. What models of one kind and the same settings see of
-    the clip is made once. Done in whichever process calls it.
+    the clip is made once. Done in whichever process calls it; models from elsewhere answer from a process of their own (sandbox.py).
     """
     seen = analysis.inputs(heard)
     answers: list[Prediction | str] = []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ser_core import audio, classifiers, corpora, features, plain_json, probe, recognizer, store
+from ser_core import audio, classifiers, features, plain_json, recognizer, sandbox, store
 from ser_core.errors import ModelError
 
 ENDING = ".ser.zip"
@@ -25,9 +26,18 @@ MAX_BYTES = 100 * 2**20
 """Of the zip, and of each file that is unpacked from it."""
 
 MAX_LOADED_BYTES = 64 * 2**20
-"""Of a weight file that the server loads: it takes some times that much for a moment."""
+"""Of a weight file that is loaded: 18 times the largest of the shipped models. Loading takes some times that much for a moment."""
 
-MAX_CARD_BYTES = 5 * 2**20
+MAX_PARAMETERS = 16 * 10**6
+"""Of a model by its card: the numbers that such a file can hold, 45 times those of the largest shipped model."""
+
+MAX_IMPORTED, MAX_IMPORTED_BYTES = 20, 500 * 2**20
+"""Models from elsewhere that are kept in a models folder, and their size on the disk."""
+
+TRIAL_S = 5.0
+"""Length of the clip that a model is tried with."""
+
+MAX_CARD_BYTES = store.MAX_CARD_BYTES
 MAX_SCHEMA_BYTES = 10 * 2**20
 _ZIP_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, NotImplementedError, EOFError, OSError, ValueError, RuntimeError)
 """What reading a damaged zip raises."""
@@ -69,14 +79,34 @@ def import_model(source: bytes | Path | BinaryIO, folder: Path = store.MODELS) -
     _check_weights(card, files)
 
     def fill(part: Path) -> store.ModelCard:
-        while files:  # written and let go: trying a large model out takes memory enough
-            name, content = files.popitem()
+        for name, content in files.items():
             (part / name).write_bytes(content)
-            del content
-        _try_out(card, part)
         return replace(card, training=card.training | {"imported": datetime.now(UTC).isoformat(timespec="seconds")})
 
-    return store.add(fill, folder)
+    with _one_at_a_time:
+        _check_room(folder, sum(map(len, files.values())))
+        _try_out(card, files[classifiers.weight_file(card.classifier)])
+        return store.add(fill, folder)
+
+
+_one_at_a_time = threading.Lock()
+"""Held while a model is tried and put in its place: so many trials at once would take so many times the memory."""
+
+
+_DELETE = "Delete one of them first: on the page Train, or with 'python -m ser_core models delete NAME'."
+
+
+def _check_room(folder: Path, size: int) -> None:
+    """Raise ModelError where a models folder has as many models from elsewhere as it may have, or as much of them."""
+    slugs = [card.slug for card in store.list_models(folder)[0] if card.imported] if folder.is_dir() else []
+    there = sum(path.stat().st_size for slug in slugs for path in (folder / slug).glob("*"))
+    if len(slugs) >= MAX_IMPORTED:
+        raise ModelError(f"No more than {MAX_IMPORTED} models from elsewhere are kept here, and there are {len(slugs)}. {_DELETE}")
+    if there + size > MAX_IMPORTED_BYTES:
+        raise ModelError(
+            f"Models from elsewhere may take {MAX_IMPORTED_BYTES / 2**20:.0f} MB here, and with this one they would take "
+            f"{(there + size) / 2**20:.0f} MB. {_DELETE}"
+        )
 
 
 def _unpacked(archive: zipfile.ZipFile) -> dict[str, bytes]:
@@ -109,13 +139,8 @@ def _card(content: bytes) -> store.ModelCard:
         raise ModelError(f"The model cannot be imported: {error}") from None
     if card.classifier not in classifiers.CLASSIFIERS:
         raise ModelError(f"The model is a '{card.classifier[:40]}', which this version does not know. Update the app.")
-    unknown = [label for label in card.labels if label not in corpora.ALL_LABELS]
-    if unknown:
-        raise ModelError(f"The model has the label {str(unknown[0])[:40]!r}. Labels here are {', '.join(corpora.ALL_LABELS)}.")
-    if not card.title.strip() or len(card.title) > store.MAX_TITLE or not card.title.isprintable():
-        raise ModelError(f"The model's name must have 1 to {store.MAX_TITLE} characters. Rename it and export it again.")
-    if len(card.description) > store.MAX_DESCRIPTION:
-        raise ModelError(f"The model's description has more than {store.MAX_DESCRIPTION} characters.")
+    if card.n_parameters > MAX_PARAMETERS:
+        raise ModelError(f"The model has {card.n_parameters:,} parameters, and {MAX_PARAMETERS:,} is the most. Train a smaller one.")
     return card
 
 
@@ -163,27 +188,12 @@ def _referred(archive: zipfile.ZipFile, sizes: Mapping[str, int]) -> int:
     return total
 
 
-def _try_out(card: store.ModelCard, part: Path) -> None:
-    """Load the model from a folder of its own and let it hear a second of faint noise; raises ModelError where that fails."""
-    if (part / "model.onnx").exists():
-        classifiers.check_foreign(part)
-    if card.classifier in probe.UNCHECKED and not probe.survives(card.classifier, part, card.labels):
-        raise ModelError("The model's file is damaged in a way that ends the program that reads it. Export the model again.")
-    try:
-        classifier = classifiers.load(card.classifier, part, card.labels)
-    except ModelError as error:
-        raise ModelError(str(error).replace(f"{part}/", "")) from None
-    samples = np.random.default_rng(0).normal(scale=0.05, size=card.features.sample_rate).astype(np.float32)
-    try:
-        heard = features.extract(audio.Waveform(samples, card.features.sample_rate), card.features)
-        answers = classifier.predict_proba(recognizer.inputs(heard, classifiers.CLASSIFIERS[card.classifier].input_kind))
-        fits = answers.ndim == 2 and answers.shape[1] == len(card.labels)
-        sound = fits and bool(np.isfinite(answers).all() and (answers >= -1e-6).all() and np.allclose(answers.sum(axis=1), 1, atol=1e-3))
-    except Exception as error:  # a stranger's weights may fail in any way that NumPy, scikit-learn and ONNX Runtime know
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ModelError(f"The model cannot answer: {reason}. Train it again where it comes from.") from None
-    if not sound:
-        raise ModelError("The model's answers are no probabilities. Train it again where it comes from.")
+def _try_out(card: store.ModelCard, content: bytes) -> None:
+    """Let the model hear a few seconds of faint noise, in a process of its own; raises ModelError where that fails."""
+    samples = np.random.default_rng(0).normal(scale=0.05, size=round(TRIAL_S * card.features.sample_rate)).astype(np.float32)
+    heard = features.extract(audio.Waveform(samples, card.features.sample_rate), card.features)
+    items = recognizer.inputs(heard, classifiers.CLASSIFIERS[card.classifier].input_kind)
+    sandbox.try_out(sandbox.Model(card.classifier, card.labels, content), items)
 
 
 def file_name(card: store.ModelCard) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -163,4 +164,6 @@ def _licence(used: Sequence[Mapping[str, Any]]) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):  # the loss of a training that went astray
+        return None
     return [_plain(each) for each in value] if isinstance(value, list | tuple) else value

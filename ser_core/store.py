@@ -20,10 +20,11 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ser_core import classifiers, plain_json, runs
+from ser_core import classifiers, corpora, plain_json, runs, sandbox
 from ser_core.errors import ConfigError, ModelError
 from ser_core.evaluation import Evaluation
 from ser_core.features import FeatureConfig
@@ -36,6 +37,20 @@ SHIPPED = ("knn", "mlp", "cnn", "cnn_lstm")
 KERAS_FILE = "model.keras"
 """The weight file from which a network can be trained on."""
 MAX_TITLE, MAX_DESCRIPTION, MAX_SLUG = 80, 2000, 40
+MAX_CARD_BYTES = 5 * 2**20
+MAX_TEXT = 10_000
+"""Letters of any text in a card; the longest of the shipped cards has 850."""
+
+MAX_VALUES = 300_000
+"""Numbers and texts in a card: it lists the clips that a model learned from, of which the largest collections have tens of thousands."""
+
+MAX_NUMBER = 1e15
+"""Of any number in a card, above or below 0: all whole numbers up to it are exact as floats, and it fits a page."""
+
+MAX_PARAMETERS = 10**10
+MIN_TEMPERATURE, MAX_TEMPERATURE = 1e-3, 1e3
+"""Calibration finds one between 0.25 and 8."""
+
 STALE_S = 24 * 3600
 _OLD, _PART = ".old-", ".part-"
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
@@ -52,10 +67,51 @@ def _are_text(values: Any) -> bool:
     return isinstance(values, list) and all(isinstance(each, str) for each in values)
 
 
+def is_title(text: str) -> bool:
+    """Return whether a text may be a model's name: one line that can be seen, without what hides or turns around letters."""
+    return bool(text.strip()) and len(text) <= MAX_TITLE and text.isprintable()
+
+
+def is_description(text: str) -> bool:
+    """Return whether a text may describe a model: as `is_title`, but it may be empty, longer, and of several lines."""
+    return len(text) <= MAX_DESCRIPTION and text.replace("\n", "").isprintable()
+
+
+def _is_seen(text: str) -> bool:
+    """Return whether a text has no letter that is not seen: none that steers, is of no width or turns others around."""
+    return all(letter.isprintable() or letter in "\n\t" or unicodedata.category(letter) == "Zs" for letter in text)
+
+
+def _is_utc(text: str) -> bool:
+    try:
+        return text.isascii() and datetime.fromisoformat(text).utcoffset() == timedelta(0)
+    except ValueError:
+        return False
+
+
+def _is_layer(row: Any) -> bool:
+    return (
+        isinstance(row, dict)
+        and all(isinstance(row.get(name) or "", str) for name in ("name", "detail"))
+        and isinstance(row.get("shape") or [], list)
+        and all(size is None or _is_count(size) for size in row.get("shape") or [])
+        and _is_count(row.get("parameters") or 0)
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_PARAMETERS
+
+
 _INSIDE: dict[str, Callable[[Any], bool]] = {
-    "labels": _are_text,
+    "slug": lambda slug: bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", slug)),
+    "title": is_title,
+    "description": is_description,
+    "created": _is_utc,
+    "n_parameters": _is_count,
+    "labels": lambda labels: _are_text(labels) and 0 < len(labels) == len(set(labels)) and set(labels) <= set(corpora.ALL_LABELS),
     "corpora": lambda rows: all(isinstance(row, dict) and isinstance(row.get("corpus"), str) for row in rows),
-    "architecture": lambda rows: all(isinstance(row, dict) for row in rows),
+    "architecture": lambda rows: all(map(_is_layer, rows)),
     "split": lambda parts: all(
         isinstance(part, dict)
         and _are_text(part.get("speakers", []))
@@ -63,11 +119,15 @@ _INSIDE: dict[str, Callable[[Any], bool]] = {
         and all(map(_are_text, part.get("clips", {}).values()))
         for part in parts.values()
     ),
-    "training": lambda settings: isinstance(settings.get("start_from") or "", str),
-    "files": lambda files: _are_text(list(files.values())),
+    "training": lambda settings: isinstance(settings.get("start_from") or "", str)
+    and all(_is_seen(each) for each in settings.values() if isinstance(each, str)),
+    "files": lambda files: bool(files) and _are_text(list(files.values())),
     "versions": lambda versions: _are_text(list(versions.values())),
 }
 """What must hold inside of those entries that others read without asking again."""
+
+_NAMES = ("split", "training")
+"""Entries that name clips and speakers as somebody else did: no page shows those."""
 
 _ADDED: dict[int, dict[str, Any]] = {
     1: {"description": "", "split": {}, "architecture": [], "threshold": None, "unheard": {}},
@@ -127,6 +187,11 @@ class ModelCard:
         }
 
     @property
+    def imported(self) -> bool:
+        """Whether a stranger may have made it: it came as a file, so that it is asked in a process of its own (sandbox.py)."""
+        return bool(self.training.get("imported"))
+
+    @property
     def measured(self) -> list[tuple[str, Evaluation]]:
         """Corpus and figures, of all that the card has figures of."""
         return [*self.per_corpus.items(), *self.unheard.items()]
@@ -146,23 +211,22 @@ class ModelCard:
         for kind, entries in _KINDS.items():
             for name in entries:
                 if not isinstance(values[name], kind):
-                    raise ModelError(f"its card has {values[name]!r} as {name}. Restore the folder or train it again.")
-        if not 0 < len(values["labels"]) == len(set(map(str, values["labels"]))):
-            raise ModelError(f"its card has {values['labels']!r} as labels. Restore the folder or train it again.")
-        if not values["files"]:
-            raise ModelError("its card names no weight file. Restore the folder or train it again.")
+                    raise ModelError(f"its card has {repr(values[name])[:200]} as {name}. Restore the folder or train it again.")
         for name, fits in _INSIDE.items():
             if not fits(values[name]):
-                raise ModelError(f"its card has {str(values[name])[:200]} as {name}. Restore the folder or train it again.")
+                raise ModelError(f"its card has {repr(values[name])[:200]} as {name}. Restore the folder or train it again.")
+        values = values | {"training": _finite(values["training"])}
+        for name, value in values.items():
+            _check_values(name, value)
         try:
-            temperature = float(values["temperature"])
-            if not (math.isfinite(temperature) and temperature > 0):
-                raise ValueError(f"temperature must be above 0, got {temperature}")
+            temperature = values["temperature"]
+            if isinstance(temperature, bool) or not MIN_TEMPERATURE <= float(temperature) <= MAX_TEMPERATURE:
+                raise ValueError(f"temperature must be from {MIN_TEMPERATURE:g} to {MAX_TEMPERATURE:g}, got {temperature}")
             threshold = values["threshold"]
             if threshold is not None and (isinstance(threshold, bool) or not 0 <= float(threshold) <= 1):
                 raise ValueError(f"threshold must be from 0 to 1, got {threshold}")
             evaluation = values["evaluation"]
-            return cls(
+            card = cls(
                 **values
                 | {
                     "labels": tuple(values["labels"]),
@@ -172,12 +236,48 @@ class ModelCard:
                     "evaluation": Evaluation.from_dict(evaluation) if evaluation else None,
                     "per_corpus": {name: Evaluation.from_dict(each) for name, each in values["per_corpus"].items()},
                     "unheard": {name: Evaluation.from_dict(each) for name, each in values["unheard"].items()},
-                    "temperature": temperature,
+                    "temperature": float(temperature),
                     "threshold": None if threshold is None else float(threshold),
                 }
             )
-        except (TypeError, ValueError, KeyError, AttributeError, ConfigError) as error:
-            raise ModelError(f"its card cannot be used: {error}. Restore the folder or train it again.") from error
+            figures = [*([card.evaluation] if card.evaluation else []), *card.per_corpus.values(), *card.unheard.values()]
+            if any(not set(each.labels) <= set(corpora.ALL_LABELS) or len(set(each.labels)) < len(each.labels) for each in figures):
+                raise ValueError("its figures are of other labels than there are")
+            return card
+        except (TypeError, ValueError, KeyError, AttributeError, OverflowError, ConfigError) as error:
+            raise ModelError(f"its card cannot be used: {str(error)[:400]}. Restore the folder or train it again.") from error
+
+
+def _finite(value: Any) -> Any:
+    """Return a value with None for each number in it that is none: the loss of a training that went astray."""
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _check_values(name: str, value: Any) -> None:
+    """Raise ModelError where an entry of a card is larger than any of ours, or shows what cannot be seen."""
+    waiting, n = [value], 0
+    while waiting:
+        each = waiting.pop()
+        n += 1
+        problem = ""
+        if isinstance(each, dict):
+            waiting += [*each, *each.values()]
+        elif isinstance(each, list):
+            waiting += each
+        elif isinstance(each, int | float) and not (math.isfinite(each) and abs(each) <= MAX_NUMBER):
+            problem = f"a number that is none, or is beyond {MAX_NUMBER:g}"
+        elif isinstance(each, str) and len(each) > MAX_TEXT:
+            problem = f"a text of {len(each):,} letters"
+        elif isinstance(each, str) and name not in _NAMES and not (each.isprintable() or _is_seen(each)):
+            problem = "letters that cannot be seen"
+        if n + len(waiting) > MAX_VALUES:
+            problem = f"more than {MAX_VALUES:,} values"
+        if problem:
+            raise ModelError(f"its card has {problem} in {name}. Restore the folder or train it again.")
 
 
 def list_models(folder: Path = MODELS) -> tuple[list[ModelCard], list[str]]:
@@ -220,7 +320,11 @@ def read_card(slug: str, folder: Path = MODELS) -> ModelCard:
         known = ", ".join(_slugs(folder)) if folder.is_dir() else ""
         raise _Gone(f"There is no model '{slug}' in {folder}. {f'Choose from {known}.' if known else 'Restore that folder.'}")
     try:
-        card = _parsed(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(MAX_CARD_BYTES + 1)
+        if len(content) > MAX_CARD_BYTES:
+            raise ValueError(f"it has more than {MAX_CARD_BYTES / 2**20:.0f} MB")
+        card = _parsed(content.decode("utf-8"))
     except FileNotFoundError:
         if not path.parent.exists():
             raise _Gone(f"Model '{slug}' was deleted just now. Choose another one.") from None
@@ -246,16 +350,12 @@ def load(slug: str, folder: Path = MODELS) -> Recognizer:
     path = _folder(slug, folder)
     if card.classifier not in classifiers.CLASSIFIERS:
         raise ModelError(f"Model '{slug}' is a '{card.classifier}', which this version does not know. Update the app.")
-    for name, expected in card.files.items():
-        if Path(name).name != name:
-            raise ModelError(f"Model '{slug}' names a file outside its folder ({name!r}). Delete it and get it again.")
-        try:
-            found = _sha256(path / name)
-        except OSError as error:
-            raise ModelError(f"Model '{slug}': {name} cannot be read ({error.strerror}). Restore {path} or train it again.") from error
-        if found != expected:
-            raise ModelError(f"Model '{slug}': {name} is not what its card describes (the hash differs). Restore {path} or train it again.")
-    classifier = classifiers.load(card.classifier, path, card.labels)
+    for name in card.files:
+        _check_file(card, name, path)
+    if card.imported:
+        classifier: classifiers.Classifier = sandbox.ForeignClassifier(card.labels, functools.partial(_foreign, slug, folder))
+    else:
+        classifier = classifiers.load(card.classifier, path, card.labels)
     return Recognizer(
         slug=slug,
         config=card.features,
@@ -265,6 +365,30 @@ def load(slug: str, folder: Path = MODELS) -> Recognizer:
         temperature=card.temperature,
         threshold=card.threshold,
     )
+
+
+def _check_file(card: ModelCard, name: str, path: Path) -> None:
+    """Raise ModelError where a file in a model's folder is not what the card says."""
+    if Path(name).name != name:
+        raise ModelError(f"Model '{card.slug}' names a file outside its folder ({name!r}). Delete it and get it again.")
+    try:
+        found = _sha256(path / name)
+    except OSError as error:
+        raise ModelError(f"Model '{card.slug}': {name} cannot be read ({error.strerror}). Restore {path} or train it again.") from error
+    if found != card.files[name]:
+        raise ModelError(
+            f"Model '{card.slug}': {name} is not what its card describes (the hash differs). Restore {path} or train it again."
+        )
+
+
+def _foreign(slug: str, folder: Path) -> sandbox.Model:
+    """Return what is needed of a stranger's model to ask it; raises ModelError."""
+    card, path = read_card(slug, folder), _folder(slug, folder)
+    name = classifiers.weight_file(card.classifier)
+    if name not in card.files:
+        raise ModelError(f"Model '{slug}' names no {name} in its card. Delete it and get it again.")
+    _check_file(card, name, path)
+    return sandbox.Model(card.classifier, card.labels, (path / name).read_bytes())
 
 
 def save(card: Callable[[dict[str, str]], ModelCard], classifier: classifiers.TrainableClassifier, folder: Path = MODELS) -> ModelCard:
@@ -334,11 +458,11 @@ def rename(slug: str, *, title: str | None = None, description: str | None = Non
     """Give a model another title or description and return its card; its slug, by which others know it, stays. Raises ModelError."""
     values = {}
     if title is not None:
-        if not title.strip() or len(title) > MAX_TITLE or not title.isprintable():
+        if not is_title(title):
             raise ModelError(f"A model's name has 1 to {MAX_TITLE} characters. Got {title[:MAX_TITLE]!r}.")
         values["title"] = title.strip()
     if description is not None:
-        if len(description) > MAX_DESCRIPTION or any(not letter.isprintable() and letter != "\n" for letter in description):
+        if not is_description(description):
             raise ModelError(f"A description has at most {MAX_DESCRIPTION} characters, and no control characters.")
         values["description"] = description.strip()
     _refuse_shipped(slug)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
+import psutil
 import pytest
 from onnx import TensorProto, helper
 
-from ser_core import bundles, features, store
+from ser_core import bundles, features, sandbox, store
 from ser_core.errors import ModelError
-from tests import tiny_models
+from tests import foreign_networks, tiny_models
 
 N_COLUMNS = len(features.summary_columns(features.FeatureConfig()))
 
@@ -107,9 +110,12 @@ WRONG = {
     "a deep card": (lambda files: packed(files | {store.CARD: b"[" * 100_000}), "card cannot be read"),
     "a card of a later version": (lambda files: packed(with_card(files, format=9)), "format 9"),
     "an unknown classifier": (lambda files: packed(with_card(files, classifier="oracle")), "is a 'oracle', which this version"),
-    "a strange label": (lambda files: packed(with_card(files, labels=["<b>", *"abcdefg"])), "has the label '<b>'"),
-    "no title": (lambda files: packed(with_card(files, title=" ")), "name must have 1 to 80"),
-    "a title with control characters": (lambda files: packed(with_card(files, title="a\x1b")), "name must have 1 to 80"),
+    "a strange label": (lambda files: packed(with_card(files, labels=["<b>", *"abcdefg"])), "as labels"),
+    "more parameters than ours": (
+        lambda files: packed(with_card(files, n_parameters=bundles.MAX_PARAMETERS + 1)), "parameters, and 16,000,000 is the most"
+    ),
+    "no title": (lambda files: packed(with_card(files, title=" ")), "' ' as title"),
+    "a title with control characters": (lambda files: packed(with_card(files, title="a\x1b")), r"'a\\x1b' as title"),
     "huge features": (
         lambda files: packed(with_card(files, features=features.FeatureConfig().to_dict() | {"n_fft": 10**9})), "n_fft must be"
     ),
@@ -164,22 +170,15 @@ def test_a_full_disk_is_named_and_leaves_nothing(models, target, monkeypatch):
 
 
 def network(*nodes: onnx.NodeProto, initializers: tuple[onnx.TensorProto, ...] = ()) -> bytes:
-    floats = TensorProto.FLOAT
-    graph = helper.make_graph(
-        list(nodes), "g", [helper.make_tensor_value_info("x", floats, [None, 160, len(features.frame_columns(features.FeatureConfig()))])],
-        [helper.make_tensor_value_info("y", floats, [None, 8])], list(initializers),
-    )  # fmt: skip
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8).SerializeToString()
+    return foreign_networks.network(*nodes, initializers=initializers).SerializeToString()
 
 
 def outside() -> onnx.TensorProto:
-    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[8], data_location=TensorProto.EXTERNAL)
-    tensor.external_data.add(key="location", value="/etc/passwd")
-    return tensor
+    return foreign_networks.outside("/etc/passwd")
 
 
 def claiming() -> onnx.TensorProto:
-    return TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[2**24], raw_data=bytes(4))
+    return TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[2**20], raw_data=bytes(4))
 
 
 NETWORKS = {
@@ -206,12 +205,75 @@ NETWORKS = {
 
 @pytest.mark.parametrize(("content", "sentence"), NETWORKS.values(), ids=NETWORKS)
 def test_a_network_of_a_stranger_is_looked_through(models, target, content, sentence):
-    keras = packed({"model.weights.h5": b"x"})
-    files = parts(models)
-    hashes = {"model.onnx": hashlib.sha256(content).hexdigest(), "model.keras": hashlib.sha256(keras).hexdigest()}
-    card = with_card(files, classifier="cnn", files=hashes)[store.CARD]
     with pytest.raises(ModelError, match=sentence):
-        bundles.import_model(packed({store.CARD: card, "model.onnx": content, "model.keras": keras}), target)
+        bundles.import_model(with_network(parts(models), content), target)
+
+
+def with_network(files: dict[str, bytes], content: bytes, /, **values: object) -> bytes:
+    keras = packed({"model.weights.h5": b"x"})
+    hashes = {"model.onnx": hashlib.sha256(content).hexdigest(), "model.keras": hashlib.sha256(keras).hexdigest()}
+    card = with_card(files, classifier="cnn", files=hashes, **values)[store.CARD]
+    return packed({store.CARD: card, "model.onnx": content, "model.keras": keras})
+
+
+def test_a_network_that_would_read_a_file_of_the_server_is_not_taken_in(models, target, tmp_path, monkeypatch):
+    (tmp_path / "secret").write_bytes(b"the admin word is nightingale!!!")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match="refers to other files"):
+        bundles.import_model(with_network(parts(models), foreign_networks.reading("secret").SerializeToString()), target)
+    assert list(target.glob("*")) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory is not limited")
+def test_a_network_that_would_eat_the_machine_is_not_taken_in(models, target):
+    content = foreign_networks.expanding(30_000).SerializeToString()
+    assert len(content) < 700
+    before = psutil.Process().memory_info().rss
+    with pytest.raises(ModelError, match="MB of memory"):
+        bundles.import_model(with_network(parts(models), content), target)
+    assert psutil.Process().memory_info().rss < before + 2**27
+
+
+def test_a_model_from_elsewhere_is_asked_in_a_process_of_its_own(models, target):
+    content = foreign_networks.honest().SerializeToString()
+    lying = json.loads(parts(models)[store.CARD])["training"] | {"imported": ""}
+    card = bundles.import_model(with_network(parts(models), content, training=lying), target)
+    assert card.imported and not store.read_card("mlp", models).imported
+    loaded = store.load(card.slug, target)
+    assert isinstance(loaded.classifier, sandbox.ForeignClassifier)
+    windows = np.random.default_rng(0).normal(size=(2, 160, foreign_networks.N_COLUMNS)).astype(np.float32)
+    assert loaded.answer(windows).model == card.slug
+    (target / card.slug / "model.onnx").write_bytes(foreign_networks.reading("secret").SerializeToString())
+    loaded.classifier.rest(asked_before_s=np.inf)
+    with pytest.raises(ModelError, match="the hash differs"):
+        loaded.answer(windows)
+
+
+def test_so_many_models_from_elsewhere_and_no_more(models, target, monkeypatch):
+    content = bundles.export_model("mlp", models)
+    monkeypatch.setattr(bundles, "MAX_IMPORTED", 1)
+    shutil.copytree(models, target)  # those of this machine do not count
+    bundles.import_model(content, target)
+    with pytest.raises(ModelError, match=r"No more than 1 models .*, and there are 1\. Delete one of them"):
+        bundles.import_model(content, target)
+    size = sum(path.stat().st_size for path in (target / "mlp-2").iterdir())
+    monkeypatch.setattr(bundles, "MAX_IMPORTED", 2)
+    monkeypatch.setattr(bundles, "MAX_IMPORTED_BYTES", size + 1)
+    with pytest.raises(ModelError, match=r"with this one they would take .* MB\. Delete one of them"):
+        bundles.import_model(content, target)
+    store.delete("mlp-2", target)
+    assert bundles.import_model(content, target).imported
+
+
+def test_one_model_at_a_time_is_tried(models, target, monkeypatch):
+    content, at_once = bundles.export_model("mlp", models), []
+
+    def tried(*_: object) -> None:
+        at_once.append(bundles._one_at_a_time.locked())
+
+    monkeypatch.setattr(sandbox, "try_out", tried)
+    bundles.import_model(content, target)
+    assert at_once == [True] and not bundles._one_at_a_time.locked()
 
 
 @pytest.mark.parametrize("slug", store.SHIPPED)

@@ -21,7 +21,7 @@ ROWS = (
     {"audio", "corpora", "evaluation", "locks", "runs", "setting", "cluster", "functionals", "spectral", "filterbanks", "install_page",
      "certainty", "guard", "admin"},
     {"features", "augment", "lossy", "splits", "balance", "classifiers", "warm_up", "library", "mapping", "supervisor", "certificates"},
-    {"protocols", "conditions", "recognizer", "quality", "syllables", "download", "run_config", "jobs", "probe"},
+    {"protocols", "conditions", "recognizer", "quality", "syllables", "download", "run_config", "jobs", "sandbox"},
     {"dataset", "store", "analysis", "doctor", "own", "uploads"},
     {"training", "exploration", "plans", "bundles", "background", "beside", "segments", "exposure", "classroom", "result_card"},
     {"assessment", "clip_map", "export", "search", "cards", "batch", "live"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -133,12 +134,12 @@ CARD_DAMAGES = {
     "unknown entry": (edit(colour=1), r"missing or unknown entries \(colour\)"),
     "other slug": (edit(slug="cnn"), r"its card says it is 'cnn'. Rename the folder"),
     "wrong features": (edit(features={"n_mels": 3}), r"its card cannot be used: The feature settings should name"),
-    "no temperature": (edit(temperature=0), r"temperature must be above 0"),
+    "no temperature": (edit(temperature=0), r"temperature must be from 0\.001 to 1000"),
     "no threshold": (edit(threshold=1.5), r"threshold must be from 0 to 1, got 1\.5"),
     "a word as threshold": (edit(threshold="low"), r"its card cannot be used: could not convert"),
     "no labels": (edit(labels=[]), r"its card has \[\] as labels"),
     "a label twice": (edit(labels=["sad", "sad"]), r"its card has \['sad', 'sad'\] as labels"),
-    "no files": (edit(files={}), r"its card names no weight file"),
+    "no files": (edit(files={}), r"its card has \{\} as files"),
     "too deep": (lambda folder: (folder / store.CARD).write_text("[" * 100_000), r"nested too deeply"),
     "half a character": (edit(description="a\ud800"), r"half a character"),
     "a corpus without a name": (edit(corpora=[{}]), r"its card has \[\{\}\] as corpora"),
@@ -162,6 +163,80 @@ def test_a_damaged_card_is_reported_and_the_other_models_stay(models, damage, se
         store.load("mlp", models)
     assert str(caught.value) == problem
     assert store.load("cnn", models).slug == "cnn"
+
+
+def change_inside(name: str, change):
+    """Damage an entry of the card that holds others."""
+
+    def damage(folder: Path) -> None:
+        values = json.loads((folder / store.CARD).read_text())
+        change(values[name])
+        (folder / store.CARD).write_text(json.dumps(values))
+
+    return damage
+
+
+def with_clips(n: int):
+    return change_inside("per_corpus", lambda each: each["ravdess"].update(n_clips=n, confusion=[[n] + [0] * 7, *[[0] * 8] * 7]))
+
+
+BEYOND = {
+    "more parameters than there are atoms": (edit(n_parameters=10**39), "as n_parameters"),
+    "parameters below nothing": (edit(n_parameters=-1), "as n_parameters"),
+    "parameters that are a truth": (edit(n_parameters=True), "as n_parameters"),
+    "a temperature that flattens everything": (edit(temperature=1e308), "beyond"),
+    "a temperature that flattens much": (edit(temperature=2000), r"temperature must be from 0\.001 to 1000"),
+    "a temperature that is no number": (edit(temperature=float("nan")), "a number that is none"),
+    "a temperature that is a truth": (edit(temperature=True), "temperature must be from"),
+    "a threshold beyond 1": (edit(threshold=1.5), "threshold must be from 0 to 1"),
+    "a time that is none": (edit(created="zzzz"), "'zzzz' as created"),
+    "a time without a zone": (edit(created="2026-01-01T00:00:00"), "as created"),
+    "a time of another zone": (edit(created="2026-01-01T00:00:00+02:00"), "as created"),
+    "a time in other digits": (edit(created="２０２６-01-01T00:00:00+00:00"), "as created"),
+    "a slug that is a path": (edit(slug="../mlp"), "as slug"),
+    "a slug that is long": (edit(slug="x" * 200), "as slug"),
+    "a title from right to left": (edit(title="a\u202egpj.exe"), "as title"),
+    "a title of two lines": (edit(title="a\nb"), "as title"),
+    "a title of no width": (edit(title="\u200b"), "as title"),
+    "a long title": (edit(title="x" * 81), "as title"),
+    "a description with an escape": (edit(description="a\x1b[2J"), "as description"),
+    "a description from right to left": (edit(description="a\u2067b"), "as description"),
+    "a long description": (edit(description="x" * 2001), "as description"),
+    "a licence from right to left": (edit(licence="\u202emoc"), "letters that cannot be seen in licence"),
+    "long limits": (edit(limits="x" * 100_000), "a text of 100,000 letters in limits"),
+    "a label that is unknown": (edit(labels=["happy", "<b>"]), "as labels"),
+    "many labels": (edit(labels=["happy"] * 1000), "as labels"),
+    "a setting beyond all numbers": (edit(hyperparameters={"hidden": 10**39}), r"is beyond 1e\+15 in hyperparameters"),
+    "a setting that is infinite": (edit(hyperparameters={"alpha": float("inf")}), "in hyperparameters"),
+    "a training without end": (edit(training={"seed": 10**30}), "in training"),
+    "a training that hides letters": (edit(training={"balance": "a\u200bb"}), "as training"),
+    "a layer with a name that is a number": (edit(architecture=[{"name": 7}]), "as architecture"),
+    "a layer of too many parameters": (edit(architecture=[{"parameters": 10**39}]), "as architecture"),
+    "a layer of a shape that is a text": (edit(architecture=[{"shape": "wide"}]), "as architecture"),
+    "a layer of a shape of texts": (edit(architecture=[{"shape": ["wide"]}]), "as architecture"),
+    "figures of too many clips": (with_clips(10**30), "in per_corpus"),
+    "figures of labels that are unknown": (
+        change_inside("per_corpus", lambda each: each["ravdess"].update(labels=list("abcdefgh"), per_label={})), "of other labels",
+    ),
+    "very many values": (edit(split={"train": {"speakers": ["x"] * 400_000}}), "more than 300,000 values in split"),
+    "a deep card": (edit(training={"a": json.loads("[" * 60 + "]" * 60)}), "nested too deeply"),
+    "a large card": (edit(limits="x" * (store.MAX_CARD_BYTES + 1)), "more than 5 MB"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("damage", "sentence"), BEYOND.values(), ids=BEYOND)
+def test_a_card_beyond_what_can_be_has_a_sentence_and_the_other_models_stay(models, damage, sentence):
+    damage(models / "mlp")
+    cards, (problem,) = store.list_models(models)
+    assert [card.slug for card in cards] == ["knn", "cnn", "cnn_lstm"]
+    assert re.search(sentence, problem) and problem.isprintable() and len(problem) < 1000
+
+
+def test_a_card_in_other_scripts_and_of_a_training_that_went_astray_is_read(models):
+    lost = {"history": [{"loss": float("nan")}]}
+    change_card(models, "mlp", title="语音 ñ é", description="Größe\nعربي 😀", training=lost, created="2026-01-01T00:00:00Z")
+    card = store.read_card("mlp", models)
+    assert card.title == "语音 ñ é" and card.training == {"history": [{"loss": None}]}
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(store.ModelCard)])
@@ -333,7 +408,7 @@ def test_new_figures_are_written_into_a_card_whose_weights_stay(models):
 
 
 @pytest.mark.parametrize(("title", "slug"), [
-    ("My model", "my-model"), ("Größe & Co.", "grosse-co"), ("../../etc/passwd", "etc-passwd"), ("  ", "model"), ("语音", "model"),
+    ("My model", "my-model"), ("Größe & Co.", "grosse-co"), ("../../etc/passwd", "etc-passwd"), ("!", "model"), ("语音", "model"),
     ("con", "model-con"), ("x" * 80, "x" * 40), ("CNN", "cnn-2"), ("CNN LSTM", "cnn-lstm-2"),
 ])  # fmt: skip
 def test_a_new_model_gets_a_plain_name_made_from_its_title(tmp_path, trained, title, slug):

@@ -138,34 +138,57 @@ def answers(given: state.Given, cards: list[store.ModelCard]) -> list[Answer]:
     heard = hear(given)
     if not cards or not heard.quality.has_speech:
         return []
-    asked = _slugs_and_keys(cards)
     try:
-        said = _asked(given.digest, asked, heard)
-        if silent := [each for each, answer in zip(asked, said, strict=True) if isinstance(answer, str)]:  # mended meanwhile, perhaps
-            again = dict(zip(silent, _ask(heard, silent), strict=True))
-            said = [again.get(each, answer) for each, answer in zip(asked, said, strict=True)]
+        said = _asked(given.digest, _slugs_and_keys(cards), heard, cards)
+        if silent := [card for card, answer in zip(cards, said, strict=True) if isinstance(answer, str)]:  # mended meanwhile, perhaps
+            again = dict(zip([card.slug for card in silent], _ask(heard, silent), strict=True))
+            said = [again.get(card.slug, answer) for card, answer in zip(cards, said, strict=True)]
     except SerError as error:
         return [Answer(card, None, str(error)) for card in cards]
     return [Answer(card, None, each) if isinstance(each, str) else Answer(card, each) for card, each in zip(cards, said, strict=True)]
 
 
 @st.cache_data(scope="session", max_entries=16, show_spinner=False)
-def _asked(digest: str, asked: tuple[tuple[str, str], ...], _heard: analysis.Analysis) -> list[recognizer.Prediction | str]:
-    return _ask(_heard, asked)
+def _asked(
+    digest: str, asked: tuple[tuple[str, str], ...], _heard: analysis.Analysis, _cards: Sequence[store.ModelCard]
+) -> list[recognizer.Prediction | str]:
+    return _ask(_heard, _cards)
 
 
 def ask(heard: analysis.Analysis, cards: Sequence[store.ModelCard]) -> list[recognizer.Prediction | str]:
     """Return what models say of a clip that no page keeps, speech or not: of each a prediction, or the sentence why it has none."""
-    return _ask(heard, _slugs_and_keys(cards))
+    return _ask(heard, cards)
 
 
-def _ask(heard: analysis.Analysis, asked: Sequence[tuple[str, str]]) -> list[recognizer.Prediction | str]:
-    return beside.run(beside.ask, heard, asked, store.MODELS)
+def _ask(heard: analysis.Analysis, cards: Sequence[store.ModelCard]) -> list[recognizer.Prediction | str]:
+    ours, foreign = _by_origin(cards)
+    said = beside.run(beside.ask, heard, _slugs_and_keys(ours), store.MODELS) if ours else []
+    said += beside.ask(heard, _slugs_and_keys(foreign), store.MODELS)
+    answers = dict(zip([card.slug for card in (*ours, *foreign)], said, strict=True))
+    return [answers[card.slug] for card in cards]
 
 
 def judge(cards: Sequence[store.ModelCard]) -> segments.Judge:
     """Return what looks at the windows of a long sound, and asks these models about them."""
-    return functools.partial(beside.run, beside.judge, _slugs_and_keys(cards), store.MODELS)
+    return functools.partial(_judge, tuple(cards))
+
+
+def _judge(cards: Sequence[store.ModelCard], waveform: audio.Waveform) -> tuple[analysis.Analysis, list[recognizer.Prediction]]:
+    ours, foreign = _by_origin(cards)
+    measured, said = beside.run(beside.judge, _slugs_and_keys(ours), store.MODELS, waveform)
+    if foreign and measured.quality.has_speech:
+        more = beside.ask(measured, _slugs_and_keys(foreign), store.MODELS)
+        said += [each for each in more if isinstance(each, recognizer.Prediction)]
+    order = [card.slug for card in cards]
+    return measured, sorted(said, key=lambda each: order.index(each.model))
+
+
+def _by_origin(cards: Sequence[store.ModelCard]) -> tuple[list[store.ModelCard], list[store.ModelCard]]:
+    """Return the models of this machine, and those from elsewhere: each of these answers from a process of its own (ser_core/sandbox.py).
+
+    They are not asked through the process beside: whoever did not choose them must not wait for them.
+    """
+    return [card for card in cards if not card.imported], [card for card in cards if card.imported]
 
 
 def predictions(answers: list[Answer]) -> list[recognizer.Prediction]:
@@ -184,7 +207,7 @@ def warm_up() -> threading.Thread:
 def _warm_up() -> None:
     quiet = audio.Waveform(np.zeros(audio.SAMPLE_RATE, dtype=np.float32), audio.SAMPLE_RATE)
     with contextlib.suppress(SerError, OSError):  # the page tells at the first clip
-        ask(analyse(audio.encode_wav(quiet), "silence"), models()[0])
+        ask(analyse(audio.encode_wav(quiet), "silence"), _by_origin(models()[0])[0])
     # What is loaded now stays: later collections need not look at it, which takes them a tenth of the time.
     gc.collect()
     gc.freeze()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import streamlit as st
 
 from pages.ui import cards, frame, state, teacher, train_result, train_run
-from ser_core import bundles, jobs, result_card, store
-from ser_core.errors import SerError
+from ser_core import bundles, jobs, lesson, result_card, store
+from ser_core.errors import ModelError, SerError
 
 
 def show(root: Path, found: Sequence[store.ModelCard]) -> None:
@@ -67,11 +68,26 @@ def _change(card: store.ModelCard) -> None:
             _try(lambda: store.delete(card.slug, store.MODELS))
 
 
+def may_import() -> bool:
+    """Return whether this visit may take in a model: in a class, the teacher's alone may."""
+    return lesson.folder() is None or teacher.is_here()
+
+
 def _import() -> None:
+    if not may_import():
+        st.markdown(":material/school: In a class, the teacher takes in models that were exported (tab **Runs**, **For the teacher**).")
+        return
     with st.expander("Take in a model that was exported", key="train.import", icon=":material/upload:"):
         file = st.file_uploader("Exported model", type=["zip"], key=f"train.import.file.{state.round_number()}")
         if st.button("Take in", key="train.import.go", disabled=file is None) and file is not None:
-            _try(lambda: bundles.import_model(file, store.MODELS))
+            _try(lambda: take_in(file))
+
+
+def take_in(file: BinaryIO) -> None:
+    """Import a model, where this visit may; raises ModelError."""
+    if not may_import():  # the teacher left, or the word was changed, since the button was drawn
+        raise ModelError("Only the teacher takes in models here. Give the admin word again (tab Runs, For the teacher).")
+    bundles.import_model(file, store.MODELS)
 
 
 def _try(change: Callable[[], object]) -> None:

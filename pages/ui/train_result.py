@@ -151,14 +151,15 @@ def _corpora(card: store.ModelCard) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(f"**{guide_terms.link('confusion')}**: counts, and each row in %")
-        st.plotly_chart(train_charts.confusion(figures), key="train.confusion", config=train_charts.CONFIG,
+        st.plotly_chart(train_charts.confusion(figures), key=f"train.confusion.{card.slug}", config=train_charts.CONFIG,
                         alt=train_charts.describe_confusion(figures))
     with right:
         st.markdown("**By label**: recall, of what was acted; precision, of what was answered")
-        st.plotly_chart(train_charts.per_label(figures), key="train.per_label", config=train_charts.CONFIG,
+        st.plotly_chart(train_charts.per_label(figures), key=f"train.per_label.{card.slug}", config=train_charts.CONFIG,
                         alt="Recall and precision by label; the table below has them.")
-    with st.expander("By label, as a table", key="train.labels.table"):
-        st.dataframe(exports.cells(pd.DataFrame(train_charts.label_rows(figures))), hide_index=True, key="train.labels.figures")
+    with st.expander("By label, as a table", key=f"train.labels.table.{card.slug}"):
+        rows = exports.cells(pd.DataFrame(train_charts.label_rows(figures)))
+        st.dataframe(rows, hide_index=True, key=f"train.labels.figures.{card.slug}")
 
 
 def worth(figures: Evaluation) -> str:

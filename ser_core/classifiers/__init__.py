@@ -15,7 +15,8 @@ from ser_core.classifiers.table import CLASSIFIERS, ClassifierSpec
 from ser_core.errors import ConfigError
 
 __all__ = [
-    "CLASSIFIERS", "Classifier", "ClassifierSpec", "Progress", "Start", "TrainableClassifier", "build", "check", "check_foreign", "load",
+    "CLASSIFIERS", "Classifier", "ClassifierSpec", "Progress", "Start", "TrainableClassifier", "build", "check", "load", "load_foreign",
+    "weight_file",
 ]  # fmt: skip
 
 
@@ -68,11 +69,23 @@ def load(name: str, folder: Path, labels: tuple[str, ...]) -> Classifier:
     return SklearnClassifier.load(name, folder, labels)
 
 
-def check_foreign(folder: Path) -> None:
-    """Raise ModelError where the network in a folder, a stranger's, is made of more than ours are; see _onnx.check_foreign."""
-    from ser_core.classifiers import _onnx
+def weight_file(name: str) -> str:
+    """Return the name of the file that `load` reads."""
+    return "model.onnx" if _spec(name).input_kind == "frames" else "model.skops"
 
-    _onnx.check_foreign(folder / _onnx.FILE)
+
+def load_foreign(name: str, content: bytes, labels: tuple[str, ...]) -> Classifier:
+    """Return a stranger's classifier from the bytes of its weight file; raises ModelError where it is made of more than ours are.
+
+    Only sandbox.py calls this, in a process that may be lost.
+    """
+    if _spec(name).input_kind == "frames":
+        from ser_core.classifiers import _onnx
+
+        return _onnx.OnnxClassifier.read(_onnx.check_foreign(content), labels)
+    from ser_core.classifiers._sklearn import SklearnClassifier
+
+    return SklearnClassifier.read(name, content, labels)
 
 
 def _spec(name: str) -> ClassifierSpec:

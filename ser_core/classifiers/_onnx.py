@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
 
 from ser_core.errors import ModelError
+
+if TYPE_CHECKING:
+    import onnx
 
 FILE = "model.onnx"
 
@@ -19,6 +24,24 @@ OPERATORS = frozenset(
     "Unsqueeze".split()
 )
 """What a stranger's network may be made of: layers of ours as they are exported. No loop, no function and no other file is among them."""
+
+_PARTS = frozenset(
+    "ModelProto OperatorSetIdProto StringStringEntryProto GraphProto NodeProto AttributeProto TensorProto ValueInfoProto TypeProto Tensor "
+    "TensorShapeProto Dimension".split()
+)
+"""The messages of ONNX that ours are made of: none for functions, sparse tensors, trainings, sequences or maps."""
+
+_NUMBERS = frozenset({1, 6, 7, 9, 11})
+"""What a tensor may hold, by ONNX's numbers: float, int32, int64, bool, double. No text."""
+
+MAX_PARTS = 10_000
+"""The shipped networks have 170 at most, and the deepest that can be trained here a few times that."""
+
+MAX_NUMBERS = 2**24
+"""Constant numbers of a network: 60 times what the largest shipped one has, and the 64 MB that a weight file may have."""
+
+MAX_DIMENSION = 2**22
+MAX_RANK = 8
 
 
 class OnnxClassifier:
@@ -38,49 +61,101 @@ class OnnxClassifier:
     def load(cls, folder: Path, labels: tuple[str, ...]) -> OnnxClassifier:
         """Open model.onnx of a folder; raises ModelError where it is damaged or has another number of labels."""
         path = folder / FILE
+        return cls.read(path.read_bytes(), labels, str(path))
+
+    @classmethod
+    def read(cls, content: bytes, labels: tuple[str, ...], name: str = FILE) -> OnnxClassifier:
+        """Return the network that bytes hold; `name` is used in error sentences."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
         options.enable_cpu_mem_arena = False  # a long clip's windows would leave 200 MB behind, for half a millisecond less
         try:
-            session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has its own exception for each way a file can be wrong
             reason = str(error).splitlines()[0]
-            raise ModelError(f"{path} cannot be read as a network: {reason}. Restore the folder or train it again.") from error
+            raise ModelError(f"{name} cannot be read as a network: {reason}. Restore the folder or train it again.") from error
         outputs = session.get_outputs()
         if len(session.get_inputs()) != 1 or len(outputs) != 1 or list(outputs[0].shape[-1:]) != [len(labels)]:
-            raise ModelError(f"{path} does not hold a classifier of {len(labels)} labels. Restore the folder or train it again.")
+            raise ModelError(f"{name} does not hold a classifier of {len(labels)} labels. Restore the folder or train it again.")
         return cls(session, labels)
 
 
-def check_foreign(path: Path) -> None:
-    """Raise ModelError where a network from a stranger is made of more than OPERATORS, reads other files, or is not as ONNX has it.
+def check_foreign(content: bytes) -> bytes:
+    """Return a stranger's network as it may be loaded, without anything that ONNX does not know.
 
-    ONNX Runtime trusts what is written in it: a weight of fewer numbers than it claims kept it busy for minutes, and a maximum of one
-    number and a missing one, which ONNX's own check lets pass, ended the process.
+    Raises ModelError where it is made of more than OPERATORS, refers to other files anywhere, is larger than ours are by far, or is not as
+    ONNX has it.
+
+    ONNX Runtime trusts what is written in it: a constant that names a file was read from that file, a weight of fewer numbers than it
+    claims kept it busy for minutes, and a maximum of one number and a missing one, which ONNX's own check lets pass, ended the process.
     """
     import onnx
     from google.protobuf.message import DecodeError
 
     try:
-        model = onnx.load_model_from_string(path.read_bytes())
-    except DecodeError:
-        raise ModelError(f"{path.name} is no network in the ONNX format. Export the model again.") from None
-    strange = sorted({str(node.op_type) for node in model.graph.node} - OPERATORS)
-    nested = any(attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
-                 for node in model.graph.node for attribute in node.attribute)  # fmt: skip
-    if strange or nested or len(model.functions) or any(node.domain not in ("", "ai.onnx.ml") for node in model.graph.node):
-        raise ModelError(f"{path.name} holds operations that none of our networks has ({', '.join(strange) or 'functions'}).")
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
-        raise ModelError(f"{path.name} refers to other files, which a model may not.")
+        model = onnx.load_model_from_string(content)
+    except (DecodeError, RecursionError):
+        raise ModelError(f"{FILE} is no network in the ONNX format. Export the model again.") from None
+    _check_parts(model)
+    strange = sorted({str(node.op_type)[:40] for node in model.graph.node} - OPERATORS)
+    if strange or any(node.domain not in ("", "ai.onnx.ml") for node in model.graph.node):
+        raise ModelError(f"{FILE} holds operations that none of our networks has ({', '.join(strange[:5]) or 'of another domain'}).")
     try:
         onnx.checker.check_model(model)
-    except (onnx.checker.ValidationError, ValueError) as error:
-        raise ModelError(f"{path.name} is no sound network ({str(error).splitlines()[0][:200]}). Export the model again.") from None
+        _check_inputs(model)
+    except (onnx.checker.ValidationError, onnx.defs.SchemaError, ValueError, KeyError) as error:
+        raise ModelError(f"{FILE} is no sound network ({str(error).splitlines()[0][:200]}). Export the model again.") from None
+    model.DiscardUnknownFields()  # another reader might know them
+    sound: bytes = model.SerializeToString()
+    return sound
+
+
+def _check_parts(model: onnx.ModelProto) -> None:
+    """Raise ModelError where any part of a model, however deep, is of a kind that ours do not have, names a file, or is too large."""
+    import onnx
+
+    n_parts = n_numbers = n_graphs = 0
+    waiting = [model]
+    while waiting:
+        part = waiting.pop()
+        n_parts += 1
+        kind = part.DESCRIPTOR.name
+        n_graphs += kind == "GraphProto"
+        if kind == "TensorProto":
+            if part.data_location != onnx.TensorProto.DEFAULT or part.external_data:
+                raise ModelError(f"{FILE} refers to other files, which a model may not. Export the model again.")
+            if part.data_type not in _NUMBERS or part.string_data or part.HasField("segment"):
+                raise ModelError(f"{FILE} holds a constant of a kind that none of our networks has. Export the model again.")
+            shape = list(part.dims)
+            n_numbers += math.prod(shape) if _fits(shape) else MAX_NUMBERS + 1
+        elif kind == "AttributeProto":
+            n_numbers += len(part.ints) + len(part.floats) + len(part.strings)
+        elif kind == "TensorShapeProto" and not _fits([dimension.dim_value for dimension in part.dim]):
+            n_numbers = MAX_NUMBERS + 1
+        if kind not in _PARTS or n_graphs > 1:
+            raise ModelError(f"{FILE} holds parts that none of our networks has ({kind}). Export the model again.")
+        for field, value in part.ListFields():
+            if field.type == field.TYPE_MESSAGE:
+                waiting += value if field.is_repeated else [value]
+        if n_parts + len(waiting) > MAX_PARTS or n_numbers > MAX_NUMBERS:
+            raise ModelError(
+                f"{FILE} is larger than any network of ours: it may have {MAX_PARTS:,} parts and {MAX_NUMBERS:,} numbers."
+            )
+
+
+def _fits(shape: list[int]) -> bool:
+    return len(shape) <= MAX_RANK and all(0 <= n <= MAX_DIMENSION for n in shape)
+
+
+def _check_inputs(model: onnx.ModelProto) -> None:
+    """Raise ValueError where an operation lacks an input that it needs."""
+    import onnx
+
     versions = {each.domain: each.version for each in model.opset_import}
     for node in model.graph.node:
         known = onnx.defs.get_schema(node.op_type, versions[node.domain], node.domain).inputs
         needed = [known[min(place, len(known) - 1)].option != onnx.defs.OpSchema.FormalParameterOption.Optional
                   for place in range(len(node.input))]  # fmt: skip
         if any(must and not name for must, name in zip(needed, node.input, strict=True)):
-            raise ModelError(f"{path.name} is no sound network (an input of {node.op_type} is missing). Export the model again.")
+            raise ValueError(f"an input of {node.op_type} is missing")

@@ -83,11 +83,16 @@ class SklearnClassifier:
     @classmethod
     def load(cls, name: str, folder: Path, labels: tuple[str, ...]) -> SklearnClassifier:
         """Read what `save` wrote; raises ModelError where the file is damaged or holds types that are not ours."""
+        path = folder / FILE
+        return cls.read(name, path.read_bytes(), labels, str(path))
+
+    @classmethod
+    def read(cls, name: str, content: bytes, labels: tuple[str, ...], path: str = FILE) -> SklearnClassifier:
+        """Return the classifier that bytes hold; `path` is used in error sentences."""
         import skops.io
 
-        path = folder / FILE
         try:
-            pipeline = skops.io.load(path, trusted=list(_estimators.KINDS[name].trusted))
+            pipeline = skops.io.loads(content, trusted=list(_estimators.KINDS[name].trusted))
         except Exception as error:  # skops raises many kinds for a damaged or foreign file
             raise ModelError(f"{path} cannot be read as a model: {error}. Restore the folder or train the model again.") from error
         try:

@@ -1,0 +1,129 @@
+"""Networks as strangers might make them, for tests of what keeps them in: small, and as large as they like once they run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import onnx
+from onnx import TensorProto, helper
+
+N_FRAMES, N_COLUMNS, N_LABELS = 160, 110, 8
+FLOAT = TensorProto.FLOAT
+
+
+def network(*nodes: onnx.NodeProto, initializers: Iterable[onnx.TensorProto] = ()) -> onnx.ModelProto:
+    """Return a network of these nodes, from x, windows, to y, a number a label."""
+    graph = helper.make_graph(
+        list(nodes), "g", [helper.make_tensor_value_info("x", FLOAT, [None, N_FRAMES, N_COLUMNS])],
+        [helper.make_tensor_value_info("y", FLOAT, [None, N_LABELS])], list(initializers),
+    )  # fmt: skip
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
+
+
+def whole(name: str, *numbers: int) -> onnx.TensorProto:
+    """Return a constant of whole numbers."""
+    return helper.make_tensor(name, TensorProto.INT64, [len(numbers)], numbers)
+
+
+CUT = (whole("from", 0), whole("to", N_LABELS), whole("axis", 1))
+
+
+def honest(*before: onnx.NodeProto, initializers: Iterable[onnx.TensorProto] = (), plus: str = "") -> onnx.ModelProto:
+    """Return a network that answers with probabilities; plus: what of `before` is added to what they are made from."""
+    nodes = [
+        *before, helper.make_node("ReduceMean", ["x"], ["mean"], axes=[1], keepdims=0),
+        helper.make_node("Slice", ["mean", "from", "to", "axis"], ["first"]),
+        *([helper.make_node("Add", ["first", plus], ["sum"])] if plus else []),
+        helper.make_node("Softmax", ["sum" if plus else "first"], ["y"], axis=1),
+    ]  # fmt: skip
+    return network(*nodes, initializers=[*CUT, *initializers])
+
+
+def reading(file: str) -> onnx.ModelProto:
+    """Return a network whose answers tell the first bytes of a file: a constant that says that its numbers are there."""
+    return honest(helper.make_node("Constant", [], ["secret"], value=outside(file)), plus="secret")
+
+
+def outside(file: str, name: str = "w") -> onnx.TensorProto:
+    """Return a tensor whose numbers are the first bytes of a file."""
+    tensor = TensorProto(name=name, data_type=FLOAT, dims=[N_LABELS], data_location=TensorProto.EXTERNAL)
+    for key, value in (("location", file), ("offset", "0"), ("length", str(4 * N_LABELS))):
+        tensor.external_data.add(key=key, value=value)
+    return tensor
+
+
+def expanding(size: int) -> onnx.ModelProto:
+    """Return a network of a few hundred bytes that makes size x size numbers of each window."""
+    return honest(
+        helper.make_node("ReduceMean", ["x"], ["one"], axes=[1, 2], keepdims=1),
+        helper.make_node("Expand", ["one", "size"], ["many"]),
+        helper.make_node("ReduceMax", ["many"], ["most"], axes=[1, 2], keepdims=0),
+        helper.make_node("Unsqueeze", ["most", "axis"], ["column"]),
+        initializers=[whole("size", 1, size, size)], plus="column",
+    )  # fmt: skip
+
+
+def multiplying(times: int, size: int = 1500) -> onnx.ModelProto:
+    """Return a network of some bytes a time that multiplies large matrices, one after the other, made of the sound."""
+    products = [helper.make_node("MatMul", [f"m{n}", f"m{n}"], [f"m{n + 1}"]) for n in range(times)]
+    return honest(
+        helper.make_node("ReduceMean", ["x"], ["one"], axes=[1, 2], keepdims=1),
+        helper.make_node("Expand", ["one", "size"], ["m0"]),
+        *products,
+        helper.make_node("ReduceMax", [f"m{times}"], ["most"], axes=[1, 2], keepdims=0),
+        helper.make_node("Unsqueeze", ["most", "axis"], ["column"]),
+        initializers=[whole("size", 1, size, size)], plus="column",
+    )  # fmt: skip
+
+
+def nested(depth: int) -> bytes:
+    """Return the bytes of a network with a branch in a branch in a branch: no library makes them deep enough."""
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "inner", [], []).SerializeToString()
+    for _ in range(depth):
+        attribute = onnx.AttributeProto(name="then_branch", type=onnx.AttributeProto.GRAPH).SerializeToString() + _field(6, graph)
+        node = onnx.NodeProto(op_type="If", input=["x"], output=["y"]).SerializeToString() + _field(5, attribute)
+        graph = onnx.GraphProto(name="inner").SerializeToString() + _field(1, node)
+    return honest().SerializeToString() + _field(7, graph)  # a second graph is read on top of the first
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """Return a message as a field of another, in protobuf's form."""
+    size, coded = len(content), b""
+    while size > 127:
+        coded, size = coded + bytes([size & 127 | 128]), size >> 7
+    return bytes([number << 3 | 2]) + coded + bytes([size]) + content
+
+
+def places(tensor: onnx.TensorProto) -> dict[str, onnx.ModelProto]:
+    """Return networks that hold a tensor in each place where a tensor may be, by the name of the place."""
+    sparse = onnx.SparseTensorProto(values=tensor, indices=whole("i", 0), dims=[N_LABELS])
+    inner = helper.make_graph([], "inner", [], [], [tensor])
+    attributes = {
+        "t": helper.make_attribute("value", tensor), "tensors": helper.make_attribute("value", [tensor, tensor]),
+        "sparse_tensor": helper.make_attribute("value", sparse), "sparse_tensors": helper.make_attribute("value", [sparse]),
+        "g": helper.make_attribute("value", inner), "graphs": helper.make_attribute("value", [inner, inner]),
+    }  # fmt: skip
+    found = {}
+    for name, attribute in attributes.items():
+        found[name] = honest(onnx.NodeProto(op_type="Constant", output=["c"], attribute=[attribute]))
+        within = helper.make_graph(list(found[name].graph.node), "within", [], [])
+        found[f"{name} in a branch"] = honest(helper.make_node("If", ["x"], ["c"], then_branch=within, else_branch=within))
+    found["initializer"] = honest(initializers=[tensor])
+    found["sparse initializer"] = honest()
+    found["sparse initializer"].graph.sparse_initializer.append(sparse)
+    found["function"] = honest()
+    constant = onnx.NodeProto(op_type="Constant", output=["y"], attribute=[attributes["t"]])
+    found["function"].functions.append(helper.make_function("mine", "F", [], ["y"], [constant], [helper.make_opsetid("", 15)]))
+    found["function's default"] = honest()
+    found["function's default"].functions.append(
+        onnx.FunctionProto(name="F", domain="mine", attribute_proto=[attributes["t"]], opset_import=[helper.make_opsetid("", 15)])
+    )
+    for part in ("initialization", "algorithm"):
+        found[part] = honest()
+        getattr(found[part].training_info.add(), part).CopyFrom(inner)
+    disguised = onnx.AttributeProto()
+    disguised.CopyFrom(attributes["t"])
+    disguised.type = onnx.AttributeProto.INT
+    found["attribute of another type"] = honest(onnx.NodeProto(op_type="Constant", output=["c"], attribute=[disguised]))
+    return found
+
