@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from ser_core import guard
 from ser_core.errors import ConfigError
 from ser_core.guard import Guard, Message
+from tests.loops import in_a_loop
 
 
 def ask(
@@ -37,7 +37,7 @@ def ask(
 
     pairs = list(headers.items()) if isinstance(headers, dict) else headers
     scope = {"type": kind, "path": path, "method": method, "headers": [(name.encode(), value.encode()) for name, value in pairs]}
-    asyncio.run(Guard(application, hosts=hosts, is_secure=is_secure)(scope, receive, send))
+    in_a_loop(Guard(application, hosts=hosts, is_secure=is_secure)(scope, receive, send))
     first = sent[0]
     if kind == "websocket":
         return (101 if first["type"] == "websocket.accept" else 403), {}, got
@@ -143,6 +143,6 @@ def test_a_refusal_says_what_to_do_and_other_kinds_of_scope_pass() -> None:
         sent.append(message)
 
     each = Guard(application, hosts=guard.LOOPBACK, is_secure=False)
-    asyncio.run(each({"type": "lifespan"}, None, send))  # type: ignore[arg-type]
-    asyncio.run(each({"type": "http", "path": "/", "method": "GET", "headers": [(b"host", b"x.example")]}, None, send))  # type: ignore[arg-type]
+    in_a_loop(each({"type": "lifespan"}, None, send))  # type: ignore[arg-type]
+    in_a_loop(each({"type": "http", "path": "/", "method": "GET", "headers": [(b"host", b"x.example")]}, None, send))  # type: ignore[arg-type]
     assert sent[0] == {"type": "lifespan"} and guard.VARIABLE.encode() in sent[2]["body"]

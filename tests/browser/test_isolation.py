@@ -15,9 +15,8 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,11 +29,11 @@ from websockets.sync.client import connect
 from ser_core import admin, analysis, audio, jobs, runs, store, supervisor
 from tests import tiny_models
 from tests.browser.conftest import ROOT, Server
+from tests.loops import in_a_loop
 from tools.visitor import XSRF, Refused, Visitor, cards_in
 
 UPLOADER = "recognize.upload"
 BROKEN = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(40)
-T = TypeVar("T")
 
 
 def clip(number: int) -> bytes:
@@ -44,12 +43,6 @@ def clip(number: int) -> bytes:
     buffer = io.BytesIO()
     soundfile.write(buffer, np.roll(samples, 997 * number), audio.SAMPLE_RATE, format="WAV", subtype="PCM_16")
     return buffer.getvalue()
-
-
-def in_a_loop(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine in a thread of its own: where a browser was driven before, this thread already runs a loop."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, work).result()
 
 
 def together(url: str, what: Callable[[Visitor, Visitor], Coroutine[Any, Any, None]]) -> None:

@@ -10,7 +10,8 @@ import soundfile
 
 from ser_core import audio
 from tests.browser.conftest import ROOT, Server
-from tests.browser.test_isolation import UPLOADER, clip, in_a_loop
+from tests.browser.test_isolation import UPLOADER, clip
+from tests.loops import in_a_loop
 from tools.visitor import Visitor, cards_in
 
 

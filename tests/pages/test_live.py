@@ -216,7 +216,7 @@ def test_a_place_is_free_again_when_no_sound_comes(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(("given", "n"), [("3", 3), ("many", None), ("", None)])
 def test_the_number_of_places_can_be_set(given: str, n: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SER_LIVE_VISITORS", given)
-    st.cache_resource.clear()
+    live_session.places.cache_clear()
     assert live_session.places().n == (n or 4 * live_session.os.cpu_count())
     st.cache_resource.clear()
 

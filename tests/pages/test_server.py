@@ -14,6 +14,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from pages.ui import server, visit
 from ser_core import admin, classroom, guard
 from ser_core.guard import Message
+from tests.loops import in_a_loop
 from tests.pages.test_visit import Told
 
 PATH = "/_stcore/upload_file/{session}/f1"
@@ -33,7 +34,7 @@ def test_what_clears_the_caches_of_everyone_never_reaches_streamlit() -> None:
     async def receive() -> Message:
         return waiting.pop(0)
 
-    asyncio.run(server.Websockets(application)({"type": "websocket", "path": "/_stcore/stream"}, receive, None))  # type: ignore[arg-type]
+    in_a_loop(server.Websockets(application)({"type": "websocket", "path": "/_stcore/stream"}, receive, None))  # type: ignore[arg-type]
     kinds = [BackMsg.FromString(each["bytes"]).WhichOneof("type") for each in heard[1:3]]
     assert kinds == ["app_heartbeat", "stop_script"] and heard[3]["bytes"] == b"\xff\xff" and len(heard) == 5
 
@@ -69,7 +70,7 @@ def test_websockets_begin_one_after_another_and_one_that_does_not_keeps_nobody_w
         await asyncio.gather(*tasks)
         assert not each._turn.locked()
 
-    asyncio.run(main())
+    in_a_loop(main())
 
 
 def put(session: str, size: int | None, address: str = "10.0.0.1") -> dict[str, Any]:
@@ -106,7 +107,7 @@ def run(work: Callable[[server.Uploads, Arrivals], Any]) -> None:
         arrivals = Arrivals()
         await work(server.Uploads(arrivals), arrivals)
 
-    asyncio.run(main())
+    in_a_loop(main())
 
 
 @pytest.fixture
