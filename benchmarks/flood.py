@@ -1,10 +1,10 @@
 """A server under siege from one machine: does it still answer others at once?
 
-python benchmarks/flood.py [--websockets N] [--uploads N] [--origins N] [--seconds T] [--json]: "worst_ms" and "p50_ms", how long the
-health check takes, asked ten times a second while N idle websockets are open, N files trickle up at a kilobyte a second, and N pages of
-other origins ask for a websocket; "alone_p50_ms" and "alone_worst_ms" of the same server before; "open", "let_in" and "refused", how
-many of each there were; "outside", connections of the server to other machines. Everything goes to a server on this machine and ends
-after T seconds.
+python benchmarks/flood.py [--websockets N] [--uploads N] [--origins N] [--rate R] [--seconds T] [--json]: "worst_ms" and "p50_ms", how
+long the health check takes, asked ten times a second while N idle websockets open, N files trickle up at a kilobyte a second, and N pages
+of other origins ask for a websocket, R new connections a second in all (0: all at once), and while they stay; "alone_p50_ms" and
+"alone_worst_ms" of the same server before; "open", "let_in" and "refused", how many of each there were; "outside", connections of the
+server to other machines. Everything goes to a server on this machine and ends T seconds after all are there.
 """
 
 import argparse
@@ -15,8 +15,10 @@ import multiprocessing
 import statistics
 import sys
 import time
+from collections.abc import Coroutine, Iterable
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import psutil
@@ -31,6 +33,8 @@ from tools.servers import serve  # noqa: E402
 from tools.visitor import XSRF, Visitor  # noqa: E402
 
 UPLOAD_BYTES = 2**20
+WARM_S = 8.0
+T = TypeVar("T")
 
 
 def answer_times(url: str, seconds: float) -> list[float]:
@@ -48,13 +52,20 @@ def answer_times(url: str, seconds: float) -> list[float]:
     return times
 
 
-def besiege(url: str, websockets: int, uploads: int, origins: int, talk: Connection) -> None:
+def besiege(url: str, websockets: int, uploads: int, origins: int, rate: float, talk: Connection) -> None:
     """Open everything, tell how many of each there are, and hold on until told to end."""
-    asyncio.run(_besiege(url, websockets, uploads, origins, talk))
+    asyncio.run(_besiege(url, websockets, uploads, origins, rate, talk))
 
 
-async def _besiege(url: str, websockets: int, uploads: int, origins: int, talk: Connection) -> None:
+async def _besiege(url: str, websockets: int, uploads: int, origins: int, rate: float, talk: Connection) -> None:
     stream = f"{url.replace('http', 'ws')}/_stcore/stream"
+
+    async def paced(works: Iterable[Coroutine[Any, Any, T]]) -> list[asyncio.Task[T]]:
+        tasks = []
+        for work in works:
+            tasks.append(asyncio.create_task(work))
+            await asyncio.sleep(1 / rate if rate else 0)
+        return tasks
 
     async def idle() -> ClientConnection:
         return await connect(stream, origin=Origin(url), subprotocols=[Subprotocol("streamlit")], open_timeout=60)
@@ -68,10 +79,12 @@ async def _besiege(url: str, websockets: int, uploads: int, origins: int, talk: 
 
     async with Visitor(url) as visitor:
         talk.send("began")
-        held = await asyncio.gather(*(idle() for _ in range(websockets)))
+        opening = await paced(idle() for _ in range(websockets))
         paths = [(await visitor.address("a.wav")).upload_url for _ in range(uploads)]
-        trickles = [asyncio.create_task(_trickle(visitor, path)) for path in paths]
-        refused = await asyncio.gather(*(foreign() for _ in range(origins)))
+        trickles = await paced(_trickle(visitor, path) for path in paths)
+        refused = await asyncio.gather(*await paced(foreign() for _ in range(origins)))
+        held = await asyncio.gather(*opening)
+        talk.send("open")
         await asyncio.to_thread(talk.recv)
         ended = sum(each.done() for each in trickles)
         talk.send({"open": len(held), "let_in": len(trickles) - ended, "refused": sum(refused)})
@@ -103,6 +116,12 @@ async def _trickle(visitor: Visitor, path: str) -> None:
         writer.close()
 
 
+async def come(url: str) -> None:
+    """Be the first visitor, for whom the server loads what all pages need."""
+    async with Visitor(url):
+        pass
+
+
 def outside(process: psutil.Process) -> int:
     """Return how many connections of a process lead to another machine."""
     return sum(bool(each.raddr) and not each.raddr.ip.startswith("127.") for each in process.net_connections())
@@ -113,18 +132,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, number in (("websockets", 500), ("uploads", 200), ("origins", 100)):
         parser.add_argument(f"--{name}", type=int, default=number, metavar="N")
+    parser.add_argument("--rate", type=float, default=100, metavar="R")
     parser.add_argument("--seconds", type=float, default=20, metavar="T")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with serve() as server:
+        asyncio.run(come(server.url))
+        time.sleep(WARM_S)
         alone = answer_times(server.url, min(options.seconds, 5))
         here, there = multiprocessing.get_context("spawn").Pipe()
         attacker = multiprocessing.get_context("spawn").Process(
-            target=besiege, args=(server.url, options.websockets, options.uploads, options.origins, there), daemon=True
+            target=besiege, args=(server.url, options.websockets, options.uploads, options.origins, options.rate, there), daemon=True
         )
         attacker.start()
         here.recv()
-        times = answer_times(server.url, options.seconds)
+        times = []
+        while not here.poll():
+            times += answer_times(server.url, 0.5)
+        here.recv()
+        times += answer_times(server.url, options.seconds)
         n_outside = outside(psutil.Process(server.process.pid))
         here.send("end")
         counts = here.recv()
