@@ -19,7 +19,8 @@ from onnx import TensorProto, helper
 
 from ser_core import bundles, features, sandbox, store
 from ser_core.errors import ModelError
-from tests import foreign_networks, tiny_models
+from tests import tiny_models
+from tools import foreign_networks
 
 N_COLUMNS = len(features.summary_columns(features.FeatureConfig()))
 

@@ -19,7 +19,7 @@ from onnx import TensorProto, helper
 
 from ser_core import classifiers, corpora, sandbox
 from ser_core.errors import ModelError
-from tests import foreign_networks
+from tools import foreign_networks
 
 ROOT = Path(__file__).resolve().parents[1]
 LABELS = corpora.LABELS
@@ -78,13 +78,12 @@ def test_every_kind_that_sees_vectors_answers_there_as_it_does_here(fitted, tmp_
         process.end()
 
 
-PLACES = foreign_networks.places(foreign_networks.outside("secret"))
-
-
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", foreign_networks.PLACES)
 def test_no_tensor_anywhere_may_be_in_another_file(place):
+    network = foreign_networks.honest()
+    foreign_networks.PLACES[place](network, foreign_networks.outside("secret"))
     with pytest.raises(ModelError, match=r"refers to other files|parts that none of our networks has"):
-        classifiers.load_foreign("cnn", PLACES[place].SerializeToString(), LABELS)
+        classifiers.load_foreign("cnn", network.SerializeToString(), LABELS)
 
 
 def test_a_tensor_that_names_a_file_and_says_that_it_does_not_is_refused_too():
@@ -363,7 +362,7 @@ AT_WORK = """
 import threading, time
 import numpy as np
 from ser_core import sandbox
-from tests import foreign_networks
+from tools import foreign_networks
 process = sandbox.Process("frames")
 if {at_work}:
     sandbox.Process.load(process, sandbox.Model("cnn", tuple("abcdefgh"), foreign_networks.multiplying(200, size=2000).SerializeToString()))

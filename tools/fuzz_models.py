@@ -13,7 +13,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from ser_core import store
-from tools import fuzz_seeds, mutate
+from tools import foreign_networks, fuzz_seeds, mutate
 
 TYPES = (
     ("posix", "system"), ("os", "system"), ("builtins", "exec"), ("builtins", "eval"), ("subprocess", "Popen"),
@@ -143,6 +143,8 @@ def mutate_network(content: bytes, rng: np.random.Generator) -> bytes:
         model = onnx.load_model_from_string(content)
     except DecodeError:
         return mutate.mutate_bytes(content, [content], rng)
+    if not model.graph.node:
+        return mutate.mutate_bytes(content, [content], rng)
     for _ in range(int(rng.integers(1, 4))):
         _change(model, rng)
     return model.SerializeToString()
@@ -152,8 +154,9 @@ def _change(model: onnx.ModelProto, rng: np.random.Generator) -> None:
     graph = model.graph
     node = mutate.pick(rng, graph.node)
     choice = rng.random()
-    whole = [each for each in graph.initializer  # those whose shape an earlier change has left as it was
-             if each.data_type == onnx.TensorProto.INT64 and 8 * math.prod(each.dims) == len(each.raw_data)]  # fmt: skip
+    whole = [each for each in graph.initializer  # those whose shape and place an earlier change has left as they were
+             if each.data_type == onnx.TensorProto.INT64 and not each.data_location and not each.int64_data
+             and min(each.dims, default=0) >= 0 and 8 * math.prod(each.dims) == len(each.raw_data) > 0]  # fmt: skip
     if choice < 0.25 and whole:
         tensor = mutate.pick(rng, whole)
         numbers = onnx.numpy_helper.to_array(tensor).copy().reshape(-1)
@@ -187,3 +190,85 @@ def _change(model: onnx.ModelProto, rng: np.random.Generator) -> None:
         tensor.external_data.add(key="location", value=mutate.pick(rng, ("/etc/passwd", "../card.json", "model.keras")))
     else:
         model.opset_import[0].version = mutate.pick(rng, (0, 1, 7, 99, 2**31))
+
+
+def mutate_graph(data: bytes, others: Sequence[bytes], rng: np.random.Generator) -> bytes:
+    """Return a network that reads, grows or runs on in one more way, or is only changed; some are changed once more."""
+    ways = (_with_file, _with_file, _with_shape, _with_shape, _with_loop, _deep, _with_function, _long, mutate_network, mutate_network)
+    changed = mutate.pick(rng, ways)(data, rng)
+    return mutate_network(changed, rng) if rng.random() < 0.3 else changed
+
+
+def _with_file(data: bytes, rng: np.random.Generator) -> bytes:
+    """Put a tensor that names a file somewhere."""
+    model = onnx.load_model_from_string(data)
+    tensor = foreign_networks.outside(mutate.pick(rng, ("x.wav", "/etc/passwd", "../x.wav", "", "a" * 5000)))
+    if rng.random() < 0.3:
+        tensor.data_location = mutate.pick(rng, (0, 1))
+    if rng.random() < 0.2:
+        del tensor.external_data[:]
+    foreign_networks.PLACES[mutate.pick(rng, list(foreign_networks.PLACES))](model, tensor)
+    return model.SerializeToString()
+
+
+def _with_shape(data: bytes, rng: np.random.Generator) -> bytes:
+    """Make something claim to be larger than it is, or become so."""
+    model = onnx.load_model_from_string(data)
+    graph, large = model.graph, [mutate.pick(rng, NUMBERS) for _ in range(int(rng.integers(1, 10)))]
+    choice = rng.random()
+    if choice < 0.3:
+        graph.initializer.add(name="large", data_type=int(rng.integers(0, 24)), dims=large, raw_data=bytes(int(rng.integers(0, 99))))
+    elif choice < 0.5:
+        graph.value_info.append(onnx.helper.make_tensor_value_info("large", 1, large))
+    elif choice < 0.6:
+        mutate.pick(rng, (*graph.input, *graph.output)).type.tensor_type.shape.dim.add(dim_value=large[0])
+    else:
+        node = mutate.pick(rng, graph.node)
+        size = foreign_networks.whole("large", *(abs(n) % 5000 if rng.random() < 0.8 else n for n in large[:4]))
+        graph.initializer.append(size)
+        operator = mutate.pick(rng, ("Expand", "Reshape", "ConstantOfShape", "Tile", "Pad"))
+        grown = onnx.helper.make_node(operator, ["large"] if operator == "ConstantOfShape" else [node.output[0], "large"], ["grown"])
+        graph.node.insert(list(graph.node).index(node) + 1, grown)
+        for each in list(graph.node)[list(graph.node).index(grown) + 1 :]:
+            for place, name in enumerate(each.input):
+                if name == node.output[0] and rng.random() < 0.7:
+                    each.input[place] = "grown"
+    return model.SerializeToString()
+
+
+def _with_loop(data: bytes, rng: np.random.Generator) -> bytes:
+    """Put what a network does into the body of a loop or a branch, once or several times around."""
+    model = onnx.load_model_from_string(data)
+    for _ in range(int(rng.integers(1, 6))):
+        body = onnx.GraphProto()
+        body.CopyFrom(model.graph)
+        del body.initializer[:]
+        name, operator = mutate.pick(rng, (("body", "Loop"), ("body", "Scan"), ("then_branch", "If"), ("body", "Relu"), ("", "Identity")))
+        output = [each.name for each in model.graph.output]
+        del model.graph.node[:]
+        model.graph.node.append(onnx.helper.make_node(operator, ["x"], output, **{name or "value": body}))
+    return model.SerializeToString()
+
+
+def _deep(data: bytes, rng: np.random.Generator) -> bytes:
+    return foreign_networks.nested(int(mutate.pick(rng, (1, 2, 10, 24, 25, 30, 100, 1000, 3000))))
+
+
+def _with_function(data: bytes, rng: np.random.Generator) -> bytes:
+    """Have an operation stand for a function, maybe one that calls itself, under a name that there is already."""
+    model = onnx.load_model_from_string(data)
+    node = mutate.pick(rng, model.graph.node)
+    domain = mutate.pick(rng, ("", "mine", "ai.onnx.ml"))
+    inner = onnx.helper.make_node(mutate.pick(rng, (node.op_type, "Relu", "F")), ["a"], ["b"], domain=domain)
+    model.functions.append(onnx.helper.make_function(domain, node.op_type, ["a"], ["b"], [inner], list(model.opset_import)))
+    if rng.random() < 0.5:
+        node.domain = domain
+    return model.SerializeToString()
+
+
+def _long(data: bytes, rng: np.random.Generator) -> bytes:
+    """Return a network that is small and takes long, or much."""
+    size = int(mutate.pick(rng, (1, 100, 300, 1000, 3000, 30_000, 2**31)))
+    if rng.random() < 0.5:
+        return foreign_networks.expanding(size).SerializeToString()
+    return foreign_networks.multiplying(int(mutate.pick(rng, (1, 10, 100, 12_000))), size).SerializeToString()

@@ -36,6 +36,7 @@ from ser_core import (
     supervisor,
 )  # fmt: skip
 from ser_core.run_config import RunConfig
+from tools import foreign_networks
 
 VOICES = Path(__file__).resolve().parents[1] / "pages" / "samples"
 
@@ -197,6 +198,12 @@ def networks(place: Path) -> list[bytes]:
         files[store.KERAS_FILE] = packed({"config.json": b"{}", "model.weights.h5": b"x"})
         found.append(fixed(files))
     return found
+
+
+def graphs(place: Path) -> list[bytes]:
+    """Return networks as they are shipped, and a small one."""
+    shipped = [(store.MODELS / name / "model.onnx").read_bytes() for name in ("cnn", "cnn_lstm")]
+    return [*shipped, foreign_networks.honest().SerializeToString()]
 
 
 def _evaluation() -> evaluation.Evaluation:

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -38,16 +39,18 @@ from ser_core import (
     result_card,
     robustness,
     runs,
+    sandbox,
     segments,
     store,
     supervisor,
     training,
     uploads,
 )  # fmt: skip
+from ser_core.classifiers import _onnx
 from ser_core.evaluation import Evaluation
 from ser_core.run_config import RunConfig
 from ser_core.spool import Spool
-from tools import fuzz_models, fuzz_seeds, mutate
+from tools import foreign_networks, fuzz_models, fuzz_seeds, mutate
 
 Mutate = Callable[[bytes, Sequence[bytes], np.random.Generator], bytes]
 
@@ -141,6 +144,57 @@ def bundle(data: bytes, place: Path) -> None:
     bundles.import_model(bundles.export_model(card.slug, models), models)
     _show(card)
     store.delete(card.slug, models)
+
+
+def network(data: bytes, place: Path) -> None:
+    """Look through a network, and ask in its sandbox what it says of some windows."""
+    _onnx.check_foreign(data)
+    sandbox.try_out(sandbox.Model("cnn", corpora.LABELS, data), WINDOWS)
+
+
+WINDOWS = np.random.default_rng(0).normal(size=(2, foreign_networks.N_FRAMES, foreign_networks.N_COLUMNS)).astype(np.float32)
+
+_START = sandbox.Process
+_SPARE: dict[str, sandbox.Process] = {}
+
+
+def keep_processes() -> None:
+    """Have the processes of the sandbox used by one input after another, unless they are lost: to start one takes longer than a trial."""
+    sandbox.Process = _Again  # type: ignore[assignment, misc]
+
+
+class _Again:
+    """A process of the sandbox, new or as another input left it."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._process: sandbox.Process | None = _SPARE.pop(kind, None)
+        if self._process is None:
+            watched, tempfile.tempdir = tempfile.tempdir, None  # its folder stays for longer than the input for which it is made
+            try:
+                self._process = _START(kind)
+            finally:
+                tempfile.tempdir = watched
+
+    def load(self, *given: Any, **named: Any) -> None:
+        self._ask("load", *given, **named)
+
+    def predict(self, *given: Any, **named: Any) -> Any:
+        return self._ask("predict", *given, **named)
+
+    def _ask(self, what: str, *given: Any, **named: Any) -> Any:
+        try:
+            return getattr(self._process, what)(*given, **named)
+        except sandbox.LostError:
+            self._process = None
+            raise
+
+    def end(self) -> None:
+        process, self._process = self._process, None
+        if process and self._kind in _SPARE:
+            process.end()
+        elif process:
+            _SPARE[self._kind] = process
 
 
 def card(data: bytes, place: Path) -> None:
@@ -316,8 +370,14 @@ def heavy_models() -> list[bytes]:
     return found
 
 
+def greedy_networks() -> list[bytes]:
+    """Return networks that are small, pass the static check, and take all that they are let."""
+    made = [foreign_networks.expanding(size) for size in (10_000, 30_000)] + [foreign_networks.multiplying(100, 2000)]
+    return [each.SerializeToString() for each in made]
+
+
 TARGETS: dict[str, Target] = {
-    "decode": Target("The decoder", 410, fuzz_seeds.sounds, mutate.mutate_bytes, decode, worst=loud),
+    "decode": Target("The decoder", 310, fuzz_seeds.sounds, mutate.mutate_bytes, decode, worst=loud),
     "stream": Target("The decoder of long recordings", 110, fuzz_seeds.sounds, mutate.mutate_bytes, stream),
     "analyse": Target("A sound from bytes to its quality", 20, fuzz_seeds.sounds, mutate.mutate_bytes, analyse),
     "timeline": Target("A recording moment by moment", 10, fuzz_seeds.sounds, mutate.mutate_bytes, timeline),
@@ -328,6 +388,7 @@ TARGETS: dict[str, Target] = {
     "install-known": Target("Zips of known corpora", 20, fuzz_seeds.zips, mutate.mutate_zip, install_known),
     "bundle": Target("Models as files", 15, fuzz_seeds.models, mutate.mutate_zip, bundle, few=fuzz_seeds.few_models, worst=heavy_models),
     "weights": Target("Models behind their hashes", 15, fuzz_seeds.models, fuzz_models.mutate_model, bundle, few=fuzz_seeds.few_models),
+    "networks": Target("Networks in their sandbox", 100, fuzz_seeds.graphs, fuzz_models.mutate_graph, network, worst=greedy_networks),
     "card": Target("Cards of models", 50, fuzz_seeds.cards, mutate.mutate_json, card),
     "table": Target("Tables of clips", 50, fuzz_seeds.tables, mutate.mutate_csv, table),
     "parquet": Target("Tables of clips as Parquet", 10, fuzz_seeds.parquets, mutate.mutate_bytes, parquet),

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ser_core.errors import SerError
-from tools import mutate
+from tools import fuzz_targets, mutate
 from tools.fuzz_targets import TARGETS, Target
 
 MAX_MB = 600
@@ -35,6 +35,7 @@ def work(spans: Sequence[tuple[str, int, int]], given: Path, seed: int, tell: Te
     given : the folder that `write_seeds` wrote.
     """
     _guard()
+    fuzz_targets.keep_processes()
     with tempfile.TemporaryDirectory(dir=given.parent) as around:
         yard = Yard(Path(around))
         tell({"ready": True})

@@ -1,8 +1,8 @@
-"""Networks as strangers might make them, for tests of what keeps them in: small, and as large as they like once they run."""
+"""Networks as strangers might make them, for tests and fuzzing of what keeps them in: small, and as large as they like once they run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import onnx
 from onnx import TensorProto, helper
@@ -94,36 +94,65 @@ def _field(number: int, content: bytes) -> bytes:
     return bytes([number << 3 | 2]) + coded + bytes([size]) + content
 
 
-def places(tensor: onnx.TensorProto) -> dict[str, onnx.ModelProto]:
-    """Return networks that hold a tensor in each place where a tensor may be, by the name of the place."""
-    sparse = onnx.SparseTensorProto(values=tensor, indices=whole("i", 0), dims=[N_LABELS])
-    inner = helper.make_graph([], "inner", [], [], [tensor])
-    attributes = {
-        "t": helper.make_attribute("value", tensor), "tensors": helper.make_attribute("value", [tensor, tensor]),
-        "sparse_tensor": helper.make_attribute("value", sparse), "sparse_tensors": helper.make_attribute("value", [sparse]),
-        "g": helper.make_attribute("value", inner), "graphs": helper.make_attribute("value", [inner, inner]),
-    }  # fmt: skip
-    found = {}
-    for name, attribute in attributes.items():
-        found[name] = honest(onnx.NodeProto(op_type="Constant", output=["c"], attribute=[attribute]))
-        within = helper.make_graph(list(found[name].graph.node), "within", [], [])
-        found[f"{name} in a branch"] = honest(helper.make_node("If", ["x"], ["c"], then_branch=within, else_branch=within))
-    found["initializer"] = honest(initializers=[tensor])
-    found["sparse initializer"] = honest()
-    found["sparse initializer"].graph.sparse_initializer.append(sparse)
-    found["function"] = honest()
-    constant = onnx.NodeProto(op_type="Constant", output=["y"], attribute=[attributes["t"]])
-    found["function"].functions.append(helper.make_function("mine", "F", [], ["y"], [constant], [helper.make_opsetid("", 15)]))
-    found["function's default"] = honest()
-    found["function's default"].functions.append(
-        onnx.FunctionProto(name="F", domain="mine", attribute_proto=[attributes["t"]], opset_import=[helper.make_opsetid("", 15)])
-    )
-    for part in ("initialization", "algorithm"):
-        found[part] = honest()
-        getattr(found[part].training_info.add(), part).CopyFrom(inner)
-    disguised = onnx.AttributeProto()
-    disguised.CopyFrom(attributes["t"])
-    disguised.type = onnx.AttributeProto.INT
-    found["attribute of another type"] = honest(onnx.NodeProto(op_type="Constant", output=["c"], attribute=[disguised]))
-    return found
+def _attribute(name: str) -> Callable[[onnx.ModelProto, onnx.TensorProto], None]:
+    def put(model: onnx.ModelProto, tensor: onnx.TensorProto) -> None:
+        model.graph.node.append(_constant(name, tensor))
 
+    return put
+
+
+def _in_branch(name: str) -> Callable[[onnx.ModelProto, onnx.TensorProto], None]:
+    def put(model: onnx.ModelProto, tensor: onnx.TensorProto) -> None:
+        branch = helper.make_graph([_constant(name, tensor)], "branch", [], [])
+        model.graph.node.append(helper.make_node("If", ["x"], ["c"], then_branch=branch, else_branch=branch))
+
+    return put
+
+
+def _constant(name: str, tensor: onnx.TensorProto) -> onnx.NodeProto:
+    """Return a constant that holds a tensor in the field of an attribute that is so called."""
+    sparse = onnx.SparseTensorProto(values=tensor, indices=whole("i", 0), dims=[N_LABELS])
+    graph = helper.make_graph([], "inner", [], [], [tensor])
+    held = {"t": tensor, "tensors": [tensor] * 2, "sparse_tensor": sparse, "sparse_tensors": [sparse], "g": graph, "graphs": [graph] * 2}
+    return onnx.NodeProto(op_type="Constant", output=["c"], attribute=[helper.make_attribute("value", held[name])])
+
+
+def _disguised(model: onnx.ModelProto, tensor: onnx.TensorProto) -> None:
+    node = _constant("t", tensor)
+    node.attribute[0].type = onnx.AttributeProto.INT
+    model.graph.node.append(node)
+
+
+def _sparse_initializer(model: onnx.ModelProto, tensor: onnx.TensorProto) -> None:
+    model.graph.sparse_initializer.append(onnx.SparseTensorProto(values=tensor, indices=whole("i", 0), dims=[N_LABELS]))
+
+
+def _function(model: onnx.ModelProto, tensor: onnx.TensorProto) -> None:
+    opset = [helper.make_opsetid("", 15)]
+    model.functions.append(helper.make_function("mine", "F", [], ["c"], [_constant("t", tensor)], opset))
+
+
+def _default(model: onnx.ModelProto, tensor: onnx.TensorProto) -> None:
+    model.functions.add(name="F", domain="mine").attribute_proto.append(_constant("t", tensor).attribute[0])
+
+
+def _training(part: str) -> Callable[[onnx.ModelProto, onnx.TensorProto], None]:
+    def put(model: onnx.ModelProto, tensor: onnx.TensorProto) -> None:
+        getattr(model.training_info.add(), part).CopyFrom(helper.make_graph([], "inner", [], [], [tensor]))
+
+    return put
+
+
+_ATTRIBUTES = ("t", "tensors", "sparse_tensor", "sparse_tensors", "g", "graphs")
+
+PLACES: dict[str, Callable[[onnx.ModelProto, onnx.TensorProto], None]] = {
+    **{name: _attribute(name) for name in _ATTRIBUTES},
+    **{f"{name} in a branch": _in_branch(name) for name in _ATTRIBUTES},
+    "attribute of another type": _disguised,
+    "initializer": lambda model, tensor: model.graph.initializer.append(tensor),
+    "sparse initializer": _sparse_initializer,
+    "function": _function,
+    "function's default": _default,
+    **{part: _training(part) for part in ("initialization", "algorithm")},
+}
+"""Where in a model a tensor may be -> what puts it there."""
