@@ -67,6 +67,7 @@ FORCE:
 test: .venv/.ready-dev
 	@$(PY) -m tools.browser
 	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check --quiet .
 	@$(PY) -m mypy
 	@rm -rf build/coverage
 	@$(PY) -m coverage run -m pytest
@@ -78,6 +79,7 @@ check-long: .venv/.ready-dev
 
 lint: .venv/.ready-dev
 	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check --quiet .
 	@$(PY) -m mypy
 
 models: .venv/.ready

@@ -28,8 +28,12 @@ More than eight seconds, up to an hour, are shown moment by moment.
 def recognize() -> None:
     """Draw the page."""
     models, problems = cached.models()
-    frame.page("Recognize", lead="Give a few seconds of speech; see the sound, and what each trained model makes of it.",
-               problems=problems, wrong=cards.caution(models))
+    frame.page(
+        "Recognize",
+        lead="Give a few seconds of speech; see the sound, and what each trained model makes of it.",
+        problems=problems,
+        wrong=cards.caution(models),
+    )
     cached.warm_up()
 
     giving, hearing = st.columns([5, 6], gap="large")
@@ -69,7 +73,9 @@ def recognize() -> None:
         with st.container(key="clip_actions", horizontal=True):
             st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=state.clear)
             if not is_long:
-                st.button("Keep for comparison", key="recognize.keep", icon=":material/compare_arrows:", on_click=state.keep)
+                st.button(
+                    "Keep for comparison", key="recognize.keep", icon=":material/compare_arrows:", on_click=state.keep
+                )
 
     if is_long:
         timeline.show(given, inputs.models(models))
@@ -83,7 +89,9 @@ def recognize() -> None:
     if not heard.quality.has_speech:
         st.info("No speech was found in this clip, so no model guesses.", icon=":material/hearing_disabled:")
     elif not models:
-        st.info("There is no trained model to ask. `make models` trains the four from the corpora.", icon=":material/info:")
+        st.info(
+            "There is no trained model to ask. `make models` trains the four from the corpora.", icon=":material/info:"
+        )
     else:
         st.html(cards.verdict(answers, before) + cards.grid(answers, before))
         if cards.unsure([*answers, *before]):
@@ -92,15 +100,24 @@ def recognize() -> None:
             st.table(exports.table(predictions))
 
     st.header("What the sound looks like", anchor=False)
-    st.markdown(f"{guide_terms.link('waveform')}, {guide_terms.link('mel')} (of an {guide_terms.link('stft', 'STFT')}) and "
-                f"{guide_terms.link('mfcc')}, on one time axis.")
+    st.markdown(
+        f"{guide_terms.link('waveform')}, {guide_terms.link('mel')} (of an {guide_terms.link('stft', 'STFT')}) and "
+        f"{guide_terms.link('mfcc')}, on one time axis."
+    )
     sound.pictures(given, kept)
 
     st.header("Take it with you", anchor=False)
     with st.container(key="downloads", horizontal=True):
         for offer in exports.offers(given.name, given.data, heard, predictions):
-            st.download_button(offer.title, offer.build, offer.file_name, offer.mime, key=f"recognize.download.{offer.key}",
-                               icon=":material/download:", on_click="ignore")
+            st.download_button(
+                offer.title,
+                offer.build,
+                offer.file_name,
+                offer.mime,
+                key=f"recognize.download.{offer.key}",
+                icon=":material/download:",
+                on_click="ignore",
+            )
 
 
 if __name__ == "__main__":

@@ -20,14 +20,17 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ser_core import audio, batch, store  # noqa: E402
+from ser_core import audio, batch, store
 
 RATE = 48_000
 
 
 def write_clips(folder: Path, n: int) -> list[str]:
     """Write n different clips of 3 s and return their paths."""
-    voices = [audio.resample(audio.decode(file).waveform, RATE).samples for file in sorted((ROOT / "pages" / "samples").glob("*.flac"))]
+    voices = [
+        audio.resample(audio.decode(file).waveform, RATE).samples
+        for file in sorted((ROOT / "pages" / "samples").glob("*.flac"))
+    ]
     files = []
     for number in range(n):
         voice = voices[number % len(voices)]

@@ -24,7 +24,7 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ser_core import audio, corpora, dataset  # noqa: E402
+from ser_core import audio, corpora, dataset
 
 N_CLIPS = 1500
 ROUNDS = 5
@@ -72,8 +72,12 @@ def main() -> None:
                 rates[name].append(per_second(clips, Path(folder) / f"{name}{number}", n_jobs))
             rates["cached"].append(per_second(clips, Path(folder) / f"two{number}", 2))
     figures = {f"{name}_per_s": round(statistics.median(values), 1) for name, values in rates.items()}
-    figures |= {"start_s": round(start_s, 1), "ratio": round(figures["two_per_s"] / figures["one_per_s"], 2), "n_clips": options.clips,
-                "cores": os.cpu_count() or 1}
+    figures |= {
+        "start_s": round(start_s, 1),
+        "ratio": round(figures["two_per_s"] / figures["one_per_s"], 2),
+        "n_clips": options.clips,
+        "cores": os.cpu_count() or 1,
+    }
     if options.json:
         print(json.dumps(figures))
     else:

@@ -25,7 +25,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ser_core import audio, features  # noqa: E402
+from ser_core import audio, features
 
 CONFIG = features.FeatureConfig()
 
@@ -52,7 +52,9 @@ def frames(data: bytes) -> None:
 def with_librosa(data: bytes) -> None:
     """The same frame features, as most projects compute them."""
     y, rate = librosa.load(io.BytesIO(data), sr=CONFIG.sample_rate)
-    y, _ = librosa.effects.trim(y, top_db=CONFIG.trim_top_db, frame_length=CONFIG.win_length, hop_length=CONFIG.hop_length)
+    y, _ = librosa.effects.trim(
+        y, top_db=CONFIG.trim_top_db, frame_length=CONFIG.win_length, hop_length=CONFIG.hop_length
+    )
     stft = {"n_fft": CONFIG.n_fft, "hop_length": CONFIG.hop_length, "win_length": CONFIG.win_length}
     frames = {"frame_length": CONFIG.win_length, "hop_length": CONFIG.hop_length}
     mel = {"n_mels": CONFIG.n_mels, "fmin": CONFIG.fmin, "fmax": CONFIG.fmax}
@@ -67,7 +69,9 @@ def with_librosa(data: bytes) -> None:
     librosa.feature.spectral_rolloff(y=y, sr=rate, **stft)
     librosa.feature.spectral_flatness(y=y, **stft)
     librosa.feature.spectral_contrast(y=y, sr=rate, n_bands=features.N_CONTRAST_BANDS, **stft)
-    librosa.yin(y, fmin=features.F0_MIN, fmax=features.F0_MAX, sr=rate, frame_length=CONFIG.n_fft, hop_length=CONFIG.hop_length)
+    librosa.yin(
+        y, fmin=features.F0_MIN, fmax=features.F0_MAX, sr=rate, frame_length=CONFIG.n_fft, hop_length=CONFIG.hop_length
+    )
 
 
 def extract_only(data: bytes) -> Callable[[bytes], None]:
@@ -101,7 +105,9 @@ def main() -> None:
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--side", choices=("ours", "frames", "librosa", "extract"), help="measure this one alone and print its median")
+    parser.add_argument(
+        "--side", choices=("ours", "frames", "librosa", "extract"), help="measure this one alone and print its median"
+    )
     options = parser.parse_args()
     if options.side:
         print(median_ms(options.side))
@@ -109,7 +115,9 @@ def main() -> None:
     times: dict[str, list[float]] = {"ours": [], "frames": [], "librosa": [], "extract": []}
     for _ in range(3):
         for side, values in times.items():
-            done = subprocess.run([sys.executable, __file__, "--side", side], capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                [sys.executable, __file__, "--side", side], capture_output=True, text=True, check=True
+            )
             values.append(float(done.stdout))
     figures = {f"{side}_ms": round(statistics.median(values), 3) for side, values in times.items()}
     figures["ratio"] = round(figures["librosa_ms"] / figures["frames_ms"], 2)

@@ -26,11 +26,11 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
-from websockets import InvalidStatus, Origin, Subprotocol  # noqa: E402
-from websockets.asyncio.client import ClientConnection, connect  # noqa: E402
+from websockets import InvalidStatus, Origin, Subprotocol
+from websockets.asyncio.client import ClientConnection, connect
 
-from tools.servers import serve  # noqa: E402
-from tools.visitor import XSRF, Visitor  # noqa: E402
+from tools.servers import serve
+from tools.visitor import XSRF, Visitor
 
 UPLOAD_BYTES = 2**20
 WARM_S = 8.0
@@ -72,7 +72,9 @@ async def _besiege(url: str, websockets: int, uploads: int, origins: int, rate: 
 
     async def foreign() -> bool:
         try:
-            await connect(stream, origin=Origin("http://evil.example"), subprotocols=[Subprotocol("streamlit")], open_timeout=60)
+            await connect(
+                stream, origin=Origin("http://evil.example"), subprotocols=[Subprotocol("streamlit")], open_timeout=60
+            )
         except InvalidStatus:
             return True
         return False
@@ -97,11 +99,21 @@ async def _trickle(visitor: Visitor, path: str) -> None:
     """Send a file up, a kilobyte a second; ends where the server ends it."""
     address = urlsplit(visitor.url)
     token = visitor.http.cookies.get(XSRF) or ""
-    head = (f"PUT {path} HTTP/1.1", f"Host: {address.netloc}", f"Cookie: {XSRF}={token}", f"X-Xsrftoken: {token}",
-            "Content-Type: multipart/form-data; boundary=b", f"Content-Length: {UPLOAD_BYTES}", "", "")  # fmt: skip
+    head = (
+        f"PUT {path} HTTP/1.1",
+        f"Host: {address.netloc}",
+        f"Cookie: {XSRF}={token}",
+        f"X-Xsrftoken: {token}",
+        "Content-Type: multipart/form-data; boundary=b",
+        f"Content-Length: {UPLOAD_BYTES}",
+        "",
+        "",
+    )
     reader, writer = await asyncio.open_connection("127.0.0.1", address.port)
     try:
-        writer.write("\r\n".join(head).encode() + b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n')
+        writer.write(
+            "\r\n".join(head).encode() + b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+        )
         while not reader.at_eof():
             writer.write(bytes(1024))
             await writer.drain()
@@ -142,7 +154,9 @@ def main() -> None:
         alone = answer_times(server.url, min(options.seconds, 5))
         here, there = multiprocessing.get_context("spawn").Pipe()
         attacker = multiprocessing.get_context("spawn").Process(
-            target=besiege, args=(server.url, options.websockets, options.uploads, options.origins, options.rate, there), daemon=True
+            target=besiege,
+            args=(server.url, options.websockets, options.uploads, options.origins, options.rate, there),
+            daemon=True,
         )
         attacker.start()
         here.recv()
@@ -156,10 +170,14 @@ def main() -> None:
         counts = here.recv()
         attacker.join(30)
     figures = {
-        "worst_ms": round(max(times), 1), "p50_ms": round(statistics.median(times), 1), "alone_worst_ms": round(max(alone), 1),
-        "alone_p50_ms": round(statistics.median(alone), 1), **counts, "outside": n_outside,
+        "worst_ms": round(max(times), 1),
+        "p50_ms": round(statistics.median(times), 1),
+        "alone_worst_ms": round(max(alone), 1),
+        "alone_p50_ms": round(statistics.median(alone), 1),
+        **counts,
+        "outside": n_outside,
         "errors": int(counts["refused"] < options.origins),
-    }  # fmt: skip
+    }
     print(json.dumps(figures) if options.json else "\n".join(f"{name:15} {value}" for name, value in figures.items()))
 
 

@@ -22,7 +22,7 @@ import soundfile
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ser_core import analysis, audio, store  # noqa: E402
+from ser_core import analysis, audio, store
 
 
 def default_clip() -> bytes:

@@ -24,15 +24,21 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.start import free_port, wait_until_healthy  # noqa: E402
-from ser_core import audio  # noqa: E402
-from tools.browser import system_browser  # noqa: E402
+from benchmarks.start import free_port, wait_until_healthy
+from ser_core import audio
+from tools.browser import system_browser
 
 RATE = 48_000
 PERIOD_S, PULSE_S = 3.37, 0.4
 """No multiple of the hop: pulses fall anywhere between two answers."""
 
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+)
 
 HEAR = """
 window.pulses = []; window.shown = [];
@@ -137,9 +143,11 @@ def main() -> None:
         port = free_port()
         server = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
-            cwd=ROOT, env=os.environ | dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1"),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            cwd=ROOT,
+            env=os.environ | dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         try:
             wait_until_healthy(port)
             browser = playwright.chromium.launch(

@@ -35,13 +35,13 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from batch import write_clips  # noqa: E402
-from training import LONG, Bench, voices  # noqa: E402
+from batch import write_clips
+from training import LONG, Bench, voices
 
-from ser_core import analysis, corpora, dataset, jobs, runs  # noqa: E402
-from ser_core.run_config import RunConfig  # noqa: E402
-from tools.servers import each_of, rss_mb, serve  # noqa: E402
-from tools.visitor import Visitor, cards_in  # noqa: E402
+from ser_core import analysis, corpora, dataset, jobs, runs
+from ser_core.run_config import RunConfig
+from tools.servers import each_of, rss_mb, serve
+from tools.visitor import Visitor, cards_in
 
 N_CLIPS = 48
 N_CARDS = 4
@@ -123,9 +123,12 @@ async def a_class(url: str, pid: int, clips: list[bytes], options: argparse.Name
     cpu_s, stolen_s = cpu(process), stolen()
     watching = asyncio.create_task(watch(process, during))
     until = time.perf_counter() + options.seconds
-    await asyncio.gather(*(
-        attend(url, clips, number=number, think_s=options.think, until=until, tally=tally) for number in range(options.visitors)
-    ))
+    await asyncio.gather(
+        *(
+            attend(url, clips, number=number, think_s=options.think, until=until, tally=tally)
+            for number in range(options.visitors)
+        )
+    )
     watching.cancel()
     cpu_s, stolen_s = cpu(process) - cpu_s, (stolen()[0] - stolen_s[0], stolen()[1] - stolen_s[1])
     await asyncio.sleep(options.linger)
@@ -133,12 +136,18 @@ async def a_class(url: str, pid: int, clips: list[bytes], options: argparse.Name
         async with Visitor(url):  # Streamlit looks for visits that are over when somebody comes
             pass
     return {
-        "p50_ms": percentile(tally.predicted, 50), "p95_ms": percentile(tally.predicted, 95), "drawn_p95_ms": percentile(tally.drawn, 95),
-        "errors": len(tally.errors), "first_error": tally.errors[0] if tally.errors else "", "uploads": len(tally.predicted),
-        "cpu_ms": round(1000 * cpu_s / max(len(tally.predicted), 1)), "stolen_pct": round(100 * stolen_s[0] / stolen_s[1], 1),
-        "open_p95_ms": percentile(tally.opened, 95), "growth_pct": growth_pct(during),
+        "p50_ms": percentile(tally.predicted, 50),
+        "p95_ms": percentile(tally.predicted, 95),
+        "drawn_p95_ms": percentile(tally.drawn, 95),
+        "errors": len(tally.errors),
+        "first_error": tally.errors[0] if tally.errors else "",
+        "uploads": len(tally.predicted),
+        "cpu_ms": round(1000 * cpu_s / max(len(tally.predicted), 1)),
+        "stolen_pct": round(100 * stolen_s[0] / stolen_s[1], 1),
+        "open_p95_ms": percentile(tally.opened, 95),
+        "growth_pct": growth_pct(during),
         "rss_mb": {"before": before, "during": during, "left": rss_mb(process)},
-    }  # fmt: skip
+    }
 
 
 def cpu(process: psutil.Process) -> float:
@@ -200,7 +209,10 @@ def main() -> None:
         clips = [Path(file).read_bytes() for file in write_clips(folder, N_CLIPS)]
         clips = [clip for clip in clips if analysis.analyse(clip).quality.has_speech]
         own = {"SER_CORPORA": "corpora", "SER_RUNS": "own_runs", "SER_CACHE": "own_cache", "SER_RESULTS": "results"}
-        with training(folder) if options.train else nothing(), serve(**{name: str(folder / part) for name, part in own.items()}) as server:
+        with (
+            training(folder) if options.train else nothing(),
+            serve(**{name: str(folder / part) for name, part in own.items()}) as server,
+        ):
             figures = asyncio.run(a_class(server.url, server.process.pid, clips, options))
     if hasattr(os, "getloadavg"):
         load.append(round(os.getloadavg()[0], 1))

@@ -22,12 +22,17 @@ import soundfile
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ser_core import audio  # noqa: E402
-from tools.servers import each_of, serve  # noqa: E402
-from tools.visitor import Visitor  # noqa: E402
+from ser_core import audio
+from tools.servers import each_of, serve
+from tools.visitor import Visitor
 
 RATE = audio.SAMPLE_RATE
-FORMATS = {"wav": ("WAV", "PCM_16"), "ogg": ("OGG", "VORBIS"), "flac": ("FLAC", "PCM_16"), "mp3": ("MP3", "MPEG_LAYER_III")}
+FORMATS = {
+    "wav": ("WAV", "PCM_16"),
+    "ogg": ("OGG", "VORBIS"),
+    "flac": ("FLAC", "PCM_16"),
+    "mp3": ("MP3", "MPEG_LAYER_III"),
+}
 
 
 def speech(minutes: float, ending: str) -> bytes:
@@ -97,9 +102,12 @@ def measure(minutes: float, ending: str) -> dict[str, float]:
         watch.stop()
     figures = {f"{phase}_mb": round(most) for phase, most in watch.most_mb.items()}
     return {
-        "file_mb": round(len(data) / 2**20), **figures, "peak_mb": round(max(watch.most_mb.values())),
-        "children_mb": round(watch.most_children_mb), "seconds": round(seconds, 1),
-    }  # fmt: skip
+        "file_mb": round(len(data) / 2**20),
+        **figures,
+        "peak_mb": round(max(watch.most_mb.values())),
+        "children_mb": round(watch.most_children_mb),
+        "seconds": round(seconds, 1),
+    }
 
 
 def main() -> None:

@@ -23,16 +23,23 @@ from playwright.async_api import Browser, Error, Page, async_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools.browser import system_browser  # noqa: E402
-from tools.servers import rss_mb, serve  # noqa: E402
+from tools.browser import system_browser
+from tools.servers import rss_mb, serve
 
 RATE = 48_000
 N_CARDS = 4
 PATIENCE_MS = 90_000
 FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
-)  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+)
 
 
 def write_voice(path: Path) -> None:
@@ -63,7 +70,9 @@ class Person:
             self.predicted.append(1000 * (time.perf_counter() - begun))
             await page.locator(".js-plotly-plot").first.wait_for()
             self.drawn.append(1000 * (time.perf_counter() - begun))
-            if problems := await page.locator("[data-testid=stException], [data-testid=stAlertContentError]").all_inner_texts():
+            if problems := await page.locator(
+                "[data-testid=stException], [data-testid=stAlertContentError]"
+            ).all_inner_texts():
                 self.errors.append("; ".join(problems)[:300])
             await page.get_by_role("button", name="Clear", exact=True).click()
             await page.wait_for_function("document.querySelectorAll('.ser-grid section').length === 0")
@@ -99,10 +108,15 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
     drawn = [each for person in people for each in person.drawn]
     errors = [each for person in people for each in person.errors]
     return {
-        "p50_ms": percentile(predicted, 50), "p95_ms": percentile(predicted, 95), "drawn_p95_ms": percentile(drawn, 95),
-        "errors": len(errors), "first_error": errors[0] if errors else "", "recordings": len(drawn), "contexts": options.contexts,
+        "p50_ms": percentile(predicted, 50),
+        "p95_ms": percentile(predicted, 95),
+        "drawn_p95_ms": percentile(drawn, 95),
+        "errors": len(errors),
+        "first_error": errors[0] if errors else "",
+        "recordings": len(drawn),
+        "contexts": options.contexts,
         "server_mb": memory_mb,
-    }  # fmt: skip
+    }
 
 
 def own_places(folder: Path) -> dict[str, str]:

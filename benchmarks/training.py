@@ -29,12 +29,12 @@ import soundfile
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from latency import default_clip  # noqa: E402
+from latency import default_clip
 
-from ser_core import analysis, corpora, dataset, jobs, plans, run_config, runs, splits, store  # noqa: E402
-from ser_core.errors import SerError  # noqa: E402
-from ser_core.features import FeatureConfig  # noqa: E402
-from ser_core.run_config import RunConfig  # noqa: E402
+from ser_core import analysis, corpora, dataset, jobs, plans, run_config, runs, splits, store
+from ser_core.errors import SerError
+from ser_core.features import FeatureConfig
+from ser_core.run_config import RunConfig
 
 NAMES = ("knn", "mlp", "cnn", "cnn_lstm")
 POLL_S = 0.02
@@ -54,9 +54,18 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.command = (
-            sys.executable, "-m", "ser_core", "train", "--corpus", f"ravdess={self.corpus}", "--models-dir", str(self.folder / "models"),
-            "--cache", str(self.folder / "cache"), "--run",
-        )  # fmt: skip
+            sys.executable,
+            "-m",
+            "ser_core",
+            "train",
+            "--corpus",
+            f"ravdess={self.corpus}",
+            "--models-dir",
+            str(self.folder / "models"),
+            "--cache",
+            str(self.folder / "cache"),
+            "--run",
+        )
 
     def start(self, config: RunConfig) -> jobs.Job:
         """Start a training as the page does."""
@@ -90,7 +99,11 @@ def voices(folder: Path) -> None:
                 f0 = (100 + 4 * actor) * 2 ** ((label - 4 + rng.normal(0, 1.5)) / 12)
                 glide = f0 * (1 + 0.05 * np.sin(2 * np.pi * label / 3 * times))
                 sound = sum(np.sin(2 * np.pi * k * np.cumsum(glide) / 16_000) / k for k in range(1, 12))
-                sound = sound * (0.1 + np.sin(np.pi * (2 + label / 3) * times) ** 2) * 10 ** (rng.normal(-30 + label, 3) / 20)
+                sound = (
+                    sound
+                    * (0.1 + np.sin(np.pi * (2 + label / 3) * times) ** 2)
+                    * 10 ** (rng.normal(-30 + label, 3) / 20)
+                )
                 sound = np.clip(sound + rng.normal(0, 2e-3, len(times)), -1, 1)
                 intensity, sentence, repetition = take // 4 % 2 + 1, take // 2 % 2 + 1, take % 2 + 1
                 name = f"03-01-{label:02d}-{intensity:02d}-{sentence:02d}-{repetition:02d}-{actor:02d}.wav"
@@ -111,7 +124,9 @@ def one_minute(bench: Bench) -> dict[str, dict[str, float]]:
     """Train each of the four with the preset."""
     figures: dict[str, dict[str, float]] = {"one_minute_s": {}, "one_minute_uar": {}, "first_epoch_s": {}}
     for name in NAMES:
-        job, seconds, epochs = bench.follow(run_config.with_preset(RunConfig(corpora=("ravdess",), classifier=name), "one-minute"))
+        job, seconds, epochs = bench.follow(
+            run_config.with_preset(RunConfig(corpora=("ravdess",), classifier=name), "one-minute")
+        )
         result = runs.read_result(job.folder) or {}
         figures["one_minute_s"][name] = round(seconds, 1)
         figures["one_minute_uar"][name] = round(result["figures"]["ravdess"]["uar"], 3)
@@ -127,7 +142,10 @@ def epoch_rate(bench: Bench, clips: pd.DataFrame) -> dict[str, float]:
     job, _, epochs = bench.follow(config)
     n_drawn = min(SMALL_CNN["clips_per_epoch"], int((plans.prepare(clips, config).part == splits.TRAIN).sum()))
     card = store.read_card(job.status.model or "", bench.folder / "models")
-    return {"epoch_clips_per_s": round(n_drawn / statistics.median(np.diff(epochs)), 1), "parameters": card.n_parameters}
+    return {
+        "epoch_clips_per_s": round(n_drawn / statistics.median(np.diff(epochs)), 1),
+        "parameters": card.n_parameters,
+    }
 
 
 def beside(bench: Bench, *, turns: int = 3) -> dict[str, float]:

@@ -7,7 +7,11 @@ import streamlit as st
 from pages.ui import batch_run, batch_table, cached, frame, inputs
 
 models, problems = cached.models()
-frame.page("Batch", lead="Give many recordings, or a zip of them; get a table of what each trained model makes of each.", problems=problems)
+frame.page(
+    "Batch",
+    lead="Give many recordings, or a zip of them; get a table of what each trained model makes of each.",
+    problems=problems,
+)
 
 if not models:
     st.info("There is no trained model to ask. `make models` trains the four from the corpora.", icon=":material/info:")

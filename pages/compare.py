@@ -8,14 +8,21 @@ from pages.ui import cached, compare_cards, compare_cross, compare_lab, compare_
 from ser_core.errors import SerError
 
 models, problems = cached.models()
-frame.page("Compare", problems=problems,
-           lead="Models side by side, by protocol: how good they are on voices they had never heard, and where high scores come from.")
+frame.page(
+    "Compare",
+    problems=problems,
+    lead="Models side by side, by protocol: how good they are on voices they had never heard, and where high scores come from.",
+)
 if not models:
-    st.info("There is no trained model to compare. `make models` trains the four from the corpora.", icon=":material/info:")
+    st.info(
+        "There is no trained model to compare. `make models` trains the four from the corpora.", icon=":material/info:"
+    )
     st.stop()
 
 held_out, scoring, worse, across, leaking = frame.tabs(
-    ["Held-out figures", "Score on a corpus", "Robustness", "Cross-corpus", "Leakage Lab"], key="compare.tab", kept=state.COMPARE_TAB,
+    ["Held-out figures", "Score on a corpus", "Robustness", "Cross-corpus", "Leakage Lab"],
+    key="compare.tab",
+    kept=state.COMPARE_TAB,
 )
 try:
     if held_out.open:

@@ -7,20 +7,31 @@ import streamlit as st
 from pages.ui import cached, corpus_check, corpus_explore, corpus_list, corpus_own, frame, state
 from ser_core.errors import SerError
 
-frame.page("Corpora", lead="Recordings of acted speech with their true labels: get them, check them, see and hear what is in them.")
+frame.page(
+    "Corpora",
+    lead="Recordings of acted speech with their true labels: get them, check them, see and hear what is in them.",
+)
 
 root = cached.corpora_root()
 found = cached.installed(root)
-listing, checking, exploring, recording = frame.tabs(["Corpora", "Check", "Explore", "Your own"], key="corpora.tab", kept=state.CORPORA_TAB)
+listing, checking, exploring, recording = frame.tabs(
+    ["Corpora", "Check", "Explore", "Your own"], key="corpora.tab", kept=state.CORPORA_TAB
+)
 try:
     if listing.open:
         with listing:
             if not found:
-                st.info("No corpus is installed yet. These can be had; the models here work without them.", icon=":material/library_music:")
+                st.info(
+                    "No corpus is installed yet. These can be had; the models here work without them.",
+                    icon=":material/library_music:",
+                )
             corpus_list.show(root, found)
     if (checking.open or exploring.open) and not found:
         with checking if checking.open else exploring:
-            st.info("No corpus is installed yet. The tab Corpora has some to get, and Your own makes one.", icon=":material/info:")
+            st.info(
+                "No corpus is installed yet. The tab Corpora has some to get, and Your own makes one.",
+                icon=":material/info:",
+            )
     elif checking.open:
         with checking:
             corpus_check.show(found)

@@ -86,8 +86,10 @@ def explain(terms: tuple[str, ...]) -> None:
             guide_figures.show(name, models)
 
 
-st.markdown(" · ".join(f"[{term.title}](#{name})" for name, term in guide_terms.TERMS.items())
-            + " · [How often they are wrong](#wrong) · [Limits](#limits) · [Responsible use](#use) · [What is stored](#stored)")
+st.markdown(
+    " · ".join(f"[{term.title}](#{name})" for name, term in guide_terms.TERMS.items())
+    + " · [How often they are wrong](#wrong) · [Limits](#limits) · [Responsible use](#use) · [What is stored](#stored)"
+)
 st.header("The pictures", anchor=False)
 explain(guide_terms.SOUND)
 st.markdown(MORE_PICTURES)

@@ -7,8 +7,12 @@ import streamlit as st
 from pages.ui import cached, cards, frame, inputs, live_connection, live_session, live_view
 
 models, problems = cached.models()
-frame.page("Live", lead="Speak, and watch the models follow. The sound goes to this server only, and is gone when you leave.",
-           problems=problems, wrong=cards.caution(models))
+frame.page(
+    "Live",
+    lead="Speak, and watch the models follow. The sound goes to this server only, and is gone when you leave.",
+    problems=problems,
+    wrong=cards.caution(models),
+)
 
 if not models:
     st.info("There is no trained model to ask. `make models` trains the four from the corpora.", icon=":material/info:")
@@ -24,8 +28,11 @@ if loading.is_alive():  # what is said until they are there would get no answer
         loading.join(30)
 visitor = live_session.visitor(inputs.asked(models))
 if visitor.places.full_for(id(visitor)):
-    st.warning(f"{visitor.places.n} visitors are live, and this server takes no more, so that everyone's answers stay quick. Try again in "
-               "a minute, or:", icon=":material/group:")  # fmt: skip
+    st.warning(
+        f"{visitor.places.n} visitors are live, and this server takes no more, so that everyone's answers stay quick. Try again in "
+        "a minute, or:",
+        icon=":material/group:",
+    )
     live_view.offer_recorder()
     st.stop()
 

@@ -9,7 +9,11 @@ from ser_core import runs
 from ser_core.errors import SerError
 
 cards, problems = cached.models()
-frame.page("Train", lead="Train a small model on the corpora you choose, watch how it learns, and see what it is worth.", problems=problems)
+frame.page(
+    "Train",
+    lead="Train a small model on the corpora you choose, watch how it learns, and see what it is worth.",
+    problems=problems,
+)
 
 root = runs.root()
 run = st.query_params.get("run")

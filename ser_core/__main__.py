@@ -13,5 +13,7 @@ from ser_core.cli import main  # noqa: E402
 if __name__ == "__main__":
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a file's name need not be text, nor in the terminal's encoding
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # a file's name need not be text, nor in the terminal's encoding
     sys.exit(main())

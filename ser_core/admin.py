@@ -54,8 +54,10 @@ def check(environment: Mapping[str, str]) -> str:
             why = error.strerror if isinstance(error, OSError) else error  # a page shows it: no path of the server
             raise ConfigError(f".streamlit/secrets.toml cannot be read: {why}. Mend it, or delete it.") from None
     if word and len(word.strip()) < SHORTEST:
-        raise ConfigError(f"The admin word in {VARIABLE}, {where}, has {len(word.strip())} characters, and {SHORTEST} is the least. "
-                          "Set a longer one, or none.")  # fmt: skip
+        raise ConfigError(
+            f"The admin word in {VARIABLE}, {where}, has {len(word.strip())} characters, and {SHORTEST} is the least. "
+            "Set a longer one, or none."
+        )
     return word
 
 
@@ -84,7 +86,11 @@ def ensure(environment: Mapping[str, str]) -> tuple[str, bool]:
     ConfigError : if one is set that does not count.
     """
     kept = check(environment)
-    return (kept, False) if kept else ("-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(2)), True)
+    return (
+        (kept, False)
+        if kept
+        else ("-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(2)), True)
+    )
 
 
 def is_right(given: str, expected: str) -> bool:
@@ -110,8 +116,10 @@ class Limiter:
         with self._lock:  # two at once would be two tries for the price of one
             wait_s = self._open_s - self._clock()
             if wait_s > 0:
-                return (f"Too many wrong words were tried, so none is looked at for {math.ceil(wait_s)} s: give it again then. On the "
-                        "machine that serves the app, only what was tried there counts.")  # fmt: skip
+                return (
+                    f"Too many wrong words were tried, so none is looked at for {math.ceil(wait_s)} s: give it again then. On the "
+                    "machine that serves the app, only what was tried there counts."
+                )
             if is_right(given, expected):
                 self._wrong = 0
                 return ""

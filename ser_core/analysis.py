@@ -37,7 +37,9 @@ def analyse(
 
     Raises AudioError where the bytes are not usable audio, of which TooLongError where there are more seconds.
     """
-    return measure(audio.decode(source, sample_rate=config.sample_rate, max_duration_s=max_duration_s, name=name), config)
+    return measure(
+        audio.decode(source, sample_rate=config.sample_rate, max_duration_s=max_duration_s, name=name), config
+    )
 
 
 def measure(clip: audio.Clip, config: FeatureConfig = FeatureConfig()) -> Analysis:
@@ -68,7 +70,11 @@ def inputs(analysis: Analysis) -> Callable[[FeatureConfig, str], np.ndarray]:
 
     @functools.cache
     def measured(config: FeatureConfig) -> Features:
-        return analysis.features if config == analysis.features.config else features.extract(analysis.clip.waveform, config)
+        return (
+            analysis.features
+            if config == analysis.features.config
+            else features.extract(analysis.clip.waveform, config)
+        )
 
     @functools.cache
     def seen(config: FeatureConfig, input_kind: str) -> np.ndarray:

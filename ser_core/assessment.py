@@ -18,7 +18,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ser_core import classifiers, corpora, dataset, evaluation, exposure, plain_json, protocols, recognizer, runs, store, training
+from ser_core import (
+    classifiers,
+    corpora,
+    dataset,
+    evaluation,
+    exposure,
+    plain_json,
+    protocols,
+    recognizer,
+    runs,
+    store,
+    training,
+)
 from ser_core.dataset import Dataset
 from ser_core.errors import ConfigError, CorpusError, ModelError, SerError
 from ser_core.evaluation import Evaluation
@@ -112,12 +124,19 @@ def recipe_of(card: store.ModelCard) -> Recipe:
             f"'{card.slug}' went on from the weights of '{card.training['start_from']}', which have heard speakers of their own. "
             "No protocol can hold these out: choose the model that it started from, or score it as it is, without a protocol."
         )
-    known = {name: value for name, value in card.hyperparameters.items() if name in classifiers.CLASSIFIERS[card.classifier].defaults}
+    known = {
+        name: value
+        for name, value in card.hyperparameters.items()
+        if name in classifiers.CLASSIFIERS[card.classifier].defaults
+    }
     settings = {name: card.training[name] for name in _SETTINGS if name in card.training}
     config = TrainingConfig(
-        classifier=card.classifier, hyperparameters={name: value for name, value in known.items() if name != "seed"},
-        features=card.features, labels=card.labels, **settings,
-    )  # fmt: skip
+        classifier=card.classifier,
+        hyperparameters={name: value for name, value in known.items() if name != "seed"},
+        features=card.features,
+        labels=card.labels,
+        **settings,
+    )
     return Recipe(name=card.slug, config=config, effects=card.training.get("effects"))
 
 
@@ -125,7 +144,13 @@ _SETTINGS = ("n_copies", "strength", "speaker_cap", "validation_share", "balance
 
 
 def held_out(
-    recipe: Recipe, clips: pd.DataFrame, protocol: str, desk: Desk, *, tested: np.ndarray | None = None, train: bool = True
+    recipe: Recipe,
+    clips: pd.DataFrame,
+    protocol: str,
+    desk: Desk,
+    *,
+    tested: np.ndarray | None = None,
+    train: bool = True,
 ) -> Outcome:
     """Train a recipe once a round of a protocol and return what it said of the clips held out.
 
@@ -147,14 +172,19 @@ def held_out(
     copied = row is not None and row.copies
     if not copied:
         protocols.rounds(clips, protocol, tested=among)  # what cannot be had is said before anything is measured
-    config = replace(recipe.config, protocol=row.validation if row else "", n_copies=max(recipe.config.n_copies, int(copied)))
+    config = replace(
+        recipe.config, protocol=row.validation if row else "", n_copies=max(recipe.config.n_copies, int(copied))
+    )
     data = _measure(clips, config, desk, effects=recipe.effects, share=0.3) if train else None
     problems = data.problems if data else ()
     if copied and data:
         among = among[data.clip]
         data, clips = dataset.apart(data, clips)
     elif copied:
-        row_of, copy = np.repeat(np.arange(len(clips)), 1 + config.n_copies), np.tile(np.arange(1 + config.n_copies), len(clips))
+        row_of, copy = (
+            np.repeat(np.arange(len(clips)), 1 + config.n_copies),
+            np.tile(np.arange(1 + config.n_copies), len(clips)),
+        )
         among, clips = among[row_of], dataset.row_table(clips, row_of, copy)
     todo = protocols.rounds(clips, protocol, tested=among)
     digest = exposure.digests(clips)
@@ -168,10 +198,14 @@ def held_out(
             desk.on_progress(0.3 + 0.7 * (number + fraction) / len(todo), f"{recipe.name}, {protocol}, {title}: {text}")
 
         tell(0.0, "training" if data else "reading back")
-        found = _round(recipe, replace(config, labels=each.labels), clips, data, each, protocol, key, digest, desk, tell)
+        found = _round(
+            recipe, replace(config, labels=each.labels), clips, data, each, protocol, key, digest, desk, tell
+        )
         parts += [found] if found else []
     if not parts:
-        raise NothingKept(f"No round of '{recipe.name}' under the protocol '{protocol}' is kept in '{desk.results}'. Measure it first.")
+        raise NothingKept(
+            f"No round of '{recipe.name}' under the protocol '{protocol}' is kept in '{desk.results}'. Measure it first."
+        )
     return replace(_joined(parts, problems), rounds=(len(parts), len(todo)))
 
 
@@ -187,14 +221,28 @@ def as_trained(card: store.ModelCard, clips: pd.DataFrame, desk: Desk) -> Outcom
     config = TrainingConfig(classifier=card.classifier, labels=card.labels, features=card.features, n_copies=0)
     data = _measure(clips, config, desk, share=0.9)
     rows = np.arange(len(data.clip))
-    note_reading(desk, {"model": card.slug, "protocol": AS_TRAINED, "corpora": sorted(set(clips[corpora.CORPUS])), "n_clips": len(rows)})
+    note_reading(
+        desk,
+        {
+            "model": card.slug,
+            "protocol": AS_TRAINED,
+            "corpora": sorted(set(clips[corpora.CORPUS])),
+            "n_clips": len(rows),
+        },
+    )
     raw = training.predict_rows(model.classifier, data, rows, card.classifier)
     tested = clips.iloc[data.clip].reset_index(drop=True)
     return Outcome(
-        model=card.slug, protocol=AS_TRAINED, labels=card.labels, clips=tested, y=training.targets(tested, card.labels),
-        probabilities=recognizer.calibrate(raw, model.temperature), heard=heard_by(card, tested, desk.models), problems=data.problems,
+        model=card.slug,
+        protocol=AS_TRAINED,
+        labels=card.labels,
+        clips=tested,
+        y=training.targets(tested, card.labels),
+        probabilities=recognizer.calibrate(raw, model.temperature),
+        heard=heard_by(card, tested, desk.models),
+        problems=data.problems,
         threshold=card.threshold,
-    )  # fmt: skip
+    )
 
 
 def mean(outcomes: Sequence[Outcome], name: str = MEAN) -> Outcome:
@@ -205,13 +253,19 @@ def mean(outcomes: Sequence[Outcome], name: str = MEAN) -> Outcome:
     ConfigError : if they did not answer on the same clips with the same labels.
     """
     first = outcomes[0]
-    if any(each.labels != first.labels or not _same_clips(each, first) or each.protocol != first.protocol for each in outcomes):
+    if any(
+        each.labels != first.labels or not _same_clips(each, first) or each.protocol != first.protocol
+        for each in outcomes
+    ):
         raise ConfigError("A mean needs models with the same labels, tested on the same clips. Choose others.")
     heard = [each.heard for each in outcomes if each.heard]
     return replace(
-        first, model=name, threshold=None, probabilities=np.mean([each.probabilities for each in outcomes], axis=0),
+        first,
+        model=name,
+        threshold=None,
+        probabilities=np.mean([each.probabilities for each in outcomes], axis=0),
         heard=exposure.together(heard) if heard else None,
-    )  # fmt: skip
+    )
 
 
 def figures(outcome: Outcome) -> dict[str, Evaluation]:
@@ -221,13 +275,19 @@ def figures(outcome: Outcome) -> dict[str, Evaluation]:
     masks = ({OVERALL: np.ones(len(names), bool)} if len(there) > 1 else {}) | {name: names == name for name in there}
     return {
         name: evaluation.evaluate(
-            outcome.y[mask], outcome.probabilities[mask], labels=outcome.labels, protocol=outcome.protocol, corpus=name,
-            speakers=outcome.clips[corpora.SPEAKER].to_numpy()[mask], rng=np.random.default_rng(0),
+            outcome.y[mask],
+            outcome.probabilities[mask],
+            labels=outcome.labels,
+            protocol=outcome.protocol,
+            corpus=name,
+            speakers=outcome.clips[corpora.SPEAKER].to_numpy()[mask],
+            rng=np.random.default_rng(0),
             seen={kind: each[mask] for kind, each in outcome.seen.items()} if outcome.seen else None,
-            human=corpora.CORPORA[name].human_accuracy if name in corpora.CORPORA else None, threshold=outcome.threshold,
+            human=corpora.CORPORA[name].human_accuracy if name in corpora.CORPORA else None,
+            threshold=outcome.threshold,
         )
         for name, mask in masks.items()
-    }  # fmt: skip
+    }
 
 
 def to_dict(outcome: Outcome) -> dict[str, Any]:
@@ -273,31 +333,60 @@ def _measure(
     clips: pd.DataFrame, config: TrainingConfig, desk: Desk, *, effects: dict[str, float] | None = None, share: float
 ) -> Dataset:
     data = dataset.build(
-        clips, config.features, n_copies=config.n_copies, strength=config.strength, effects=effects,
-        with_windows=classifiers.CLASSIFIERS[config.classifier].input_kind == "frames", seed=config.seed, cache=desk.cache,
-        n_jobs=desk.n_jobs, niced=desk.niced, should_stop=desk.should_stop,
-        on_progress=lambda done, total: desk.on_progress(share * done / total, f"Measuring the clips: {done:,} of {total:,}"),
-    )  # fmt: skip
+        clips,
+        config.features,
+        n_copies=config.n_copies,
+        strength=config.strength,
+        effects=effects,
+        with_windows=classifiers.CLASSIFIERS[config.classifier].input_kind == "frames",
+        seed=config.seed,
+        cache=desk.cache,
+        n_jobs=desk.n_jobs,
+        niced=desk.niced,
+        should_stop=desk.should_stop,
+        on_progress=lambda done, total: desk.on_progress(
+            share * done / total, f"Measuring the clips: {done:,} of {total:,}"
+        ),
+    )
     if not len(data.clip):
         raise CorpusError(f"None of the {len(clips)} clips can be read: {data.problems[0][1]}")
     return data
 
 
 def _round(
-    recipe: Recipe, config: TrainingConfig, clips: pd.DataFrame, data: Dataset | None, each: Round, protocol: str, key: str,
-    digest: np.ndarray, desk: Desk, tell: Progress,
-) -> Outcome | None:  # fmt: skip
+    recipe: Recipe,
+    config: TrainingConfig,
+    clips: pd.DataFrame,
+    data: Dataset | None,
+    each: Round,
+    protocol: str,
+    key: str,
+    digest: np.ndarray,
+    desk: Desk,
+    tell: Progress,
+) -> Outcome | None:
     """Return what the round's test clips were answered: read back where the same round has been trained before.
 
     data: what it is trained on otherwise; None: it is not trained, and there is no outcome.
     """
-    told = hashlib.sha256(each.train.tobytes() + each.test.tobytes() + json.dumps([protocol, each.labels]).encode()).hexdigest()
+    told = hashlib.sha256(
+        each.train.tobytes() + each.test.tobytes() + json.dumps([protocol, each.labels]).encode()
+    ).hexdigest()
     path = desk.results / f"{config.classifier}-{protocol}-{key}-{told[:10]}.json" if desk.results else None
     stored = _recall(path, each.test)
     if stored is None and data is None:
         return None
-    note_reading(desk, {"model": recipe.name, "protocol": protocol, "corpora": sorted(set(clips.loc[each.test, corpora.CORPUS])),
-                 "round": each.title, "n_clips": int(each.test.sum()), "read_back": stored is not None})  # fmt: skip
+    note_reading(
+        desk,
+        {
+            "model": recipe.name,
+            "protocol": protocol,
+            "corpora": sorted(set(clips.loc[each.test, corpora.CORPUS])),
+            "round": each.title,
+            "n_clips": int(each.test.sum()),
+            "read_back": stored is not None,
+        },
+    )
     if stored is None:
         assert data is not None, "without, the round has been left out above"
         stored = _train(config, clips, data, each, desk, tell)
@@ -308,12 +397,19 @@ def _round(
     is_answered = np.zeros(len(clips), bool)
     is_answered[answered] = True
     return Outcome(
-        model=recipe.name, protocol=protocol, labels=each.labels, clips=tested, y=training.targets(tested, each.labels),
-        probabilities=np.array(stored["probabilities"]), seen=exposure.seen(clips, digest, each.train, is_answered),
-    )  # fmt: skip
+        model=recipe.name,
+        protocol=protocol,
+        labels=each.labels,
+        clips=tested,
+        y=training.targets(tested, each.labels),
+        probabilities=np.array(stored["probabilities"]),
+        seen=exposure.seen(clips, digest, each.train, is_answered),
+    )
 
 
-def _train(config: TrainingConfig, clips: pd.DataFrame, data: Dataset, each: Round, desk: Desk, tell: Progress) -> dict[str, Any]:
+def _train(
+    config: TrainingConfig, clips: pd.DataFrame, data: Dataset, each: Round, desk: Desk, tell: Progress
+) -> dict[str, Any]:
     keep = each.train | each.test
     inside = clips[keep].reset_index(drop=True)
     part = data if keep.all() else dataset.select(data, keep)
@@ -357,9 +453,14 @@ def _joined(parts: Sequence[Outcome], problems: tuple[tuple[str, str], ...]) -> 
     clips = clips.iloc[order].reset_index(drop=True)
     seen = [part.seen for part in parts if part.seen]
     return replace(
-        parts[0], labels=labels, clips=clips, y=training.targets(clips, labels), probabilities=probabilities[order], problems=problems,
+        parts[0],
+        labels=labels,
+        clips=clips,
+        y=training.targets(clips, labels),
+        probabilities=probabilities[order],
+        problems=problems,
         seen={name: np.concatenate([each[name] for each in seen])[order] for name in evaluation.SEEN},
-    )  # fmt: skip
+    )
 
 
 def heard_by(card: store.ModelCard, clips: pd.DataFrame, models: Path) -> exposure.Heard:
@@ -382,7 +483,11 @@ def heard_by(card: store.ModelCard, clips: pd.DataFrame, models: Path) -> exposu
 def _key(recipe: Recipe, clips: pd.DataFrame, digest: np.ndarray) -> str:
     """Return a name for settings, clips, their bytes and the code that measures them: what a stored round belongs to."""
     text = hashlib.sha256(_settings(recipe))
-    text.update("\n".join(clips[corpora.CORPUS] + "/" + clips[corpora.NAME] + " " + clips[corpora.EMOTION] + " " + digest).encode())
+    text.update(
+        "\n".join(
+            clips[corpora.CORPUS] + "/" + clips[corpora.NAME] + " " + clips[corpora.EMOTION] + " " + digest
+        ).encode()
+    )
     text.update(dataset.code_digest())
     return text.hexdigest()[:12]
 
@@ -411,7 +516,9 @@ def note_reading(desk: Desk, what: dict[str, Any]) -> None:
         return
     desk.results.mkdir(parents=True, exist_ok=True)
     with (desk.results / READINGS).open("a", encoding="utf-8") as log:
-        log.write(json.dumps({"when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **what}, ensure_ascii=False) + "\n")
+        log.write(
+            json.dumps({"when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **what}, ensure_ascii=False) + "\n"
+        )
 
 
 def _same_clips(one: Outcome, other: Outcome) -> bool:
@@ -423,7 +530,12 @@ def part(outcome: Outcome, wanted: np.ndarray) -> Outcome:
     """Return what a model said of some of the clips, bool (n_clips,)."""
     heard = outcome.heard
     return replace(
-        outcome, clips=outcome.clips[wanted].reset_index(drop=True), y=outcome.y[wanted], probabilities=outcome.probabilities[wanted],
+        outcome,
+        clips=outcome.clips[wanted].reset_index(drop=True),
+        y=outcome.y[wanted],
+        probabilities=outcome.probabilities[wanted],
         seen={name: each[wanted] for name, each in outcome.seen.items()} if outcome.seen else None,
-        heard=exposure.Heard(heard.clip[wanted], heard.speaker[wanted], heard.chosen[wanted], heard.untold[wanted]) if heard else None,
-    )  # fmt: skip
+        heard=exposure.Heard(heard.clip[wanted], heard.speaker[wanted], heard.chosen[wanted], heard.untold[wanted])
+        if heard
+        else None,
+    )

@@ -97,7 +97,17 @@ _MAGIC = (
 )
 
 # FFmpeg's errors, as PyAV raises them: its own, and many of Python's.
-_AV_ERRORS = (av.FFmpegError, OSError, ValueError, TypeError, LookupError, EOFError, RuntimeError, ArithmeticError, AssertionError)
+_AV_ERRORS = (
+    av.FFmpegError,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    RuntimeError,
+    ArithmeticError,
+    AssertionError,
+)
 _SNDFILE_ERRORS = (soundfile.SoundFileError, ValueError, TypeError, OverflowError)
 
 
@@ -183,7 +193,9 @@ def decode(
         counted = _counted(blocks, tally, header, name, max_duration_s)
         samples = np.concatenate([np.zeros(0, np.float32), *_mix(counted, header, sample_rate)])
         if (channel := tally.loudest_of_cancelled()) is not None:
-            samples = np.concatenate(list(_mix(_open(file, name, max_duration_s)[1], header, sample_rate, channel=channel)))
+            samples = np.concatenate(
+                list(_mix(_open(file, name, max_duration_s)[1], header, sample_rate, channel=channel))
+            )
     except MemoryError:
         raise AudioError(f"{name} needs more memory than there is. Cut it into shorter pieces.") from None
     _check_length(header, tally, name)
@@ -225,12 +237,21 @@ def stream(
                 yield _level(block, tally)
 
     return Stream(
-        header.container, header.rate, header.channels, sample_rate, tally.n_read / header.rate, _is_truncated(header, tally), read
-    )  # fmt: skip
+        header.container,
+        header.rate,
+        header.channels,
+        sample_rate,
+        tally.n_read / header.rate,
+        _is_truncated(header, tally),
+        read,
+    )
 
 
 def declared_duration(
-    source: bytes | str | os.PathLike[str] | BinaryIO | Spool, *, max_duration_s: float = MAX_DURATION_S, name: str = "The file"
+    source: bytes | str | os.PathLike[str] | BinaryIO | Spool,
+    *,
+    max_duration_s: float = MAX_DURATION_S,
+    name: str = "The file",
 ) -> float | None:
     """Return how long a file says it is, in seconds, None where it does not say; no sound is decoded for that, and it may not be true.
 
@@ -266,7 +287,11 @@ class Resampler:
     def __init__(self, source_rate: int, sample_rate: int) -> None:
         _check_target(source_rate)
         _check_target(sample_rate)
-        self._soxr = None if source_rate == sample_rate else soxr.ResampleStream(source_rate, sample_rate, 1, dtype="float32", quality="HQ")
+        self._soxr = (
+            None
+            if source_rate == sample_rate
+            else soxr.ResampleStream(source_rate, sample_rate, 1, dtype="float32", quality="HQ")
+        )
 
     def push(self, samples: np.ndarray, *, last: bool = False) -> np.ndarray:
         """Return what is ready, float32 (m,), of the samples given so far, float32 (n,); `last` lets go of what is held back."""
@@ -336,7 +361,9 @@ class _Sink:
     def check(self) -> None:
         """Raise AudioError where something could not be written."""
         if self._lost:
-            raise AudioError("The disk is full, so this recording cannot be kept while it is looked at. Make room, and give it again.")
+            raise AudioError(
+                "The disk is full, so this recording cannot be kept while it is looked at. Make room, and give it again."
+            )
 
 
 def cut(data: bytes | Spool, start_s: float, end_s: float) -> Waveform:
@@ -455,7 +482,9 @@ def _counted(
         yield block
 
 
-def _mix(blocks: Iterator[np.ndarray], header: _Header, sample_rate: int, *, channel: int | None = None) -> Iterator[np.ndarray]:
+def _mix(
+    blocks: Iterator[np.ndarray], header: _Header, sample_rate: int, *, channel: int | None = None
+) -> Iterator[np.ndarray]:
     """Yield blocks of one channel, float32 (n,), resampled as they come: the mean of all channels, or the one asked for."""
     weights = np.full(header.channels, 1 / header.channels, np.float32)
     if channel is not None:
@@ -475,7 +504,9 @@ def _check_length(header: _Header, tally: _Tally, name: str) -> None:
     if not tally.n_read:
         raise AudioError(f"{name} has a header but no sound in it. It may be half-downloaded: get it again.")
     if duration_s < MIN_DURATION_S - 0.5 / header.rate:
-        raise AudioError(f"{name} is {duration_s:.3f} s long; {MIN_DURATION_S} s is the least. Record a whole sentence.")
+        raise AudioError(
+            f"{name} is {duration_s:.3f} s long; {MIN_DURATION_S} s is the least. Record a whole sentence."
+        )
 
 
 def _level(samples: np.ndarray, tally: _Tally) -> np.ndarray:
@@ -487,7 +518,9 @@ def _level(samples: np.ndarray, tally: _Tally) -> np.ndarray:
 
 
 def _is_truncated(header: _Header, tally: _Tally) -> bool:
-    return header.is_cut or (header.duration_s is not None and tally.n_read / header.rate < 0.98 * header.duration_s - 0.1)
+    return header.is_cut or (
+        header.duration_s is not None and tally.n_read / header.rate < 0.98 * header.duration_s - 0.1
+    )
 
 
 def _peak(block: np.ndarray, name: str) -> float:
@@ -497,16 +530,22 @@ def _peak(block: np.ndarray, name: str) -> float:
         kind = "NaN (not a number)" if np.isnan(peak) else "infinite"
         raise AudioError(f"{name} holds samples that are {kind}: it is damaged. Export it again as 16-bit WAV.")
     if peak > _LARGEST_SAMPLE:
-        raise AudioError(f"{name} holds samples of {peak:.1e} times full scale: it is damaged. Export it again as 16-bit WAV.")
+        raise AudioError(
+            f"{name} holds samples of {peak:.1e} times full scale: it is damaged. Export it again as 16-bit WAV."
+        )
     return peak
 
 
 def _check(header: _Header, name: str, max_duration_s: float) -> None:
     """Refuse what the header says, before any sample is read."""
     if not MIN_RATE <= header.rate <= MAX_RATE:
-        raise AudioError(f"{name} has a sample rate of {header.rate} Hz; {MIN_RATE} to {MAX_RATE} Hz can be used. Save it with 44100 Hz.")
+        raise AudioError(
+            f"{name} has a sample rate of {header.rate} Hz; {MIN_RATE} to {MAX_RATE} Hz can be used. Save it with 44100 Hz."
+        )
     if not 1 <= header.channels <= MAX_CHANNELS:
-        raise AudioError(f"{name} has {header.channels} channels; 1 to {MAX_CHANNELS} can be used. Save it as a mono or stereo file.")
+        raise AudioError(
+            f"{name} has {header.channels} channels; 1 to {MAX_CHANNELS} can be used. Save it as a mono or stereo file."
+        )
     if header.duration_s is not None and header.duration_s > max_duration_s + _GRACE_S:
         raise _too_long(name, f"is {_clock(header.duration_s)} long", max_duration_s)
 
@@ -525,7 +564,9 @@ def _read(source: bytes | str | os.PathLike[str] | BinaryIO | Spool, name: str, 
     if isinstance(source, Spool):
         _check_size(source.size, name, max_duration_s)
         return source.read()
-    data = bytes(source if isinstance(source, bytes | bytearray | memoryview) else source.read(_most_bytes(max_duration_s) + 1))
+    data = bytes(
+        source if isinstance(source, bytes | bytearray | memoryview) else source.read(_most_bytes(max_duration_s) + 1)
+    )
     _check_size(len(data), name, max_duration_s)
     return data
 
@@ -573,7 +614,9 @@ def _most_bytes(max_duration_s: float) -> int:
 def _check_size(size: int, name: str, max_duration_s: float) -> None:
     limit = _most_bytes(max_duration_s)
     if size > limit:
-        raise AudioError(f"{name} has {size / 2**20:.0f} MB or more; the limit is {limit / 2**20:.0f} MB. Cut it or save it as FLAC.")
+        raise AudioError(
+            f"{name} has {size / 2**20:.0f} MB or more; the limit is {limit / 2**20:.0f} MB. Cut it or save it as FLAC."
+        )
     if not size:
         raise AudioError(f"{name} is empty (0 bytes). Record or download it again.")
 
@@ -581,7 +624,9 @@ def _check_size(size: int, name: str, max_duration_s: float) -> None:
 def _refuse_other_kinds(file: _Bytes, name: str) -> None:
     data = file.part(0, _HEAD)
     if data.startswith(b"version https://git-lfs"):
-        raise AudioError(f"{name} is a Git LFS pointer, not the recording. Run 'git lfs pull' in its folder to get the sound.")
+        raise AudioError(
+            f"{name} is a Git LFS pointer, not the recording. Run 'git lfs pull' in its folder to get the sound."
+        )
     for magic, kind in _MAGIC:
         if re.match(magic, data, re.DOTALL):
             raise AudioError(f"{name} is {kind}, not a recording. Choose a {_KINDS} file.")
@@ -748,7 +793,9 @@ def _av_frames(container: av.container.InputContainer, stream: av.AudioStream) -
         yield from (frame for frame in frames if frame.samples)
 
 
-def _av_blocks(first: av.AudioFrame, frames: Iterator[av.AudioFrame], header: _Header, name: str) -> Iterator[np.ndarray]:
+def _av_blocks(
+    first: av.AudioFrame, frames: Iterator[av.AudioFrame], header: _Header, name: str
+) -> Iterator[np.ndarray]:
     parts, n = [_to_float(first, header.channels)], first.samples
     for frame in frames:
         if not 1 <= frame.layout.nb_channels <= MAX_CHANNELS:
@@ -767,7 +814,12 @@ def _av_blocks(first: av.AudioFrame, frames: Iterator[av.AudioFrame], header: _H
 
 
 _DTYPES: dict[str, type[np.number[Any]]] = {
-    "u8": np.uint8, "s16": np.int16, "s32": np.int32, "s64": np.int64, "flt": np.float32, "dbl": np.float64,
+    "u8": np.uint8,
+    "s16": np.int16,
+    "s32": np.int32,
+    "s64": np.int64,
+    "flt": np.float32,
+    "dbl": np.float64,
 }
 """FFmpeg's formats of samples; those of planes have a p behind."""
 

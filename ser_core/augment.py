@@ -56,7 +56,9 @@ def add_chatter(waveform: Waveform, *, snr_db: float, rng: np.random.Generator) 
 
 def change_speed(waveform: Waveform, *, factor: float) -> Waveform:
     """Return the clip played `factor` times as fast, pitch and formants moving with it (Ko et al. 2015)."""
-    return _like(waveform, soxr.resample(waveform.samples, waveform.sample_rate * factor, waveform.sample_rate, quality="MQ"))
+    return _like(
+        waveform, soxr.resample(waveform.samples, waveform.sample_rate * factor, waveform.sample_rate, quality="MQ")
+    )
 
 
 def stretch_time(waveform: Waveform, *, factor: float) -> Waveform:
@@ -142,42 +144,78 @@ def _either_way(rng: np.random.Generator) -> float:
 
 EFFECTS: dict[str, Effect] = {
     "stretch": Effect(
-        title="Time stretch", imitates="a faster or a slower speaker, at the same pitch", unit="% faster or slower", least=0, most=25,
+        title="Time stretch",
+        imitates="a faster or a slower speaker, at the same pitch",
+        unit="% faster or slower",
+        least=0,
+        most=25,
         change=lambda waveform, percent, rng: stretch_time(waveform, factor=_factor(percent, rng)),
     ),
     "pitch": Effect(
-        title="Pitch shift", imitates="a higher or a lower voice", unit="semitones up or down", least=0, most=4,
+        title="Pitch shift",
+        imitates="a higher or a lower voice",
+        unit="semitones up or down",
+        least=0,
+        most=4,
         change=lambda waveform, semitones, rng: shift_pitch(waveform, semitones=semitones * _either_way(rng)),
     ),
     "speed": Effect(
-        title="Speed", imitates="another speaker: pace and voice change together", unit="% faster or slower", least=0, most=25,
+        title="Speed",
+        imitates="another speaker: pace and voice change together",
+        unit="% faster or slower",
+        least=0,
+        most=25,
         change=lambda waveform, percent, rng: change_speed(waveform, factor=_factor(percent, rng)),
     ),
     "reverb": Effect(
-        title="Room", imitates="a room with bare walls", unit="s of reverberation", least=0.05, most=0.8,
+        title="Room",
+        imitates="a room with bare walls",
+        unit="s of reverberation",
+        least=0.05,
+        most=0.8,
         change=lambda waveform, rt60_s, rng: add_reverb(waveform, rt60_s=rt60_s, wet=0.3, rng=rng),
     ),
     "tilt": Effect(
-        title="Microphone", imitates="a dull or a shrill microphone", unit="dB per octave", least=0, most=6,
+        title="Microphone",
+        imitates="a dull or a shrill microphone",
+        unit="dB per octave",
+        least=0,
+        most=6,
         change=lambda waveform, db, rng: tilt(waveform, db_per_octave=db * _either_way(rng)),
     ),
     "telephone": Effect(
-        title="Telephone band", imitates="a telephone, with everything above cut off", unit="Hz at the most", least=8000, most=3400,
+        title="Telephone band",
+        imitates="a telephone, with everything above cut off",
+        unit="Hz at the most",
+        least=8000,
+        most=3400,
         change=lambda waveform, high_hz, rng: limit_band(waveform, high_hz=min(high_hz, 0.49 * waveform.sample_rate)),
     ),
     "noise": Effect(
-        title="Noise", imitates="a fan, a street, a full classroom", unit="dB from voice to noise", least=40, most=5,
+        title="Noise",
+        imitates="a fan, a street, a full classroom",
+        unit="dB from voice to noise",
+        least=40,
+        most=5,
         change=lambda waveform, snr_db, rng: add_noise(waveform, snr_db=snr_db, rng=rng),
     ),
     "chatter": Effect(
-        title="Chatter", imitates="others who speak at once", unit="dB from voice to chatter", least=40, most=5,
+        title="Chatter",
+        imitates="others who speak at once",
+        unit="dB from voice to chatter",
+        least=40,
+        most=5,
         change=lambda waveform, snr_db, rng: add_chatter(waveform, snr_db=snr_db, rng=rng),
     ),
     "gain": Effect(
-        title="Gain", imitates="closer to the microphone, or further away", unit="dB louder or softer", least=0, most=12,
+        title="Gain",
+        imitates="closer to the microphone, or further away",
+        unit="dB louder or softer",
+        least=0,
+        most=12,
         change=lambda waveform, db, rng: change_level(waveform, gain_db=db * _either_way(rng)),
     ),
-}  # fmt: skip
+}
 """The effects by name, in the order in which they are applied: the voice, the room, the microphone and the line."""
 
 

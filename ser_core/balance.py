@@ -28,10 +28,18 @@ class Method:
 
 METHODS: dict[str, Method] = {
     NONE: Method("None", "Every training clip counts the same: rare labels are recognised less often."),
-    WEIGHTS: Method("Class weights", "Clips of rare labels count more, in proportion. Nothing is invented, nothing repeated."),
+    WEIGHTS: Method(
+        "Class weights", "Clips of rare labels count more, in proportion. Nothing is invented, nothing repeated."
+    ),
     UPSAMPLE: Method("Upsampling", "Clips of rare labels are repeated until every label has as many as the largest."),
-    SMOTE: Method("SMOTE", "New items of rare labels, each between a clip and one of its nearest of the same label.", interpolates=True),
-    ADASYN: Method("ADASYN", "As SMOTE, with more new items where a clip has neighbours of other labels.", interpolates=True),
+    SMOTE: Method(
+        "SMOTE",
+        "New items of rare labels, each between a clip and one of its nearest of the same label.",
+        interpolates=True,
+    ),
+    ADASYN: Method(
+        "ADASYN", "As SMOTE, with more new items where a clip has neighbours of other labels.", interpolates=True
+    ),
 }
 
 

@@ -48,7 +48,9 @@ def expand(given: Iterable[str]) -> list[str]:
             files += _sounds_in(path) or [path]
         elif glob.has_magic(path) and not os.path.lexists(path):
             found = sorted(glob.glob(path, recursive=True))
-            files += [file for each in found for file in (_sounds_in(each) if os.path.isdir(each) else [each])] or [path]
+            files += [file for each in found for file in (_sounds_in(each) if os.path.isdir(each) else [each])] or [
+                path
+            ]
         else:
             files.append(path)
     return list(dict.fromkeys(files))
@@ -56,11 +58,8 @@ def expand(given: Iterable[str]) -> list[str]:
 
 def _sounds_in(folder: str) -> list[str]:
     found = [
-        os.path.join(parent, file)
-        for parent, _, files in os.walk(folder)
-        for file in files
-        if corpora.is_sound(file)
-    ]  # fmt: skip
+        os.path.join(parent, file) for parent, _, files in os.walk(folder) for file in files if corpora.is_sound(file)
+    ]
     return sorted(found)
 
 
@@ -82,14 +81,18 @@ def predict(
     yield from (predict_one(Path(file), file, recognizers, long=long) for file in files)
 
 
-def predict_one(source: bytes | Path, name: str, recognizers: Sequence[Recognizer], *, long: Long | None = None) -> Result:
+def predict_one(
+    source: bytes | Path, name: str, recognizers: Sequence[Recognizer], *, long: Long | None = None
+) -> Result:
     """Return what the models make of one recording, or why it cannot be used."""
     try:
         if isinstance(source, Path) and os.path.isdir(source):  # also False where the name is too long
             raise AudioError(f"{name} is a folder without a sound file. Name a folder that holds recordings.")
         if long:
             judge = segments.judge_with(recognizers)
-            return segments.to_dict(name, segments.analyse(source, judge, name=name, window_s=long.window_s, hop_s=long.hop_s))
+            return segments.to_dict(
+                name, segments.analyse(source, judge, name=name, window_s=long.window_s, hop_s=long.hop_s)
+            )
         heard = analysis.analyse(source, name=name)
         return analysis.to_dict(name, heard, analysis.recognize(recognizers, heard))
     except SerError as error:
@@ -142,7 +145,7 @@ def rows(result: Result) -> list[dict[str, Any]]:
             {"file": file, "start_s": each["start_s"], "end_s": each["end_s"], "speech": each["speech"]}
             | _answers(each["predictions"])
             for each in result["segments"]
-        ]  # fmt: skip
+        ]
     row = {"file": file, "duration_s": result["duration_s"], "speech": result["speech"]}
     return [row | {"quality": result["quality"]["summary"]} | _answers(result["predictions"])]
 
@@ -156,11 +159,15 @@ def _answers(predictions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     answers |= {f"{each['model']}_sure": each["sure"] for each in predictions if each["sure"] is not None}
     return answers | {
         f"{each['model']}_{label}": round(p, 6) for each in predictions for label, p in each["probabilities"].items()
-    }  # fmt: skip
+    }
 
 
 def scores(
-    results: Sequence[Result], truths: Sequence[str | None], labels: Mapping[str, Sequence[str]], *, rng: np.random.Generator
+    results: Sequence[Result],
+    truths: Sequence[str | None],
+    labels: Mapping[str, Sequence[str]],
+    *,
+    rng: np.random.Generator,
 ) -> dict[str, Evaluation]:
     """Return how often each model (slug -> its labels) is right on the results whose true label is told and known to it.
 
@@ -180,10 +187,12 @@ def scores(
             probabilities = np.array([row for _, row in pairs])
             figures[slug] = evaluation.evaluate(
                 y, probabilities, labels=known, speakers=np.zeros(len(y), int), protocol="as given", corpus="", rng=rng
-            )  # fmt: skip
+            )
     return figures
 
 
 def csv_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, header: bool = False) -> str:
     """Return rows as lines of CSV, after a line with the names of the columns where `header` is true."""
-    return csv_tables.lines([*([columns] if header else []), *([row.get(name, "") for name in columns] for row in rows)])
+    return csv_tables.lines(
+        [*([columns] if header else []), *([row.get(name, "") for name in columns] for row in rows)]
+    )

@@ -219,7 +219,9 @@ class _Beside:
         try:
             process = self._started()
             assert process.stdin and process.stdout
-            pickle.dump(task, process.stdin, pickle.HIGHEST_PROTOCOL)  # at once: a copy of a long recording would be large
+            pickle.dump(
+                task, process.stdin, pickle.HIGHEST_PROTOCOL
+            )  # at once: a copy of a long recording would be large
             process.stdin.flush()
             answer: tuple[Any, Exception | None] = pickle.load(process.stdout)
             return answer
@@ -228,7 +230,9 @@ class _Beside:
             if _is_over or time.monotonic() - begun_s >= LIMIT_S:
                 raise SerError(UNDONE) from error
             raise _EndedError from error
-        except BaseException:  # such as too little memory for an answer: what is left of it, or of a task, must not go before the next
+        except (
+            BaseException
+        ):  # such as too little memory for an answer: what is left of it, or of a task, must not go before the next
             self.end()
             raise
         finally:
@@ -236,9 +240,13 @@ class _Beside:
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            steps_back = getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0) if self._nice else 0  # Windows knows no niceness
+            steps_back = (
+                getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0) if self._nice else 0
+            )  # Windows knows no niceness
             command = [sys.executable, "-c", _BEGIN.format(nice=self._nice)]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, creationflags=steps_back)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, creationflags=steps_back
+            )
             assert self._process.stdin
             self._process.stdin.write(pickle.dumps(sys.path))
             threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()

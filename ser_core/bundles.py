@@ -39,10 +39,22 @@ TRIAL_S = 5.0
 
 MAX_CARD_BYTES = store.MAX_CARD_BYTES
 MAX_SCHEMA_BYTES = 10 * 2**20
-_ZIP_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, NotImplementedError, EOFError, OSError, ValueError, RuntimeError)
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    NotImplementedError,
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,
+)
 """What reading a damaged zip raises."""
 
-WEIGHTS: dict[str, frozenset[str]] = {"vector": frozenset({"model.skops"}), "frames": frozenset({"model.onnx", store.KERAS_FILE})}
+WEIGHTS: dict[str, frozenset[str]] = {
+    "vector": frozenset({"model.skops"}),
+    "frames": frozenset({"model.onnx", store.KERAS_FILE}),
+}
 """The weight files of a classifier, by its input kind."""
 
 
@@ -68,13 +80,21 @@ def import_model(source: bytes | Path | BinaryIO, folder: Path = store.MODELS) -
     ModelError : where anything about the zip, the card or the weights is not what `export_model` makes.
     """
     try:
-        size = len(source) if isinstance(source, bytes) else source.stat().st_size if isinstance(source, Path) else source.seek(0, 2)
+        size = (
+            len(source)
+            if isinstance(source, bytes)
+            else source.stat().st_size
+            if isinstance(source, Path)
+            else source.seek(0, 2)
+        )
         if size > MAX_BYTES:
             raise ModelError(f"The file has {size / 2**20:.0f} MB; a model has at most {MAX_BYTES / 2**20:.0f} MB.")
         with zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source) as archive:
             files = _unpacked(archive)
     except _ZIP_ERRORS as error:
-        raise ModelError(f"The file is no model: it cannot be read as a zip ({error}). Choose a file that was exported here.") from None
+        raise ModelError(
+            f"The file is no model: it cannot be read as a zip ({error}). Choose a file that was exported here."
+        ) from None
     card = _card(files.pop(store.CARD))
     _check_weights(card, files)
 
@@ -101,7 +121,9 @@ def _check_room(folder: Path, size: int) -> None:
     slugs = [card.slug for card in store.list_models(folder)[0] if card.imported] if folder.is_dir() else []
     there = sum(path.stat().st_size for slug in slugs for path in (folder / slug).glob("*"))
     if len(slugs) >= MAX_IMPORTED:
-        raise ModelError(f"No more than {MAX_IMPORTED} models from elsewhere are kept here, and there are {len(slugs)}. {_DELETE}")
+        raise ModelError(
+            f"No more than {MAX_IMPORTED} models from elsewhere are kept here, and there are {len(slugs)}. {_DELETE}"
+        )
     if there + size > MAX_IMPORTED_BYTES:
         raise ModelError(
             f"Models from elsewhere may take {MAX_IMPORTED_BYTES / 2**20:.0f} MB here, and with this one they would take "
@@ -115,7 +137,9 @@ def _unpacked(archive: zipfile.ZipFile) -> dict[str, bytes]:
     names = [info.filename for info in archive.infolist()]
     if len(set(names)) != len(names) or not set(names) <= allowed:
         strange = next((name for name in names if name not in allowed), "a file twice")
-        raise ModelError(f"The file is no model: it holds {strange[:80]!r}. A model holds {', '.join(sorted(allowed))} and nothing else.")
+        raise ModelError(
+            f"The file is no model: it holds {strange[:80]!r}. A model holds {', '.join(sorted(allowed))} and nothing else."
+        )
     if store.CARD not in names:
         raise ModelError(f"The file is no model: it has no {store.CARD}. Choose a file that was exported here.")
     files = {}
@@ -140,19 +164,25 @@ def _card(content: bytes) -> store.ModelCard:
     if card.classifier not in classifiers.CLASSIFIERS:
         raise ModelError(f"The model is a '{card.classifier[:40]}', which this version does not know. Update the app.")
     if card.n_parameters > MAX_PARAMETERS:
-        raise ModelError(f"The model has {card.n_parameters:,} parameters, and {MAX_PARAMETERS:,} is the most. Train a smaller one.")
+        raise ModelError(
+            f"The model has {card.n_parameters:,} parameters, and {MAX_PARAMETERS:,} is the most. Train a smaller one."
+        )
     return card
 
 
 def _check_weights(card: store.ModelCard, files: Mapping[str, bytes]) -> None:
     expected = WEIGHTS[classifiers.CLASSIFIERS[card.classifier].input_kind]
     if set(files) != set(card.files) or set(files) != expected:
-        raise ModelError(f"The model should hold {', '.join(sorted(expected))}, and holds {', '.join(sorted(files)) or 'nothing'}.")
+        raise ModelError(
+            f"The model should hold {', '.join(sorted(expected))}, and holds {', '.join(sorted(files)) or 'nothing'}."
+        )
     for name, content in files.items():
         if hashlib.sha256(content).hexdigest() != card.files[name]:
             raise ModelError(f"{name} is not what the model's card describes (the hash differs). Get the file again.")
         if name != store.KERAS_FILE and len(content) > MAX_LOADED_BYTES:
-            raise ModelError(f"{name} has {len(content) / 2**20:.0f} MB; {MAX_LOADED_BYTES / 2**20:.0f} MB is the most.")
+            raise ModelError(
+                f"{name} has {len(content) / 2**20:.0f} MB; {MAX_LOADED_BYTES / 2**20:.0f} MB is the most."
+            )
         if name != "model.onnx":
             _check_inner(name, content)
 
@@ -190,7 +220,9 @@ def _referred(archive: zipfile.ZipFile, sizes: Mapping[str, int]) -> int:
 
 def _try_out(card: store.ModelCard, content: bytes) -> None:
     """Let the model hear a few seconds of faint noise, in a process of its own; raises ModelError where that fails."""
-    samples = np.random.default_rng(0).normal(scale=0.05, size=round(TRIAL_S * card.features.sample_rate)).astype(np.float32)
+    samples = (
+        np.random.default_rng(0).normal(scale=0.05, size=round(TRIAL_S * card.features.sample_rate)).astype(np.float32)
+    )
     heard = features.extract(audio.Waveform(samples, card.features.sample_rate), card.features)
     items = recognizer.inputs(heard, classifiers.CLASSIFIERS[card.classifier].input_kind)
     sandbox.try_out(sandbox.Model(card.classifier, card.labels, content), items)

@@ -155,10 +155,15 @@ def _protocol(config: RunConfig, prepared: Prepared) -> str:
 def _licence(used: Sequence[Mapping[str, Any]]) -> str:
     known = "; ".join(f"{each['title']}: {each['licence']}" for each in used if each["licence"])
     own = ", ".join(each["title"] for each in used if not each["licence"])
-    return " ".join(filter(None, [
-        f"The weights may be used as the licences of the corpora allow. {known}." if known else "",
-        f"Nothing is known of the licence of {own}: ask who made the recordings." if own else "",
-    ]))  # fmt: skip
+    return " ".join(
+        filter(
+            None,
+            [
+                f"The weights may be used as the licences of the corpora allow. {known}." if known else "",
+                f"Nothing is known of the licence of {own}: ask who made the recordings." if own else "",
+            ],
+        )
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -80,7 +80,9 @@ def issue(folder: Path, names: Sequence[str], *, others: Sequence[str] = ()) -> 
     except OSError as error:
         raise _unwritable(folder, error) from None
     der = authority.certificate.public_bytes(serialization.Encoding.DER)
-    return Certificate(folder / _SERVER, signed, authority.certificate.not_valid_after_utc, der, authority is not kept, replaced)
+    return Certificate(
+        folder / _SERVER, signed, authority.certificate.not_valid_after_utc, der, authority is not kept, replaced
+    )
 
 
 def private(folder: Path) -> None:
@@ -93,7 +95,9 @@ def private(folder: Path) -> None:
 
 
 def _unwritable(folder: Path, error: OSError) -> ConfigError:
-    return ConfigError(f"'{folder}' could not be written to ({error.strerror}). Make room there, or name another folder with SER_CLASS.")
+    return ConfigError(
+        f"'{folder}' could not be written to ({error.strerror}). Make room there, or name another folder with SER_CLASS."
+    )
 
 
 def _read(file: Path) -> _Authority | None:
@@ -109,7 +113,9 @@ def _read(file: Path) -> _Authority | None:
             return _Authority(key, certificate)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         pass
-    raise ConfigError(f"The authority in '{file}' is damaged. Delete that file: a new one is made, which phones must install again.")
+    raise ConfigError(
+        f"The authority in '{file}' is damaged. Delete that file: a new one is made, which phones must install again."
+    )
 
 
 def _flaw(certificate: x509.Certificate, names: Sequence[str], now: datetime) -> str:
@@ -143,8 +149,17 @@ def _permits(certificate: x509.Certificate, name: str) -> bool:
 
 
 def _usage(**used: bool) -> x509.KeyUsage:
-    names = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign",
-             "crl_sign", "encipher_only", "decipher_only")  # fmt: skip
+    names = (
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
+    )
     return x509.KeyUsage(**dict.fromkeys(names, False) | used)
 
 
@@ -164,7 +179,11 @@ def _subtree(name: str) -> x509.GeneralName:
 
 
 def _subject(*, unit: str, name: str = "") -> x509.Name:
-    parts = [(NameOID.ORGANIZATION_NAME, ORGANISATION), (NameOID.ORGANIZATIONAL_UNIT_NAME, unit), (NameOID.COMMON_NAME, name)]
+    parts = [
+        (NameOID.ORGANIZATION_NAME, ORGANISATION),
+        (NameOID.ORGANIZATIONAL_UNIT_NAME, unit),
+        (NameOID.COMMON_NAME, name),
+    ]
     return x509.Name([x509.NameAttribute(oid, text) for oid, text in parts if text])
 
 
@@ -177,13 +196,14 @@ def _make(file: Path, names: Sequence[str], now: datetime) -> _Authority:
     limits = x509.NameConstraints(list(dict.fromkeys(map(_subtree, names))), excluded)
     certificate = (
         x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=AUTHORITY_DAYS))
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=AUTHORITY_DAYS))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_SIGNS_ONLY, critical=True)
         .add_extension(limits, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
-    )  # fmt: skip
+    )
     runs.replace_text(file, _pem(key) + _pem(certificate))
     return _Authority(key, certificate)
 
@@ -192,11 +212,14 @@ def _sign(authority: _Authority, names: Sequence[str], now: datetime) -> str:
     """Return a server's key, its certificate and the authority's, as PEM. It is good until the authority's last day."""
     key, issuer = ec.generate_private_key(ec.SECP256R1()), authority.certificate
     addresses = {name: _address(name) for name in names}
-    who = x509.SubjectAlternativeName([x509.IPAddress(address) if address else x509.DNSName(name) for name, address in addresses.items()])
+    who = x509.SubjectAlternativeName(
+        [x509.IPAddress(address) if address else x509.DNSName(name) for name, address in addresses.items()]
+    )
     certificate = (
         # No common name: some devices take it for one more name to check.
         x509.CertificateBuilder(issuer.subject, _subject(unit="server"), key.public_key(), x509.random_serial_number())
-        .not_valid_before(max(now - timedelta(days=1), issuer.not_valid_before_utc)).not_valid_after(issuer.not_valid_after_utc)
+        .not_valid_before(max(now - timedelta(days=1), issuer.not_valid_before_utc))
+        .not_valid_after(issuer.not_valid_after_utc)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(digital_signature=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -204,11 +227,13 @@ def _sign(authority: _Authority, names: Sequence[str], now: datetime) -> str:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False)
         .sign(authority.key, hashes.SHA256())
-    )  # fmt: skip
+    )
     return _pem(key) + _pem(certificate) + _pem(issuer)
 
 
 def _pem(part: ec.EllipticCurvePrivateKey | x509.Certificate) -> str:
     if isinstance(part, x509.Certificate):
         return part.public_bytes(serialization.Encoding.PEM).decode("ascii")
-    return part.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode("ascii")
+    return part.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode("ascii")

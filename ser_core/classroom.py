@@ -31,7 +31,9 @@ SPARE_BYTES = 2 * 2**30
 TRIES = 20
 """So many ports are tried, one after the other."""
 
-_VIRTUAL = re.compile(r"docker|veth|br-|virbr|vmnet|vbox|virtualbox|vmware|hyper-v|vethernet|tun|tap|wg|zt|tailscale|wsl", re.IGNORECASE)
+_VIRTUAL = re.compile(
+    r"docker|veth|br-|virbr|vmnet|vbox|virtualbox|vmware|hyper-v|vethernet|tun|tap|wg|zt|tailscale|wsl", re.IGNORECASE
+)
 _NAME = re.compile(r"(?=.{1,240}$)(?=.*[a-z])[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 _ELSEWHERE = ("198.51.100.1", 9)
 """An address that is nobody's (RFC 5737): to ask the system for the way there sends nothing."""
@@ -89,7 +91,11 @@ def rank(found: Sequence[tuple[str, str]], way_out: str) -> list[str]:
         address, adapter = each
         return bool(_VIRTUAL.match(adapter)), address != way_out, not ipaddress.ip_address(address).is_private
 
-    usable = [each for each in found if not ipaddress.ip_address(each[0]).is_loopback and not ipaddress.ip_address(each[0]).is_link_local]
+    usable = [
+        each
+        for each in found
+        if not ipaddress.ip_address(each[0]).is_loopback and not ipaddress.ip_address(each[0]).is_link_local
+    ]
     return list(dict.fromkeys(address for address, _ in sorted(usable, key=unlikely)))
 
 
@@ -116,7 +122,11 @@ def disk(folder: Path) -> Check:
     room = f"{free / 2**30:.1f} GB are free"
     if free >= SPARE_BYTES:
         return Check("Disk", True, f"{room}.")
-    return Check("Disk", False, f"{room}, and recordings and trainings of a class may take {SPARE_BYTES / 2**30:.0f} GB. Make room.")
+    return Check(
+        "Disk",
+        False,
+        f"{room}, and recordings and trainings of a class may take {SPARE_BYTES / 2**30:.0f} GB. Make room.",
+    )
 
 
 def corpora() -> Check:
@@ -125,8 +135,12 @@ def corpora() -> Check:
     titles = [row.title for row in library.installed(root).values()]
     if titles:
         return Check("Corpora", True, f"{', '.join(titles)}, in '{root}'.")
-    return Check("Corpora", False, f"None in '{root}': the class can listen to the samples, and train on what it records itself only. "
-                 "The Corpora page gets some; do it at home.")  # fmt: skip
+    return Check(
+        "Corpora",
+        False,
+        f"None in '{root}': the class can listen to the samples, and train on what it records itself only. "
+        "The Corpora page gets some; do it at home.",
+    )
 
 
 def models() -> Check:
@@ -149,8 +163,12 @@ def certificate(made: Certificate) -> Check:
     """Say what was issued, and what becomes of an authority that had to go."""
     whom = f"For {', '.join(made.names)}, until {made.until:%d %B %Y}, by"
     if made.replaced:
-        return Check("Certificate", False, f"{whom} a new authority, because the one before {made.replaced}. Phones that installed the old "
-                     "one should remove it; those that need one install the new.")  # fmt: skip
+        return Check(
+            "Certificate",
+            False,
+            f"{whom} a new authority, because the one before {made.replaced}. Phones that installed the old "
+            "one should remove it; those that need one install the new.",
+        )
     how = "a new authority, which phones do not know yet" if made.is_new_authority else "the authority kept here"
     return Check("Certificate", True, f"{whom} {how}.")
 
@@ -158,8 +176,12 @@ def certificate(made: Certificate) -> Check:
 def network(found: Sequence[str], chosen: str) -> Check:
     """Say under which address others reach this machine, and which others there are."""
     if not found:
-        return Check("Network", False, "This machine is in no network, so it serves itself alone. Join the Wi-Fi, or a phone's hotspot, "
-                     "and start again.")  # fmt: skip
+        return Check(
+            "Network",
+            False,
+            "This machine is in no network, so it serves itself alone. Join the Wi-Fi, or a phone's hotspot, "
+            "and start again.",
+        )
     others = [address for address in found if address != chosen]
     more = f" It has others too ({', '.join(others)}); --address takes one of them." if others else ""
     return Check("Network", True, f"This machine is {chosen} to others.{more}")
@@ -169,13 +191,19 @@ def reach(url: str, authority_der: bytes) -> Check:
     """Ask a running server under the address that phones take, its certificate checked; say what may still keep phones away."""
     context = ssl.create_default_context(cadata=authority_der)
     try:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+        )
         opener.open(f"{url}/_stcore/health", timeout=5).close()
     except OSError as error:
         reason = getattr(error, "reason", error)
         return Check("Reachable", False, f"{url} does not answer on this machine ({reason}). {firewall(url)}")
-    return Check("Reachable", True, f"{url} answers on this machine. Try it with one phone before the lesson: if that gets no answer, "
-                 f"{firewall(url)[0].lower()}{firewall(url)[1:]}")  # fmt: skip
+    return Check(
+        "Reachable",
+        True,
+        f"{url} answers on this machine. Try it with one phone before the lesson: if that gets no answer, "
+        f"{firewall(url)[0].lower()}{firewall(url)[1:]}",
+    )
 
 
 def firewall(url: str) -> str:
@@ -184,7 +212,10 @@ def firewall(url: str) -> str:
     allow = {
         "win32": "Let Python through Windows' firewall, for private and public networks (Settings, Firewall, Allow an app).",
         "darwin": "Let Python accept incoming connections (System Settings, Network, Firewall, Options).",
-    }.get(sys.platform, f"Let TCP port {port} through this machine's firewall (such as sudo ufw allow {port}), and UDP for the Live page.")
+    }.get(
+        sys.platform,
+        f"Let TCP port {port} through this machine's firewall (such as sudo ufw allow {port}), and UDP for the Live page.",
+    )
     return f"{allow} Many school networks keep their guests apart: then open a hotspot on a phone, join everyone to it, and start again."
 
 

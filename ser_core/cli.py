@@ -17,7 +17,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from ser_core import cli_evaluate, cli_lab, cli_matrix, cli_models, cli_robustness, cli_serve, cli_table, cli_train, untrusted_text
+from ser_core import (
+    cli_evaluate,
+    cli_lab,
+    cli_matrix,
+    cli_models,
+    cli_robustness,
+    cli_serve,
+    cli_table,
+    cli_train,
+    untrusted_text,
+)
 from ser_core.errors import ConfigError, SerError
 
 if TYPE_CHECKING:
@@ -26,7 +36,10 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    with contextlib.redirect_stdout(cast(TextIO, _Visible(sys.stdout))), contextlib.redirect_stderr(cast(TextIO, _Visible(sys.stderr))):
+    with (
+        contextlib.redirect_stdout(cast(TextIO, _Visible(sys.stdout))),
+        contextlib.redirect_stderr(cast(TextIO, _Visible(sys.stderr))),
+    ):
         return _run(_parser().parse_args(arguments))
 
 
@@ -63,19 +76,37 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m ser_core", description="Speech emotion recognition from the command line.")
+    parser = argparse.ArgumentParser(
+        prog="python -m ser_core", description="Speech emotion recognition from the command line."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     predict = commands.add_parser("predict", help="what the trained models make of sound files")
-    predict.add_argument("files", nargs="+", metavar="FILE", help="recordings in any common format, folders, or patterns such as '*.wav'")
-    predict.add_argument("--models", default="", metavar="NAMES", help="comma-separated, such as knn,cnn (default: the shipped four)")
+    predict.add_argument(
+        "files", nargs="+", metavar="FILE", help="recordings in any common format, folders, or patterns such as '*.wav'"
+    )
+    predict.add_argument(
+        "--models", default="", metavar="NAMES", help="comma-separated, such as knn,cnn (default: the shipped four)"
+    )
     predict.add_argument("--long", action="store_true", help="moment by moment, for recordings of up to an hour")
-    predict.add_argument("--window", type=float, metavar="S", help="with --long: seconds that the models hear at once (default: 3)")
-    predict.add_argument("--hop", type=float, metavar="S", help="with --long: seconds from one window to the next (default: 1)")
+    predict.add_argument(
+        "--window", type=float, metavar="S", help="with --long: seconds that the models hear at once (default: 3)"
+    )
+    predict.add_argument(
+        "--hop", type=float, metavar="S", help="with --long: seconds from one window to the next (default: 1)"
+    )
     form = predict.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
-    form.add_argument("--csv", nargs="?", const="-", metavar="FILE.csv", help="print or write CSV: a line a file, with --long a window")
-    predict.add_argument("--jobs", type=int, default=0, metavar="N", help="processes that share many files (default: one a core)")
+    form.add_argument(
+        "--csv",
+        nargs="?",
+        const="-",
+        metavar="FILE.csv",
+        help="print or write CSV: a line a file, with --long a window",
+    )
+    predict.add_argument(
+        "--jobs", type=int, default=0, metavar="N", help="processes that share many files (default: one a core)"
+    )
     predict.set_defaults(run=_predict)
 
     cli_models.add(commands)
@@ -88,9 +119,13 @@ def _parser() -> argparse.ArgumentParser:
     cli_serve.add(commands)
 
     build = commands.add_parser("build-models", help="retrain the shipped models from the corpora")
-    build.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", help="such as ravdess=DIR; may be repeated")
+    build.add_argument(
+        "--corpus", action="append", required=True, metavar="NAME=DIR", help="such as ravdess=DIR; may be repeated"
+    )
     build.add_argument("--models", default="", metavar="NAMES", help="comma-separated (default: all four)")
-    build.add_argument("--work", type=Path, default=Path("build"), metavar="DIR", help="features and finished folds (default: build)")
+    build.add_argument(
+        "--work", type=Path, default=Path("build"), metavar="DIR", help="features and finished folds (default: build)"
+    )
     build.add_argument("--jobs", type=int, default=2, help="processes for the features (default: 2)")
     build.set_defaults(run=_build_models)
 
@@ -101,31 +136,52 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--json", action="store_true", help="print all facts as JSON")
     listing.set_defaults(run=_list_corpora)
 
-    fetch = corpora_commands.add_parser("download", help="fetch a corpus from its official source; a stopped download goes on")
+    fetch = corpora_commands.add_parser(
+        "download", help="fetch a corpus from its official source; a stopped download goes on"
+    )
     fetch.add_argument("name", metavar="NAME", help="such as ravdess")
-    fetch.add_argument("--to", type=Path, metavar="DIR", help="folder of all corpora (default: SER_CORPORA, or corpora)")
+    fetch.add_argument(
+        "--to", type=Path, metavar="DIR", help="folder of all corpora (default: SER_CORPORA, or corpora)"
+    )
     fetch.set_defaults(run=_download_corpus)
 
     check = corpora_commands.add_parser("check", help="find what is missing, damaged or doubled in a corpus")
     check.add_argument("name", metavar="NAME", help="such as ravdess")
-    check.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="where it lies (default: its folder in SER_CORPORA, or corpora)")
+    check.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        metavar="DIR",
+        help="where it lies (default: its folder in SER_CORPORA, or corpora)",
+    )
     check.add_argument("--json", action="store_true", help="print the report, with the names of all files, as JSON")
     check.add_argument("--jobs", type=int, default=2, metavar="N", help="processes that read the clips (default: 2)")
     check.add_argument(
-        "--leave-out", metavar="KINDS",
+        "--leave-out",
+        metavar="KINDS",
         help="leave the clips of these findings out from now on, such as silent,identical; none: use all again",
-    )  # fmt: skip
+    )
     check.set_defaults(run=_check_corpus)
 
-    table = corpora_commands.add_parser("features", help="the features of all clips as CSV or Parquet, with label, speaker and split")
+    table = corpora_commands.add_parser(
+        "features", help="the features of all clips as CSV or Parquet, with label, speaker and split"
+    )
     table.add_argument("names", nargs="+", metavar="NAME", help="installed corpora, such as ravdess")
-    table.add_argument("--dir", action="append", default=[], metavar="NAME=DIR", help="where a corpus lies that is not installed")
-    table.add_argument("--labels", default="", metavar="LABELS", help="comma-separated, such as happy,sad (default: all)")
-    table.add_argument("--calm", choices=("keep", "neutral", "leave-out"), default="keep", help="what becomes of calm (default: keep)")
+    table.add_argument(
+        "--dir", action="append", default=[], metavar="NAME=DIR", help="where a corpus lies that is not installed"
+    )
+    table.add_argument(
+        "--labels", default="", metavar="LABELS", help="comma-separated, such as happy,sad (default: all)"
+    )
+    table.add_argument(
+        "--calm", choices=("keep", "neutral", "leave-out"), default="keep", help="what becomes of calm (default: keep)"
+    )
     table.add_argument("--boredom", action="store_true", help="keep boredom, which only EmoDB has")
     table.add_argument("--format", choices=("csv", "parquet"), help="(default: by the ending of FILE, else csv)")
     table.add_argument("--out", type=Path, metavar="FILE", help="(default: the standard output)")
-    table.add_argument("--jobs", type=int, default=-1, metavar="N", help="processes that measure the clips (default: one a core)")
+    table.add_argument(
+        "--jobs", type=int, default=-1, metavar="N", help="processes that measure the clips (default: one a core)"
+    )
     table.set_defaults(run=_corpora_features)
 
     cache = corpora_commands.add_parser("cache", help="where measured features are kept, and how much that is")
@@ -157,7 +213,9 @@ def _predict(options: argparse.Namespace) -> int:
         if options.csv:
             table = sys.stdout if output is None else stack.enter_context(_open_to_write(output))
             table.write(batch.csv_lines([], columns, header=True))
-        for done, result in enumerate(batch.predict(files, list(labels), long=long, n_jobs=_n_jobs(options.jobs)), start=1):
+        for done, result in enumerate(
+            batch.predict(files, list(labels), long=long, n_jobs=_n_jobs(options.jobs)), start=1
+        ):
             if "error" in result:
                 status = _complain(result["error"])
             if table:
@@ -195,7 +253,9 @@ def _csv_file(given: str | None) -> Path | None:
         return None
     path = Path(str(given))
     if path.suffix.lower() != ".csv":
-        raise ConfigError(f"--csv writes to a file whose name ends in .csv. Got '{given}'. To print CSV, put --csv after the recordings.")
+        raise ConfigError(
+            f"--csv writes to a file whose name ends in .csv. Got '{given}'. To print CSV, put --csv after the recordings."
+        )
     return path
 
 
@@ -226,7 +286,8 @@ def _print_result(result: dict[str, Any]) -> None:
         print(f"  {prediction['model']:<10} {_unsure(prediction)}{first}")
     for segment in result.get("segments", []):
         says = [
-            f"{each['model']} {_unsure(each)}{each['label']} {each['probabilities'][each['label']]:.0%}" for each in segment["predictions"]
+            f"{each['model']} {_unsure(each)}{each['label']} {each['probabilities'][each['label']]:.0%}"
+            for each in segment["predictions"]
         ]
         print(f"  {segment['start_s']:7.1f} to {segment['end_s']:7.1f} s  {', '.join(says) or 'no speech'}")
 
@@ -255,7 +316,8 @@ def _list_corpora(options: argparse.Namespace) -> int:
     own = [row for name, row in installed.items() if name not in corpora.CORPORA]
     if options.json:
         facts = [
-            {**corpora.facts(name), "folder": str(installed[name].folder) if name in installed else None} for name in corpora.CORPORA
+            {**corpora.facts(name), "folder": str(installed[name].folder) if name in installed else None}
+            for name in corpora.CORPORA
         ]
         facts += [{"name": row.name, "title": row.title, "kind": row.kind, "folder": str(row.folder)} for row in own]
         print(untrusted_text.json_text(facts))
@@ -306,13 +368,19 @@ def _check_corpus(options: argparse.Namespace) -> int:
     if options.leave_out is not None:
         installed = library.root() / options.name
         if not folder.exists() or not installed.exists() or not folder.samefile(installed):
-            raise ConfigError(f"Clips are left out of installed corpora, and '{folder}' is not '{installed}'. Set SER_CORPORA, or move it.")
+            raise ConfigError(
+                f"Clips are left out of installed corpora, and '{folder}' is not '{installed}'. Set SER_CORPORA, or move it."
+            )
         unknown = [kind for kind in kinds if kind not in {*doctor.EFFECTS, "none"}]
         if unknown:
-            raise ConfigError(f"There is no finding of the kind {', '.join(unknown)}. Choose from {', '.join(doctor.EFFECTS)}, or none.")
+            raise ConfigError(
+                f"There is no finding of the kind {', '.join(unknown)}. Choose from {', '.join(doctor.EFFECTS)}, or none."
+            )
     report = doctor.check(options.name, folder, n_jobs=options.jobs, on_progress=on_progress)
     if options.leave_out is not None:
-        library.leave_out_all(library.root(), options.name, {each.kind: each.surplus for each in report.findings if each.kind in kinds})
+        library.leave_out_all(
+            library.root(), options.name, {each.kind: each.surplus for each in report.findings if each.kind in kinds}
+        )
     if options.json:
         print(json.dumps(report.to_dict(), indent=1))
         return 0
@@ -338,7 +406,9 @@ def _corpora_features(options: argparse.Namespace) -> int:
     if options.jobs == 0 or options.jobs < -1:
         raise ConfigError(f"--jobs must be a number of processes, or -1 for one a core. Got {options.jobs}.")
     wanted = mapping.LabelMapping(
-        calm={"leave-out": mapping.LEAVE_OUT}.get(options.calm, options.calm), boredom=options.boredom, labels=tuple(_names(options.labels))
+        calm={"leave-out": mapping.LEAVE_OUT}.get(options.calm, options.calm),
+        boredom=options.boredom,
+        labels=tuple(_names(options.labels)),
     )
     kind = options.format or ("parquet" if options.out and options.out.suffix.lower() in (".parquet", ".pq") else "csv")
     if kind == "parquet" and not options.out and sys.stdout.isatty():
@@ -346,7 +416,9 @@ def _corpora_features(options: argparse.Namespace) -> int:
     folders = _folders("--dir", options.dir)
     strange = [name for name in folders if name not in options.names]
     if strange:
-        raise ConfigError(f"--dir names {strange[0]!r}, which is none of the corpora to export: {', '.join(options.names)}.")
+        raise ConfigError(
+            f"--dir names {strange[0]!r}, which is none of the corpora to export: {', '.join(options.names)}."
+        )
     found = [
         library.read(name, folders[name]) if name in folders else library.clips(library.root(), [name])
         for name in dict.fromkeys(options.names)
@@ -370,7 +442,9 @@ def _corpora_features(options: argparse.Namespace) -> int:
         try:
             options.out.write_bytes(data)
         except OSError as error:
-            raise ConfigError(f"'{options.out}' cannot be written ({error.strerror}). Name a file in a folder that is there.") from None
+            raise ConfigError(
+                f"'{options.out}' cannot be written ({error.strerror}). Name a file in a folder that is there."
+            ) from None
     else:
         sys.stdout.buffer.write(data)
     _say(f"{len(rows)} clips, {len(rows.columns)} columns. {meaning}")

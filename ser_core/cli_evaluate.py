@@ -23,29 +23,53 @@ RED, PLAIN = "\x1b[31m", "\x1b[0m"
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     evaluate = commands.add_parser(
-        "evaluate", help="measure models on corpora, by protocol",
+        "evaluate",
+        help="measure models on corpora, by protocol",
         description="With --protocol the model's recipe is trained again, once a fold, without what the protocol holds out. Without, "
         "the trained model is scored as it is, and what of the clips it has heard before is said.",
-    )  # fmt: skip
-    evaluate.add_argument("--model", action="append", default=[], metavar="NAME",
-                          help="a trained model, or mean: the mean of the shipped four; repeatable")  # fmt: skip
+    )
+    evaluate.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a trained model, or mean: the mean of the shipped four; repeatable",
+    )
     add_recipe(evaluate)
-    evaluate.add_argument("--corpus", action="append", required=True, metavar="NAME[=DIR]",
-                          help="tested: an installed corpus, or one that lies in DIR; repeatable")  # fmt: skip
-    evaluate.add_argument("--train-corpus", action="append", default=[], metavar="NAME[=DIR]", help="only trained on; repeatable")
-    evaluate.add_argument("--protocol", action="append", default=[], metavar="NAME",
-                          help="leaky, random, sentence, speaker or cross-corpus; repeatable")  # fmt: skip
+    evaluate.add_argument(
+        "--corpus",
+        action="append",
+        required=True,
+        metavar="NAME[=DIR]",
+        help="tested: an installed corpus, or one that lies in DIR; repeatable",
+    )
+    evaluate.add_argument(
+        "--train-corpus", action="append", default=[], metavar="NAME[=DIR]", help="only trained on; repeatable"
+    )
+    evaluate.add_argument(
+        "--protocol",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="leaky, random, sentence, speaker or cross-corpus; repeatable",
+    )
     evaluate.add_argument("--separately", action="store_true", help="each --corpus by itself, in its own folds")
     add_places(evaluate, results="finished folds and the log of readings")
-    evaluate.add_argument("--json", action="store_true", help="print one JSON object a model, corpus choice and protocol")
+    evaluate.add_argument(
+        "--json", action="store_true", help="print one JSON object a model, corpus choice and protocol"
+    )
     evaluate.set_defaults(run=_evaluate)
 
 
 def add_recipe(command: argparse.ArgumentParser) -> None:
     """Add what describes a recipe of its own, for `recipe_of`."""
     command.add_argument("--classifier", metavar="NAME", help="a recipe of its own, such as svm, in place of a model's")
-    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a hyperparameter of it; repeatable")
-    command.add_argument("--copies", type=int, metavar="N", help="augmented copies of each training clip of it (default: none)")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a hyperparameter of it; repeatable"
+    )
+    command.add_argument(
+        "--copies", type=int, metavar="N", help="augmented copies of each training clip of it (default: none)"
+    )
 
 
 def add_places(command: argparse.ArgumentParser, *, results: str, models: bool = True) -> None:
@@ -76,9 +100,12 @@ def desk_of(options: argparse.Namespace) -> Desk:
     if options.jobs < 1:
         raise ConfigError(f"--jobs must be 1 or more. Got {options.jobs}.")
     return assessment.Desk(
-        cache=options.cache or dataset.cache_folder(), results=options.results or assessment.results_folder(),
-        models=options.models_dir or store.MODELS, n_jobs=options.jobs, on_progress=Teller(),
-    )  # fmt: skip
+        cache=options.cache or dataset.cache_folder(),
+        results=options.results or assessment.results_folder(),
+        models=options.models_dir or store.MODELS,
+        n_jobs=options.jobs,
+        on_progress=Teller(),
+    )
 
 
 def _evaluate(options: argparse.Namespace) -> int:
@@ -118,7 +145,11 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _outcomes(
-    options: argparse.Namespace, tested: Sequence[pd.DataFrame], extra: Sequence[pd.DataFrame], protocol: str, desk: Desk
+    options: argparse.Namespace,
+    tested: Sequence[pd.DataFrame],
+    extra: Sequence[pd.DataFrame],
+    protocol: str,
+    desk: Desk,
 ) -> list[Outcome]:
     import numpy as np
     import pandas as pd
@@ -158,7 +189,9 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
     if not 0 <= copies <= 10:
         raise ConfigError(f"--copies must be 0 to 10. Got {copies}.")
     checked = classifiers.check(options.classifier, settings)
-    config = TrainingConfig(classifier=options.classifier, hyperparameters={name: checked[name] for name in settings}, n_copies=copies)
+    config = TrainingConfig(
+        classifier=options.classifier, hyperparameters={name: checked[name] for name in settings}, n_copies=copies
+    )
     return assessment.Recipe(name=options.classifier, config=config)
 
 
@@ -184,11 +217,30 @@ def _print(outcomes: Sequence[Outcome], told: Sequence[dict[str, Any]]) -> None:
 
     for protocol in dict.fromkeys(each["protocol"] for each in told):
         row = protocols.PROTOCOLS.get(protocol)
-        worth = f"{row.worth} Held out: {row.held_out}." if row else "The models as they are, whatever they were trained on."
+        worth = (
+            f"{row.worth} Held out: {row.held_out}."
+            if row
+            else "The models as they are, whatever they were trained on."
+        )
         print(f"protocol {protocol}: {worth}")
         line = "  {:<14} {:<12} {:<24} {:>8} {:>9} {:>7} {:>6} {:>6} {:>7} {:>6} {:>6} {:>8}  {}"
-        print(line.format("model", "corpus", "UAR (95 %)", "accuracy", "precision", "F1", "ECE", "AUC", "chance", "human", "clips",
-                          "speakers", "test clips whose speaker / sentence / recording was trained on" if row else ""))  # fmt: skip
+        print(
+            line.format(
+                "model",
+                "corpus",
+                "UAR (95 %)",
+                "accuracy",
+                "precision",
+                "F1",
+                "ECE",
+                "AUC",
+                "chance",
+                "human",
+                "clips",
+                "speakers",
+                "test clips whose speaker / sentence / recording was trained on" if row else "",
+            )
+        )
         for outcome, each in zip(outcomes, told, strict=True):
             if each["protocol"] != protocol:
                 continue
@@ -196,13 +248,23 @@ def _print(outcomes: Sequence[Outcome], told: Sequence[dict[str, Any]]) -> None:
                 low, high = figures["interval"]["uar"]
                 areas = figures["curves"]["auc"].values()
                 seen = figures.get("seen")
-                print(line.format(
-                    outcome.model, figures["corpus"], f"{figures['uar']:.1%} ({low:.1%} to {high:.1%})", f"{figures['accuracy']:.1%}",
-                    f"{figures['macro_precision']:.1%}", f"{figures['macro_f1']:.1%}", f"{figures['ece']:.3f}",
-                    f"{sum(areas) / len(areas):.3f}" if areas else "",
-                    f"{figures['chance']:.1%}", f"{figures['human']:.1%}" if "human" in figures else "", figures["n_clips"],
-                    figures["n_test_speakers"], " / ".join(f"{seen[name]:.0%}" for name in seen) if seen else "",
-                ).rstrip())  # fmt: skip
+                print(
+                    line.format(
+                        outcome.model,
+                        figures["corpus"],
+                        f"{figures['uar']:.1%} ({low:.1%} to {high:.1%})",
+                        f"{figures['accuracy']:.1%}",
+                        f"{figures['macro_precision']:.1%}",
+                        f"{figures['macro_f1']:.1%}",
+                        f"{figures['ece']:.3f}",
+                        f"{sum(areas) / len(areas):.3f}" if areas else "",
+                        f"{figures['chance']:.1%}",
+                        f"{figures['human']:.1%}" if "human" in figures else "",
+                        figures["n_clips"],
+                        figures["n_test_speakers"],
+                        " / ".join(f"{seen[name]:.0%}" for name in seen) if seen else "",
+                    ).rstrip()
+                )
             warning = assessment.warning(outcome.heard) if outcome.heard else ""
             if warning:
                 print("  ", *red(warning), sep="")
@@ -217,14 +279,19 @@ def _print_labels(each: dict[str, Any]) -> None:
     """Print each label's figures, and the confusion matrix as counts: rows acted, columns answered."""
     labels = each["labels"]
     print(f"{each['model']}, {each['corpus']}, {each['protocol']}: rows acted, columns answered")
-    print(f"  {'':<9} {'precision':>9} {'recall':>7} {'F1':>7} {'AUC':>6}  " + " ".join(f"{label[:8]:>8}" for label in labels))
+    print(
+        f"  {'':<9} {'precision':>9} {'recall':>7} {'F1':>7} {'AUC':>6}  "
+        + " ".join(f"{label[:8]:>8}" for label in labels)
+    )
     for label, counts in zip(labels, each["confusion"], strict=True):
         if label not in each["per_label"]:
             continue
         row = each["per_label"][label]
         area = each["curves"]["auc"].get(label)
-        print(f"  {label:<9} {row['precision']:>9.1%} {row['recall']:>7.1%} {row['f1']:>7.1%} {'' if area is None else f'{area:.3f}':>6}  "
-              + " ".join(f"{n:>8}" for n in counts))  # fmt: skip
+        print(
+            f"  {label:<9} {row['precision']:>9.1%} {row['recall']:>7.1%} {row['f1']:>7.1%} {'' if area is None else f'{area:.3f}':>6}  "
+            + " ".join(f"{n:>8}" for n in counts)
+        )
     print()
 
 

@@ -22,15 +22,29 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     lab = commands.add_parser("lab", help="what each leak between training and test does to a score")
-    lab.add_argument("--corpus", action="append", default=[], metavar="NAME[=DIR]", help="an installed corpus, or one in DIR; repeatable")
-    lab.add_argument("--preset", metavar="NAME", help="a published recipe: copies, 'two voices', 'test picks' or 'not stated'")
+    lab.add_argument(
+        "--corpus",
+        action="append",
+        default=[],
+        metavar="NAME[=DIR]",
+        help="an installed corpus, or one in DIR; repeatable",
+    )
+    lab.add_argument(
+        "--preset", metavar="NAME", help="a published recipe: copies, 'two voices', 'test picks' or 'not stated'"
+    )
     lab.add_argument("--classifier", choices=["knn", "mlp"], default="mlp")
     lab.add_argument("--split", choices=["random", "sentence", "speaker"], default="speaker")
-    lab.add_argument("--augment", choices=["none", "before", "after"], default="none", help="copies before the split, or after it")
+    lab.add_argument(
+        "--augment", choices=["none", "before", "after"], default="none", help="copies before the split, or after it"
+    )
     lab.add_argument("--scaler", choices=["train", "all"], default="train", help="what the scaler is fitted on")
-    lab.add_argument("--early-stopping", choices=["validation", "test"], default="validation", help="what chooses the epoch")
+    lab.add_argument(
+        "--early-stopping", choices=["validation", "test"], default="validation", help="what chooses the epoch"
+    )
     lab.add_argument("--twins", action="store_true", help="every recording is there twice")
-    lab.add_argument("--every", type=Path, metavar="FILE", help="work through all settings of the switches, and write them to FILE")
+    lab.add_argument(
+        "--every", type=Path, metavar="FILE", help="work through all settings of the switches, and write them to FILE"
+    )
     add_places(lab, results="where finished studies are kept", models=False)
     lab.add_argument("--json", action="store_true", help="print JSON")
     lab.set_defaults(run=_lab)
@@ -56,7 +70,9 @@ def _lab(options: argparse.Namespace) -> int:
             raise ConfigError(f"None of {', '.join(preset.corpora)} is installed. Name one with --corpus ravdess=DIR.")
         missing = [name for name in preset.corpora if name not in tables]
         say(preset.claim + (f" Not here: {', '.join(missing)}." if missing else ""))
-        return _print(dataclasses.replace(preset.switches, classifier=options.classifier), clips, desk, as_json=options.json)
+        return _print(
+            dataclasses.replace(preset.switches, classifier=options.classifier), clips, desk, as_json=options.json
+        )
     if not tables:
         raise ConfigError("Say on what: --corpus ravdess, or --corpus ravdess=DIR.")
     import pandas as pd
@@ -64,8 +80,14 @@ def _lab(options: argparse.Namespace) -> int:
     clips = pd.concat(list(tables.values()), ignore_index=True)
     if options.every:
         return _every(options.every, clips, desk)
-    switches = lab.Switches(classifier=options.classifier, split=options.split, augment=options.augment, scaler=options.scaler,
-                            early_stopping=options.early_stopping, twins=options.twins)  # fmt: skip
+    switches = lab.Switches(
+        classifier=options.classifier,
+        split=options.split,
+        augment=options.augment,
+        scaler=options.scaler,
+        early_stopping=options.early_stopping,
+        twins=options.twins,
+    )
     return _print(switches, clips, desk, as_json=options.json)
 
 
@@ -79,8 +101,11 @@ def _print(switches: Switches, clips: pd.DataFrame, desk: Desk, *, as_json: bool
         if not as_json:
             row = rows[-1]
             low, high = row["interval"]["accuracy"]
-            print(f"{title:<28} accuracy {row['accuracy']:.1%} ({low:.1%} to {high:.1%}), UAR {row['uar']:.1%}, {row['n_clips']} clips; "
-                  f"trained on: speaker {row['seen']['speaker']:.0%}, recording {row['seen']['twin']:.0%}", flush=True)  # fmt: skip
+            print(
+                f"{title:<28} accuracy {row['accuracy']:.1%} ({low:.1%} to {high:.1%}), UAR {row['uar']:.1%}, {row['n_clips']} clips; "
+                f"trained on: speaker {row['seen']['speaker']:.0%}, recording {row['seen']['twin']:.0%}",
+                flush=True,
+            )
     if as_json:
         print(json.dumps(rows, indent=1))
     return 0
@@ -94,11 +119,19 @@ def _every(file: Path, clips: pd.DataFrame, desk: Desk) -> int:
     rows = []
     for number, switches in enumerate(todo):
         rows.append(lab.to_row(switches, lab.study(switches, clips, desk)))
-        say(f"{number + 1} of {len(todo)}: {' '.join(map(str, dataclasses.astuple(switches)))}: accuracy {rows[-1]['accuracy']:.1%}")
+        say(
+            f"{number + 1} of {len(todo)}: {' '.join(map(str, dataclasses.astuple(switches)))}: accuracy {rows[-1]['accuracy']:.1%}"
+        )
     names = list(dict.fromkeys(clips[corpora.CORPUS]))
     command = f"python -m ser_core lab {' '.join(f'--corpus {name}=DIR' for name in names)} --every {file.name}"
-    made = {"corpora": names, "n_clips": len(clips), "command": command, "n_copies": lab.N_COPIES, "settings": lab.CLASSIFIERS}
+    made = {
+        "corpora": names,
+        "n_clips": len(clips),
+        "command": command,
+        "n_copies": lab.N_COPIES,
+        "settings": lab.CLASSIFIERS,
+    }
     text = ",\n ".join(json.dumps(row) for row in rows)
-    file.write_text(f"{json.dumps(made, indent=1)[:-2]},\n \"studies\": [\n {text}\n ]\n}}\n", encoding="utf-8")
+    file.write_text(f'{json.dumps(made, indent=1)[:-2]},\n "studies": [\n {text}\n ]\n}}\n', encoding="utf-8")
     print(f"{file}: {len(rows)} studies after {(time.monotonic() - begun) / 60:.1f} minutes")
     return 0

@@ -18,15 +18,26 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     matrix = commands.add_parser(
-        "matrix", help="trained on one corpus, tested on another: every pair",
+        "matrix",
+        help="trained on one corpus, tested on another: every pair",
         description="A recipe is trained on each corpus and tested on each, on the labels shared; within one corpus, speakers are held "
         "out.",
-    )  # fmt: skip
-    matrix.add_argument("--model", action="append", default=[], metavar="NAME",
-                        help="a trained model, whose recipe is trained anew; repeatable (default: knn and mlp)")  # fmt: skip
+    )
+    matrix.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a trained model, whose recipe is trained anew; repeatable (default: knn and mlp)",
+    )
     add_recipe(matrix)
-    matrix.add_argument("--corpus", action="append", required=True, metavar="NAME[=DIR]",
-                        help="an installed corpus, or one that lies in DIR; two or more")  # fmt: skip
+    matrix.add_argument(
+        "--corpus",
+        action="append",
+        required=True,
+        metavar="NAME[=DIR]",
+        help="an installed corpus, or one that lies in DIR; two or more",
+    )
     matrix.add_argument("--write", type=Path, metavar="FILE", help="write the cells of all recipes to FILE")
     add_places(matrix, results="finished trainings and the log of readings")
     matrix.add_argument("--json", action="store_true", help="print one JSON object a recipe")
@@ -52,7 +63,12 @@ def _matrix(options: argparse.Namespace) -> int:
         matrix.write_results(options.write, tables, found, command=_command(options, list(tables)))
         say(f"{options.write}: {sum(map(len, found.values()))} cells")
     if options.json:
-        print(json.dumps([{"model": name, "cells": [matrix.to_dict(cell) for cell in cells]} for name, cells in found.items()], indent=1))
+        print(
+            json.dumps(
+                [{"model": name, "cells": [matrix.to_dict(cell) for cell in cells]} for name, cells in found.items()],
+                indent=1,
+            )
+        )
     else:
         for name, cells in found.items():
             _print(name, list(tables), cells)
@@ -70,7 +86,9 @@ def _command(options: argparse.Namespace, names: Sequence[str]) -> str:
 
 def _said(name: str, cells: Sequence[Cell]) -> None:
     cell = cells[-1]
-    say(f"{name}, {cell.train} to {cell.test}: {cell.problem or f'UAR {cell.uar:.1%} on {cell.n_clips} clips, {len(cell.labels)} labels'}")
+    say(
+        f"{name}, {cell.train} to {cell.test}: {cell.problem or f'UAR {cell.uar:.1%} on {cell.n_clips} clips, {len(cell.labels)} labels'}"
+    )
 
 
 def _print(name: str, names: Sequence[str], cells: Sequence[Cell]) -> None:
@@ -79,13 +97,21 @@ def _print(name: str, names: Sequence[str], cells: Sequence[Cell]) -> None:
 
     by_pair = {(cell.train, cell.test): cell for cell in cells}
     sets = {cell.labels for cell in cells if not cell.problem}
-    on = f"on {len(labels := next(iter(sets)))} labels ({', '.join(labels)}), chance {1 / len(labels):.1%}" if len(sets) == 1 else ""
+    on = (
+        f"on {len(labels := next(iter(sets)))} labels ({', '.join(labels)}), chance {1 / len(labels):.1%}"
+        if len(sets) == 1
+        else ""
+    )
     print(f"{name}: UAR in %, trained on the row, tested on the column {on or 'on the labels that each pair shares'}")
     wide = max(10, *(len(each) + 2 for each in names))
     print("  " + " " * wide + "".join(f"{each:>{wide}}" for each in names))
     for train in names:
         row = [by_pair[train, test] for test in names]
-        print("  " + f"{train:<{wide}}" + "".join(f"{'-' if cell.problem else f'{100 * cell.uar:.1f}':>{wide}}" for cell in row))
+        print(
+            "  "
+            + f"{train:<{wide}}"
+            + "".join(f"{'-' if cell.problem else f'{100 * cell.uar:.1f}':>{wide}}" for cell in row)
+        )
     both = matrix.means(cells)
     if both:
         print(f"  on new speakers of the same corpus {both[0]:.1%}, of another corpus {both[1]:.1%}")

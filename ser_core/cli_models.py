@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 def add(commands: Any) -> None:
     """Add the command group to the parser; without a command of its own it lists."""
-    group = commands.add_parser("models", help="the trained models: list, show, rename, describe, delete, export, import")
-    group.add_argument("--models-dir", type=Path, metavar="DIR", help="another models folder (default: SER_MODELS, or models)")
+    group = commands.add_parser(
+        "models", help="the trained models: list, show, rename, describe, delete, export, import"
+    )
+    group.add_argument(
+        "--models-dir", type=Path, metavar="DIR", help="another models folder (default: SER_MODELS, or models)"
+    )
     group.add_argument("--json", action="store_true", help="print the model cards as JSON")
     group.set_defaults(run=_list)
     each = group.add_subparsers(metavar="COMMAND")
@@ -50,10 +54,14 @@ def add(commands: Any) -> None:
     bring.add_argument("file", type=Path, metavar="FILE")
     bring.set_defaults(run=_import)
 
-    page = commands.add_parser("card", help="write a model's result card: one page to read and to print, with its figures")
+    page = commands.add_parser(
+        "card", help="write a model's result card: one page to read and to print, with its figures"
+    )
     page.add_argument("slug", metavar="NAME")
     page.add_argument("--out", type=Path, metavar="FILE", help="default: NAME-card.html here")
-    page.add_argument("--models-dir", type=Path, metavar="DIR", help="another models folder (default: SER_MODELS, or models)")
+    page.add_argument(
+        "--models-dir", type=Path, metavar="DIR", help="another models folder (default: SER_MODELS, or models)"
+    )
     page.set_defaults(run=_card)
 
 
@@ -79,7 +87,9 @@ def _list(options: argparse.Namespace) -> int:
 def _print_models(cards: Sequence[ModelCard], *, unheard: bool = False) -> None:
     """Print a row a model and corpus: what was measured on speakers that the model had never heard; unheard: and on corpora."""
     row = f"{{:<10}} {{:>10}}  {{:<8}} {{:<{12 if unheard else 9}}} {{:<21}} {{:>8}} {{:>7}} {{:>6}} {{:>9}}"
-    print(row.format("model", "parameters", "corpus", "protocol", "UAR (95 %)", "accuracy", "chance", "clips", "speakers"))
+    print(
+        row.format("model", "parameters", "corpus", "protocol", "UAR (95 %)", "accuracy", "chance", "clips", "speakers")
+    )
     for card in cards:
         first = (card.slug, f"{card.n_parameters:,}")
         for name, each in card.measured if unheard else card.per_corpus.items():

@@ -16,13 +16,27 @@ if TYPE_CHECKING:
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    robustness = commands.add_parser("robustness", help="what trained models lose under noise, rooms, telephones, codecs …")
+    robustness = commands.add_parser(
+        "robustness", help="what trained models lose under noise, rooms, telephones, codecs …"
+    )
     robustness.add_argument("--model", action="append", default=[], metavar="NAME", help="a trained model; repeatable")
-    robustness.add_argument("--corpus", action="append", required=True, metavar="NAME[=DIR]",
-                            help="an installed corpus, or one that lies in DIR; repeatable")  # fmt: skip
-    robustness.add_argument("--clips", type=int, default=120, metavar="N", help="clips that are heard, of all labels (default: 120)")
-    robustness.add_argument("--condition", action="append", default=[], metavar="NAME",
-                            help="such as white, babble, telephone, mp3; repeatable (default: all)")  # fmt: skip
+    robustness.add_argument(
+        "--corpus",
+        action="append",
+        required=True,
+        metavar="NAME[=DIR]",
+        help="an installed corpus, or one that lies in DIR; repeatable",
+    )
+    robustness.add_argument(
+        "--clips", type=int, default=120, metavar="N", help="clips that are heard, of all labels (default: 120)"
+    )
+    robustness.add_argument(
+        "--condition",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="such as white, babble, telephone, mp3; repeatable (default: all)",
+    )
     add_places(robustness, results="finished conditions and the log of readings")
     robustness.add_argument("--json", action="store_true", help="print JSON")
     robustness.set_defaults(run=_robustness)
@@ -73,8 +87,10 @@ def _print(found: Robustness) -> None:
             of = rows[(rows["condition"] == name) & (rows["model"] == model)]
             levels = "  ".join(f"{each.level:g}: {each.uar:.1%}" for each in of.itertuples())
             lost = worst.loc[(name, model)]
-            print(f"  {model:<12} {levels}  most lost at {lost['level']:g}: {100 * lost['lost']:.1f} points "
-                  f"({100 * lost['lost_low']:+.1f} to {100 * lost['lost_high']:+.1f})")  # fmt: skip
+            print(
+                f"  {model:<12} {levels}  most lost at {lost['level']:g}: {100 * lost['lost']:.1f} points "
+                f"({100 * lost['lost_low']:+.1f} to {100 * lost['lost_high']:+.1f})"
+            )
 
 
 def _share(row: Any) -> str:

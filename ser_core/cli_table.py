@@ -20,20 +20,48 @@ NOT_MEASURED, STALE, NOT_TO_BE_HAD = "not measured", "of an earlier recipe", "no
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     table = commands.add_parser(
-        "table", help="the models over all protocols and corpora",
+        "table",
+        help="the models over all protocols and corpora",
         description="Without --corpus the results that come with the project are printed. With it, recipes are trained anew, corpus by "
         "corpus and protocol by protocol; finished rounds are kept, so that it may be stopped, and measured in pieces.",
-    )  # fmt: skip
-    table.add_argument("--model", action="append", default=[], metavar="NAME",
-                       help="a model whose recipe is measured, or mean; repeatable (default: the shipped four and their mean)")  # fmt: skip
-    table.add_argument("--protocol", action="append", default=[], metavar="NAME",
-                       help="leaky, random, sentence, speaker or cross-corpus; repeatable (default: all)")  # fmt: skip
-    table.add_argument("--corpus", action="append", default=[], metavar="NAME[=DIR]",
-                       help="measured, by itself: an installed corpus, or one that lies in DIR; repeatable")  # fmt: skip
-    table.add_argument("--train-corpus", action="append", default=[], metavar="NAME[=DIR]",
-                       help="for cross-corpus only trained on, as every other --corpus is; repeatable")  # fmt: skip
-    table.add_argument("--write", type=Path, metavar="FILE", help="add each cell to the results in FILE as soon as it is finished")
-    table.add_argument("--read", type=Path, metavar="FILE", help="print the results in FILE (default: those that come with the project)")
+    )
+    table.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a model whose recipe is measured, or mean; repeatable (default: the shipped four and their mean)",
+    )
+    table.add_argument(
+        "--protocol",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="leaky, random, sentence, speaker or cross-corpus; repeatable (default: all)",
+    )
+    table.add_argument(
+        "--corpus",
+        action="append",
+        default=[],
+        metavar="NAME[=DIR]",
+        help="measured, by itself: an installed corpus, or one that lies in DIR; repeatable",
+    )
+    table.add_argument(
+        "--train-corpus",
+        action="append",
+        default=[],
+        metavar="NAME[=DIR]",
+        help="for cross-corpus only trained on, as every other --corpus is; repeatable",
+    )
+    table.add_argument(
+        "--write", type=Path, metavar="FILE", help="add each cell to the results in FILE as soon as it is finished"
+    )
+    table.add_argument(
+        "--read",
+        type=Path,
+        metavar="FILE",
+        help="print the results in FILE (default: those that come with the project)",
+    )
     table.add_argument("--stored", action="store_true", help="train nothing: take the rounds that are finished already")
     table.add_argument("--metric", choices=["uar", "accuracy"], default="uar", help="what is printed (default: uar)")
     add_places(table, results="finished rounds and the log of readings")
@@ -50,16 +78,24 @@ def _table(options: argparse.Namespace) -> int:
     if not options.corpus and (options.write or options.stored or options.train_corpus):
         raise ConfigError("Say what to measure: --corpus ravdess, or --corpus ravdess=DIR.")
     if options.corpus and options.read:
-        raise ConfigError("--read prints results that are there. To measure and keep what a file holds, name it with --write.")
+        raise ConfigError(
+            "--read prints results that are there. To measure and keep what a file holds, name it with --write."
+        )
     cells = _measured(options) if options.corpus else protocol_table.read(options.read or protocol_table.RESULTS)
-    cells = [cell for cell in cells if (not options.model or cell.model in options.model)
-             and (not options.protocol or cell.protocol in options.protocol)]  # fmt: skip
+    cells = [
+        cell
+        for cell in cells
+        if (not options.model or cell.model in options.model)
+        and (not options.protocol or cell.protocol in options.protocol)
+    ]
     current = protocol_table.keys(store.list_models(options.models_dir or store.MODELS)[0])
     if options.json:
         print(json.dumps(_told(cells, current), indent=1))
     else:
         others = dict.fromkeys(cell.model for cell in cells if cell.model not in protocol_table.MODELS)
-        models = [name for name in (*store.SHIPPED, *others, assessment.MEAN) if not options.model or name in options.model]
+        models = [
+            name for name in (*store.SHIPPED, *others, assessment.MEAN) if not options.model or name in options.model
+        ]
         columns = [name for name in protocols.PROTOCOLS if not options.protocol or name in options.protocol]
         _print(cells, models, columns, options.metric, current)
     return 0
@@ -77,11 +113,16 @@ def _measured(options: argparse.Namespace) -> Sequence[Cell]:
     slugs = [name for name in options.model if name != assessment.MEAN] or list(store.SHIPPED)
     recipes = {slug: assessment.recipe_of(store.read_card(slug, desk.models)) for slug in dict.fromkeys(slugs)}
     tested = [given.partition("=")[0] for given in options.corpus]
-    tables = {given.partition("=")[0]: read_clips(given, options.corpora_dir) for given in [*options.corpus, *options.train_corpus]}
+    tables = {
+        given.partition("=")[0]: read_clips(given, options.corpora_dir)
+        for given in [*options.corpus, *options.train_corpus]
+    }
     asked = options.protocol or list(protocols.PROTOCOLS)
     if protocol_table.ACROSS in asked and len(tables) < 2:
         asked = [name for name in asked if name != protocol_table.ACROSS]
-        say("cross-corpus: left out, because it needs another corpus to train on. Add one with --train-corpus NAME=DIR.")
+        say(
+            "cross-corpus: left out, because it needs another corpus to train on. Add one with --train-corpus NAME=DIR."
+        )
     kept, stale = _kept(options.write, desk.models)  # what cannot be read is said before anything is measured
     for cell in stale:
         say(f"{cell.model}, {cell.corpus}, {cell.protocol}: {STALE}, taken out of {options.write.name}")
@@ -126,7 +167,9 @@ def _told(cells: Sequence[Cell], current: dict[str, str]) -> dict[str, Any]:
     return {"read": protocol_table.WORDS, "command": protocol_table.command(cells), "cells": rows}
 
 
-def _print(cells: Sequence[Cell], models: Sequence[str], columns: Sequence[str], metric: str, current: dict[str, str]) -> None:
+def _print(
+    cells: Sequence[Cell], models: Sequence[str], columns: Sequence[str], metric: str, current: dict[str, str]
+) -> None:
     """Print a row a model and corpus and a column a protocol, what each holds out, and why a cell cannot be had."""
     from ser_core import protocol_table, protocols
 
@@ -142,19 +185,31 @@ def _print(cells: Sequence[Cell], models: Sequence[str], columns: Sequence[str],
     rows: list[list[str]] = [["corpus", "model", *columns]]
     for corpus in dict.fromkeys(cell.corpus for cell in cells):
         empty = {name: NOT_TO_BE_HAD if (corpus, name) in barred else NOT_MEASURED for name in columns}
-        block = [[model, *(_text(by_place.get((model, corpus, name)), metric, current) or empty[name] for name in columns)]
-                 for model in models]  # fmt: skip
-        of_corpus = {name: [cell for cell in cells if (cell.corpus, cell.protocol) == (corpus, name)] for name in columns}
+        block = [
+            [model, *(_text(by_place.get((model, corpus, name)), metric, current) or empty[name] for name in columns)]
+            for model in models
+        ]
+        of_corpus = {
+            name: [cell for cell in cells if (cell.corpus, cell.protocol) == (corpus, name)] for name in columns
+        }
         block += [[title, *(_all_of(of_corpus[name], fact) for name in columns)] for title, fact in _FACTS.items()]
-        rows += [[corpus if number == 0 else "", *row] for number, row in enumerate(block) if row[0] in models or any(row[1:])]
+        rows += [
+            [corpus if number == 0 else "", *row]
+            for number, row in enumerate(block)
+            if row[0] in models or any(row[1:])
+        ]
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     for row in rows:
         print("  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
     print()
-    for corpus, protocol, problem in dict.fromkeys((cell.corpus, cell.protocol, cell.problem) for cell in cells if cell.problem):
+    for corpus, protocol, problem in dict.fromkeys(
+        (cell.corpus, cell.protocol, cell.problem) for cell in cells if cell.problem
+    ):
         print(f"{corpus}, {protocol}: {problem}")
     if any(protocol_table.is_stale(cell, current) for cell in cells):
-        print(f"{STALE}: the model has been made anew with other settings since. Measure it again: {protocol_table.command(cells)}")
+        print(
+            f"{STALE}: the model has been made anew with other settings since. Measure it again: {protocol_table.command(cells)}"
+        )
 
 
 _FACTS = {

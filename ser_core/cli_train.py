@@ -29,28 +29,55 @@ NOT_SAVED = 3
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     train = commands.add_parser(
-        "train", help="train a model on corpora that you choose",
+        "train",
+        help="train a model on corpora that you choose",
         description="Train a model. --config FILE takes all settings from a file, and --run DIR those of a run; else the others count.",
-    )  # fmt: skip
+    )
     where = train.add_argument_group("what to train on")
-    where.add_argument("--corpora", default="", metavar="NAMES", help="installed corpora, comma-separated, such as ravdess,savee")
     where.add_argument(
-        "--corpus", action="append", default=[], metavar="NAME=DIR",
+        "--corpora", default="", metavar="NAMES", help="installed corpora, comma-separated, such as ravdess,savee"
+    )
+    where.add_argument(
+        "--corpus",
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
         help="a corpus that lies elsewhere: ravdess=DIR, or ours=DIR with folders named after labels, or a table; repeatable",
-    )  # fmt: skip
-    where.add_argument("--corpora-dir", type=Path, metavar="DIR", help="folder of the installed ones (default: SER_CORPORA, or corpora)")
+    )
+    where.add_argument(
+        "--corpora-dir",
+        type=Path,
+        metavar="DIR",
+        help="folder of the installed ones (default: SER_CORPORA, or corpora)",
+    )
     where.add_argument("--labels", default="", metavar="NAMES", help="labels to keep, comma-separated (default: all)")
-    where.add_argument("--calm", default=None, choices=["keep", "neutral", "leave out"], help="what becomes of calm (default: keep)")
+    where.add_argument(
+        "--calm", default=None, choices=["keep", "neutral", "leave out"], help="what becomes of calm (default: keep)"
+    )
     where.add_argument("--boredom", action="store_true", help="keep boredom")
 
     how = train.add_argument_group("how to train")
-    how.add_argument("--classifier", metavar="NAME", help="knn, mlp, cnn, cnn_lstm, svm, forest, boosting, logistic or lda (default: cnn)")
+    how.add_argument(
+        "--classifier",
+        metavar="NAME",
+        help="knn, mlp, cnn, cnn_lstm, svm, forest, boosting, logistic or lda (default: cnn)",
+    )
     how.add_argument("--preset", metavar="NAME", help="one-minute, good or thorough")
-    how.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a hyperparameter, such as hidden=128; repeatable")
+    how.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a hyperparameter, such as hidden=128; repeatable",
+    )
     how.add_argument("--epochs", type=int, metavar="N")
     how.add_argument("--batch-size", type=int, metavar="N")
-    how.add_argument("--patience", type=int, metavar="N", help="epochs without a better validation part before it stops")
-    how.add_argument("--augment", metavar="EFFECTS", help="none, shipped, or effects with strengths, such as noise=0.5,pitch")
+    how.add_argument(
+        "--patience", type=int, metavar="N", help="epochs without a better validation part before it stops"
+    )
+    how.add_argument(
+        "--augment", metavar="EFFECTS", help="none, shipped, or effects with strengths, such as noise=0.5,pitch"
+    )
     how.add_argument("--copies", type=int, metavar="N", help="augmented copies of each training clip")
     how.add_argument("--balance", metavar="METHOD", help="none, weights, upsample, smote or adasyn")
     how.add_argument("--start-from", metavar="MODEL", help="a CNN or CNN-LSTM whose weights to start from")
@@ -58,20 +85,50 @@ def add(commands: Any) -> None:
 
     test = train.add_argument_group("how to test")
     test.add_argument("--protocol", metavar="NAME", help="speaker (default), sentence or random")
-    test.add_argument("--test-share", type=float, metavar="X", help="share of the speakers that are held out (default: 0.2)")
-    test.add_argument("--folds", type=int, metavar="N", help="cross-validation in so many folds (default: one held-out part)")
-    test.add_argument("--search", action="store_true", help="compare hyperparameters first: those of --grid, or the classifier's own grid")
-    test.add_argument("--grid", action="append", default=[], metavar="NAME=A,B", help="values to compare; repeatable; implies --search")
+    test.add_argument(
+        "--test-share", type=float, metavar="X", help="share of the speakers that are held out (default: 0.2)"
+    )
+    test.add_argument(
+        "--folds", type=int, metavar="N", help="cross-validation in so many folds (default: one held-out part)"
+    )
+    test.add_argument(
+        "--search",
+        action="store_true",
+        help="compare hyperparameters first: those of --grid, or the classifier's own grid",
+    )
+    test.add_argument(
+        "--grid",
+        action="append",
+        default=[],
+        metavar="NAME=A,B",
+        help="values to compare; repeatable; implies --search",
+    )
 
     run = train.add_argument_group("the run")
     run.add_argument("--name", help="what to call the model")
     run.add_argument("--description", help="what it is for")
-    run.add_argument("--config", type=Path, metavar="FILE", help="settings as JSON, as a model's card or a run's folder holds them")
-    run.add_argument("--run", dest="run_folder", type=Path, metavar="DIR", help="work on this run, or go on with it where it was stopped")
-    run.add_argument("--models-dir", type=Path, metavar="DIR", help="where the model goes (default: SER_MODELS, or models)")
+    run.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings as JSON, as a model's card or a run's folder holds them"
+    )
+    run.add_argument(
+        "--run",
+        dest="run_folder",
+        type=Path,
+        metavar="DIR",
+        help="work on this run, or go on with it where it was stopped",
+    )
+    run.add_argument(
+        "--models-dir", type=Path, metavar="DIR", help="where the model goes (default: SER_MODELS, or models)"
+    )
     run.add_argument("--cache", type=Path, metavar="DIR", help="where measured features are kept")
-    run.add_argument("--jobs", type=int, metavar="N", help="processes for features and searches (default: all cores but one)")
-    run.add_argument("--scheduler", metavar="ADDRESS", help="a Dask cluster that measures, searches and cross-validates, as tcp://HOST:PORT")
+    run.add_argument(
+        "--jobs", type=int, metavar="N", help="processes for features and searches (default: all cores but one)"
+    )
+    run.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="a Dask cluster that measures, searches and cross-validates, as tcp://HOST:PORT",
+    )
     run.add_argument("--plan", action="store_true", help="say what it would be, and train nothing")
     run.add_argument("--json", action="store_true", help="print the result as JSON")
     train.set_defaults(run=_train)
@@ -100,7 +157,9 @@ def _train(options: argparse.Namespace) -> int:
         config = None
     else:
         config = _config(options, places)
-        plan = plans.plan(pipeline.read_clips(config, places), config, rates=runs.read_rates(runs.root()), models=places.models)
+        plan = plans.plan(
+            pipeline.read_clips(config, places), config, rates=runs.read_rates(runs.root()), models=places.models
+        )
         _tell(plan)
         if options.plan:
             if options.json:
@@ -134,7 +193,9 @@ def _result(folder: Path, status: Status, *, as_json: bool) -> int:
     elif result:
         for row in result["trials"]:
             told = ", ".join(f"{name} {value}" for name, value in row["hyperparameters"].items())
-            print(f"{told}: UAR {row['uar']:.1%} (sd {row['spread']:.1%}), accuracy {row['accuracy']:.1%}, {row['seconds']:.0f} s")
+            print(
+                f"{told}: UAR {row['uar']:.1%} (sd {row['spread']:.1%}), accuracy {row['accuracy']:.1%}, {row['seconds']:.0f} s"
+            )
         for title, figures in (("before, ", result["before"]), ("", result["figures"])):
             for name, each in figures.items():
                 low, high = each["interval"]["uar"]
@@ -161,7 +222,9 @@ def _config(options: argparse.Namespace, places: Places) -> RunConfig:
         except (OSError, ValueError) as error:
             raise ConfigError(f"'{options.config}' cannot be read as settings: {error}.") from None
         if not isinstance(values, dict):
-            raise ConfigError(f"'{options.config}' holds no settings. They are names with values, such as corpora and classifier.")
+            raise ConfigError(
+                f"'{options.config}' holds no settings. They are names with values, such as corpora and classifier."
+            )
     names = [*_names(options.corpora), *places.folders]
     if names:
         values["corpora"] = names
@@ -229,7 +292,9 @@ def _folders(given: Sequence[str]) -> dict[str, Path]:
     for each in given:
         name, folder = parse_pair(each, "--corpus")
         if name not in corpora.CORPORA and not corpora.is_own_name(name):
-            raise CorpusError(f"A corpus cannot be called '{name}'. Take one of {', '.join(corpora.CORPORA)}, or letters, digits, - and _.")
+            raise CorpusError(
+                f"A corpus cannot be called '{name}'. Take one of {', '.join(corpora.CORPORA)}, or letters, digits, - and _."
+            )
         if name in folders:
             raise CorpusError(f"--corpus names '{name}' twice. Give each folder a name of its own.")
         folders[name] = Path(folder)
@@ -259,7 +324,10 @@ def _names(given: str) -> list[str]:
 def _tell(plan: Plan) -> None:
     """Say on stderr what a run will be."""
     for part in plan.parts:
-        _say(f"{part.name}: {part.n_clips} clips, {part.n_speakers} speakers; " + ", ".join(f"{k} {n}" for k, n in part.labels.items()))
+        _say(
+            f"{part.name}: {part.n_clips} clips, {part.n_speakers} speakers; "
+            + ", ".join(f"{k} {n}" for k, n in part.labels.items())
+        )
     if plan.left_out:
         _say("left out: " + ", ".join(f"{n} {label}" for label, n in plan.left_out.items()))
     if plan.seconds:

@@ -49,9 +49,13 @@ class Map:
         return float((own[self.neighbours] == own[:, None]).mean())
 
 
-def recall(measured: exploration.Measured, speakers: np.ndarray | None, *, method: str, cache: Path, seed: int = 0) -> Map | None:
+def recall(
+    measured: exploration.Measured, speakers: np.ndarray | None, *, method: str, cache: Path, seed: int = 0
+) -> Map | None:
     """Return a map that `draw` kept; None where it never drew it."""
-    stored = dataset.read_arrays(_map_place(cache, measured, speakers, method, seed), "rows", "points", "neighbours", "shares")
+    stored = dataset.read_arrays(
+        _map_place(cache, measured, speakers, method, seed), "rows", "points", "neighbours", "shares"
+    )
     if stored is None:
         return None
     return Map(stored["rows"], stored["points"], stored["neighbours"], tuple(stored["shares"].tolist()))
@@ -79,14 +83,18 @@ def draw(
     """
     rows = np.flatnonzero(measured.readable)
     if len(rows) < _LEAST_CLIPS:
-        raise CorpusError(f"A map needs {_LEAST_CLIPS} clips that can be read or more; there are {len(rows)}. Choose more corpora.")
+        raise CorpusError(
+            f"A map needs {_LEAST_CLIPS} clips that can be read or more; there are {len(rows)}. Choose more corpora."
+        )
     if len(rows) > MAX_CLIPS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, MAX_CLIPS, replace=False))
     vectors = measured.vectors[rows].astype(float)
     if speakers is not None:
         vectors = exploration.without_speaker(vectors, np.asarray(speakers)[rows])
     deviation = vectors.std(axis=0)
-    standard = ((vectors - vectors.mean(axis=0)) / np.where(deviation > 1e-9, deviation, np.inf)).clip(-_REACH_SD, _REACH_SD)
+    standard = ((vectors - vectors.mean(axis=0)) / np.where(deviation > 1e-9, deviation, np.inf)).clip(
+        -_REACH_SD, _REACH_SD
+    )
     if should_stop and method == TSNE:
         points, neighbours, shares = _in_a_process(standard, method, seed, should_stop)
     else:
@@ -97,9 +105,17 @@ def draw(
     return Map(rows, points, neighbours, tuple(shares.tolist()))
 
 
-def _map_place(cache: Path, measured: exploration.Measured, speakers: np.ndarray | None, method: str, seed: int) -> Path:
-    settings = json.dumps([measured.key, method, seed, MAX_CLIPS, N_NEIGHBOURS, None if speakers is None else list(map(str, speakers))])
-    return cache / dataset.MAPS / f"{hashlib.sha256(settings.encode() + dataset.code_digest((sys.modules[__name__],))).hexdigest()}.npz"
+def _map_place(
+    cache: Path, measured: exploration.Measured, speakers: np.ndarray | None, method: str, seed: int
+) -> Path:
+    settings = json.dumps(
+        [measured.key, method, seed, MAX_CLIPS, N_NEIGHBOURS, None if speakers is None else list(map(str, speakers))]
+    )
+    return (
+        cache
+        / dataset.MAPS
+        / f"{hashlib.sha256(settings.encode() + dataset.code_digest((sys.modules[__name__],))).hexdigest()}.npz"
+    )
 
 
 def _reduce(standard: np.ndarray, method: str, seed: int) -> Reduced:
@@ -111,12 +127,18 @@ def _reduce(standard: np.ndarray, method: str, seed: int) -> Reduced:
     pca = decomposition.PCA(min(_INNER, n - 1, standard.shape[1]), svd_solver="covariance_eigh")
     near = neighbors.NearestNeighbors(n_neighbors=min(N_NEIGHBOURS, n - 1), algorithm="brute")
     tsne = manifold.TSNE(perplexity=min(30.0, (n - 1) / 3), init="pca", random_state=seed, max_iter=500)
-    with threadpoolctl.threadpool_limits(1):  # on busy cores, threads that wait for each other cost many times what they save
+    with threadpoolctl.threadpool_limits(
+        1
+    ):  # on busy cores, threads that wait for each other cost many times what they save
         inner = pca.fit_transform(standard).astype(np.float32)
         neighbours = near.fit(inner).kneighbors(return_distance=False)
         if method == TSNE:
             return tsne.fit_transform(inner).astype(np.float32), neighbours, np.zeros(0)
-    return inner[:, :2], neighbours, np.nan_to_num(pca.explained_variance_ratio_[:2])  # 0 of nothing where all clips are the same
+    return (
+        inner[:, :2],
+        neighbours,
+        np.nan_to_num(pca.explained_variance_ratio_[:2]),
+    )  # 0 of nothing where all clips are the same
 
 
 def _in_a_process(standard: np.ndarray, method: str, seed: int, should_stop: Callable[[], bool]) -> Reduced:

@@ -28,8 +28,12 @@ class ClusterError(SerError):
 
 def check_address(address: Any) -> None:
     """Raise ConfigError unless this is the address of a scheduler, such as tcp://192.168.1.20:8786."""
-    if not isinstance(address, str) or not re.fullmatch(r"tcp://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}", address):
-        raise ConfigError(f"The scheduler must be an address such as tcp://192.168.1.20:8786. Got {str(address)[:80]!r}.")
+    if not isinstance(address, str) or not re.fullmatch(
+        r"tcp://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}", address
+    ):
+        raise ConfigError(
+            f"The scheduler must be an address such as tcp://192.168.1.20:8786. Got {str(address)[:80]!r}."
+        )
 
 
 class Cluster:
@@ -108,7 +112,13 @@ class Cluster:
                 f"The same work ended several workers of {self._address}, most likely for want of memory. Give each more memory, or "
                 "choose fewer corpora or copies, and start again."
             ) from None
-        except (asyncio.CancelledError, concurrent.futures.CancelledError, CommClosedError, TimeoutError, ValueError) as error:
+        except (
+            asyncio.CancelledError,
+            concurrent.futures.CancelledError,
+            CommClosedError,
+            TimeoutError,
+            ValueError,
+        ) as error:
             if isinstance(error, ValueError) and self._client.status == "running":
                 raise
             raise ClusterError(
@@ -135,7 +145,12 @@ def connected(address: str) -> Iterator[Cluster]:
                 client = Client(address, timeout=CONNECT_S, set_as_default=False)
             except AssertionError:  # Dask gives its event loop ten seconds to start, which a busy machine may miss once
                 client = Client(address, timeout=CONNECT_S, set_as_default=False)
-        except (OSError, ValueError, TypeError, MemoryError):  # the last: what an HTTP server says, taken for the length of a message
+        except (
+            OSError,
+            ValueError,
+            TypeError,
+            MemoryError,
+        ):  # the last: what an HTTP server says, taken for the length of a message
             raise ConfigError(
                 f"No Dask scheduler answers at {address}. Start one there with 'python -m dask scheduler', check the address and the "
                 "firewall, or train without it."
@@ -145,10 +160,14 @@ def connected(address: str) -> Iterator[Cluster]:
             try:
                 client.wait_for_workers(1, timeout=CONNECT_S)
             except TimeoutError:
-                raise ConfigError(f"The scheduler {address} has no worker. Start some in a copy of the project's folder: {start}") from None
+                raise ConfigError(
+                    f"The scheduler {address} has no worker. Start some in a copy of the project's folder: {start}"
+                ) from None
             wide = [worker for worker, threads in client.nthreads().items() if threads > 1]
             if wide:
-                raise ConfigError(f"The worker {wide[0]} has several threads; trainings would share them. Start it with one: {start}")
+                raise ConfigError(
+                    f"The worker {wide[0]} has several threads; trainings would share them. Start it with one: {start}"
+                )
             yield Cluster(client, address)
 
 

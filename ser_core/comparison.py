@@ -66,7 +66,9 @@ def difference(one: Outcome, other: Outcome, *, rng: np.random.Generator, n_boot
     tail = (1 - INTERVAL_SHARE) / 2
     low, high = np.quantile(first - second, [tail, 1 - tail])
     all_clips = n.sum(axis=0, keepdims=True)
-    value = float(_uar(hits[0].sum(axis=0, keepdims=True), all_clips)[0] - _uar(hits[1].sum(axis=0, keepdims=True), all_clips)[0])
+    value = float(
+        _uar(hits[0].sum(axis=0, keepdims=True), all_clips)[0] - _uar(hits[1].sum(axis=0, keepdims=True), all_clips)[0]
+    )
     return Difference(one.model, other.model, value, float(low), float(high), over)
 
 
@@ -79,7 +81,12 @@ def slices(outcome: Outcome, by: str) -> pd.DataFrame:
     recall = table.groupby(["group", "label"])["right"].mean().groupby(level=0).mean()
     made = table.groupby("group")["right"].agg(["size", "mean"])
     return pd.DataFrame(
-        {"group": made.index, "n_clips": made["size"].to_numpy(), "accuracy": made["mean"].to_numpy(), "uar": recall[made.index].to_numpy()}
+        {
+            "group": made.index,
+            "n_clips": made["size"].to_numpy(),
+            "accuracy": made["mean"].to_numpy(),
+            "uar": recall[made.index].to_numpy(),
+        }
     ).sort_values(["n_clips", "group"], ascending=[False, True], ignore_index=True)
 
 
@@ -93,7 +100,9 @@ def groups(clips: pd.DataFrame, by: str) -> np.ndarray:
     elif by == corpora.SENTENCE:
         texts = {(name, code): text for name, spec in corpora.CORPORA.items() for code, text in spec.sentences.items()}
         pairs = zip(clips[corpora.CORPUS], clips[corpora.SENTENCE], strict=True)
-        values = pd.Series([texts.get(pair, f"{pair[0]} {pair[1]}" if pair[1] else "") for pair in pairs], index=clips.index)
+        values = pd.Series(
+            [texts.get(pair, f"{pair[0]} {pair[1]}" if pair[1] else "") for pair in pairs], index=clips.index
+        )
     else:
         values = clips[by]
     return np.where(values == "", UNKNOWN, values).astype(str)
@@ -123,8 +132,12 @@ def check_same(outcomes: Sequence[Outcome]) -> np.ndarray:
     """Return the truth of each clip, str (n_clips,); raises ConfigError unless all were tested on the same clips."""
     columns = [corpora.CORPUS, corpora.NAME, corpora.EMOTION]
     first = outcomes[0].clips[columns].to_numpy()
-    if any(each.clips.shape[0] != len(first) or (each.clips[columns].to_numpy() != first).any() for each in outcomes[1:]):
-        raise ConfigError("These models were not tested on the same clips, because not all know the same labels. Compare others.")
+    if any(
+        each.clips.shape[0] != len(first) or (each.clips[columns].to_numpy() != first).any() for each in outcomes[1:]
+    ):
+        raise ConfigError(
+            "These models were not tested on the same clips, because not all know the same labels. Compare others."
+        )
     truth: np.ndarray = first[:, 2].astype(str)
     return truth
 

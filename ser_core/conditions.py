@@ -46,7 +46,9 @@ def babble(n: int, voices: Voices, *, rng: np.random.Generator) -> np.ndarray:
     ConfigError : if there is no voice.
     """
     if not voices:
-        raise ConfigError("Babble is mixed from clips of other speakers, and there are none here. Add a corpus, or leave babble out.")
+        raise ConfigError(
+            "Babble is mixed from clips of other speakers, and there are none here. Add a corpus, or leave babble out."
+        )
     total = np.zeros(n)
     for voice in voices:
         level = float(np.sqrt(np.mean(np.square(voice.samples, dtype=np.float64))))
@@ -84,52 +86,96 @@ def _percent(percent: float) -> float:
 
 CONDITIONS: dict[str, Condition] = {
     "white": Condition(
-        title="White noise", imitates="hiss of a microphone or a line", unit="dB from voice to noise", levels=(30, 20, 10, 0),
-        change=lambda waveform, snr_db, rng, _: add_sound(waveform, noise(len(waveform.samples), slope=WHITE, rng=rng), snr_db=snr_db),
+        title="White noise",
+        imitates="hiss of a microphone or a line",
+        unit="dB from voice to noise",
+        levels=(30, 20, 10, 0),
+        change=lambda waveform, snr_db, rng, _: add_sound(
+            waveform, noise(len(waveform.samples), slope=WHITE, rng=rng), snr_db=snr_db
+        ),
     ),
     "pink": Condition(
-        title="Pink noise", imitates="a fan, traffic, wind", unit="dB from voice to noise", levels=(30, 20, 10, 0),
-        change=lambda waveform, snr_db, rng, _: add_sound(waveform, noise(len(waveform.samples), slope=PINK, rng=rng), snr_db=snr_db),
+        title="Pink noise",
+        imitates="a fan, traffic, wind",
+        unit="dB from voice to noise",
+        levels=(30, 20, 10, 0),
+        change=lambda waveform, snr_db, rng, _: add_sound(
+            waveform, noise(len(waveform.samples), slope=PINK, rng=rng), snr_db=snr_db
+        ),
     ),
     "babble": Condition(
-        title="Babble", imitates=f"{N_VOICES} others of the corpus who speak at once", unit="dB from voice to babble",
-        levels=(30, 20, 10, 0), others=True,
-        change=lambda waveform, snr_db, rng, voices: add_sound(waveform, babble(len(waveform.samples), voices, rng=rng), snr_db=snr_db),
+        title="Babble",
+        imitates=f"{N_VOICES} others of the corpus who speak at once",
+        unit="dB from voice to babble",
+        levels=(30, 20, 10, 0),
+        others=True,
+        change=lambda waveform, snr_db, rng, voices: add_sound(
+            waveform, babble(len(waveform.samples), voices, rng=rng), snr_db=snr_db
+        ),
     ),
     "reverb": Condition(
-        title="Room", imitates="a room with bare walls, some steps from the microphone", unit="s of reverberation", levels=(0.2, 0.5, 1, 2),
+        title="Room",
+        imitates="a room with bare walls, some steps from the microphone",
+        unit="s of reverberation",
+        levels=(0.2, 0.5, 1, 2),
         change=lambda waveform, rt60_s, rng, _: augment.add_reverb(waveform, rt60_s=rt60_s, wet=ROOM_WET, rng=rng),
     ),
     "telephone": Condition(
-        title="Telephone band", imitates="a line that passes 300 Hz to so many; 3400 is the telephone's", unit="Hz at the most",
+        title="Telephone band",
+        imitates="a line that passes 300 Hz to so many; 3400 is the telephone's",
+        unit="Hz at the most",
         levels=(7000, 3400, 2000),
-        change=lambda waveform, high_hz, rng, _: augment.limit_band(waveform, high_hz=min(high_hz, 0.49 * waveform.sample_rate)),
+        change=lambda waveform, high_hz, rng, _: augment.limit_band(
+            waveform, high_hz=min(high_hz, 0.49 * waveform.sample_rate)
+        ),
     ),
     "mp3": Condition(
-        title="MP3", imitates="a voice message or an archive at few bits", unit="kbit/s", levels=(64, 32, 16, 8),
+        title="MP3",
+        imitates="a voice message or an archive at few bits",
+        unit="kbit/s",
+        levels=(64, 32, 16, 8),
         change=lambda waveform, kbps, rng, _: lossy.round_trip(waveform, "mp3", kbps=kbps),
     ),
     "opus": Condition(
-        title="Opus", imitates="a call or a meeting over the network", unit="kbit/s", levels=(64, 32, 16, 6),
+        title="Opus",
+        imitates="a call or a meeting over the network",
+        unit="kbit/s",
+        levels=(64, 32, 16, 6),
         change=lambda waveform, kbps, rng, _: lossy.round_trip(waveform, "opus", kbps=kbps),
     ),
     "gain": Condition(
-        title="Gain", imitates="a recorder set too low or too high", unit="dB", levels=(-40, -20, 0, 20, 40), middle=0,
+        title="Gain",
+        imitates="a recorder set too low or too high",
+        unit="dB",
+        levels=(-40, -20, 0, 20, 40),
+        middle=0,
         change=lambda waveform, gain_db, rng, _: record_level(waveform, gain_db=gain_db),
     ),
     "speed": Condition(
-        title="Speed", imitates="played slower or faster, pitch and all", unit="% of speed", levels=(-30, -15, 0, 15, 30), middle=0,
+        title="Speed",
+        imitates="played slower or faster, pitch and all",
+        unit="% of speed",
+        levels=(-30, -15, 0, 15, 30),
+        middle=0,
         change=lambda waveform, percent, rng, _: augment.change_speed(waveform, factor=_percent(percent)),
     ),
     "stretch": Condition(
-        title="Pace", imitates="slower or faster speech at the same pitch", unit="% of pace", levels=(-30, -15, 0, 15, 30), middle=0,
+        title="Pace",
+        imitates="slower or faster speech at the same pitch",
+        unit="% of pace",
+        levels=(-30, -15, 0, 15, 30),
+        middle=0,
         change=lambda waveform, percent, rng, _: augment.stretch_time(waveform, factor=_percent(percent)),
     ),
     "pitch": Condition(
-        title="Pitch", imitates="a lower or a higher voice at the same pace", unit="semitones", levels=(-6, -3, 0, 3, 6), middle=0,
+        title="Pitch",
+        imitates="a lower or a higher voice at the same pace",
+        unit="semitones",
+        levels=(-6, -3, 0, 3, 6),
+        middle=0,
         change=lambda waveform, semitones, rng, _: augment.shift_pitch(waveform, semitones=semitones),
     ),
-}  # fmt: skip
+}
 """The conditions by name: what is added to the voice, the room, the line, the codec, the recorder, and the voice itself."""
 
 

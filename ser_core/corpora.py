@@ -41,16 +41,50 @@ UNKNOWN_SPEAKER = ""
 
 SYNONYMS: dict[str, str] = {
     **{label: label for label in ALL_LABELS},
-    "neutrality": "neutral", "calmness": "calm", "happiness": "happy", "joy": "happy", "joyful": "happy", "sadness": "sad",
-    "anger": "angry", "fearful": "fear", "afraid": "fear", "scared": "fear", "disgusted": "disgust", "surprised": "surprise",
-    "pleasant_surprise": "surprise", "pleasant_surprised": "surprise", "ps": "surprise", "bored": "boredom",
-    "neu": "neutral", "hap": "happy", "ang": "angry", "fea": "fear", "dis": "disgust", "sur": "surprise", "bor": "boredom",
+    "neutrality": "neutral",
+    "calmness": "calm",
+    "happiness": "happy",
+    "joy": "happy",
+    "joyful": "happy",
+    "sadness": "sad",
+    "anger": "angry",
+    "fearful": "fear",
+    "afraid": "fear",
+    "scared": "fear",
+    "disgusted": "disgust",
+    "surprised": "surprise",
+    "pleasant_surprise": "surprise",
+    "pleasant_surprised": "surprise",
+    "ps": "surprise",
+    "bored": "boredom",
+    "neu": "neutral",
+    "hap": "happy",
+    "ang": "angry",
+    "fea": "fear",
+    "dis": "disgust",
+    "sur": "surprise",
+    "bor": "boredom",
 }
 """What people call the labels, in lower case with underscores -> canonical label."""
 
 AUDIO_ENDINGS = (
-    ".wav", ".flac", ".aiff", ".aif", ".au", ".caf", ".w64", ".m4a", ".aac", ".mp4", ".ogg", ".opus", ".mp3", ".webm", ".wma",
-    ".amr", ".3gp",
+    ".wav",
+    ".flac",
+    ".aiff",
+    ".aif",
+    ".au",
+    ".caf",
+    ".w64",
+    ".m4a",
+    ".aac",
+    ".mp4",
+    ".ogg",
+    ".opus",
+    ".mp3",
+    ".webm",
+    ".wma",
+    ".amr",
+    ".3gp",
 )
 """Endings of files that may be clips, the best copy first: some corpora hold each clip as WAV and as MP3."""
 
@@ -131,7 +165,14 @@ CORPORA: dict[str, CorpusSpec] = {
         # Modality 03 is audio only, channel 01 is speech (02 is song); the sixth number is the repetition.
         pattern=re.compile(r"03-01-(?P<emotion>\d\d)-(?P<intensity>\d\d)-(?P<sentence>\d\d)-\d\d-(?P<speaker>\d\d)"),
         labels={
-            "01": "neutral", "02": "calm", "03": "happy", "04": "sad", "05": "angry", "06": "fear", "07": "disgust", "08": "surprise",
+            "01": "neutral",
+            "02": "calm",
+            "03": "happy",
+            "04": "sad",
+            "05": "angry",
+            "06": "fear",
+            "07": "disgust",
+            "08": "surprise",
         },
         speakers=_RAVDESS_ACTORS,
         sentences=_RAVDESS_SENTENCES,
@@ -157,8 +198,15 @@ CORPORA: dict[str, CorpusSpec] = {
         # The sentence is the last word of "Say the word …".
         pattern=re.compile(r"(?P<speaker>OAF?|YAF)_(?P<sentence>[a-z]+)_(?P<emotion>[a-z_]+)", re.IGNORECASE),
         labels={
-            "neutral": "neutral", "happy": "happy", "sad": "sad", "angry": "angry", "fear": "fear", "disgust": "disgust",
-            "ps": "surprise", "pleasant_surprise": "surprise", "pleasant_surprised": "surprise",
+            "neutral": "neutral",
+            "happy": "happy",
+            "sad": "sad",
+            "angry": "angry",
+            "fear": "fear",
+            "disgust": "disgust",
+            "ps": "surprise",
+            "pleasant_surprise": "surprise",
+            "pleasant_surprised": "surprise",
         },
         speakers={"OAF": "female", "YAF": "female"},
         # One file of the original release is called OA_bite_neutral.
@@ -176,7 +224,13 @@ CORPORA: dict[str, CorpusSpec] = {
         # Which numbered sentences are common to all emotions the names do not tell: a sentence is emotion and number.
         pattern=re.compile(r"(?P<speaker>[a-z]{2})_(?P<sentence>(?P<emotion>[a-z]{1,2})\d\d)", re.IGNORECASE),
         labels={
-            "n": "neutral", "h": "happy", "sa": "sad", "a": "angry", "f": "fear", "d": "disgust", "su": "surprise",
+            "n": "neutral",
+            "h": "happy",
+            "sa": "sad",
+            "a": "angry",
+            "f": "fear",
+            "d": "disgust",
+            "su": "surprise",
         },
         speakers={"DC": "male", "JE": "male", "JK": "male", "KL": "male"},
         speaker_folders=True,
@@ -195,8 +249,16 @@ CORPORA: dict[str, CorpusSpec] = {
         # The letters are German: Wut, Langeweile, Ekel, Angst, Freude, Trauer.
         labels={"N": "neutral", "F": "happy", "T": "sad", "W": "angry", "A": "fear", "E": "disgust", "L": "boredom"},
         speakers={
-            "03": "male", "08": "female", "09": "female", "10": "male", "11": "male",
-            "12": "male", "13": "female", "14": "female", "15": "male", "16": "female",
+            "03": "male",
+            "08": "female",
+            "09": "female",
+            "10": "male",
+            "11": "male",
+            "12": "male",
+            "13": "female",
+            "14": "female",
+            "15": "male",
+            "16": "female",
         },
         ages={"03": 31, "08": 34, "09": 21, "10": 32, "11": 26, "12": 30, "13": 32, "14": 35, "15": 25, "16": 31},
         sentences={
@@ -222,7 +284,10 @@ CORPORA: dict[str, CorpusSpec] = {
         title="CREMA-D",
         languages=("English",),
         # One file of the release ends in a single X.
-        pattern=re.compile(r"(?P<speaker>1\d{3})_(?P<sentence>[a-z]{3})_(?P<emotion>[a-z]{3})_(?P<intensity>LO|MD|HI|XX?)", re.IGNORECASE),
+        pattern=re.compile(
+            r"(?P<speaker>1\d{3})_(?P<sentence>[a-z]{3})_(?P<emotion>[a-z]{3})_(?P<intensity>LO|MD|HI|XX?)",
+            re.IGNORECASE,
+        ),
         labels={"NEU": "neutral", "HAP": "happy", "SAD": "sad", "ANG": "angry", "FEA": "fear", "DIS": "disgust"},
         speakers={str(actor): "female" if str(actor) in _CREMAD_WOMEN else "male" for actor in range(1001, 1092)},
         ages={str(actor): int(age) for actor, age in enumerate(_CREMAD_AGES.split(), start=1001)},
@@ -288,7 +353,13 @@ CORPORA: dict[str, CorpusSpec] = {
         pattern=re.compile(r"(?P<emotion>[a-z]{3})-(?P<speaker>[fm]\d)-(?P<sentence>[bdln]\d)", re.IGNORECASE),
         # disgusto, gioia, neutro, paura, rabbia, sorpresa, tristezza
         labels={
-            "dis": "disgust", "gio": "happy", "neu": "neutral", "pau": "fear", "rab": "angry", "sor": "surprise", "tri": "sad",
+            "dis": "disgust",
+            "gio": "happy",
+            "neu": "neutral",
+            "pau": "fear",
+            "rab": "angry",
+            "sor": "surprise",
+            "tri": "sad",
         },
         speakers={"f1": "female", "f2": "female", "f3": "female", "m1": "male", "m2": "male", "m3": "male"},
         # Short, long, nonsense and question.
@@ -339,11 +410,23 @@ CORPORA: dict[str, CorpusSpec] = {
         languages=("Polish",),
         pattern=re.compile(r"(?P<speaker>[a-z]{2}\d)_(?P<emotion>[a-z]+)_(?P<sentence>\d{1,2})", re.IGNORECASE),
         labels={
-            "neutral": "neutral", "happiness": "happy", "sadness": "sad", "anger": "angry", "fear": "fear", "surprised": "surprise",
+            "neutral": "neutral",
+            "happiness": "happy",
+            "sadness": "sad",
+            "anger": "angry",
+            "fear": "fear",
+            "surprised": "surprise",
         },
         speakers={
-            "EB0": "female", "IC0": "female", "KD0": "female", "MK0": "female",
-            "KS0": "male", "MP0": "male", "SM0": "male", "TP0": "male", "WR0": "male",
+            "EB0": "female",
+            "IC0": "female",
+            "KD0": "female",
+            "MK0": "female",
+            "KS0": "male",
+            "MP0": "male",
+            "SM0": "male",
+            "TP0": "male",
+            "WR0": "male",
         },
         ages={"EB0": 27, "IC0": 28, "KD0": 28, "MK0": 23, "KS0": 23, "MP0": 24, "SM0": 24, "TP0": 26, "WR0": 23},
         n_clips=4481,
@@ -362,7 +445,18 @@ CORPORA: dict[str, CorpusSpec] = {
         labels={"C": "angry", "D": "disgust", "J": "happy", "N": "neutral", "P": "fear", "S": "surprise", "T": "sad"},
         speakers={f"{actor:02d}": "male" if actor % 2 else "female" for actor in range(1, 13)},
         ages={
-            "01": 46, "02": 64, "03": 18, "04": 50, "05": 22, "06": 34, "07": 15, "08": 25, "09": 42, "10": 20, "11": 35, "12": 37,
+            "01": 46,
+            "02": 64,
+            "03": 18,
+            "04": 50,
+            "05": 22,
+            "06": 34,
+            "07": 15,
+            "08": 25,
+            "09": 42,
+            "10": 20,
+            "11": 35,
+            "12": 37,
         },
         sentences={
             "1": "Un cheval fou dans mon jardin",
@@ -437,7 +531,9 @@ def scan(name: str, folder: str | os.PathLike[str]) -> pd.DataFrame:
         raise CorpusError(f"{spec.title} folder '{folder}' does not exist. Point to {spec.place}.")
     clips = _table(_rows(name, spec, Path(os.path.abspath(folder))))
     if clips.empty:
-        raise CorpusError(f"{spec.title} folder '{folder}' has 0 clips named like '{spec.example}'. Point to {spec.place}.")
+        raise CorpusError(
+            f"{spec.title} folder '{folder}' has 0 clips named like '{spec.example}'. Point to {spec.place}."
+        )
     return clips
 
 
@@ -498,7 +594,9 @@ def read_folders(folder: str | os.PathLike[str], *, corpus: str, speaker_pattern
     find_speaker = _speaker_finder(speaker_pattern)
     top = Path(os.path.abspath(folder))
     if not top.is_dir():
-        raise CorpusError(f"Folder '{folder}' does not exist. Point to one with sub-folders named after labels: {', '.join(ALL_LABELS)}.")
+        raise CorpusError(
+            f"Folder '{folder}' does not exist. Point to one with sub-folders named after labels: {', '.join(ALL_LABELS)}."
+        )
 
     def rows() -> Iterator[dict[str, str]]:
         for parent, _, files in os.walk(top):
@@ -538,7 +636,9 @@ def read_table(file: str | os.PathLike[str], *, corpus: str, inside: bool = Fals
     """
     _check_own_name(corpus)
     if inside and not _is_csv(Path(file)):
-        raise CorpusError(f"Table '{Path(file).name}' is Parquet, which may grow to any size when it is read. Save it as CSV.")
+        raise CorpusError(
+            f"Table '{Path(file).name}' is Parquet, which may grow to any size when it is read. Save it as CSV."
+        )
     given = _read_any(Path(file))
     given.columns = [str(column).strip().casefold() for column in given.columns]
     given = given.loc[:, ~given.columns.duplicated()]
@@ -551,7 +651,12 @@ def read_table(file: str | os.PathLike[str], *, corpus: str, inside: bool = Fals
         )
     if given.empty:
         raise CorpusError(f"Table '{file}' lists 0 clips. It needs a row a clip: path, label and speaker.")
-    text = given.reindex(columns=list(COLUMNS)).astype(object).where(lambda cells: cells.notna(), "").map(lambda cell: str(cell).strip())
+    text = (
+        given.reindex(columns=list(COLUMNS))
+        .astype(object)
+        .where(lambda cells: cells.notna(), "")
+        .map(lambda cell: str(cell).strip())
+    )
     labels = text[EMOTION].map(label_of)
     if labels.isna().any():
         unknown = [untrusted_text.one_line(word, 40) for word in sorted(set(text.loc[labels.isna(), EMOTION]))[:6]]
@@ -564,8 +669,12 @@ def read_table(file: str | os.PathLike[str], *, corpus: str, inside: bool = Fals
     top = Path(os.path.abspath(file)).parent
     paths = [os.path.abspath(top / path) for path in text[PATH]]
     if inside and not all(Path(path).resolve().is_relative_to(top.resolve()) for path in paths):
-        raise CorpusError(f"Table '{Path(file).name}' lists recordings outside its own folder. Give paths relative to the table.")
-    absent = [path for path, given_path in zip(paths, text[PATH], strict=True) if not given_path or not os.path.isfile(path)]
+        raise CorpusError(
+            f"Table '{Path(file).name}' lists recordings outside its own folder. Give paths relative to the table."
+        )
+    absent = [
+        path for path, given_path in zip(paths, text[PATH], strict=True) if not given_path or not os.path.isfile(path)
+    ]
     if absent:
         raise CorpusError(
             f"Table '{file}' lists {len(absent)} file{'s' * (len(absent) != 1)} that {'do' if absent[1:] else 'does'} not exist, "
@@ -573,10 +682,18 @@ def read_table(file: str | os.PathLike[str], *, corpus: str, inside: bool = Fals
         )
     if len(set(paths)) < len(paths):
         twice, _ = Counter(paths).most_common(1)[0]
-        raise CorpusError(f"Table '{file}' lists '{twice}' more than once. Keep one row a clip; a copy could be trained on and tested.")
+        raise CorpusError(
+            f"Table '{file}' lists '{twice}' more than once. Keep one row a clip; a copy could be trained on and tested."
+        )
     rows = [
         {
-            **_own_row(path, corpus, label, row[SPEAKER], name=_line(row[NAME] or os.path.splitext(row[PATH])[0].replace(os.sep, "/"))),
+            **_own_row(
+                path,
+                corpus,
+                label,
+                row[SPEAKER],
+                name=_line(row[NAME] or os.path.splitext(row[PATH])[0].replace(os.sep, "/")),
+            ),
             **{column: _line(row[column]) for column in (SENTENCE, SEX, INTENSITY)},
         }
         for path, label, row in zip(paths, labels, text.to_dict("records"), strict=True)
@@ -604,7 +721,9 @@ def _table(rows: Iterable[dict[str, str]]) -> pd.DataFrame:
     for row in rows:
         if not row[PATH].isprintable() and any("\udc80" <= letter <= "\udcff" for letter in row[PATH]):
             readable = row[PATH].encode(errors="surrogateescape").decode(errors="replace")
-            raise CorpusError(f"The name of '{readable}' holds characters that cannot be read (it is not UTF-8). Rename it and try again.")
+            raise CorpusError(
+                f"The name of '{readable}' holds characters that cannot be read (it is not UTF-8). Rename it and try again."
+            )
         path = Path(row[PATH])
         rank = (len(path.parts), AUDIO_ENDINGS.index(path.suffix.lower()), row[PATH])
         copies.setdefault(row[NAME].casefold(), []).append((rank, row))
@@ -615,8 +734,14 @@ def _table(rows: Iterable[dict[str, str]]) -> pd.DataFrame:
 def _own_row(path: str, corpus: str, label: str, speaker: str, *, name: str) -> dict[str, str]:
     speaker = _line(speaker)
     return {
-        PATH: path, CORPUS: corpus, SPEAKER: f"{corpus}:{speaker}" if speaker else UNKNOWN_SPEAKER, EMOTION: label,
-        SENTENCE: "", SEX: "", INTENSITY: "", NAME: name,
+        PATH: path,
+        CORPUS: corpus,
+        SPEAKER: f"{corpus}:{speaker}" if speaker else UNKNOWN_SPEAKER,
+        EMOTION: label,
+        SENTENCE: "",
+        SEX: "",
+        INTENSITY: "",
+        NAME: name,
     }
 
 
@@ -642,7 +767,9 @@ def _speaker_finder(pattern: str) -> Callable[[str], str]:
     except re.error as error:
         raise CorpusError(f"The speaker pattern '{pattern}' is no regular expression: {error}.") from None
     if pattern and "speaker" not in compiled.groupindex:
-        raise CorpusError(f"The speaker pattern '{pattern}' has no group named speaker. Write it like '(?P<speaker>[a-z]+)_'.")
+        raise CorpusError(
+            f"The speaker pattern '{pattern}' has no group named speaker. Write it like '(?P<speaker>[a-z]+)_'."
+        )
 
     def find(path: str) -> str:
         match = compiled.search(path) if pattern else None
@@ -662,9 +789,13 @@ def _read_any(file: Path) -> pd.DataFrame:
         with file.open("rb") as opened:
             return csv_tables.read(opened.read(csv_tables.MAX_BYTES + 1))
     except FileNotFoundError:
-        raise CorpusError(f"Table '{file}' does not exist. Point to a CSV or Parquet file with path, label and speaker.") from None
+        raise CorpusError(
+            f"Table '{file}' does not exist. Point to a CSV or Parquet file with path, label and speaker."
+        ) from None
     except (OSError, ValueError) as error:
-        raise CorpusError(f"Table '{file}' cannot be read ({error}). It must be CSV or Parquet, with path, label and speaker.") from None
+        raise CorpusError(
+            f"Table '{file}' cannot be read ({error}). It must be CSV or Parquet, with path, label and speaker."
+        ) from None
 
 
 def _read_parquet(file: Path) -> pd.DataFrame:

@@ -58,7 +58,9 @@ def read(data: bytes) -> pd.DataFrame:
             while len(row) > len(names) and not row[-1]:
                 row.pop()
             if len(row) > len(names):
-                raise ValueError(f"line {reader.line_num} has {len(row):,} cells, and the first row names {len(names)} columns")
+                raise ValueError(
+                    f"line {reader.line_num} has {len(row):,} cells, and the first row names {len(names)} columns"
+                )
             if len(rows) == MAX_ROWS:
                 raise ValueError(f"it has more than {MAX_ROWS:,} rows, which is the most")
             rows.append([*map(unmarked, row), *[""] * (len(names) - len(row))])

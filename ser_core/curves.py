@@ -61,13 +61,19 @@ class Curves:
         ValueError, KeyError, TypeError or AttributeError : if they are none.
         """
         if set(values) | set(_OPTIONAL) != {each.name for each in fields(cls)}:
-            raise ValueError(f"curves have the entries auc, roc, reliability and top, maybe risk and aurc, got {sorted(values)}")
-        top = {str(label): tuple(tuple(_count(n) for n in row) for row in rows) for label, rows in values["top"].items()}
+            raise ValueError(
+                f"curves have the entries auc, roc, reliability and top, maybe risk and aurc, got {sorted(values)}"
+            )
+        top = {
+            str(label): tuple(tuple(_count(n) for n in row) for row in rows) for label, rows in values["top"].items()
+        }
         if any(len(rows) != 2 or any(len(row) != N_STEPS for row in rows) for rows in top.values()):
             raise ValueError(f"top must hold two rows of {N_STEPS} counts a label")
         return cls(
             auc={str(label): _share(area) for label, area in values["auc"].items()},
-            roc={str(label): tuple((_share(x), _share(y)) for x, y in points) for label, points in values["roc"].items()},
+            roc={
+                str(label): tuple((_share(x), _share(y)) for x, y in points) for label, points in values["roc"].items()
+            },
             reliability=tuple((_count(n), _share(sure), _share(right)) for n, sure, right in values["reliability"]),
             top=top,  # type: ignore[arg-type]
             risk=tuple((_share(answered), _share(wrong)) for answered, wrong in values.get("risk", ())),
@@ -103,7 +109,9 @@ def curves(y_true: np.ndarray, probabilities: np.ndarray, labels: Sequence[str])
     )
 
 
-def risk_coverage(sure: np.ndarray, right: np.ndarray, weight: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def risk_coverage(
+    sure: np.ndarray, right: np.ndarray, weight: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return what each threshold would cost: thresholds, falling; share of the clips answered; share of these answers that is wrong.
 
     All three are float (n_thresholds,): a threshold is each top probability that occurs, and clips at or above it are answered.

@@ -28,8 +28,21 @@ from ser_core.cluster import Cluster
 from ser_core.errors import AudioError, SerError
 from ser_core.features import FeatureConfig
 
-FACTS = ("duration_s", "source_rate", "source_channels", "truncated", "level_dbfs", "peak_dbfs", "clipped", "silence", "speech_s", "snr_db",
-         "bandwidth_hz", "steady", "syllables_per_s")  # fmt: skip
+FACTS = (
+    "duration_s",
+    "source_rate",
+    "source_channels",
+    "truncated",
+    "level_dbfs",
+    "peak_dbfs",
+    "clipped",
+    "silence",
+    "speech_s",
+    "snr_db",
+    "bandwidth_hz",
+    "steady",
+    "syllables_per_s",
+)
 """What is known of each clip besides its features: of its file, quality.Quality's facts, syllables.rate. NaN: nothing to measure."""
 
 _READERS = (audio, spectral, functionals, features, quality, syllables)
@@ -85,9 +98,14 @@ def select(data: Dataset, wanted: np.ndarray) -> Dataset:
     place[rows] = np.arange(len(rows))
     of_window = place[data.window_row]
     return replace(
-        data, vectors=data.vectors[rows], windows=data.windows[of_window >= 0], window_row=of_window[of_window >= 0],
-        clip=(np.cumsum(wanted) - 1)[data.clip[rows]], copy=data.copy[rows], facts=data.facts.iloc[rows].reset_index(drop=True),
-    )  # fmt: skip
+        data,
+        vectors=data.vectors[rows],
+        windows=data.windows[of_window >= 0],
+        window_row=of_window[of_window >= 0],
+        clip=(np.cumsum(wanted) - 1)[data.clip[rows]],
+        copy=data.copy[rows],
+        facts=data.facts.iloc[rows].reset_index(drop=True),
+    )
 
 
 def apart(data: Dataset, clips: pd.DataFrame) -> tuple[Dataset, pd.DataFrame]:
@@ -98,7 +116,10 @@ def apart(data: Dataset, clips: pd.DataFrame) -> tuple[Dataset, pd.DataFrame]:
 
 def row_table(clips: pd.DataFrame, clip: np.ndarray, copy: np.ndarray) -> pd.DataFrame:
     """Return a clips table with a row for each row of a Dataset; a copy's name tells which. clip, copy: as in Dataset."""
-    names = [f"{name}#{number}" if number else name for name, number in zip(clips[corpora.NAME].iloc[clip], copy, strict=True)]
+    names = [
+        f"{name}#{number}" if number else name
+        for name, number in zip(clips[corpora.NAME].iloc[clip], copy, strict=True)
+    ]
     return clips.iloc[clip].reset_index(drop=True).assign(**{corpora.NAME: names})
 
 
@@ -138,7 +159,11 @@ def build(
     Cancelled : if should_stop said yes.
     """
     copied = np.ones(len(clips), bool) if augmented is None else augmented
-    tasks = [(path, copy) for path, more in zip(clips[corpora.PATH], copied, strict=True) for copy in range(1 + n_copies * int(more))]
+    tasks = [
+        (path, copy)
+        for path, more in zip(clips[corpora.PATH], copied, strict=True)
+        for copy in range(1 + n_copies * int(more))
+    ]
     drawn = {"strength": strength, "seed": seed} if effects is None else {"effects": dict(effects), "seed": seed}
     measure = functools.partial(_measure, config=config, drawn=drawn, cache=cache, with_windows=with_windows)
     results: list[_Entry | str | None] = [None] * len(tasks)
@@ -180,7 +205,9 @@ def build(
     return _assemble(tasks, results, config)
 
 
-def in_processes(measure: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], n_jobs: int, *, niced: bool) -> Iterator[Any]:
+def in_processes(
+    measure: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], n_jobs: int, *, niced: bool
+) -> Iterator[Any]:
     """Yield measure(*task) of each task in their order, from processes with one thread of the numeric libraries each; 1: from this one.
 
     What numba compiles must have been called once before: two workers that fill its cache at the same time leave it corrupt.
@@ -220,13 +247,23 @@ def _assemble(tasks: Sequence[tuple[str, int]], results: Sequence[Any], config: 
         window_row=np.repeat(np.arange(len(good)), counts),
         clip=np.array([clip[task] for task in good], int),
         copy=np.array([tasks[task][1] for task in good], int),
-        problems=tuple({path: result for (path, _), result in zip(tasks, results, strict=True) if isinstance(result, str)}.items()),
-        facts=pd.DataFrame(np.array([entry.facts for entry in entries], float).reshape(len(good), len(FACTS)), columns=list(FACTS)),
+        problems=tuple(
+            {path: result for (path, _), result in zip(tasks, results, strict=True) if isinstance(result, str)}.items()
+        ),
+        facts=pd.DataFrame(
+            np.array([entry.facts for entry in entries], float).reshape(len(good), len(FACTS)), columns=list(FACTS)
+        ),
     )
 
 
 def _measure(
-    path: str, copy: int, *, config: FeatureConfig, drawn: Mapping[str, Any], cache: Path | None, with_windows: bool = True
+    path: str,
+    copy: int,
+    *,
+    config: FeatureConfig,
+    drawn: Mapping[str, Any],
+    cache: Path | None,
+    with_windows: bool = True,
 ) -> _Entry | str:
     """Return what a clip or an augmented copy measures, and keep it; or the reason why it cannot be read."""
     try:
@@ -249,7 +286,13 @@ def _measure(
 
 
 def _keep(
-    entry: _Entry, path: str, copy: int, config: FeatureConfig, drawn: Mapping[str, Any], cache: Path | None, with_windows: bool
+    entry: _Entry,
+    path: str,
+    copy: int,
+    config: FeatureConfig,
+    drawn: Mapping[str, Any],
+    cache: Path | None,
+    with_windows: bool,
 ) -> _Entry:
     """Return what another machine measured, once it is in the cache of this one."""
     with contextlib.suppress(OSError):  # the clip went away meanwhile
@@ -371,4 +414,8 @@ def clear(folder: Path, *, since_ns: int = 0) -> tuple[int, int]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.glob("*/*") if _OURS.fullmatch(path.relative_to(folder).as_posix()) and not path.is_symlink()]
+    return [
+        path
+        for path in folder.glob("*/*")
+        if _OURS.fullmatch(path.relative_to(folder).as_posix()) and not path.is_symlink()
+    ]

@@ -89,7 +89,9 @@ class Counts:
 def _even(name: str, neutral: int, others: int, speaker: int) -> Counts:
     """Return the counts of a corpus in which every label but neutral, and every speaker, has as many clips as the next."""
     spec = corpora.CORPORA[name]
-    return Counts({**dict.fromkeys(spec.labels.values(), others), "neutral": neutral}, dict.fromkeys(spec.speakers, speaker))
+    return Counts(
+        {**dict.fromkeys(spec.labels.values(), others), "neutral": neutral}, dict.fromkeys(spec.speakers, speaker)
+    )
 
 
 EXPECTED: dict[str, Counts] = {
@@ -112,10 +114,24 @@ _SONG = {"ravdess": re.compile(r"\d\d-02(-\d\d){5}")}
 """Corpus -> names of its sung recordings, in folders where speech is looked for."""
 
 _CONTAINERS = {
-    ".wav": {"WAV"}, ".flac": {"FLAC"}, ".aiff": {"AIFF"}, ".aif": {"AIFF"}, ".au": {"AU"}, ".caf": {"CAF"}, ".w64": {"W64"},
-    ".m4a": {"MP4", "QuickTime"}, ".mp4": {"MP4", "QuickTime"}, ".aac": {"AAC", "MP4"}, ".ogg": {"OGG"}, ".opus": {"OGG"}, ".mp3": {"MP3"},
-    ".webm": {"WebM", "Matroska"}, ".wma": {"WMA"}, ".amr": {"AMR"}, ".3gp": {"3GP", "MP4"},
-}  # fmt: skip
+    ".wav": {"WAV"},
+    ".flac": {"FLAC"},
+    ".aiff": {"AIFF"},
+    ".aif": {"AIFF"},
+    ".au": {"AU"},
+    ".caf": {"CAF"},
+    ".w64": {"W64"},
+    ".m4a": {"MP4", "QuickTime"},
+    ".mp4": {"MP4", "QuickTime"},
+    ".aac": {"AAC", "MP4"},
+    ".ogg": {"OGG"},
+    ".opus": {"OGG"},
+    ".mp3": {"MP3"},
+    ".webm": {"WebM", "Matroska"},
+    ".wma": {"WMA"},
+    ".amr": {"AMR"},
+    ".3gp": {"3GP", "MP4"},
+}
 """Ending -> what audio.Clip.container may then be."""
 
 
@@ -286,7 +302,9 @@ def _missing(name: str, spec: CorpusSpec, clips: pd.DataFrame) -> Iterator[Findi
             if short:
                 named = [f"{each} {whole[each] - n} of {whole[each]}" for each, n in short.items()]
                 message += f" By {what}: {', '.join(_some(named, 8))}."
-        yield _finding("missing_clips", lacking, (), f"{message} Get the rest from {spec.page}, or name the part that was used.")
+        yield _finding(
+            "missing_clips", lacking, (), f"{message} Get the rest from {spec.page}, or name the part that was used."
+        )
     absent = [code for code in spec.speakers if not by_speaker[code]]
     if absent:
         there = f"{len(by_speaker)} of the {len(spec.speakers)} speakers of {spec.title} {'is' if len(by_speaker) == 1 else 'are'} here"
@@ -320,39 +338,56 @@ def _other_files(name: str, spec: CorpusSpec, clips: pd.DataFrame, root: str) ->
             strange.append(path)
     if copies:
         where = _list(sorted({_relative(os.path.dirname(path), root) for path in copies}))
-        sizes = f" {_count(differing, 'of them differs', 'of them differ')} in size from the copy that is read." if differing else ""
+        sizes = (
+            f" {_count(differing, 'of them differs', 'of them differ')} in size from the copy that is read."
+            if differing
+            else ""
+        )
         yield _finding(
-            "nested_copy", len(copies), _all_relative(copies, root),
+            "nested_copy",
+            len(copies),
+            _all_relative(copies, root),
             f"{_count(len(copies), 'file repeats', 'files repeat')} a clip that lies nearer to the top or in a better format (in {where})."
-            f"{sizes} Delete the second copy, or leave it: it is passed over.", surplus=(),
-        )  # fmt: skip
+            f"{sizes} Delete the second copy, or leave it: it is passed over.",
+            surplus=(),
+        )
     if sung:
         yield _finding(
-            "song", len(sung), _all_relative(sung, root),
+            "song",
+            len(sung),
+            _all_relative(sung, root),
             f"{_count(len(sung), 'file is', 'files are')} sung, not spoken: {_names(sung)}. "
-            "Keep song in a folder of its own, or leave it: it is passed over.", surplus=(),
-        )  # fmt: skip
+            "Keep song in a folder of its own, or leave it: it is passed over.",
+            surplus=(),
+        )
     if miscoded:
         yield _finding(
-            "unknown_code", len(miscoded), _all_relative(miscoded, root),
+            "unknown_code",
+            len(miscoded),
+            _all_relative(miscoded, root),
             f"{_count(len(miscoded), 'file is', 'files are')} named like a clip of {spec.title} but with a label or speaker code that it "
             f"does not have: {_names(miscoded)}. Its labels are {', '.join(spec.labels)}.{_half_codes(spec, miscoded)} "
             "Rename them, or leave them: they are not read.",
             surplus=(),
-        )  # fmt: skip
+        )
     if strange:
         yield _finding(
-            "unknown_name", len(strange), _all_relative(strange, root),
+            "unknown_name",
+            len(strange),
+            _all_relative(strange, root),
             f"{_count(len(strange), 'audio file is', 'audio files are')} not named like a clip of {spec.title}, such as {spec.example}: "
-            f"{_names(strange)}. Rename them if they belong to it, or leave them: they are passed over.", surplus=(),
-        )  # fmt: skip
+            f"{_names(strange)}. Rename them if they belong to it, or leave them: they are passed over.",
+            surplus=(),
+        )
 
 
 def _half_codes(spec: CorpusSpec, paths: Sequence[str]) -> str:
     """Return what to say of codes that are the beginning of several: SAVEE's s of sa (sad) and su (surprise)."""
     sentences = {}
     for path in paths:
-        match = spec.pattern.fullmatch(Path(path).stem) or spec.pattern.fullmatch(f"{Path(path).parent.name}_{Path(path).stem}")
+        match = spec.pattern.fullmatch(Path(path).stem) or spec.pattern.fullmatch(
+            f"{Path(path).parent.name}_{Path(path).stem}"
+        )
         code = match["emotion"].lower() if match else ""
         meant = [f"{full} ({label})" for full, label in spec.labels.items() if code and full.lower().startswith(code)]
         if code not in {full.lower() for full in spec.labels} and len(meant) > 1:
@@ -361,13 +396,17 @@ def _half_codes(spec: CorpusSpec, paths: Sequence[str]) -> str:
 
 
 def _unknown_speakers(files: Sequence[str], clips: pd.DataFrame) -> Iterator[Finding]:
-    nobody = [file for file, speaker in zip(files, clips[corpora.SPEAKER], strict=True) if speaker == corpora.UNKNOWN_SPEAKER]
+    nobody = [
+        file for file, speaker in zip(files, clips[corpora.SPEAKER], strict=True) if speaker == corpora.UNKNOWN_SPEAKER
+    ]
     if nobody:
         yield _finding(
-            "unknown_speaker", len(nobody), nobody,
+            "unknown_speaker",
+            len(nobody),
+            nobody,
             f"Of {_count(len(nobody), 'clip', 'clips')} nobody said who speaks: {_names(nobody)}. "
             "Put a table clips.csv with the columns path, label and speaker beside them, or leave them out.",
-        )  # fmt: skip
+        )
 
 
 def _unlabelled(clips: pd.DataFrame, root: str) -> Iterator[Finding]:
@@ -378,17 +417,23 @@ def _unlabelled(clips: pd.DataFrame, root: str) -> Iterator[Finding]:
     copies = [path for path in others if os.path.splitext(path)[0].casefold() in stems]
     if copies:
         yield _finding(
-            "nested_copy", len(copies), _all_relative(copies, root),
+            "nested_copy",
+            len(copies),
+            _all_relative(copies, root),
             f"{_count(len(copies), 'file repeats', 'files repeat')} a clip under another ending: {_names(copies)}. "
-            "Delete the second copy, or leave it: it is passed over.", surplus=(),
-        )  # fmt: skip
+            "Delete the second copy, or leave it: it is passed over.",
+            surplus=(),
+        )
     strange = [path for path in others if path not in copies]
     if strange:
         yield _finding(
-            "unknown_name", len(strange), _all_relative(strange, root),
+            "unknown_name",
+            len(strange),
+            _all_relative(strange, root),
             f"{_count(len(strange), 'audio file has', 'audio files have')} no label, by a table or by a folder: {_names(strange)}. "
-            "Give them one if they belong to the corpus, or leave them: they are passed over.", surplus=(),
-        )  # fmt: skip
+            "Give them one if they belong to the corpus, or leave them: they are passed over.",
+            surplus=(),
+        )
 
 
 def _audio_files(root: str) -> Iterator[str]:
@@ -412,10 +457,12 @@ def _aliases(spec: CorpusSpec, clips: pd.DataFrame, files: Sequence[str]) -> Ite
         named = [file for group in found.values() for file in group]
         who = "; ".join(f"{alias} is {code} ({_names(group)})" for (alias, code), group in found.items())
         yield _finding(
-            "speaker_alias", len(named), tuple(named),
+            "speaker_alias",
+            len(named),
+            tuple(named),
             f"{_count(len(named), 'clip is', 'clips are')} named after a second code of a speaker: {who}. "
             f"{'It is' if len(named) == 1 else 'They are'} counted with the first; nothing needs to be done here.",
-        )  # fmt: skip
+        )
 
 
 def _damaged(files: Sequence[str], looks: Sequence[_Look]) -> Iterator[Finding]:
@@ -423,25 +470,31 @@ def _damaged(files: Sequence[str], looks: Sequence[_Look]) -> Iterator[Finding]:
     pointers = [file for file, look in zip(files, looks, strict=True) if look.is_pointer]
     if pointers:
         yield _finding(
-            "git_lfs_pointer", len(pointers), pointers,
+            "git_lfs_pointer",
+            len(pointers),
+            pointers,
             f"{_count(len(pointers), 'file is a Git LFS pointer', 'files are Git LFS pointers')}, not recordings: {_names(pointers)}. "
             f"Run 'git lfs pull' in the folder to get the sound.",
-        )  # fmt: skip
+        )
     broken = {file: look.problem for file, look in zip(files, looks, strict=True) if look.problem}
     if broken:
         reasons = " ".join(list(broken.values())[:2])
         yield _finding(
-            "undecodable", len(broken), list(broken),
+            "undecodable",
+            len(broken),
+            list(broken),
             f"{_count(len(broken), 'clip', 'clips')} cannot be read. {reasons}"
             f"{f' And {len(broken) - 2} more.' if len(broken) > 2 else ''} Get them again, or leave them out.",
-        )  # fmt: skip
+        )
     cut = [file for file, look in zip(files, looks, strict=True) if look.truncated]
     if cut:
         yield _finding(
-            "truncated", len(cut), cut,
+            "truncated",
+            len(cut),
+            cut,
             f"{_count(len(cut), 'clip ends', 'clips end')} before the length that the file promises: {_names(cut)}. "
             "Get them again, or leave them out.",
-        )  # fmt: skip
+        )
     wrong = {
         file: look.container
         for file, look in zip(files, looks, strict=True)
@@ -450,10 +503,12 @@ def _damaged(files: Sequence[str], looks: Sequence[_Look]) -> Iterator[Finding]:
     if wrong:
         what = [f"{Path(file).name} is {container}" for file, container in wrong.items()]
         yield _finding(
-            "wrong_ending", len(wrong), list(wrong),
+            "wrong_ending",
+            len(wrong),
+            list(wrong),
             f"{_count(len(wrong), 'clip is', 'clips are')} not what the file's ending says: {'; '.join(_some(what))}. "
             f"Nothing needs to be done here; rename them for other programs.",
-        )  # fmt: skip
+        )
 
 
 def _unlike_the_rest(files: Sequence[str], looks: Sequence[_Look]) -> Iterator[Finding]:
@@ -462,17 +517,21 @@ def _unlike_the_rest(files: Sequence[str], looks: Sequence[_Look]) -> Iterator[F
     silent = [file for file, _, facts in heard if facts.level_dbfs < quality.MIN_LEVEL_DBFS]
     if silent:
         yield _finding(
-            "silent", len(silent), silent,
+            "silent",
+            len(silent),
+            silent,
             f"{_count(len(silent), 'clip is', 'clips are')} silent (below {quality.MIN_LEVEL_DBFS:.0f} dBFS): {_names(silent)}. "
             "Leave them out.",
-        )  # fmt: skip
+        )
     mute = [file for file, _, facts in heard if facts.level_dbfs >= quality.MIN_LEVEL_DBFS and not facts.has_speech]
     if mute:
         yield _finding(
-            "no_voice", len(mute), mute,
+            "no_voice",
+            len(mute),
+            mute,
             f"In {_count(len(mute), 'clip', 'clips')} there is sound but no voice was found: {_names(mute)}. "
             "Listen to them, for a whisper may be missed, and leave out what is no speech.",
-        )  # fmt: skip
+        )
     low, high, median = _usual_lengths(np.array([duration for _, duration, _ in heard]))
     for kind, lengths, bound in (
         ("too_short", {file: duration for file, duration, _ in heard if duration < low}, low),
@@ -481,10 +540,12 @@ def _unlike_the_rest(files: Sequence[str], looks: Sequence[_Look]) -> Iterator[F
         if lengths:
             named = "; ".join(_some([f"{Path(file).name} {duration:.1f} s" for file, duration in lengths.items()]))
             yield _finding(
-                kind, len(lengths), list(lengths),
+                kind,
+                len(lengths),
+                list(lengths),
                 f"{_count(len(lengths), 'clip is', 'clips are')} {kind.removeprefix('too_')}er than {bound:.1f} s, where half of all clips "
                 f"are below {median:.1f} s: {named}. Listen to them, and leave out what is no single utterance.",
-            )  # fmt: skip
+            )
 
 
 def _clipped(files: Sequence[str], looks: Sequence[_Look], clips: pd.DataFrame) -> Iterator[Finding]:
@@ -494,13 +555,17 @@ def _clipped(files: Sequence[str], looks: Sequence[_Look], clips: pd.DataFrame) 
     if clipped:
         named = [f"{Path(files[at]).name} {shares[at]:.1%}" for at in clipped]
         labels = [f"{label} {n}" for label, n in Counter(clips[corpora.EMOTION].iloc[clipped]).most_common()]
-        speakers = [f"{code.partition(':')[2]} {n}" for code, n in Counter(clips[corpora.SPEAKER].iloc[clipped]).most_common()]
+        speakers = [
+            f"{code.partition(':')[2]} {n}" for code, n in Counter(clips[corpora.SPEAKER].iloc[clipped]).most_common()
+        ]
         yield _finding(
-            "clipped", len(clipped), [files[at] for at in clipped],
+            "clipped",
+            len(clipped),
+            [files[at] for at in clipped],
             f"In {_count(len(clipped), 'clip', 'clips')} more than {quality.CLIPPED_SHARE:.1%} of all samples touch full scale: "
             f"{'; '.join(_some(named))}. By label: {', '.join(labels)}; by speaker: {', '.join(_some(speakers, 8))}. "
             "Most can stay; leave out those that sound distorted.",
-        )  # fmt: skip
+        )
 
 
 def _usual_lengths(durations: np.ndarray) -> tuple[float, float, float]:
@@ -537,20 +602,26 @@ def _doubled(files: Sequence[str], looks: Sequence[_Look], clips: pd.DataFrame) 
         who = sorted({" and ".join(sorted(set(speakers[group]) - {corpora.UNKNOWN_SPEAKER})) for group in across})
         named = [files[index] for group in across for index in group]
         yield _finding(
-            "shared_clips", len(named), named,
+            "shared_clips",
+            len(named),
+            named,
             f"Speakers share recordings: {'; '.join(_some(who))} ({_count(len(named), 'clip', 'clips')}, {_names(named)}). They may be one "
             f"person under two codes: keep them on one side of every split, or leave the clips out.",
-        )  # fmt: skip
+        )
 
 
-def _group_finding(kind: str, groups: Sequence[Sequence[int]], how: str, files: Sequence[str], clips: pd.DataFrame) -> Finding:
+def _group_finding(
+    kind: str, groups: Sequence[Sequence[int]], how: str, files: Sequence[str], clips: pd.DataFrame
+) -> Finding:
     labels = clips[corpora.EMOTION].to_numpy()
     named = [files[index] for group in groups for index in group]
     contradictory = [group for group in groups if len(set(labels[group])) > 1]
     surplus = [files[index] for group in groups for index in (group if group in contradictory else group[1:])]
     which = "; ".join(_some([" = ".join(Path(files[index]).name for index in group) for group in groups]))
     clash = f" {_count(len(contradictory), 'group has', 'groups have')} different labels." if contradictory else ""
-    advice = "Leave out all but the first of each group" + (", and all of a group with different labels." if clash else ".")
+    advice = "Leave out all but the first of each group" + (
+        ", and all of a group with different labels." if clash else "."
+    )
     message = f"{len(named)} clips {how}: {which}.{clash} {advice}"
     return Finding(kind, len(named), tuple(named), message, tuple(surplus))
 
@@ -571,8 +642,12 @@ def _near_identical(candidates: Sequence[int], looks: Sequence[_Look]) -> list[l
         rows = np.stack([spectra[index] for index in members]).reshape(len(members), -1).astype(np.float32)
         rows -= rows.mean(axis=1, keepdims=True)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True) + 1e-9
-        alike = [np.nonzero(rows[start : start + _BLOCK] @ rows.T > NEAR_IDENTICAL) for start in range(0, len(rows), _BLOCK)]
-        first = np.concatenate([block + start for start, (block, _) in zip(range(0, len(rows), _BLOCK), alike, strict=True)])
+        alike = [
+            np.nonzero(rows[start : start + _BLOCK] @ rows.T > NEAR_IDENTICAL) for start in range(0, len(rows), _BLOCK)
+        ]
+        first = np.concatenate(
+            [block + start for start, (block, _) in zip(range(0, len(rows), _BLOCK), alike, strict=True)]
+        )
         second = np.concatenate([block for _, block in alike])
         graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(len(rows), len(rows)))
         _, component = connected_components(graph, directed=False)

@@ -85,7 +85,9 @@ class _Watch:
         if self.should_stop and self.should_stop():
             if self.stage == "unpack":
                 raise Cancelled("Stopped while unpacking; nothing was installed. Start again to unpack it anew.")
-            raise Cancelled(f"Stopped; {done / 1e6:.1f} of {self.total / 1e6:.1f} MB are kept. Start again to go on from there.")
+            raise Cancelled(
+                f"Stopped; {done / 1e6:.1f} of {self.total / 1e6:.1f} MB are kept. Start again to go on from there."
+            )
         if self.on_progress:
             passed, got = time.monotonic() - self.began_s, done - self.began_at
             left = (self.total - done) * passed / got if got > 0 and passed > 0.5 else None
@@ -129,7 +131,11 @@ def download(
     with _clear_errors(root), _alone(store, name, spec.title):
         if _clips_in(name, target) < spec.n_clips:
             _check_vacant(name, spec, target)
-            _check_room(root, sum((UNPACKED_TIMES + 1) * archive.size for archive in spec.download) - sum(map(_kept, files)), spec.title)
+            _check_room(
+                root,
+                sum((UNPACKED_TIMES + 1) * archive.size for archive in spec.download) - sum(map(_kept, files)),
+                spec.title,
+            )
             for archive, file in zip(spec.download, files, strict=True):
                 _fetch(archive, file, spec, watch)
             _install(name, spec, target, files, watch)
@@ -170,7 +176,9 @@ def install_archive(
     with _clear_errors(root), _alone(root / ".downloads", name, spec.title):
         _check_vacant(name, spec, target)
         if not zipfile.is_zipfile(opened):
-            raise CorpusError(f"The file is no zip archive, or a part of one. Give the zip of {spec.title} as its source offers it.")
+            raise CorpusError(
+                f"The file is no zip archive, or a part of one. Give the zip of {spec.title} as its source offers it."
+            )
         _install(name, spec, target, [opened], _Watch(on_progress, should_stop))
     return target
 
@@ -304,7 +312,9 @@ def _fetch(archive: Archive, file: Path, spec: CorpusSpec, watch: _Watch) -> Non
         except requests.HTTPError as error:
             status = error.response.status_code if error.response is not None else 0
             if status in (404, 410):
-                raise CorpusError(f"{host} no longer has '{archive.name}' ({status}). See {spec.page} for where it is now.") from None
+                raise CorpusError(
+                    f"{host} no longer has '{archive.name}' ({status}). See {spec.page} for where it is now."
+                ) from None
             if status == 416:
                 part.unlink()
             why = f"{host} refuses '{archive.name}' (status {status}). Try again later"
@@ -333,7 +343,9 @@ def _request(archive: Archive, part: Path, watch: _Watch) -> None:
 
         def on_response(response: requests.Response, *_: object, **__: object) -> None:
             # 206 brings the rest. A server that does not know ranges answers 200 and sends all of it.
-            resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+            resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(
+                f"bytes {start}-"
+            )
             if response.ok and not response.is_redirect and start and not resumed:
                 out.seek(0)
                 out.truncate()
@@ -377,7 +389,9 @@ def _install(name: str, spec: CorpusSpec, target: Path, sources: Sequence[Path |
         for source in sources:
             _unpack(source, part, spec.title, watch)
         if not _clips_in(name, part):
-            raise CorpusError(f"The archive holds 0 clips named like '{spec.example}'. Give the archive of {spec.title} from {spec.page}.")
+            raise CorpusError(
+                f"The archive holds 0 clips named like '{spec.example}'. Give the archive of {spec.title} from {spec.page}."
+            )
         if target.exists():
             target.rmdir()
         os.replace(part, target)
@@ -396,13 +410,28 @@ def _unpack(source: Path | BinaryIO, into: Path, title: str, watch: _Watch) -> N
             with zipfile.ZipFile(source) as packed:
                 _unpack_zip(packed, into, title, watch)
         else:
-            with Path(str(source)).open("rb") as raw, tarfile.open(fileobj=raw) as members:  # install_archive lets only zips come here
+            with (
+                Path(str(source)).open("rb") as raw,
+                tarfile.open(fileobj=raw) as members,
+            ):  # install_archive lets only zips come here
                 _unpack_tar(members, raw, into, watch)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise CorpusError(f"The archive is damaged, or packed in a way that cannot be read ({error}). Get it again.") from None
+    except (
+        zipfile.BadZipFile,
+        tarfile.TarError,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+    ) as error:
+        raise CorpusError(
+            f"The archive is damaged, or packed in a way that cannot be read ({error}). Get it again."
+        ) from None
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         twice = untrusted_text.file_name(str(error.filename))
-        raise CorpusError(f"The archive holds '{twice}' twice, so it is not used. Get it from its official source.") from None
+        raise CorpusError(
+            f"The archive holds '{twice}' twice, so it is not used. Get it from its official source."
+        ) from None
 
 
 def _unpack_zip(packed: zipfile.ZipFile, into: Path, title: str, watch: _Watch) -> None:
@@ -456,9 +485,13 @@ def _unpack_tar(members: tarfile.TarFile, raw: BinaryIO, into: Path, watch: _Wat
 
 def _check_limits(n_members: int, total: int, packed: int) -> None:
     if n_members > MAX_MEMBERS:
-        raise CorpusError(f"The archive holds {n_members:,} files, more than {MAX_MEMBERS:,}, so it is not unpacked. Pack the clips alone.")
+        raise CorpusError(
+            f"The archive holds {n_members:,} files, more than {MAX_MEMBERS:,}, so it is not unpacked. Pack the clips alone."
+        )
     if total > MAX_UNPACKED:
-        raise CorpusError(f"The archive would take {_size(total)} when unpacked, more than {_size(MAX_UNPACKED)}, so it is not unpacked.")
+        raise CorpusError(
+            f"The archive would take {_size(total)} when unpacked, more than {_size(MAX_UNPACKED)}, so it is not unpacked."
+        )
     if total > RATIO_FREE and total > MAX_RATIO * packed:
         raise CorpusError(
             f"The archive would grow from {_size(packed)} to {_size(total)}, more than {MAX_RATIO} times, as no recordings do, "
@@ -480,7 +513,9 @@ def _parts(name: str) -> tuple[str, ...]:
 
 def _unsafe(name: str, why: str) -> CorpusError:
     shown = untrusted_text.one_line(name)
-    return CorpusError(f"The archive is not used: its file {shown!r} {why}. Get it from its official source, or pack it anew.")
+    return CorpusError(
+        f"The archive is not used: its file {shown!r} {why}. Get it from its official source, or pack it anew."
+    )
 
 
 def is_wanted(name: str) -> bool:
@@ -508,9 +543,13 @@ def _clear_errors(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise CorpusError(f"The disk that holds '{root}' is full. Make room and try again; what was downloaded is kept.") from None
+            raise CorpusError(
+                f"The disk that holds '{root}' is full. Make room and try again; what was downloaded is kept."
+            ) from None
         where = error.filename or root
-        raise CorpusError(f"Cannot use '{where}' ({error.strerror or error}). Choose a folder that you may write to.") from None
+        raise CorpusError(
+            f"Cannot use '{where}' ({error.strerror or error}). Choose a folder that you may write to."
+        ) from None
 
 
 @contextmanager
@@ -520,7 +559,9 @@ def _alone(store: Path, name: str, title: str) -> Iterator[None]:
         with locks.alone(store / f"{name}.lock"):
             yield
     except locks.Busy:
-        raise CorpusError(f"{title} is being fetched already, in another window or command. Wait until that has ended.") from None
+        raise CorpusError(
+            f"{title} is being fetched already, in another window or command. Wait until that has ended."
+        ) from None
 
 
 def _size(n_bytes: int) -> str:

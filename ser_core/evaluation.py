@@ -78,11 +78,15 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON values, without those that it lacks; Evaluation.from_dict(that) equals self."""
         there = {name: value for name, value in asdict(self).items() if name not in _OPTIONAL or value is not None}
-        return there | ({"curves": self.curves.to_dict()} if self.curves else {}) | {
-            "labels": list(self.labels),
-            "interval": {name: list(bounds) for name, bounds in self.interval.items()},
-            "confusion": [list(row) for row in self.confusion],
-        }
+        return (
+            there
+            | ({"curves": self.curves.to_dict()} if self.curves else {})
+            | {
+                "labels": list(self.labels),
+                "interval": {name: list(bounds) for name, bounds in self.interval.items()},
+                "confusion": [list(row) for row in self.confusion],
+            }
+        )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Evaluation:
@@ -94,13 +98,18 @@ class Evaluation:
         """
         names = {each.name for each in fields(cls)}
         if not isinstance(values, Mapping) or set(values) | set(_OPTIONAL) != names:
-            wrong = ", ".join(sorted((set(values) | set(_OPTIONAL)) ^ names)) if isinstance(values, Mapping) else type(values).__name__
+            wrong = (
+                ", ".join(sorted((set(values) | set(_OPTIONAL)) ^ names))
+                if isinstance(values, Mapping)
+                else type(values).__name__
+            )
             raise ConfigError(f"An evaluation has missing or unknown entries ({wrong}). Run the evaluation again.")
         try:
             simple: dict[str, Any] = {name: str(values[name]) for name in ("protocol", "corpus", "interval_over")}
             simple |= {name: _count(name, values[name]) for name in ("n_clips", "n_test_speakers")}
             simple |= {
-                name: _share(name, values[name]) for name in ("chance", "accuracy", "uar", "macro_f1", "macro_precision", "ece")
+                name: _share(name, values[name])
+                for name in ("chance", "accuracy", "uar", "macro_f1", "macro_precision", "ece")
             }
             evaluation = cls(
                 **simple,
@@ -110,17 +119,22 @@ class Evaluation:
                     for name in ("uar", "accuracy")
                 },
                 per_label={
-                    str(label): {name: _share(name, row[name]) for name in ("precision", "recall", "f1")} | {"n": _count("n", row["n"])}
+                    str(label): {name: _share(name, row[name]) for name in ("precision", "recall", "f1")}
+                    | {"n": _count("n", row["n"])}
                     for label, row in values["per_label"].items()
                 },
                 confusion=tuple(tuple(_count("confusion", n) for n in row) for row in values["confusion"]),
                 curves=None if values.get("curves") is None else Curves.from_dict(values["curves"]),
-                seen=None if values.get("seen") is None else {name: _share(name, values["seen"][name]) for name in SEEN},
+                seen=None
+                if values.get("seen") is None
+                else {name: _share(name, values["seen"][name]) for name in SEEN},
                 human=None if values.get("human") is None else _share("human", values["human"]),
-                sure=None if values.get("sure") is None else {name: _count(name, values["sure"][name]) for name in SURE},
-                under=None if values.get("under") is None else {
-                    str(name): _share(str(name), value) for name, value in values["under"].items()
-                },
+                sure=None
+                if values.get("sure") is None
+                else {name: _count(name, values["sure"][name]) for name in SURE},
+                under=None
+                if values.get("under") is None
+                else {str(name): _share(str(name), value) for name, value in values["under"].items()},
             )
         except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
             raise ConfigError(f"An evaluation cannot be used ({error!r}). Run the evaluation again.") from error
@@ -171,7 +185,9 @@ def evaluate(
     answer = probabilities.argmax(axis=1)
     reached = np.zeros(len(y_true), bool) if threshold is None else probabilities.max(axis=1) >= threshold
     present = np.unique(y_true)
-    precision, recall, f1, support = metrics.precision_recall_fscore_support(y_true, answer, labels=present, zero_division=0)
+    precision, recall, f1, support = metrics.precision_recall_fscore_support(
+        y_true, answer, labels=present, zero_division=0
+    )
     interval, interval_over = _interval(y_true, answer, speakers, len(labels), rng, n_bootstrap)
     return Evaluation(
         protocol=protocol,
@@ -195,7 +211,9 @@ def evaluate(
         curves=curves.curves(y_true, probabilities, labels) if with_curves else None,
         seen=None if seen is None else {name: float(np.mean(seen[name])) for name in SEEN},
         human=human,
-        sure=None if threshold is None else {"answered": int(reached.sum()), "right": int((reached & (answer == y_true)).sum())},
+        sure=None
+        if threshold is None
+        else {"answered": int(reached.sum()), "right": int((reached & (answer == y_true)).sum())},
     )
 
 
@@ -213,7 +231,12 @@ def ece(confidence: np.ndarray, correct: np.ndarray, n_bins: int = N_BINS) -> fl
 
 
 def _interval(
-    y_true: np.ndarray, answer: np.ndarray, speakers: np.ndarray, n_labels: int, rng: np.random.Generator, n_bootstrap: int
+    y_true: np.ndarray,
+    answer: np.ndarray,
+    speakers: np.ndarray,
+    n_labels: int,
+    rng: np.random.Generator,
+    n_bootstrap: int,
 ) -> tuple[dict[str, tuple[float, float]], str]:
     """Return the bounds of UAR and accuracy, and what was resampled.
 
@@ -242,14 +265,22 @@ def _interval(
 def _check_arrays(y_true: np.ndarray, probabilities: np.ndarray, speakers: np.ndarray, n_labels: int) -> None:
     n = len(y_true)
     if n == 0:
-        raise ConfigError("There are 0 clips to evaluate; at least 1 is needed. Choose a corpus that has clips with the model's labels.")
+        raise ConfigError(
+            "There are 0 clips to evaluate; at least 1 is needed. Choose a corpus that has clips with the model's labels."
+        )
     if y_true.shape != (n,) or y_true.dtype.kind not in "iu" or y_true.min() < 0 or y_true.max() >= n_labels:
-        raise ValueError(f"y_true must be integers (n_clips,) in 0..{n_labels - 1}. Got {y_true.dtype} of shape {y_true.shape}.")
+        raise ValueError(
+            f"y_true must be integers (n_clips,) in 0..{n_labels - 1}. Got {y_true.dtype} of shape {y_true.shape}."
+        )
     if probabilities.shape != (n, n_labels) or speakers.shape != (n,):
         raise ValueError(
             f"Expected probabilities of shape {(n, n_labels)} and speakers of shape {(n,)}. Got {probabilities.shape} and {speakers.shape}."
         )
-    if not (np.isfinite(probabilities).all() and (probabilities >= 0).all() and np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)):
+    if not (
+        np.isfinite(probabilities).all()
+        and (probabilities >= 0).all()
+        and np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)
+    ):
         raise ValueError("Each row of probabilities must be finite, not negative and sum to 1.")
 
 
@@ -263,12 +294,18 @@ def _check_sizes(evaluation: Evaluation) -> None:
     if not set(evaluation.per_label) <= set(evaluation.labels):
         raise ConfigError("An evaluation has figures for labels that it does not list. Run the evaluation again.")
     if evaluation.sure and not evaluation.sure["right"] <= evaluation.sure["answered"] <= n_clips:
-        raise ConfigError(f"An evaluation's clips answered and right must be at most {n_clips}. Got {dict(evaluation.sure)}.")
+        raise ConfigError(
+            f"An evaluation's clips answered and right must be at most {n_clips}. Got {dict(evaluation.sure)}."
+        )
     if evaluation.interval_over not in ("speakers", "clips"):
-        raise ConfigError(f"An evaluation's interval_over must be 'speakers' or 'clips'. Got '{evaluation.interval_over}'.")
+        raise ConfigError(
+            f"An evaluation's interval_over must be 'speakers' or 'clips'. Got '{evaluation.interval_over}'."
+        )
     for name, (low, high) in evaluation.interval.items():
         if low > high:
-            raise ConfigError(f"An evaluation's interval of {name} runs from {low} to {high}. Run the evaluation again.")
+            raise ConfigError(
+                f"An evaluation's interval of {name} runs from {low} to {high}. Run the evaluation again."
+            )
 
 
 def _share(name: str, value: Any) -> float:

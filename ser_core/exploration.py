@@ -47,7 +47,9 @@ class Measured:
     def take(self, rows: np.ndarray) -> Measured:
         """Return what was measured on some of the clips, int (n,)."""
         digest = hashlib.sha256(self.key.encode() + np.asarray(rows, np.int64).tobytes()).hexdigest()
-        return Measured(self.facts.iloc[rows].reset_index(drop=True), self.vectors[rows], self.columns, self.problems, digest)
+        return Measured(
+            self.facts.iloc[rows].reset_index(drop=True), self.vectors[rows], self.columns, self.problems, digest
+        )
 
 
 def key(clips: pd.DataFrame, *, config: FeatureConfig = FeatureConfig()) -> str:
@@ -90,7 +92,14 @@ def measure(
                     on_progress(offset + done, len(clips))
 
             built = dataset.build(
-                part, config, with_windows=False, cache=cache, n_jobs=n_jobs, niced=niced, on_progress=tell, should_stop=should_stop
+                part,
+                config,
+                with_windows=False,
+                cache=cache,
+                n_jobs=n_jobs,
+                niced=niced,
+                on_progress=tell,
+                should_stop=should_stop,
             )
             stored = _spread(built, len(part))
             dataset.write_arrays(_table_place(cache, key), **stored)
@@ -117,7 +126,11 @@ def _table_keys(clips: pd.DataFrame, config: FeatureConfig) -> list[str]:
         for path in part[corpora.PATH]:
             try:
                 facts = os.stat(path)
-                digest.update(f"{path}\0{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}\0".encode(errors="surrogateescape"))
+                digest.update(
+                    f"{path}\0{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}\0".encode(
+                        errors="surrogateescape"
+                    )
+                )
             except OSError:
                 digest.update(f"{path}\0gone\0".encode(errors="surrogateescape"))
         keys.append(digest.hexdigest())
@@ -143,7 +156,11 @@ def _spread(built: dataset.Dataset, n_clips: int) -> dict[str, np.ndarray]:
 def _read_table(cache: Path, key: str, n_clips: int, config: FeatureConfig) -> dict[str, np.ndarray] | None:
     stored = dataset.read_arrays(_table_place(cache, key), "vectors", "facts", "problems")
     n_columns = len(features.summary_columns(config))
-    if not stored or stored["vectors"].shape != (n_clips, n_columns) or stored["facts"].shape != (n_clips, len(dataset.FACTS)):
+    if (
+        not stored
+        or stored["vectors"].shape != (n_clips, n_columns)
+        or stored["facts"].shape != (n_clips, len(dataset.FACTS))
+    ):
         return None
     return stored
 
@@ -196,21 +213,49 @@ def _level(measured: Measured) -> np.ndarray:
 
 TRENDS: dict[str, Trend] = {
     "f0": Trend("Pitch", "Hz", "The median fundamental frequency (f0) of the voiced frames.", _pitch_hz, log=True),
-    "f0_range": Trend("Pitch range", "semitones", "From the 10th to the 90th percentile of f0 over the voiced frames.", _pitch_range),
-    "level": Trend("Level", "dBFS", "The root mean square of the loud frames as recorded: the distance to the microphone and its gain "
-                   "are in it, so compare within a corpus.", _level),
-    "dynamics": Trend("Level changes", "dB", "The deviation of the level from frame to frame within a clip.",
-                      lambda measured: measured.column("rms_db_std")),
-    "rate": Trend("Speaking rate", "syllables per s", "Syllable nuclei per second from the first to the last sound: peaks of the level "
-                  "in voiced frames, 2 dB above the dips beside them (de Jong & Wempe 2009). Syllables that run together count as one.",
-                  lambda measured: measured.facts["syllables_per_s"].to_numpy(float)),
-    "length": Trend("Length", "s", "From the first to the last sound, without the silence around it.",
-                    lambda measured: measured.column("duration_s")),
-    "brightness": Trend("Brightness", "Hz", "The mean spectral centroid: a tense voice has more energy at high frequencies.",
-                        lambda measured: measured.column("centroid_hz_mean"), log=True),
-    "voiced": Trend("Voiced share", "of the frames", "How much of a clip has a pitch; whispering has none.",
-                    lambda measured: measured.column("voiced_share")),
-}  # fmt: skip
+    "f0_range": Trend(
+        "Pitch range", "semitones", "From the 10th to the 90th percentile of f0 over the voiced frames.", _pitch_range
+    ),
+    "level": Trend(
+        "Level",
+        "dBFS",
+        "The root mean square of the loud frames as recorded: the distance to the microphone and its gain "
+        "are in it, so compare within a corpus.",
+        _level,
+    ),
+    "dynamics": Trend(
+        "Level changes",
+        "dB",
+        "The deviation of the level from frame to frame within a clip.",
+        lambda measured: measured.column("rms_db_std"),
+    ),
+    "rate": Trend(
+        "Speaking rate",
+        "syllables per s",
+        "Syllable nuclei per second from the first to the last sound: peaks of the level "
+        "in voiced frames, 2 dB above the dips beside them (de Jong & Wempe 2009). Syllables that run together count as one.",
+        lambda measured: measured.facts["syllables_per_s"].to_numpy(float),
+    ),
+    "length": Trend(
+        "Length",
+        "s",
+        "From the first to the last sound, without the silence around it.",
+        lambda measured: measured.column("duration_s"),
+    ),
+    "brightness": Trend(
+        "Brightness",
+        "Hz",
+        "The mean spectral centroid: a tense voice has more energy at high frequencies.",
+        lambda measured: measured.column("centroid_hz_mean"),
+        log=True,
+    ),
+    "voiced": Trend(
+        "Voiced share",
+        "of the frames",
+        "How much of a clip has a pitch; whispering has none.",
+        lambda measured: measured.column("voiced_share"),
+    ),
+}
 """What `trend` can follow, by name."""
 
 
@@ -226,7 +271,9 @@ def trend(measured: Measured, name: str, *, speakers: np.ndarray | None = None) 
 def without_speaker(values: np.ndarray, speakers: np.ndarray) -> np.ndarray:
     """Return values, (n_clips,) or (n_clips, n), minus the mean over all clips of the same speaker; NaN counts for nothing."""
     table = pd.DataFrame(values)
-    centred: np.ndarray = (table - table.groupby(speakers).transform("mean")).to_numpy().reshape(values.shape).astype(values.dtype)
+    centred: np.ndarray = (
+        (table - table.groupby(speakers).transform("mean")).to_numpy().reshape(values.shape).astype(values.dtype)
+    )
     return centred
 
 
@@ -242,7 +289,9 @@ def explained(values: np.ndarray, groups: np.ndarray) -> float:
 
 def mfcc_profile(measured: Measured, labels: np.ndarray, *, speakers: np.ndarray | None = None) -> pd.DataFrame:
     """Return the mean MFCCs of each label as distances from the mean of all clips, in standard deviations: a row a label."""
-    names = [name for name in measured.columns if name.startswith("mfcc_") and name.endswith("_mean") and "delta" not in name]
+    names = [
+        name for name in measured.columns if name.startswith("mfcc_") and name.endswith("_mean") and "delta" not in name
+    ]
     values = np.stack([measured.column(name) for name in names], axis=1)
     if speakers is not None:
         values = without_speaker(values, speakers)

@@ -24,9 +24,14 @@ SPLIT_MEANS = (
 """What the column says, for pages and terminals."""
 
 _TEXTS = {
-    "clip": corpora.NAME, "corpus": corpora.CORPUS, "label": corpora.EMOTION, "speaker": corpora.SPEAKER, "sex": corpora.SEX,
-    "sentence": corpora.SENTENCE, "intensity": corpora.INTENSITY,
-}  # fmt: skip
+    "clip": corpora.NAME,
+    "corpus": corpora.CORPUS,
+    "label": corpora.EMOTION,
+    "speaker": corpora.SPEAKER,
+    "sex": corpora.SEX,
+    "sentence": corpora.SENTENCE,
+    "intensity": corpora.INTENSITY,
+}
 
 
 def split(clips: pd.DataFrame) -> tuple[np.ndarray, str]:

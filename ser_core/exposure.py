@@ -49,7 +49,9 @@ def seen(clips: pd.DataFrame, digest: np.ndarray, train: np.ndarray, test: np.nd
 
     A clip of which nobody said who speaks counts as of a known speaker as soon as its corpus is trained on. train, test: bool (n_clips,).
     """
-    whole = clips[corpora.SPEAKER].where(clips[corpora.SPEAKER] != corpora.UNKNOWN_SPEAKER, clips[corpora.CORPUS] + ":?")
+    whole = clips[corpora.SPEAKER].where(
+        clips[corpora.SPEAKER] != corpora.UNKNOWN_SPEAKER, clips[corpora.CORPUS] + ":?"
+    )
     spoken = protocols.sentences(clips).to_numpy()
     found = {
         "speaker": _among(whole.to_numpy(), train, test),
@@ -70,7 +72,9 @@ def heard(card: ModelCard, clips: pd.DataFrame) -> Heard:
     listed = {f"{corpus}/{name}" for corpus, names in trained.get("clips", {}).items() for name in names}
     by_clip = (corpus + "/" + name).isin(listed).to_numpy() if "clips" in trained else by_speaker & of_corpus
     listed = {f"{corpus}/{name}" for corpus, names in chosen.get("clips", {}).items() for name in names}
-    by_choice = speaker.isin(set(chosen.get("speakers", ())) - {corpora.UNKNOWN_SPEAKER}).to_numpy() | (corpus + "/" + name).isin(listed)
+    by_choice = speaker.isin(set(chosen.get("speakers", ())) - {corpora.UNKNOWN_SPEAKER}).to_numpy() | (
+        corpus + "/" + name
+    ).isin(listed)
     return Heard(by_clip, by_speaker, np.asarray(by_choice) & ~by_clip & ~by_speaker, of_corpus & (not told))
 
 

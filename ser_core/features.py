@@ -56,29 +56,110 @@ the clip, as in cepstral mean normalisation (Atal 1974): what a microphone or a 
 """
 
 SETTINGS = (
-    Setting(name="sample_rate", title="Sample rate", kind=WHOLE, default=16_000, low=8000, high=48_000, step=1000,
-            help="Hz. Half of it is the highest frequency that can be seen."),
-    Setting(name="n_fft", title="FFT length", kind=WHOLE, default=1024, low=64, high=8192, step=64,
-            help="Samples, filled up with zeros after the window: more give finer steps of frequency, not more detail."),
-    Setting(name="win_length", title="Window", kind=WHOLE, default=640, low=32, high=8192, step=32,
-            help="Samples seen at once. Longer shows pitch more sharply and quick changes less."),
-    Setting(name="hop_length", title="Hop", kind=WHOLE, default=320, low=32, high=8192, step=32,
-            help="Samples from one frame to the next."),
-    Setting(name="n_mels", title="Mel bands", kind=WHOLE, default=64, low=8, high=256, step=8,
-            help="Bands of the mel spectrogram: what the networks see.", early=True),
-    Setting(name="n_mfcc", title="MFCCs", kind=WHOLE, default=20, low=1, high=256, early=True,
-            help="Coefficients kept of the spectrum's shape: part of the summary that the other classifiers see."),
+    Setting(
+        name="sample_rate",
+        title="Sample rate",
+        kind=WHOLE,
+        default=16_000,
+        low=8000,
+        high=48_000,
+        step=1000,
+        help="Hz. Half of it is the highest frequency that can be seen.",
+    ),
+    Setting(
+        name="n_fft",
+        title="FFT length",
+        kind=WHOLE,
+        default=1024,
+        low=64,
+        high=8192,
+        step=64,
+        help="Samples, filled up with zeros after the window: more give finer steps of frequency, not more detail.",
+    ),
+    Setting(
+        name="win_length",
+        title="Window",
+        kind=WHOLE,
+        default=640,
+        low=32,
+        high=8192,
+        step=32,
+        help="Samples seen at once. Longer shows pitch more sharply and quick changes less.",
+    ),
+    Setting(
+        name="hop_length",
+        title="Hop",
+        kind=WHOLE,
+        default=320,
+        low=32,
+        high=8192,
+        step=32,
+        help="Samples from one frame to the next.",
+    ),
+    Setting(
+        name="n_mels",
+        title="Mel bands",
+        kind=WHOLE,
+        default=64,
+        low=8,
+        high=256,
+        step=8,
+        help="Bands of the mel spectrogram: what the networks see.",
+        early=True,
+    ),
+    Setting(
+        name="n_mfcc",
+        title="MFCCs",
+        kind=WHOLE,
+        default=20,
+        low=1,
+        high=256,
+        early=True,
+        help="Coefficients kept of the spectrum's shape: part of the summary that the other classifiers see.",
+    ),
     Setting(name="fmin", title="Lowest frequency", kind=NUMBER, default=50.0, low=0, high=4000, step=10, help="Hz."),
-    Setting(name="fmax", title="Highest frequency", kind=NUMBER, default=8000.0, low=500, high=24_000, step=100,
-            help="Hz; at most half the sample rate. 4000 is about what a telephone passes."),
-    Setting(name="trim_top_db", title="Trim", kind=NUMBER, default=35.0, low=5, high=120, step=5,
-            help="dB. What is softer than the loudest frame by this is cut off at both ends."),
-    Setting(name="window_frames", title="Frames of a network's window", kind=WHOLE, default=160, low=16, high=1000, step=8, early=True,
-            help="How many frames a network sees at once; longer clips are cut into several windows."),
-    Setting(name="network_input", title="What a network sees", kind=CHOICE, default=MEL_AND_VOICE, choices=INPUTS, early=True,
-            help="The mel spectrogram alone, or pitch, loudness and voice quality of each moment as well. Levelled: each mel band less its "
-                 "own mean over the clip, which takes out the colour of microphone and room, and of the voice."),
-)  # fmt: skip
+    Setting(
+        name="fmax",
+        title="Highest frequency",
+        kind=NUMBER,
+        default=8000.0,
+        low=500,
+        high=24_000,
+        step=100,
+        help="Hz; at most half the sample rate. 4000 is about what a telephone passes.",
+    ),
+    Setting(
+        name="trim_top_db",
+        title="Trim",
+        kind=NUMBER,
+        default=35.0,
+        low=5,
+        high=120,
+        step=5,
+        help="dB. What is softer than the loudest frame by this is cut off at both ends.",
+    ),
+    Setting(
+        name="window_frames",
+        title="Frames of a network's window",
+        kind=WHOLE,
+        default=160,
+        low=16,
+        high=1000,
+        step=8,
+        early=True,
+        help="How many frames a network sees at once; longer clips are cut into several windows.",
+    ),
+    Setting(
+        name="network_input",
+        title="What a network sees",
+        kind=CHOICE,
+        default=MEL_AND_VOICE,
+        choices=INPUTS,
+        early=True,
+        help="The mel spectrogram alone, or pitch, loudness and voice quality of each moment as well. Levelled: each mel band less its "
+        "own mean over the clip, which takes out the colour of microphone and room, and of the voice.",
+    ),
+)
 """The entries of a FeatureConfig as rows of a form; it takes no value outside of them."""
 
 
@@ -247,7 +328,12 @@ def condition(samples: np.ndarray, config: FeatureConfig) -> tuple[np.ndarray, f
     active = np.flatnonzero(kept)
     gain = REFERENCE_RMS / float(np.sqrt(mean_square[kept].mean()))
     trim = (int(active[0]), int(active[-1]) + 1)
-    return samples * np.float32(gain), 20 * float(np.log10(gain)), trim, (np.sqrt(mean_square) * gain).astype(np.float32)
+    return (
+        samples * np.float32(gain),
+        20 * float(np.log10(gain)),
+        trim,
+        (np.sqrt(mean_square) * gain).astype(np.float32),
+    )
 
 
 def mel_frequencies(config: FeatureConfig) -> np.ndarray:
@@ -300,14 +386,20 @@ def summary(features: Features) -> np.ndarray:
     tracks, voiced_tracks, voiced = _tracks(features)
     over_all = functionals.describe(tracks, frame_s)
     over_voiced = functionals.describe(voiced_tracks, frame_s)
-    rhythm = functionals.rhythm(voiced, tracks[_track_names(features.config).index("loudness")], voiced_tracks[0], frame_s)
+    rhythm = functionals.rhythm(
+        voiced, tracks[_track_names(features.config).index("loudness")], voiced_tracks[0], frame_s
+    )
     return np.concatenate([over_all.ravel(), over_voiced.ravel(), rhythm])
 
 
 @lru_cache(maxsize=16)
 def summary_columns(config: FeatureConfig) -> tuple[str, ...]:
     """Return the names of `summary`'s columns, such as 'mfcc_03_mean', 'f0_p50' or 'voiced_share'."""
-    names = [f"{name}_{statistic}" for name in (*_track_names(config), *_VOICED_TRACKS) for statistic in functionals.STATISTICS]
+    names = [
+        f"{name}_{statistic}"
+        for name in (*_track_names(config), *_VOICED_TRACKS)
+        for statistic in functionals.STATISTICS
+    ]
     return (*names, *functionals.RHYTHM)
 
 
@@ -318,7 +410,9 @@ def to_frame(features: Features) -> pd.DataFrame:
     columns: dict[str, np.ndarray] = {"time_s": features.times_s}
     for name in ("log_mel", "mfcc", "mfcc_delta", "mfcc_delta2", "chroma", "contrast"):
         columns |= {f"{name}_{i:02d}": track for i, track in enumerate(getattr(features, name).T)}
-    columns |= dict(zip(spectral.SPECTRAL, features.spectral.T, strict=True)) | dict(zip(spectral.VOICE, features.voice.T, strict=True))
+    columns |= dict(zip(spectral.SPECTRAL, features.spectral.T, strict=True)) | dict(
+        zip(spectral.VOICE, features.voice.T, strict=True)
+    )
     for name in ("zcr", "rms", "centroid_hz", "rolloff_hz", "flatness", "f0_hz", "voicing"):
         columns[name] = getattr(features, name)
     return pd.DataFrame(columns)
@@ -329,7 +423,16 @@ _SINGLE = ("zcr", "rms_db", "centroid_hz", "flatness_db", "voicing")
 _VOICED_TRACKS = ("f0", "f0_change", "f0_step", "level_step", *spectral.VOICE)
 _CONTRASTS = tuple(f"contrast_{i:02d}" for i in range(N_CONTRAST_BANDS + 1))
 
-FRAME_MEASURES = (*_CONTRASTS, *_SINGLE, *spectral.SPECTRAL, "voiced", "f0", "f0_above_median", "f0_change", *spectral.VOICE)
+FRAME_MEASURES = (
+    *_CONTRASTS,
+    *_SINGLE,
+    *spectral.SPECTRAL,
+    "voiced",
+    "f0",
+    "f0_above_median",
+    "f0_change",
+    *spectral.VOICE,
+)
 """What a network may see of a frame besides the mel bands: spectral contrast, spectrum and loudness, whether it is voiced, f0 in semitones
 re 100 Hz, above the clip's own median and since the frame before, and the measures of the voice; 0 for the latter where unvoiced.
 """
@@ -441,13 +544,17 @@ def _zero_crossing_rate(samples: np.ndarray, config: FeatureConfig) -> np.ndarra
     negative = padded < -_AMIN
     crossings = np.concatenate([[0], np.cumsum(negative[1:] != negative[:-1], dtype=np.int32)])
     starts = np.arange(1 + len(samples) // config.hop_length) * config.hop_length
-    share: np.ndarray = ((crossings[starts + config.win_length - 1] - crossings[starts]) / config.win_length).astype(np.float32)
+    share: np.ndarray = ((crossings[starts + config.win_length - 1] - crossings[starts]) / config.win_length).astype(
+        np.float32
+    )
     return share
 
 
 def _centroid(magnitude: np.ndarray, config: FeatureConfig) -> np.ndarray:
     total = magnitude.sum(axis=1)
-    centre: np.ndarray = (magnitude @ _bin_frequencies(config)) / np.where(total < np.finfo(np.float32).tiny, 1.0, total)
+    centre: np.ndarray = (magnitude @ _bin_frequencies(config)) / np.where(
+        total < np.finfo(np.float32).tiny, 1.0, total
+    )
     return centre
 
 
@@ -465,7 +572,9 @@ def _rolloff(magnitude: np.ndarray, config: FeatureConfig) -> np.ndarray:
     wanted = ROLLOFF_SHARE * until[:, -1:]
     block = np.minimum(np.count_nonzero(until < wanted, axis=1), until.shape[1] - 1)
     rows = np.arange(n_frames)
-    within = np.cumsum(blocks[rows, block], axis=1) + (until[rows, block] - blocks[rows, block].sum(axis=1))[:, np.newaxis]
+    within = (
+        np.cumsum(blocks[rows, block], axis=1) + (until[rows, block] - blocks[rows, block].sum(axis=1))[:, np.newaxis]
+    )
     below = block * width + np.count_nonzero(within < wanted, axis=1)
     frequency: np.ndarray = _bin_frequencies(config)[np.minimum(below, n_bins - 1)]
     return frequency
@@ -508,7 +617,9 @@ def _fundamental(power: np.ndarray, config: FeatureConfig) -> tuple[np.ndarray, 
     loud = energy[:, 0] > max(float(energy.max()) * 1e-5, 1e-9)
     correlation = correlation / np.where(energy > 0, energy, 1.0) / _window_autocorrelation(config)[: last_lag + 1]
     inner = correlation[:, first_lag:last_lag]
-    is_peak = (inner >= correlation[:, first_lag - 1 : last_lag - 1]) & (inner > correlation[:, first_lag + 1 : last_lag + 1])
+    is_peak = (inner >= correlation[:, first_lag - 1 : last_lag - 1]) & (
+        inner > correlation[:, first_lag + 1 : last_lag + 1]
+    )
     lags = np.arange(first_lag, last_lag)
     scores = np.where(is_peak, inner - _octave_cost(first_lag, last_lag), -1.0)
 
@@ -580,7 +691,9 @@ def _chroma_basis(config: FeatureConfig) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _dct_basis(config: FeatureConfig) -> np.ndarray:
-    matrix: np.ndarray = scipy.fft.dct(np.eye(config.n_mels), type=2, norm="ortho", axis=0)[: config.n_mfcc].astype(np.float32)
+    matrix: np.ndarray = scipy.fft.dct(np.eye(config.n_mels), type=2, norm="ortho", axis=0)[: config.n_mfcc].astype(
+        np.float32
+    )
     return matrix
 
 

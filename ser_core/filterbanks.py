@@ -54,7 +54,9 @@ def chroma(sample_rate: int, n_fft: int, *, n_chroma: int) -> np.ndarray:
     """
     bins = np.arange(1, n_fft) * (sample_rate / n_fft)
     pitches = n_chroma * np.log2(bins / _A0_HZ)
-    pitches = np.concatenate([[pitches[0] - 1.5 * n_chroma], pitches])  # 0 Hz has no pitch: it counts as far below the first bin
+    pitches = np.concatenate(
+        [[pitches[0] - 1.5 * n_chroma], pitches]
+    )  # 0 Hz has no pitch: it counts as far below the first bin
     widths = np.concatenate([np.maximum(np.diff(pitches), 1.0), [1.0]])
     half = round(n_chroma / 2)
     away = np.subtract.outer(np.arange(n_chroma), pitches)

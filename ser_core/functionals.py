@@ -18,9 +18,16 @@ MODULATION_HZ = (0.5, 1.5, 3.0, 5.0, 8.0, 12.0, 18.0)
 """Edges of the modulation bands: phrases lie below 1.5 Hz, stressed syllables near 3, syllables near 5, tremor above."""
 
 STATISTICS = (
-    "mean", "std", "skew", "kurt", *(f"p{round(100 * q):02d}" for q in QUANTILES), "step", "step_rel",
-    *(f"shape_{i + 1}" for i in range(N_SHAPE)), *(f"mod_{low:g}hz" for low in MODULATION_HZ[:-1]),
-)  # fmt: skip
+    "mean",
+    "std",
+    "skew",
+    "kurt",
+    *(f"p{round(100 * q):02d}" for q in QUANTILES),
+    "step",
+    "step_rel",
+    *(f"shape_{i + 1}" for i in range(N_SHAPE)),
+    *(f"mod_{low:g}hz" for low in MODULATION_HZ[:-1]),
+)
 """Names of what `describe` returns for each track.
 
 mean, std, skew, kurt: moments; pNN: percentiles; step: mean absolute difference of neighbouring frames, and step_rel the same
@@ -29,10 +36,26 @@ mod_F: decimal logarithm of the share of the variance that lies in the modulatio
 """
 
 RHYTHM = (
-    "duration_s", "log_duration", "voiced_s", "voiced_share", "voiced_runs_per_s", "voiced_run_mean_s", "voiced_run_std_s",
-    "voiced_run_max_s", "unvoiced_run_mean_s", "unvoiced_run_std_s", "unvoiced_run_max_s", "peaks_per_s", "f0_slope_mean",
-    "f0_slope_std", "f0_slope_max", "f0_slope_min", "f0_slope_abs", "f0_begin", "f0_end",
-)  # fmt: skip
+    "duration_s",
+    "log_duration",
+    "voiced_s",
+    "voiced_share",
+    "voiced_runs_per_s",
+    "voiced_run_mean_s",
+    "voiced_run_std_s",
+    "voiced_run_max_s",
+    "unvoiced_run_mean_s",
+    "unvoiced_run_std_s",
+    "unvoiced_run_max_s",
+    "peaks_per_s",
+    "f0_slope_mean",
+    "f0_slope_std",
+    "f0_slope_max",
+    "f0_slope_min",
+    "f0_slope_abs",
+    "f0_begin",
+    "f0_end",
+)
 """Names of what `rhythm` returns: durations and shares of voiced and unvoiced stretches, peaks of loudness per second, the slope
 of pitch within voiced stretches of 0.1 s or more (semitones a second), and its first and last 0.2 s of voice against
 its median (semitones).
@@ -70,7 +93,17 @@ def describe(tracks: np.ndarray, frame_s: float) -> np.ndarray:
     spectrum = scipy.fft.rfft(centred, n=n_fft, axis=1)
     energy = np.square(spectrum.real) + np.square(spectrum.imag)
     share = energy @ _modulation_bands(n_fft, frame_s) * np.float32(2 / n_fft / n_frames) / unit[:, np.newaxis] ** 2
-    columns = [mean[:, 0], std, skew, kurt, *quantiles.T, step, step / unit, *shape.T, *np.log10(share + _LEAST_SHARE).T]
+    columns = [
+        mean[:, 0],
+        std,
+        skew,
+        kurt,
+        *quantiles.T,
+        step,
+        step / unit,
+        *shape.T,
+        *np.log10(share + _LEAST_SHARE).T,
+    ]
     return np.stack(columns, axis=1).astype(np.float32, copy=False)
 
 
@@ -112,11 +145,23 @@ def rhythm(voiced: np.ndarray, loudness: np.ndarray, pitch: np.ndarray, frame_s:
         median = np.median(pitch)
         begin, end = pitch[:n_ends].mean() - median, pitch[-n_ends:].mean() - median
     return np.array(
-        [duration, np.log(duration), voiced.sum() * frame_s, voiced.mean(), len(starts) / duration, *_spread(voiced_s),
-         *_spread(silent_s), is_peak.sum() / duration, *_spread(slopes), slopes.min() if len(slopes) else 0.0,
-         np.abs(slopes).mean() if len(slopes) else 0.0, begin, end],
+        [
+            duration,
+            np.log(duration),
+            voiced.sum() * frame_s,
+            voiced.mean(),
+            len(starts) / duration,
+            *_spread(voiced_s),
+            *_spread(silent_s),
+            is_peak.sum() / duration,
+            *_spread(slopes),
+            slopes.min() if len(slopes) else 0.0,
+            np.abs(slopes).mean() if len(slopes) else 0.0,
+            begin,
+            end,
+        ],
         np.float32,
-    )  # fmt: skip
+    )
 
 
 def _runs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -65,7 +65,9 @@ def hosts(environment: Mapping[str, str], own: Iterable[str] = ()) -> frozenset[
     told = [each.strip().lower() for each in environment.get(VARIABLE, "").split(",") if each.strip()]
     for each in told:
         if not _HOST.fullmatch(each):
-            raise ConfigError(f"{VARIABLE} has '{each[:60]}', which is no host name or address. Write such as 'ser.example.org'.")
+            raise ConfigError(
+                f"{VARIABLE} has '{each[:60]}', which is no host name or address. Write such as 'ser.example.org'."
+            )
     return LOOPBACK | frozenset(own) | frozenset(told)
 
 
@@ -103,7 +105,10 @@ class Guard:
         """Return the status that refuses a request, and why; 0 where it is not refused."""
         asked = _values(scope, b"host")
         if len(asked) != 1 or not self._is_own(asked[0]):
-            return 403, f"This server does not go by that name. Open it as localhost, or name the host in {VARIABLE} and start it again."
+            return (
+                403,
+                f"This server does not go by that name. Open it as localhost, or name the host in {VARIABLE} and start it again.",
+            )
         origins = _values(scope, b"origin")
         if any(not self._is_same(origin, asked[0]) for origin in origins) or len(origins) > 1:
             return 403, "Another site's page may not ask this server."
@@ -123,13 +128,20 @@ class Guard:
             port = parts.port
         except ValueError:
             return False
-        if parts.scheme not in (("https",) if self._is_secure else ("http", "https")) or origin != f"{parts.scheme}://{parts.netloc}":
+        if (
+            parts.scheme not in (("https",) if self._is_secure else ("http", "https"))
+            or origin != f"{parts.scheme}://{parts.netloc}"
+        ):
             return False
         usual = {"http": 80, "https": 443}[parts.scheme]
         found = _HOST.fullmatch(host)
         assert found is not None
         origin_host = _HOST.fullmatch(parts.netloc)
-        return origin_host is not None and origin_host["name"] == found["name"] and (port or usual) == int(found["port"] or usual)
+        return (
+            origin_host is not None
+            and origin_host["name"] == found["name"]
+            and (port or usual) == int(found["port"] or usual)
+        )
 
 
 def _values(scope: Scope, name: bytes) -> list[str]:

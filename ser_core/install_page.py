@@ -70,8 +70,12 @@ def serve(host: str, port: int, *, url: str, name: str, fingerprint: str, author
                 self.send_error(HTTPStatus.NOT_FOUND)
                 return
             self.send_response(HTTPStatus.OK)
-            for header, value in (("Content-Type", kind), ("Content-Length", str(len(body))), ("Cache-Control", "no-store"),
-                                  ("X-Content-Type-Options", "nosniff")):  # fmt: skip
+            for header, value in (
+                ("Content-Type", kind),
+                ("Content-Length", str(len(body))),
+                ("Cache-Control", "no-store"),
+                ("X-Content-Type-Options", "nosniff"),
+            ):
                 self.send_header(header, value)
             self.end_headers()
             self.wfile.write(body)
@@ -91,7 +95,9 @@ def serve(host: str, port: int, *, url: str, name: str, fingerprint: str, author
     try:
         server = Server((host, port), Handler)
     except OSError as error:
-        raise ConfigError(f"The page for phones could not be served on port {port} ({error.strerror}). Choose another --port.") from None
+        raise ConfigError(
+            f"The page for phones could not be served on port {port} ({error.strerror}). Choose another --port."
+        ) from None
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield

@@ -75,7 +75,13 @@ class Started:
 
 
 def start(
-    root: Path, config: Mapping[str, Any], *, title: str, browser: str = "", address: str | None = None, command: Sequence[str] = ()
+    root: Path,
+    config: Mapping[str, Any],
+    *,
+    title: str,
+    browser: str = "",
+    address: str | None = None,
+    command: Sequence[str] = (),
 ) -> Started:
     """Put a run into the line, which starts it at once where nobody waits, and return how to find and how to stop it.
 
@@ -109,7 +115,9 @@ def start(
             runs.replace_text(folder / JOB, json.dumps(facts))
             _launch(folder, command or COMMAND)
     except OSError as error:
-        raise ConfigError(f"The run could not be started in '{root}' ({error.strerror}). Free some space and start it again.") from None
+        raise ConfigError(
+            f"The run could not be started in '{root}' ({error.strerror}). Free some space and start it again."
+        ) from None
     return Started(folder.name, key)
 
 
@@ -121,7 +129,9 @@ def _check_line(waiting: Sequence[Job], facts: Mapping[str, str], limits: Mappin
     for fact, most in limits.items():
         n = sum(each.get(fact) == facts[fact] for each in theirs)
         if n >= most:
-            raise ConfigError(f"{n} runs from this {fact} wait already, and no more may, so that others get a turn. {STOP_ONE}")
+            raise ConfigError(
+                f"{n} runs from this {fact} wait already, and no more may, so that others get a turn. {STOP_ONE}"
+            )
 
 
 def _launch(folder: Path, command: Sequence[str]) -> None:
@@ -129,8 +139,12 @@ def _launch(folder: Path, command: Sequence[str]) -> None:
     with (folder / supervisor.OUTPUT).open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "ser_core.supervisor", str(folder.resolve()), *command],
-            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, **_apart(),
-        )  # fmt: skip
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            **_apart(),
+        )
     threading.Thread(target=process.wait, daemon=True).start()  # takes note of its end: it leaves no zombie
 
 
@@ -146,7 +160,9 @@ def jobs(root: Path) -> list[Job]:
     folders = [path for path in root.iterdir() if (path / JOB).is_file()] if root.is_dir() else []
     found = [_read(path) for path in sorted(folders, key=supervisor.came)]
     waiting = [job.id for job in found if job and job.status.stage == runs.QUEUED]
-    return [replace(job, position=waiting.index(job.id) + 1 if job.id in waiting else 0) for job in reversed(found) if job]
+    return [
+        replace(job, position=waiting.index(job.id) + 1 if job.id in waiting else 0) for job in reversed(found) if job
+    ]
 
 
 def find(root: Path, id: str) -> Job:
@@ -162,7 +178,9 @@ def find(root: Path, id: str) -> Job:
         job = next((each for each in jobs(root) if each.id == id), None)
     if job:
         return job
-    raise ConfigError(f"There is no run '{id[:40]}'. It may have been cleared away; its model, if it made one, is among the models.")
+    raise ConfigError(
+        f"There is no run '{id[:40]}'. It may have been cleared away; its model, if it made one, is among the models."
+    )
 
 
 def _facts(folder: Path) -> dict[str, Any]:
@@ -196,7 +214,10 @@ def _status(folder: Path) -> runs.Status:
             return status
         asked = runs.stop_wish(folder)
         status = replace(
-            status, stage=runs.STOPPED if asked else runs.FAILED, left_s=None, problem="" if asked else supervisor.explain(None, folder)
+            status,
+            stage=runs.STOPPED if asked else runs.FAILED,
+            left_s=None,
+            problem="" if asked else supervisor.explain(None, folder),
         )
         with contextlib.suppress(OSError):
             runs.write_status(folder, status)

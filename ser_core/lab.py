@@ -17,7 +17,19 @@ import numpy as np
 import pandas as pd
 from sklearn.preprocessing import StandardScaler
 
-from ser_core import assessment, classifiers, corpora, dataset, evaluation, exposure, mapping, plain_json, protocols, recognizer, training
+from ser_core import (
+    assessment,
+    classifiers,
+    corpora,
+    dataset,
+    evaluation,
+    exposure,
+    mapping,
+    plain_json,
+    protocols,
+    recognizer,
+    training,
+)
 from ser_core.assessment import Desk
 from ser_core.dataset import Dataset
 from ser_core.errors import ConfigError
@@ -43,9 +55,13 @@ TRAIN, ALL = "train", "all"
 VALIDATION, TEST = "validation", "test"
 
 CHOICES: dict[str, tuple[Any, ...]] = {
-    "split": ("random", "sentence", "speaker"), "augment": (NONE, BEFORE, AFTER), "scaler": (TRAIN, ALL),
-    "early_stopping": (VALIDATION, TEST), "twins": (False, True), "classifier": tuple(CLASSIFIERS),
-}  # fmt: skip
+    "split": ("random", "sentence", "speaker"),
+    "augment": (NONE, BEFORE, AFTER),
+    "scaler": (TRAIN, ALL),
+    "early_stopping": (VALIDATION, TEST),
+    "twins": (False, True),
+    "classifier": tuple(CLASSIFIERS),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,26 +107,30 @@ PRESETS: dict[str, Preset] = {
         title="Copies on both sides",
         claim="92.08 % accuracy, CNN on RAVDESS, TESS and CREMA-D, calm as neutral: four rows a file, split at random after that; the test "
         "part also picked the epoch.",
-        corpora=("ravdess", "tess", "cremad"), mapping=LabelMapping(calm=mapping.MERGE),
+        corpora=("ravdess", "tess", "cremad"),
+        mapping=LabelMapping(calm=mapping.MERGE),
         switches=Switches(split="random", augment=BEFORE, early_stopping=TEST),
     ),
     "two voices": Preset(
         title="Two voices, random split",
         claim="96.90 % accuracy, CNN-LSTM on TESS: both speakers on both sides of a random split, the scaler fitted on everything.",
-        corpora=("tess",), switches=Switches(split="random", scaler=ALL),
+        corpora=("tess",),
+        switches=Switches(split="random", scaler=ALL),
     ),
     "test picks": Preset(
         title="The test picks the epoch",
         claim="58 % to 72 % accuracy, CNN and CNN-LSTM on RAVDESS, TESS, SAVEE and CREMA-D: a random split, the test part inside the "
         "validation part.",
-        corpora=("ravdess", "tess", "savee", "cremad"), switches=Switches(split="random", early_stopping=TEST),
+        corpora=("ravdess", "tess", "savee", "cremad"),
+        switches=Switches(split="random", early_stopping=TEST),
     ),
     "not stated": Preset(
         title="Split not stated",
         claim="68.4 % accuracy, CNN-LSTM on RAVDESS and TESS: how it was split is not stated.",
-        corpora=("ravdess", "tess"), switches=Switches(split="random"),
+        corpora=("ravdess", "tess"),
+        switches=Switches(split="random"),
     ),
-}  # fmt: skip
+}
 
 _LEAKS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("twins", "Second copies out", {"twins": False}),
@@ -164,10 +184,16 @@ def study(
     if stored:
         return stored
     data = dataset.build(
-        clips, n_copies=0 if switches.augment == NONE else N_COPIES, with_windows=False, cache=desk.cache, n_jobs=desk.n_jobs,
+        clips,
+        n_copies=0 if switches.augment == NONE else N_COPIES,
+        with_windows=False,
+        cache=desk.cache,
+        n_jobs=desk.n_jobs,
         should_stop=desk.should_stop,
-        on_progress=lambda done, total: desk.on_progress(0.5 * done / total, f"Measuring clips and copies: {done:,} of {total:,}"),
-    )  # fmt: skip
+        on_progress=lambda done, total: desk.on_progress(
+            0.5 * done / total, f"Measuring clips and copies: {done:,} of {total:,}"
+        ),
+    )
     clips, digest, data = _prepared(switches, clips, digest, data)
     rounds = protocols.rounds(clips, switches.split)
     found = _run(switches, clips, digest, data, rounds, desk, on_round)
@@ -183,9 +209,12 @@ def _prepared(
     if switches.twins:
         again = clips.assign(**{corpora.NAME: clips[corpora.NAME] + "#twin"})
         data = replace(
-            data, vectors=np.concatenate([data.vectors] * 2), clip=np.concatenate([data.clip, data.clip + len(clips)]),
-            copy=np.concatenate([data.copy] * 2), facts=pd.concat([data.facts] * 2, ignore_index=True),
-        )  # fmt: skip
+            data,
+            vectors=np.concatenate([data.vectors] * 2),
+            clip=np.concatenate([data.clip, data.clip + len(clips)]),
+            copy=np.concatenate([data.copy] * 2),
+            facts=pd.concat([data.facts] * 2, ignore_index=True),
+        )
         clips, digest = pd.concat([clips, again], ignore_index=True), np.concatenate([digest] * 2)
     if switches.augment == BEFORE:
         digest = digest[data.clip]
@@ -196,13 +225,22 @@ def _prepared(
 
 
 def _run(
-    switches: Switches, clips: pd.DataFrame, digest: np.ndarray, data: Dataset, rounds: Sequence[protocols.Round], desk: Desk,
+    switches: Switches,
+    clips: pd.DataFrame,
+    digest: np.ndarray,
+    data: Dataset,
+    rounds: Sequence[protocols.Round],
+    desk: Desk,
     on_round: Callable[[int, int, Evaluation], None] | None,
-) -> Evaluation:  # fmt: skip
+) -> Evaluation:
     config = TrainingConfig(
-        classifier=switches.classifier, hyperparameters=CLASSIFIERS[switches.classifier], labels=rounds[0].labels,
-        n_copies=N_COPIES, speaker_cap=10**6, protocol=switches.split,
-    )  # fmt: skip
+        classifier=switches.classifier,
+        hyperparameters=CLASSIFIERS[switches.classifier],
+        labels=rounds[0].labels,
+        n_copies=N_COPIES,
+        speaker_cap=10**6,
+        protocol=switches.split,
+    )
     y = training.targets(clips, config.labels)
     probabilities = np.zeros((len(clips), len(config.labels)))
     seen = {name: np.zeros(len(clips), bool) for name in evaluation.SEEN}
@@ -213,9 +251,13 @@ def _run(
         desk.on_progress(0.5 + 0.5 * number / len(rounds), f"Training {number + 1} of {len(rounds)}")
         on_test = switches.early_stopping == TEST
         result = training.train(
-            clips, data, config, train_mask=each.train | each.test if on_test else each.train,
-            validation_mask=each.test if on_test else None, should_stop=desk.should_stop,
-        )  # fmt: skip
+            clips,
+            data,
+            config,
+            train_mask=each.train | each.test if on_test else each.train,
+            validation_mask=each.test if on_test else None,
+            should_stop=desk.should_stop,
+        )
         if desk.should_stop():
             raise training.Stopped("Stopped. Finished studies are kept.")
         rows = data.rows(each.test, augmented=False)
@@ -225,10 +267,15 @@ def _run(
             seen[name][each.test] = found
         tested = probabilities.sum(axis=1) > 0
         figures = evaluation.evaluate(
-            y[tested], probabilities[tested], labels=config.labels, speakers=clips[corpora.SPEAKER].to_numpy()[tested],
-            protocol=switches.split, corpus=" + ".join(dict.fromkeys(clips[corpora.CORPUS])), rng=np.random.default_rng(0),
+            y[tested],
+            probabilities[tested],
+            labels=config.labels,
+            speakers=clips[corpora.SPEAKER].to_numpy()[tested],
+            protocol=switches.split,
+            corpus=" + ".join(dict.fromkeys(clips[corpora.CORPUS])),
+            rng=np.random.default_rng(0),
             seen={name: values[tested] for name, values in seen.items()},
-        )  # fmt: skip
+        )
         if on_round:
             on_round(number + 1, len(rounds), figures)
     assert figures is not None, "every split has a round"
@@ -238,11 +285,15 @@ def _run(
 def to_row(switches: Switches, figures: Evaluation) -> dict[str, Any]:
     """Return a study as JSON values: the switches, and what of the figures a bar shows."""
     return {
-        **asdict(switches), "accuracy": round(figures.accuracy, 5), "uar": round(figures.uar, 5), "chance": round(figures.chance, 5),
+        **asdict(switches),
+        "accuracy": round(figures.accuracy, 5),
+        "uar": round(figures.uar, 5),
+        "chance": round(figures.chance, 5),
         "interval": {name: [round(bound, 5) for bound in bounds] for name, bounds in figures.interval.items()},
-        "n_clips": figures.n_clips, "n_test_speakers": figures.n_test_speakers,
+        "n_clips": figures.n_clips,
+        "n_test_speakers": figures.n_test_speakers,
         "seen": {name: round(share, 5) for name, share in (figures.seen or {}).items()},
-    }  # fmt: skip
+    }
 
 
 def read_results(path: Path = RESULTS) -> dict[Switches, dict[str, Any]]:
@@ -252,7 +303,9 @@ def read_results(path: Path = RESULTS) -> dict[Switches, dict[str, Any]]:
         rows = plain_json.loads(path.read_text(encoding="utf-8"))["studies"]
         return {Switches(**{name: row[name] for name in names}): row for row in rows}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"The lab's results in '{path.name}' cannot be read ({error}). Restore the file from the project.") from error
+        raise ConfigError(
+            f"The lab's results in '{path.name}' cannot be read ({error}). Restore the file from the project."
+        ) from error
 
 
 def command(path: Path = RESULTS) -> str:

@@ -68,7 +68,11 @@ class Made:
             (len(self.models), "model", "models", self.models.values()),
             (len(self.runs), "training run", "training runs", ()),
         )
-        return [f"{n} {one if n == 1 else many}" + (f": {', '.join(names)}" if names else "") for n, one, many, names in kinds if n]
+        return [
+            f"{n} {one if n == 1 else many}" + (f": {', '.join(names)}" if names else "")
+            for n, one, many, names in kinds
+            if n
+        ]
 
 
 def folder() -> Path | None:
@@ -98,8 +102,15 @@ def _begin(folder: Path, *, told: list[str]) -> Lesson:
         (folder / _LESSON).touch()
         began_ns = (folder / _LESSON).stat().st_mtime_ns
         (folder / _LESSON).unlink()
-    lesson = Lesson(began=runs.now(), began_ns=began_ns, clock_ns=time.time_ns() - time.monotonic_ns(), corpora=there,
-                    models=[card.slug for card in cards], runs=[job.id for job in jobs.jobs(runs.root())], told=told)  # fmt: skip
+    lesson = Lesson(
+        began=runs.now(),
+        began_ns=began_ns,
+        clock_ns=time.time_ns() - time.monotonic_ns(),
+        corpora=there,
+        models=[card.slug for card in cards],
+        runs=[job.id for job in jobs.jobs(runs.root())],
+        told=told,
+    )
     write(folder, lesson)
     return lesson
 
@@ -138,13 +149,18 @@ def made(lesson: Lesson) -> Made:
     """Return what is there now and was not when the lesson began."""
     root, now = library.root(), _corpora()
     mine = own.listing(root)
-    clips = {name: [clip.id for clip in own.clips(root, name) if clip.id not in lesson.corpora[name]]
-             for name in mine if name in lesson.corpora}  # fmt: skip
+    clips = {
+        name: [clip.id for clip in own.clips(root, name) if clip.id not in lesson.corpora[name]]
+        for name in mine
+        if name in lesson.corpora
+    }
     cards, _ = store.list_models(store.MODELS)
     return Made(
         corpora={name: title for name, title in now.items() if name not in lesson.corpora},
         clips={name: ids for name, ids in clips.items() if ids},
-        models={card.slug: card.title for card in cards if card.slug not in lesson.models and card.slug not in store.SHIPPED},
+        models={
+            card.slug: card.title for card in cards if card.slug not in lesson.models and card.slug not in store.SHIPPED
+        },
         runs=[job.id for job in jobs.jobs(runs.root()) if job.id not in lesson.runs],
     )
 
@@ -241,4 +257,6 @@ def _clear_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ConfigError(f"The lesson could not be kept in '{folder}' ({error.strerror}). Make room there, or set SER_CLASS.") from None
+        raise ConfigError(
+            f"The lesson could not be kept in '{folder}' ({error.strerror}). Make room there, or set SER_CLASS."
+        ) from None

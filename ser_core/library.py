@@ -253,7 +253,9 @@ def _read_list(path: Path) -> tuple[str, ...]:
     except (OSError, ValueError, RecursionError) as error:
         listed = error
     if not isinstance(listed, list) or not all(isinstance(file, str) for file in listed):
-        raise CorpusError(f"'{path}', which lists the clips to leave out, cannot be read. Delete it and choose them again.")
+        raise CorpusError(
+            f"'{path}', which lists the clips to leave out, cannot be read. Delete it and choose them again."
+        )
     return tuple(listed)
 
 
@@ -265,7 +267,9 @@ def _clips(corpus: Installed, top: Path) -> pd.DataFrame:
     base = os.path.abspath(corpus.folder)
     stays = [Path(os.path.relpath(path, base)).as_posix() not in unused for path in table[corpora.PATH]]
     if not any(stays):
-        raise CorpusError(f"All {len(table)} clips of {corpus.title} are left out. Use some of them again: the Check tab tells which.")
+        raise CorpusError(
+            f"All {len(table)} clips of {corpus.title} are left out. Use some of them again: the Check tab tells which."
+        )
     return table[stays].reset_index(drop=True)
 
 

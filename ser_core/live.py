@@ -171,10 +171,13 @@ class Listener:
             return
         last = measured.features.times_s >= (end - hop - start) / self._rate
         moment = Moment(
-            start / self._rate, end / self._rate, measured.quality, tuple(predictions),
+            start / self._rate,
+            end / self._rate,
+            measured.quality,
+            tuple(predictions),
             speaking=measured.quality.has_speech and bool(quality.speech(measured.features)[last].any()),
             level_dbfs=_decibels(waveform.samples[-hop:]),
-        )  # fmt: skip
+        )
         with self._lock:
             self._moments.append(moment)
             self._latest = measured
@@ -220,7 +223,9 @@ class Listener:
         """Return kept sound, int16 (end - start,), by its place since the start; raises ValueError where it is not kept."""
         with self._lock:
             if not self._n - len(self._ring) <= start <= end <= self._n:
-                raise ValueError(f"Samples {start} to {end} are not kept; {max(self._n - len(self._ring), 0)} to {self._n} are.")
+                raise ValueError(
+                    f"Samples {start} to {end} are not kept; {max(self._n - len(self._ring), 0)} to {self._n} are."
+                )
             return self._ring[np.arange(start, end) % len(self._ring)]
 
     def level(self) -> Level:
@@ -254,15 +259,21 @@ class Listener:
         step = round(0.02 * self._rate)
         pieces = kept[: len(kept) // step * step].reshape(-1, step)
         return Timeline(
-            container="Microphone", source_rate=self._source_rate, source_channels=1, truncated=False, duration_s=duration_s,
-            window_s=self.window_s, hop_s=self.hop_s,
+            container="Microphone",
+            source_rate=self._source_rate,
+            source_channels=1,
+            truncated=False,
+            duration_s=duration_s,
+            window_s=self.window_s,
+            hop_s=self.hop_s,
             quality=replace(quality.merge([each.quality for each in apart]), duration_s=round(duration_s, 4)),
             segments=tuple(
-                Segment(round(each.start_s - from_s, 4), round(each.end_s - from_s, 4), each.speech, each.predictions) for each in found
+                Segment(round(each.start_s - from_s, 4), round(each.end_s - from_s, 4), each.speech, each.predictions)
+                for each in found
             ),
             activity=_joined(speaking),
             envelope=np.stack([pieces.min(axis=1), pieces.max(axis=1)], axis=1),
-        )  # fmt: skip
+        )
 
 
 def _decibels(samples: np.ndarray) -> float:

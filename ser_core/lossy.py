@@ -34,7 +34,13 @@ class Codec:
 
 CODECS: dict[str, Codec] = {
     "mp3": Codec(
-        "MP3", "libmp3lame", "mp3", "s16p", (8000, 11025, 12000, 16000, 22050, 24000), (8, 160), container_options=(("write_xing", "0"),)
+        "MP3",
+        "libmp3lame",
+        "mp3",
+        "s16p",
+        (8000, 11025, 12000, 16000, 22050, 24000),
+        (8, 160),
+        container_options=(("write_xing", "0"),),
     ),
     "opus": Codec("Opus", "libopus", "ogg", "s16", (8000, 12000, 16000, 24000, 48000), (6, 256)),
 }
@@ -55,7 +61,9 @@ def round_trip(waveform: Waveform, codec: str, *, kbps: float) -> Waveform:
     least, most = row.kbps
     if not least <= kbps <= most:
         raise ConfigError(f"{row.title} takes {least} to {most} kbit/s. Got {kbps:g}.")
-    return audio.decode(_encode(waveform, row, kbps), sample_rate=waveform.sample_rate, name=f"The {row.title} copy").waveform
+    return audio.decode(
+        _encode(waveform, row, kbps), sample_rate=waveform.sample_rate, name=f"The {row.title} copy"
+    ).waveform
 
 
 def _encode(waveform: Waveform, row: Codec, kbps: float) -> bytes:

@@ -31,7 +31,9 @@ class LabelMapping:
             raise ConfigError(f"What becomes of calm must be one of {', '.join(map(repr, CALM))}. Got {self.calm!r}.")
         unknown = [label for label in self.labels if label not in corpora.ALL_LABELS]
         if unknown:
-            raise ConfigError(f"There is no label {', '.join(map(repr, unknown))}. Choose from {', '.join(corpora.ALL_LABELS)}.")
+            raise ConfigError(
+                f"There is no label {', '.join(map(repr, unknown))}. Choose from {', '.join(corpora.ALL_LABELS)}."
+            )
 
     def of(self, label: str) -> str | None:
         """Return what a canonical label becomes; None where it is left out."""
@@ -50,7 +52,9 @@ class LabelMapping:
         """Build a mapping from `to_dict`'s values; unknown or missing names raise ConfigError."""
         names = {each.name for each in fields(cls)}
         if set(values) != names:
-            raise ConfigError(f"A label mapping has the entries {', '.join(sorted(names))}. Got {', '.join(sorted(values)) or 'none'}.")
+            raise ConfigError(
+                f"A label mapping has the entries {', '.join(sorted(names))}. Got {', '.join(sorted(values)) or 'none'}."
+            )
         if not isinstance(values["boredom"], bool) or not isinstance(values["labels"], list | tuple):
             raise ConfigError("In a label mapping boredom is true or false, and labels is a list.")
         return cls(calm=values["calm"], boredom=values["boredom"], labels=tuple(values["labels"]))
@@ -66,7 +70,9 @@ def apply(clips: pd.DataFrame, mapping: LabelMapping) -> pd.DataFrame:
     became = clips[corpora.EMOTION].map({label: mapping.of(label) for label in corpora.ALL_LABELS})
     kept = clips.assign(**{corpora.EMOTION: became})[became.notna()].reset_index(drop=True)
     if kept.empty:
-        raise CorpusError(f"None of the {len(clips)} clips has one of the labels chosen. Choose other corpora or labels.")
+        raise CorpusError(
+            f"None of the {len(clips)} clips has one of the labels chosen. Choose other corpora or labels."
+        )
     return kept
 
 

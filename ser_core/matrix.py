@@ -71,7 +71,11 @@ def common_labels(tables: Mapping[str, pd.DataFrame], known: Sequence[str]) -> t
 
 
 def measure(
-    recipe: Recipe, tables: Mapping[str, pd.DataFrame], desk: Desk, *, on_cell: Callable[[Sequence[Cell]], None] | None = None
+    recipe: Recipe,
+    tables: Mapping[str, pd.DataFrame],
+    desk: Desk,
+    *,
+    on_cell: Callable[[Sequence[Cell]], None] | None = None,
 ) -> list[Cell]:
     """Train and test a recipe on every pair of corpora; cells come row by row, the training corpus being the row.
 
@@ -106,7 +110,12 @@ def _cell(recipe: Recipe, tables: Mapping[str, pd.DataFrame], train: str, test: 
         tested = (clips[corpora.CORPUS] == test).to_numpy()
     shared = [label for label in mapping.shared(clips) if label in recipe.config.labels]
     if len(shared) < MIN_LABELS:
-        return Cell(train=train, test=test, labels=tuple(shared), problem=f"{len(shared)} shared label{'s' * (len(shared) != 1)}")
+        return Cell(
+            train=train,
+            test=test,
+            labels=tuple(shared),
+            problem=f"{len(shared)} shared label{'s' * (len(shared) != 1)}",
+        )
     try:
         outcome = assessment.held_out(recipe, clips, protocol, desk, tested=tested)
     except CorpusError as error:
@@ -114,14 +123,24 @@ def _cell(recipe: Recipe, tables: Mapping[str, pd.DataFrame], train: str, test: 
     found = assessment.figures(outcome)[test]
     low, high = found.interval["uar"]
     return Cell(
-        train=train, test=test, labels=found.labels, n_clips=found.n_clips, n_test_speakers=found.n_test_speakers,
-        uar=found.uar, low=low, high=high, accuracy=found.accuracy, chance=found.chance,
-    )  # fmt: skip
+        train=train,
+        test=test,
+        labels=found.labels,
+        n_clips=found.n_clips,
+        n_test_speakers=found.n_test_speakers,
+        uar=found.uar,
+        low=low,
+        high=high,
+        accuracy=found.accuracy,
+        chance=found.chance,
+    )
 
 
 def means(cells: Sequence[Cell]) -> tuple[float, float] | None:
     """Return the mean UAR within a corpus and across corpora, 0..1, over the test corpora that have both; None where none has."""
-    table = pd.DataFrame([{"test": each.test, "own": each.train == each.test, "uar": each.uar} for each in cells if not each.problem])
+    table = pd.DataFrame(
+        [{"test": each.test, "own": each.train == each.test, "uar": each.uar} for each in cells if not each.problem]
+    )
     if table.empty:
         return None
     both = table.pivot_table(index="test", columns="own", values="uar").dropna()
@@ -143,14 +162,25 @@ def read_results(path: Path = RESULTS) -> Ready:
             slug: tuple(Cell(**{name: row[name] for name in names} | {"labels": tuple(row["labels"])}) for row in rows)
             for slug, rows in stored["models"].items()
         }
-        return Ready(command=str(stored["command"]), corpora={name: int(n) for name, n in stored["corpora"].items()}, models=models)
+        return Ready(
+            command=str(stored["command"]),
+            corpora={name: int(n) for name, n in stored["corpora"].items()},
+            models=models,
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise ConfigError(f"The results in '{path.name}' cannot be read ({error}). Restore the file from the project.") from error
+        raise ConfigError(
+            f"The results in '{path.name}' cannot be read ({error}). Restore the file from the project."
+        ) from error
 
 
-def write_results(path: Path, tables: Mapping[str, pd.DataFrame], models: Mapping[str, Sequence[Cell]], *, command: str) -> None:
+def write_results(
+    path: Path, tables: Mapping[str, pd.DataFrame], models: Mapping[str, Sequence[Cell]], *, command: str
+) -> None:
     """Write results as `read_results` reads them, a line a cell, with the command that makes them again."""
     head = json.dumps({"command": command, "corpora": {name: len(table) for name, table in tables.items()}}, indent=1)
     between = ",\n  "
-    parts = [f'"{slug}": [\n  {between.join(json.dumps(to_dict(cell)) for cell in cells)}\n ]' for slug, cells in models.items()]
+    parts = [
+        f'"{slug}": [\n  {between.join(json.dumps(to_dict(cell)) for cell in cells)}\n ]'
+        for slug, cells in models.items()
+    ]
     path.write_text(f'{head[:-2]},\n "models": {{{", ".join(parts)}}}\n}}\n', encoding="utf-8")

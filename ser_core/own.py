@@ -101,7 +101,9 @@ def create(root: str | os.PathLike[str], title: str) -> str:
         if title.casefold() in (each.casefold() for each in there.values()):
             raise CorpusError(f"There is a corpus called '{title}' already. Choose it, or take another name.")
         if len(there) >= MAX_CORPORA:
-            raise CorpusError(f"There are {len(there)} corpora of people's own here, and {MAX_CORPORA} is the most. Delete one first.")
+            raise CorpusError(
+                f"There are {len(there)} corpora of people's own here, and {MAX_CORPORA} is the most. Delete one first."
+            )
         name = library.new_name(top, title)
         (top / name / _RECORDINGS).mkdir(parents=True)
         (top / name / library.TITLE).write_text(title, encoding="utf-8")
@@ -120,7 +122,14 @@ def clips(root: str | os.PathLike[str], name: str) -> tuple[Clip, ...]:
 
 
 def add(
-    root: str | os.PathLike[str], name: str, data: bytes, *, label: str, speaker: str, sentence: str = "", source: str = "The recording"
+    root: str | os.PathLike[str],
+    name: str,
+    data: bytes,
+    *,
+    label: str,
+    speaker: str,
+    sentence: str = "",
+    source: str = "The recording",
 ) -> Added:
     """Add a recording to a corpus.
 
@@ -160,7 +169,10 @@ def relabel(root: str | os.PathLike[str], name: str, id: str, label: str) -> Non
     _check_label(label)
     with _changing(root, name) as (folder, rows):
         _check_there(rows, [id])
-        _write_table(folder, [_clip(folder, row.id, label if row.id == id else row.label, row.speaker, row.sentence) for row in rows])
+        _write_table(
+            folder,
+            [_clip(folder, row.id, label if row.id == id else row.label, row.speaker, row.sentence) for row in rows],
+        )
 
 
 def delete(root: str | os.PathLike[str], name: str, ids: Sequence[str]) -> None:
@@ -212,7 +224,9 @@ def speaker_name(text: str) -> str:
 def _folder(root: str | os.PathLike[str], name: str) -> Path:
     folder = Path(root) / name
     if not corpora.is_own_name(name) or not (folder / _MARK).is_file():
-        raise CorpusError(f"There is no corpus of people's own called '{name}' any more. Choose another, or make it anew.")
+        raise CorpusError(
+            f"There is no corpus of people's own called '{name}' any more. Choose another, or make it anew."
+        )
     return folder
 
 
@@ -230,8 +244,12 @@ def _read(folder: Path) -> Iterator[Clip]:
         # The file is named by the id alone: a path that somebody wrote into the table leads nowhere.
         if not _ID.fullmatch(id) or label not in corpora.ALL_LABELS:
             raise _damaged(table)
-        speaker, sentence = (csv_tables.unmarked(row.get(column) or "") for column in (corpora.SPEAKER, corpora.SENTENCE))
-        yield _clip(folder, id, label, untrusted_text.one_line(speaker), untrusted_text.one_line(sentence, MAX_SENTENCE))
+        speaker, sentence = (
+            csv_tables.unmarked(row.get(column) or "") for column in (corpora.SPEAKER, corpora.SENTENCE)
+        )
+        yield _clip(
+            folder, id, label, untrusted_text.one_line(speaker), untrusted_text.one_line(sentence, MAX_SENTENCE)
+        )
 
 
 def _damaged(table: Path) -> CorpusError:
@@ -255,11 +273,17 @@ def _check_there(rows: Sequence[Clip], ids: Sequence[str]) -> None:
 def _check_new(folder: Path, rows: Sequence[Clip], clip: Clip, n_bytes: int) -> None:
     same = next((row for row in rows if row.id == clip.id), None)
     if same:
-        raise CorpusError(f"This recording is there already, as {same.label} by {same.speaker}. Record it anew, or relabel that clip.")
+        raise CorpusError(
+            f"This recording is there already, as {same.label} by {same.speaker}. Record it anew, or relabel that clip."
+        )
     if len(rows) >= MAX_CLIPS:
-        raise CorpusError(f"The corpus has {len(rows):,} clips, and {MAX_CLIPS:,} is the most. Make another corpus, or delete some.")
+        raise CorpusError(
+            f"The corpus has {len(rows):,} clips, and {MAX_CLIPS:,} is the most. Make another corpus, or delete some."
+        )
     if sum(row.path.stat().st_size for row in rows if row.path.exists()) + n_bytes > MAX_BYTES:
-        raise CorpusError(f"The corpus would take more than {MAX_BYTES // 2**20} MB. Make another corpus, or delete some clips.")
+        raise CorpusError(
+            f"The corpus would take more than {MAX_BYTES // 2**20} MB. Make another corpus, or delete some clips."
+        )
     if shutil.disk_usage(folder).free < n_bytes + SPARE_BYTES:
         raise CorpusError("The disk is nearly full, so the recording was not added. Make room, and add it again.")
 
@@ -284,7 +308,9 @@ def _alone(top: Path, name: str) -> Iterator[None]:
         with locks.alone(top / ".own" / f"{name}.lock", wait_s=_WAIT_S):
             yield
     except locks.Busy:
-        raise CorpusError("Somebody else is changing this corpus for longer than usual. Try again in a moment.") from None
+        raise CorpusError(
+            "Somebody else is changing this corpus for longer than usual. Try again in a moment."
+        ) from None
 
 
 @contextmanager

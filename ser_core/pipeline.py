@@ -19,7 +19,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ser_core import cards, classifiers, corpora, dataset, evaluation, library, plans, recognizer, runs, search, splits, store, training
+from ser_core import (
+    cards,
+    classifiers,
+    corpora,
+    dataset,
+    evaluation,
+    library,
+    plans,
+    recognizer,
+    runs,
+    search,
+    splits,
+    store,
+    training,
+)
 from ser_core.cluster import Cluster, connected
 from ser_core.dataset import Dataset
 from ser_core.errors import ConfigError, CorpusError, SerError
@@ -91,7 +105,11 @@ def run(reporter: Reporter, places: Places) -> Status:
 def explain(error: BaseException) -> str:
     """Return what happened and what to do, in a sentence, for an error that is no SerError."""
     name = type(error).__name__
-    if isinstance(error, MemoryError) or name in ("ResourceExhaustedError", "TerminatedWorkerError", "BrokenProcessPool"):
+    if isinstance(error, MemoryError) or name in (
+        "ResourceExhaustedError",
+        "TerminatedWorkerError",
+        "BrokenProcessPool",
+    ):
         return "The machine ran out of memory. Choose fewer corpora or copies, or a smaller batch, close other programs, and start again."
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "The disk is full. Free some space and start again; the features that were measured are kept. No model was saved."
@@ -120,8 +138,13 @@ def _work(folder: Path, places: Places, reporter: Reporter) -> tuple[store.Model
         material = _gather(config, prepared, places, reporter, workers)
         trials, cross = _cross(folder, material, places, reporter, workers)
     if trials:
-        best = {name: tuple(value) if isinstance(value, list) else value for name, value in trials[0]["hyperparameters"].items()}
-        material = replace(material, base=replace(material.base, hyperparameters={**material.base.hyperparameters, **best}))
+        best = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in trials[0]["hyperparameters"].items()
+        }
+        material = replace(
+            material, base=replace(material.base, hyperparameters={**material.base.hyperparameters, **best})
+        )
         reporter.line(f"The best of {len(trials)}: " + ", ".join(f"{name} {value}" for name, value in best.items()))
     result = _train(material, reporter)
     reporter.stage(runs.EVALUATING, "Testing it on clips that it has not heard.")
@@ -139,7 +162,9 @@ def _work(folder: Path, places: Places, reporter: Reporter) -> tuple[store.Model
     before = _before(material, places)
     reporter.stage(runs.SAVING, "Saving the model.")
     made = cards.Made(config, prepared, material.data, result, figures, before, trials, reporter.folder.name)
-    card = store.save_new(lambda files: _unless_discarded(cards.card(made, files), reporter), result.classifier, places.models)
+    card = store.save_new(
+        lambda files: _unless_discarded(cards.card(made, files), reporter), result.classifier, places.models
+    )
     main = figures[next(iter(figures))]
     whom = f"{main.n_test_speakers} speaker{'s' * (main.n_test_speakers != 1)}"
     reporter.line(f"UAR {main.uar:.1%}, accuracy {main.accuracy:.1%} on {main.n_clips} clips of {whom}.")
@@ -157,7 +182,9 @@ def read_clips(config: RunConfig, places: Places) -> pd.DataFrame:
     """Return the clips table of the corpora that the settings name, in their order; raises CorpusError."""
     return pd.concat(
         [
-            library.read(name, places.folders[name]) if name in places.folders else library.clips(places.corpora, [name])
+            library.read(name, places.folders[name])
+            if name in places.folders
+            else library.clips(places.corpora, [name])
             for name in config.corpora
         ],
         ignore_index=True,
@@ -184,25 +211,34 @@ def _cluster(config: RunConfig, prepared: Prepared, places: Places, reporter: Re
         if config.start_from:
             files.append(str(places.models / config.start_from / store.KERAS_FILE))
         workers.ask(_unfit, files, dataset.code_digest())
-        reporter.line(f"Measuring and comparing on {workers.n_workers} worker{'s' * (workers.n_workers != 1)} of {address}.")
+        reporter.line(
+            f"Measuring and comparing on {workers.n_workers} worker{'s' * (workers.n_workers != 1)} of {address}."
+        )
         yield workers
 
 
 def _unfit(files: Sequence[str], digest: bytes) -> str:
     """Return why the process that this is called in could not do the work, or ""."""
     if dataset.code_digest() != digest:
-        return "has another version of this program, whose features differ. Start it in a copy of this project's folder."
+        return (
+            "has another version of this program, whose features differ. Start it in a copy of this project's folder."
+        )
     missing = [file for file in files if not os.access(file, os.R_OK)]
     if missing:
         return f"cannot read '{missing[0]}'. Corpora and models must lie in a folder that all machines share, under the same path."
     return ""
 
 
-def _gather(config: RunConfig, prepared: Prepared, places: Places, reporter: Reporter, workers: Cluster | None) -> Material:
+def _gather(
+    config: RunConfig, prepared: Prepared, places: Places, reporter: Reporter, workers: Cluster | None
+) -> Material:
     """Measure the clips and their copies; which of them are learned from is decided by the parts alone."""
     n_copies = config.n_copies * int(prepared.learnable.sum())
     total = len(prepared.clips) + n_copies
-    reporter.stage(runs.FEATURES, f"Measuring {len(prepared.clips)} clips{f' and {n_copies} augmented copies' if n_copies else ''}.")
+    reporter.stage(
+        runs.FEATURES,
+        f"Measuring {len(prepared.clips)} clips{f' and {n_copies} augmented copies' if n_copies else ''}.",
+    )
     begun, n_cached = time.monotonic(), _n_cached(places)
 
     def on_progress(done: int, total: int) -> None:
@@ -210,11 +246,20 @@ def _gather(config: RunConfig, prepared: Prepared, places: Places, reporter: Rep
         reporter.progress(done / total, f"Measured {done} of {total} clips and copies.", clips_per_s=rate)
 
     data = dataset.build(
-        prepared.clips, config.features, n_copies=config.n_copies, augmented=prepared.learnable, strength=config.strength,
+        prepared.clips,
+        config.features,
+        n_copies=config.n_copies,
+        augmented=prepared.learnable,
+        strength=config.strength,
         effects=config.effects,
-        with_windows=classifiers.CLASSIFIERS[config.classifier].input_kind == "frames", seed=config.seed, cache=places.cache,
-        n_jobs=places.n_jobs, cluster=workers, on_progress=on_progress, should_stop=lambda: bool(reporter.wish()),
-    )  # fmt: skip
+        with_windows=classifiers.CLASSIFIERS[config.classifier].input_kind == "frames",
+        seed=config.seed,
+        cache=places.cache,
+        n_jobs=places.n_jobs,
+        cluster=workers,
+        on_progress=on_progress,
+        should_stop=lambda: bool(reporter.wish()),
+    )
     for path, reason in data.problems:
         reporter.line(f"Left out: {Path(path).name}: {reason}")
     gone = [path for path, _ in data.problems if not os.path.exists(path)]
@@ -231,13 +276,22 @@ def _gather(config: RunConfig, prepared: Prepared, places: Places, reporter: Rep
     start_card = plans.start_card(config, places.models)
     start = None
     if start_card:
-        start = classifiers.Start(places.models / start_card.slug / store.KERAS_FILE, start_card.labels, start_card.hyperparameters)
+        start = classifiers.Start(
+            places.models / start_card.slug / store.KERAS_FILE, start_card.labels, start_card.hyperparameters
+        )
     base = TrainingConfig(
-        classifier=config.classifier, hyperparameters={name: value for name, value in config.settings.items() if name != "seed"},
-        labels=prepared.labels, features=config.features, n_copies=config.n_copies, strength=config.strength,
-        speaker_cap=config.speaker_cap, validation_share=config.validation_share, protocol=config.protocol, balance=config.balance,
+        classifier=config.classifier,
+        hyperparameters={name: value for name, value in config.settings.items() if name != "seed"},
+        labels=prepared.labels,
+        features=config.features,
+        n_copies=config.n_copies,
+        strength=config.strength,
+        speaker_cap=config.speaker_cap,
+        validation_share=config.validation_share,
+        protocol=config.protocol,
+        balance=config.balance,
         seed=config.seed,
-    )  # fmt: skip
+    )
     return Material(config, prepared, data, base, start_card, start)
 
 
@@ -266,20 +320,31 @@ def _cross(
         nonlocal done
         done = fits_done
         told = ", ".join(f"{name} {value}" for name, value in row["hyperparameters"].items())
-        reporter.line(f"Fold {row['fold'] + 1}{f', {told}' if told else ''}: UAR {row['uar']:.1%}, {row['seconds']:.1f} s")
+        reporter.line(
+            f"Fold {row['fold'] + 1}{f', {told}' if told else ''}: UAR {row['uar']:.1%}, {row['seconds']:.1f} s"
+        )
         reporter.progress(done / n_fits, f"{done} of {fits} trainings done.")
 
     def on_epoch(fold: int, epoch: int, epochs: int, values: dict[str, float]) -> None:
         reporter.epoch({"fold": fold, "epoch": epoch, "epochs": epochs, **values})
         reporter.progress(
-            (done + epoch / epochs) / n_fits, f"Training {done + 1} of {n_fits}: epoch {epoch} of {epochs}.", epoch=epoch, epochs=epochs
+            (done + epoch / epochs) / n_fits,
+            f"Training {done + 1} of {n_fits}: epoch {epoch} of {epochs}.",
+            epoch=epoch,
+            epochs=epochs,
         )
 
     rows = search.run(
         search.Work(prepared.clips, material.data, material.base, prepared.folds, prepared.folds >= 0, material.start),
-        combinations, file=folder / runs.SEARCH, n_jobs=places.n_jobs, cluster=workers, keep_probabilities=not searching, on_fit=on_fit,
-        on_epoch=on_epoch, should_stop=lambda: bool(reporter.wish()),
-    )  # fmt: skip
+        combinations,
+        file=folder / runs.SEARCH,
+        n_jobs=places.n_jobs,
+        cluster=workers,
+        keep_probabilities=not searching,
+        on_fit=on_fit,
+        on_epoch=on_epoch,
+        should_stop=lambda: bool(reporter.wish()),
+    )
     if searching:
         return search.table(rows), None
     return [], search.probabilities(rows, len(prepared.clips), len(prepared.labels))
@@ -309,15 +374,27 @@ def _train(material: Material, reporter: Reporter) -> TrainingResult:
         last, epochs_done = now, epoch
         reporter.epoch({"fold": None, "epoch": epoch, "epochs": epochs, **values})
         reporter.progress(
-            first + (1 - first) * epoch / epochs, f"Epoch {epoch} of {epochs}.", clips_per_s=rate, epoch=epoch, epochs=epochs
+            first + (1 - first) * epoch / epochs,
+            f"Epoch {epoch} of {epochs}.",
+            clips_per_s=rate,
+            epoch=epoch,
+            epochs=epochs,
         )
         if reporter.status.epoch % 5 == 0 or epoch in (1, epochs):
-            reporter.line(f"Epoch {epoch} of {epochs}: " + ", ".join(f"{key} {value:.3f}" for key, value in values.items()))
+            reporter.line(
+                f"Epoch {epoch} of {epochs}: " + ", ".join(f"{key} {value:.3f}" for key, value in values.items())
+            )
 
     result = training.train(
-        prepared.clips, material.data, material.base, train_mask=part != splits.TEST, validation_mask=part == splits.VALIDATION,
-        start=material.start, on_epoch=on_epoch, should_stop=lambda: bool(reporter.wish()),
-    )  # fmt: skip
+        prepared.clips,
+        material.data,
+        material.base,
+        train_mask=part != splits.TEST,
+        validation_mask=part == splits.VALIDATION,
+        start=material.start,
+        on_epoch=on_epoch,
+        should_stop=lambda: bool(reporter.wish()),
+    )
     wish = reporter.wish()
     if wish == runs.DISCARD or (wish == runs.KEEP and spec.iterative and not epochs_done):
         raise Stopped(STOPPED)
@@ -339,15 +416,23 @@ def evaluate(
     speakers = prepared.clips[corpora.SPEAKER].to_numpy()
     there = [str(name) for name in dict.fromkeys(names[tested])]
     if not there:
-        raise ConfigError("None of the clips that were to be tested can be read. Check the corpus, or choose another seed.")
+        raise ConfigError(
+            "None of the clips that were to be tested can be read. Check the corpus, or choose another seed."
+        )
     masks = ({OVERALL: tested} if len(there) > 1 else {}) | {name: tested & (names == name) for name in there}
     return {
         name: evaluation.evaluate(
-            y[mask], probabilities[mask], labels=prepared.labels, speakers=speakers[mask], protocol=protocol, corpus=name,
-            rng=np.random.default_rng(0), threshold=threshold[mask] if isinstance(threshold, np.ndarray) else threshold,
+            y[mask],
+            probabilities[mask],
+            labels=prepared.labels,
+            speakers=speakers[mask],
+            protocol=protocol,
+            corpus=name,
+            rng=np.random.default_rng(0),
+            threshold=threshold[mask] if isinstance(threshold, np.ndarray) else threshold,
         )
         for name, mask in masks.items()
-    }  # fmt: skip
+    }
 
 
 def _before(material: Material, places: Places) -> dict[str, Evaluation]:

@@ -26,9 +26,17 @@ UNEVEN = 3.0
 LONG_S = 3600.0
 
 RATES: dict[str, float] = {
-    "features": 60.0, "knn": 3700.0, "mlp": 25_000.0, "cnn": 1000.0, "cnn_lstm": 700.0, "svm": 3500.0, "forest": 280.0,
-    "boosting": 150.0, "logistic": 1500.0, "lda": 2000.0,
-}  # fmt: skip
+    "features": 60.0,
+    "knn": 3700.0,
+    "mlp": 25_000.0,
+    "cnn": 1000.0,
+    "cnn_lstm": 700.0,
+    "svm": 3500.0,
+    "forest": 280.0,
+    "boosting": 150.0,
+    "logistic": 1500.0,
+    "lda": 2000.0,
+}
 """Clips a second, measured on two cores: features per clip and copy, the others per training clip (and epoch, where there are epochs).
 What the last runs on this machine managed takes their place."""
 
@@ -94,14 +102,19 @@ def prepare(clips: pd.DataFrame, config: RunConfig) -> Prepared:
     mapped = mapping.apply(clips, config.mapping)
     labels = mapping.present(mapped)
     if len(labels) < 2:
-        raise CorpusError(f"All clips are {labels[0]}; a model needs two labels or more. Choose more labels or other corpora.")
+        raise CorpusError(
+            f"All clips are {labels[0]}; a model needs two labels or more. Choose more labels or other corpora."
+        )
     counts = clips[corpora.EMOTION].map(config.mapping.of)
     left_out = clips[corpora.EMOTION][counts.isna()].value_counts()
     cross = config.folds > 0 and not config.grid
     part = splits.parts(
-        mapped, config.protocol, test=0.0 if cross else config.test_share, validation=config.validation_share,
+        mapped,
+        config.protocol,
+        test=0.0 if cross else config.test_share,
+        validation=config.validation_share,
         rng=np.random.default_rng(config.seed),
-    )  # fmt: skip
+    )
     folds = None
     if cross:
         folds = splits.cross_folds(mapped, config.protocol, config.folds, rng=np.random.default_rng(config.seed))
@@ -109,12 +122,17 @@ def prepare(clips: pd.DataFrame, config: RunConfig) -> Prepared:
         inside = part != splits.TEST
         folds = np.full(len(mapped), -1)
         folds[inside] = splits.cross_folds(
-            mapped[inside].reset_index(drop=True), config.protocol, config.folds or SEARCH_FOLDS, rng=np.random.default_rng(config.seed)
+            mapped[inside].reset_index(drop=True),
+            config.protocol,
+            config.folds or SEARCH_FOLDS,
+            rng=np.random.default_rng(config.seed),
         )
     return Prepared(mapped, labels, {str(label): int(n) for label, n in left_out.items()}, part, folds)
 
 
-def plan(clips: pd.DataFrame, config: RunConfig, *, rates: Mapping[str, float] | None = None, models: Path = store.MODELS) -> Plan:
+def plan(
+    clips: pd.DataFrame, config: RunConfig, *, rates: Mapping[str, float] | None = None, models: Path = store.MODELS
+) -> Plan:
     """Return what a run with these settings on these clips will be; never raises for what a user can cause.
 
     rates : what this machine managed before (runs.read_rates), in place of RATES.
@@ -128,13 +146,23 @@ def plan(clips: pd.DataFrame, config: RunConfig, *, rates: Mapping[str, float] |
     by_name = {part.name: part for part in parts}
     problems += _part_problems(by_name, config)
     seconds, n_fits = estimate(prepared, config, {**RATES, **(rates or {})})
-    warnings = _part_warnings(prepared, by_name, config) + _choice_warnings(config) + _start_warnings(prepared, config, models)
+    warnings = (
+        _part_warnings(prepared, by_name, config) + _choice_warnings(config) + _start_warnings(prepared, config, models)
+    )
     if sum(seconds.values()) > LONG_S:
         hours = sum(seconds.values()) / 3600
         warnings.append(f"This will take about {hours:.1f} hours. A preset, fewer folds or a smaller grid take less.")
     speakers = prepared.clips[corpora.SPEAKER].nunique()
     return Plan(
-        prepared.labels, prepared.left_out, len(prepared.clips), speakers, parts, n_fits, seconds, tuple(warnings), tuple(problems)
+        prepared.labels,
+        prepared.left_out,
+        len(prepared.clips),
+        speakers,
+        parts,
+        n_fits,
+        seconds,
+        tuple(warnings),
+        tuple(problems),
     )
 
 
@@ -143,7 +171,9 @@ def estimate(prepared: Prepared, config: RunConfig, rates: Mapping[str, float]) 
     spec, settings = classifiers.CLASSIFIERS[config.classifier], config.settings
     copies = 1 + config.n_copies
     learned = int((prepared.part == splits.TRAIN).sum())
-    seconds = {runs.FEATURES: (len(prepared.clips) + config.n_copies * int(prepared.learnable.sum())) / rates["features"]}
+    seconds = {
+        runs.FEATURES: (len(prepared.clips) + config.n_copies * int(prepared.learnable.sum())) / rates["features"]
+    }
     start_up = START_UP_S[spec.input_kind]
 
     def fit_s(n_clips: float, row: Mapping[str, object]) -> float:
@@ -168,7 +198,9 @@ def estimate(prepared: Prepared, config: RunConfig, rates: Mapping[str, float]) 
     return {stage: round(value, 1) for stage, value in seconds.items()}, n_fits
 
 
-def start_card(config: RunConfig, models: Path = store.MODELS, *, check_features: bool = True) -> store.ModelCard | None:
+def start_card(
+    config: RunConfig, models: Path = store.MODELS, *, check_features: bool = True
+) -> store.ModelCard | None:
     """Return the card of the model that a network starts from, None where it starts from nothing.
 
     check_features : whether the run's features have to be those of the model already.
@@ -183,7 +215,9 @@ def start_card(config: RunConfig, models: Path = store.MODELS, *, check_features
     spec = classifiers.CLASSIFIERS[config.classifier]
     if not spec.continues:
         able = ", ".join(each.title for each in classifiers.CLASSIFIERS.values() if each.continues)
-        raise ConfigError(f"A {spec.title} cannot start from another model. Choose one of {able}, or start from nothing.")
+        raise ConfigError(
+            f"A {spec.title} cannot start from another model. Choose one of {able}, or start from nothing."
+        )
     card = store.read_card(config.start_from, models)
     if card.classifier != config.classifier:
         known = classifiers.CLASSIFIERS.get(card.classifier)
@@ -193,7 +227,9 @@ def start_card(config: RunConfig, models: Path = store.MODELS, *, check_features
     if store.KERAS_FILE not in card.files:
         raise ConfigError(f"Model '{card.slug}' has no {store.KERAS_FILE} to start from. Choose another one.")
     if check_features and card.features != config.features:
-        raise ConfigError(f"Model '{card.slug}' was trained on other features. Leave the features as that model has them.")
+        raise ConfigError(
+            f"Model '{card.slug}' was trained on other features. Leave the features as that model has them."
+        )
     return card
 
 
@@ -236,14 +272,20 @@ def _parts(prepared: Prepared) -> tuple[Part, ...]:
     for name in splits.PARTS:
         mask = prepared.part == name
         if name == splits.TEST and not mask.any() and prepared.folds is not None:
-            mask = prepared.folds >= 0  # in a cross-validation every clip is tested, by a model that was trained without it
+            mask = (
+                prepared.folds >= 0
+            )  # in a cross-validation every clip is tested, by a model that was trained without it
         inside = prepared.clips[mask]
         counts = inside[corpora.EMOTION].value_counts()
-        rows.append(Part(
-            name, len(inside), int(inside[corpora.SPEAKER].nunique()),
-            {label: int(counts.get(label, 0)) for label in prepared.labels},
-            {str(corpus): int(n) for corpus, n in inside[corpora.CORPUS].value_counts(sort=False).items()},
-        ))  # fmt: skip
+        rows.append(
+            Part(
+                name,
+                len(inside),
+                int(inside[corpora.SPEAKER].nunique()),
+                {label: int(counts.get(label, 0)) for label in prepared.labels},
+                {str(corpus): int(n) for corpus, n in inside[corpora.CORPUS].value_counts(sort=False).items()},
+            )
+        )
     return tuple(rows)
 
 
@@ -265,11 +307,15 @@ def _part_warnings(prepared: Prepared, parts: Mapping[str, Part], config: RunCon
     for name, group in prepared.clips.groupby(corpora.CORPUS):
         n = group[corpora.SPEAKER].nunique()
         if config.protocol == splits.SPEAKER_PROTOCOL and n < evaluation.MIN_SPEAKERS:
-            warnings.append(f"{_title(str(name))} has {n} speaker{'s' * (n != 1)}: its figure will say little about new voices.")
-    if config.protocol == splits.SPEAKER_PROTOCOL and set(prepared.clips.loc[prepared.part == splits.VALIDATION, corpora.SPEAKER]) & set(
-        prepared.clips.loc[prepared.part == splits.TRAIN, corpora.SPEAKER]
-    ):
-        warnings.append("No speaker can be spared for validation: the best epoch is chosen on other clips of the training speakers.")
+            warnings.append(
+                f"{_title(str(name))} has {n} speaker{'s' * (n != 1)}: its figure will say little about new voices."
+            )
+    if config.protocol == splits.SPEAKER_PROTOCOL and set(
+        prepared.clips.loc[prepared.part == splits.VALIDATION, corpora.SPEAKER]
+    ) & set(prepared.clips.loc[prepared.part == splits.TRAIN, corpora.SPEAKER]):
+        warnings.append(
+            "No speaker can be spared for validation: the best epoch is chosen on other clips of the training speakers."
+        )
     few = [f"{label} ({n})" for label, n in train.labels.items() if 2 <= n < FEW_CLIPS]
     if few:
         warnings.append(f"There are few training clips of {', '.join(few)}.")

@@ -79,12 +79,19 @@ def usual(names: Iterable[str]) -> list[str]:
 
 def plan(recipes: Mapping[str, Recipe], tested: Sequence[str], asked: Sequence[str]) -> list[tuple[str, str, str]]:
     """Return the places (model, corpus, protocol) to measure, in order: quick models first, then by protocol, corpus and model."""
-    kinds = {name: classifiers.CLASSIFIERS[recipe.config.classifier].input_kind == "frames" for name, recipe in recipes.items()}
+    kinds = {
+        name: classifiers.CLASSIFIERS[recipe.config.classifier].input_kind == "frames"
+        for name, recipe in recipes.items()
+    }
     return [
         (name, corpus, protocol)
-        for network in (False, True) for protocol in ORDER if protocol in asked
-        for corpus in usual(tested) for name in recipes if kinds[name] == network
-    ]  # fmt: skip
+        for network in (False, True)
+        for protocol in ORDER
+        if protocol in asked
+        for corpus in usual(tested)
+        for name in recipes
+        if kinds[name] == network
+    ]
 
 
 def measure(
@@ -102,12 +109,17 @@ def measure(
     model, corpus, protocol = place
     names = usual(tables) if protocol == ACROSS else [corpus]
     if protocol == ACROSS and len(names) < 2:
-        raise ConfigError(f"To be tested across corpora, '{corpus}' needs others to train on. Add one with --train-corpus NAME=DIR.")
+        raise ConfigError(
+            f"To be tested across corpora, '{corpus}' needs others to train on. Add one with --train-corpus NAME=DIR."
+        )
     clips = pd.concat([tables[name] for name in names], ignore_index=True)
     cell = Cell(
-        model=model, corpus=corpus, protocol=protocol, recipe=assessment.recipe_key(recipe),
+        model=model,
+        corpus=corpus,
+        protocol=protocol,
+        recipe=assessment.recipe_key(recipe),
         trained_on=tuple(name for name in names if name != corpus or protocol != ACROSS),
-    )  # fmt: skip
+    )
     try:
         tested = (clips[corpora.CORPUS] == corpus).to_numpy()
         outcome = assessment.held_out(replace(recipe, name=model), clips, protocol, desk, tested=tested, train=train)
@@ -124,9 +136,15 @@ def filled(cell: Cell, outcome: Outcome) -> Cell:
 
 
 def work(
-    recipes: Mapping[str, Recipe], tables: Mapping[str, pd.DataFrame], tested: Sequence[str], asked: Sequence[str], desk: Desk, *,
-    known: Sequence[Cell] = (), train: bool = True,
-) -> Iterator[Cell]:  # fmt: skip
+    recipes: Mapping[str, Recipe],
+    tables: Mapping[str, pd.DataFrame],
+    tested: Sequence[str],
+    asked: Sequence[str],
+    desk: Desk,
+    *,
+    known: Sequence[Cell] = (),
+    train: bool = True,
+) -> Iterator[Cell]:
     """Yield each cell as it is finished; the mean's as soon as all four are there, some of them in `known` perhaps.
 
     recipes : model -> recipe. tables : as in `measure`. tested : which of their corpora are measured. train : without, cells of which no
@@ -156,16 +174,23 @@ def work(
 
 
 def mean(
-    cells: Sequence[Cell], corpus: str, protocol: str, tables: Mapping[str, pd.DataFrame], desk: Desk,
+    cells: Sequence[Cell],
+    corpus: str,
+    protocol: str,
+    tables: Mapping[str, pd.DataFrame],
+    desk: Desk,
     heard: Mapping[tuple[str, str, str], Outcome | None],
-) -> Cell | None:  # fmt: skip
+) -> Cell | None:
     """Return the cell of the mean of the shipped four's probabilities; None where they were not all measured alike, or are not all kept.
 
     heard : what is known already of what a model said; the rest is read back from desk.results.
     """
     by_model = {cell.model: cell for cell in cells if (cell.corpus, cell.protocol) == (corpus, protocol)}
     four = [by_model[slug] for slug in store.SHIPPED if slug in by_model]
-    if len(four) < len(store.SHIPPED) or len({(cell.done, cell.rounds, cell.trained_on, cell.problem) for cell in four}) > 1:
+    if (
+        len(four) < len(store.SHIPPED)
+        or len({(cell.done, cell.rounds, cell.trained_on, cell.problem) for cell in four}) > 1
+    ):
         return None
     both = replace(four[0], model=MEAN, recipe=mean_key({cell.model: cell.recipe for cell in four}))
     if both.problem:
@@ -217,9 +242,12 @@ def merged(cells: Iterable[Cell], more: Iterable[Cell]) -> tuple[Cell, ...]:
             by_place[cell.place] = cell
     names, models = usual(cell.corpus for cell in by_place.values()), models_of(by_place.values())
     columns = list(protocols.PROTOCOLS)
-    return tuple(sorted(by_place.values(), key=lambda cell: (
-        names.index(cell.corpus), models.index(cell.model), columns.index(cell.protocol)
-    )))  # fmt: skip
+    return tuple(
+        sorted(
+            by_place.values(),
+            key=lambda cell: (names.index(cell.corpus), models.index(cell.model), columns.index(cell.protocol)),
+        )
+    )
 
 
 def models_of(cells: Iterable[Cell]) -> list[str]:
@@ -232,7 +260,9 @@ def models_of(cells: Iterable[Cell]) -> list[str]:
 def command(cells: Sequence[Cell]) -> str:
     """Return the command that makes a table."""
     names = usual(cell.corpus for cell in cells)
-    return " ".join(["python -m ser_core table", *(f"--corpus {name}=DIR" for name in names), f"--write ser_core/{RESULTS.name}"])
+    return " ".join(
+        ["python -m ser_core table", *(f"--corpus {name}=DIR" for name in names), f"--write ser_core/{RESULTS.name}"]
+    )
 
 
 def to_dict(cell: Cell) -> dict[str, Any]:
@@ -245,12 +275,20 @@ def to_dict(cell: Cell) -> dict[str, Any]:
 def from_dict(values: Mapping[str, Any]) -> Cell:
     """Build a cell from JSON values; raises KeyError, TypeError, ValueError or ConfigError for others."""
     figures = values["figures"]
-    model, corpus, protocol, recipe, problem = (str(values[name]) for name in ("model", "corpus", "protocol", "recipe", "problem"))
+    model, corpus, protocol, recipe, problem = (
+        str(values[name]) for name in ("model", "corpus", "protocol", "recipe", "problem")
+    )
     return Cell(
-        model=model, corpus=corpus, protocol=protocol, recipe=recipe, problem=problem, done=int(values["done"]),
-        rounds=int(values["rounds"]), trained_on=tuple(str(name) for name in values["trained_on"]),
+        model=model,
+        corpus=corpus,
+        protocol=protocol,
+        recipe=recipe,
+        problem=problem,
+        done=int(values["done"]),
+        rounds=int(values["rounds"]),
+        trained_on=tuple(str(name) for name in values["trained_on"]),
         figures=None if figures is None else Evaluation.from_dict(figures),
-    )  # fmt: skip
+    )
 
 
 def read(path: Path = RESULTS) -> tuple[Cell, ...]:
@@ -258,7 +296,9 @@ def read(path: Path = RESULTS) -> tuple[Cell, ...]:
     try:
         return merged((), [from_dict(row) for row in json.loads(path.read_text(encoding="utf-8"))["cells"]])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
-        raise ConfigError(f"The results in '{path.name}' cannot be read ({error}). Restore the file, or measure into a new one.") from error
+        raise ConfigError(
+            f"The results in '{path.name}' cannot be read ({error}). Restore the file, or measure into a new one."
+        ) from error
 
 
 def write(path: Path, cells: Sequence[Cell]) -> None:

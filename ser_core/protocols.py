@@ -105,7 +105,9 @@ def _by_corpus(clips: pd.DataFrame, tested: np.ndarray, rng: np.random.Generator
     made = []
     for name in dict.fromkeys(clips.loc[tested, corpora.CORPUS]):
         test = tested & (clips[corpora.CORPUS] == name).to_numpy()
-        train = (clips[corpora.CORPUS] != name).to_numpy() & ~clips[corpora.SPEAKER].isin(set(clips.loc[test, corpora.SPEAKER])).to_numpy()
+        train = (clips[corpora.CORPUS] != name).to_numpy() & ~clips[corpora.SPEAKER].isin(
+            set(clips.loc[test, corpora.SPEAKER])
+        ).to_numpy()
         if not train.any():
             raise CorpusError(
                 f"To be tested across corpora, '{name}' needs another corpus with other speakers to train on. Add one with --train-corpus."
@@ -113,7 +115,9 @@ def _by_corpus(clips: pd.DataFrame, tested: np.ndarray, rng: np.random.Generator
         there = set(mapping.present(clips[train])) & set(mapping.present(clips[test]))
         labels = tuple(label for label in corpora.ALL_LABELS if label in there)
         if len(labels) < 2:
-            raise CorpusError(f"'{name}' shares {len(labels)} labels with the other corpora; 2 are needed. Add another corpus.")
+            raise CorpusError(
+                f"'{name}' shares {len(labels)} labels with the other corpora; 2 are needed. Add another corpus."
+            )
         known = clips[corpora.EMOTION].isin(labels).to_numpy()
         made.append(Round(f"{name} tested, the others trained on", train & known, test & known, labels))
     return made
@@ -134,24 +138,33 @@ def _rounds(clips: pd.DataFrame, tested: np.ndarray, folds: np.ndarray, unit: pd
 
 PROTOCOLS: dict[str, Protocol] = {
     "leaky": Protocol(
-        held_out="nothing", copies=True, validation="random", build=_at_random,
+        held_out="nothing",
+        copies=True,
+        validation="random",
+        build=_at_random,
         worth="Recordings are copied with changes first and split after: copies of one recording fall on both sides. It measures memory.",
     ),
     "random": Protocol(
-        held_out="the clip", validation="random", build=_at_random,
+        held_out="the clip",
+        validation="random",
+        build=_at_random,
         worth=splits.PROTOCOLS["random"],
     ),
     "sentence": Protocol(
-        held_out="the sentence", validation="sentence", build=_by_sentence,
+        held_out="the sentence",
+        validation="sentence",
+        build=_by_sentence,
         worth=splits.PROTOCOLS["sentence"],
     ),
     splits.SPEAKER_PROTOCOL: Protocol(
-        held_out="the speaker", build=_by_speaker,
+        held_out="the speaker",
+        build=_by_speaker,
         worth=splits.PROTOCOLS[splits.SPEAKER_PROTOCOL],
     ),
     "cross-corpus": Protocol(
-        held_out="the whole corpus", build=_by_corpus,
+        held_out="the whole corpus",
+        build=_by_corpus,
         worth="Other actors, microphones and directions than in training, often another language: closest to what happens out of the lab.",
     ),
-}  # fmt: skip
+}
 """From the most to the least that training and test share. Figures of different protocols are never ranked against each other."""

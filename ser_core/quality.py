@@ -63,7 +63,13 @@ class Quality:
         """One line, such as '2.1 s of speech, good level, quiet background'."""
         if not self.has_speech:
             return "No speech found"
-        level = "too loud" if self.clipped > CLIPPED_SHARE else "low level" if self.level_dbfs < QUIET_DBFS else "good level"
+        level = (
+            "too loud"
+            if self.clipped > CLIPPED_SHARE
+            else "low level"
+            if self.level_dbfs < QUIET_DBFS
+            else "good level"
+        )
         if self.snr_db is None:
             background = "no pause to measure the background"
         else:
@@ -93,7 +99,9 @@ class Quality:
 
     def _why_no_speech(self) -> str:
         if self.level_dbfs < MIN_LEVEL_DBFS:
-            return "The recording is silent. Check that the right microphone is chosen and not muted, then record again."
+            return (
+                "The recording is silent. Check that the right microphone is chosen and not muted, then record again."
+            )
         if self.steady:
             return "There is a steady tone but no voice in it. Speak a sentence into the microphone."
         return "There is sound but no voice in it. Speak a sentence, two to four seconds long, close to the microphone."

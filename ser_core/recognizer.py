@@ -37,9 +37,12 @@ class Prediction:
     def to_dict(self) -> dict[str, Any]:
         """Return the prediction as JSON values."""
         return {
-            "model": self.model, "label": self.label, "probabilities": self.probabilities, "milliseconds": self.milliseconds,
+            "model": self.model,
+            "label": self.label,
+            "probabilities": self.probabilities,
+            "milliseconds": self.milliseconds,
             "sure": self.sure,
-        }  # fmt: skip
+        }
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,9 @@ class Recognizer:
         probabilities = calibrate(pool(self.classifier.predict_proba(items)), self.temperature)
         milliseconds = (time.perf_counter() - start) * 1000
         if not np.isfinite(probabilities).all():
-            raise ModelError(f"Model '{self.slug}' answers with something that is no probability. Choose another, or train it again.")
+            raise ModelError(
+                f"Model '{self.slug}' answers with something that is no probability. Choose another, or train it again."
+            )
         return Prediction(
             model=self.slug,
             label=self.labels[int(probabilities.argmax())],

@@ -35,13 +35,18 @@ def html(card: ModelCard) -> str:
     made = f"{kind} · {card.n_parameters:,} parameters · made {card.created[:10]}"
     described = f'<p class="lead">{escape(card.description)}</p>' if card.description else ""
     labels = ", ".join(map(str, card.labels))
-    body = "".join([
-        f"<header><p class=small>Result card of a speech emotion model</p><h1>{escape(card.title)}</h1>",
-        f"<p class=lead>{escape(made)} · <code>{escape(card.slug)}</code></p>",
-        f"<p class=lead>Given a few seconds of speech, it gives each of these labels a probability: {escape(labels)}.</p>",
-        f"{described}</header>",
-        _results(card), _data(card), _use(card), _made_of(card),
-    ])  # fmt: skip
+    body = "".join(
+        [
+            f"<header><p class=small>Result card of a speech emotion model</p><h1>{escape(card.title)}</h1>",
+            f"<p class=lead>{escape(made)} · <code>{escape(card.slug)}</code></p>",
+            f"<p class=lead>Given a few seconds of speech, it gives each of these labels a probability: {escape(labels)}.</p>",
+            f"{described}</header>",
+            _results(card),
+            _data(card),
+            _use(card),
+            _made_of(card),
+        ]
+    )
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{escape(card.title)}: result card</title><style>{STYLE}</style></head>"
@@ -60,23 +65,32 @@ def _results(card: ModelCard) -> str:
     held_out = f"held out: {row.held_out}" if row else "clips that were held out"
     low, high = figures.interval["uar"]
     facts = (
-        (f"{100 * figures.uar:.1f} %", f"UAR, the mean recall over labels; 95 % interval {100 * low:.1f} to {100 * high:.1f} %"),
+        (
+            f"{100 * figures.uar:.1f} %",
+            f"UAR, the mean recall over labels; 95 % interval {100 * low:.1f} to {100 * high:.1f} %",
+        ),
         (f"{100 * figures.accuracy:.1f} %", _beside(figures)),
         (f"{100 * figures.chance:.1f} %", "is what guessing reaches"),
         (f"{figures.n_clips:,}", f"clips of {_speakers(figures.n_test_speakers)}, on {_title(figures.corpus)}"),
     )
     parts = [
-        '<div class="figures">', *(f"<div><b>{value}</b><small>{escape(told)}</small></div>" for value, told in facts), "</div>",
+        '<div class="figures">',
+        *(f"<div><b>{value}</b><small>{escape(told)}</small></div>" for value, told in facts),
+        "</div>",
         f"<p><b>Protocol “{escape(figures.protocol)}”</b>, {escape(held_out)}. {escape(worth)} "
         "Figures of different protocols are not to be compared.</p>",
-        _by_corpus(card), _confusion(figures), _sureness(card, figures),
-    ]  # fmt: skip
+        _by_corpus(card),
+        _confusion(figures),
+        _sureness(card, figures),
+    ]
     return "".join(parts)
 
 
 def _beside(figures: Evaluation) -> str:
     human = _human(figures)
-    return "accuracy, the share of clips that is right" + (f"; people reach {100 * human:.1f} %" if human is not None else "")
+    return "accuracy, the share of clips that is right" + (
+        f"; people reach {100 * human:.1f} %" if human is not None else ""
+    )
 
 
 def _human(figures: Evaluation) -> float | None:
@@ -96,25 +110,45 @@ def _by_corpus(card: ModelCard) -> str:
         bars.append(svg.Bar(name, each.uar, *each.interval["uar"], marks={CHANCE: each.chance}))
         people = {} if human is None else {PEOPLE: human}
         bars.append(svg.Bar("accuracy", each.accuracy, *each.interval["accuracy"], marks=people, pale=True))
-    told = "; ".join(f"{name}: UAR {100 * each.uar:.0f} %, accuracy {100 * each.accuracy:.0f} %" for name, each in measured)
-    dotted = "; the dotted line is what people reach who only heard the clips" if any(PEOPLE in bar.marks for bar in bars) else ""
+    told = "; ".join(
+        f"{name}: UAR {100 * each.uar:.0f} %, accuracy {100 * each.accuracy:.0f} %" for name, each in measured
+    )
+    dotted = (
+        "; the dotted line is what people reach who only heard the clips"
+        if any(PEOPLE in bar.marks for bar in bars)
+        else ""
+    )
     rows = [
-        [name, each.protocol, _share(each.uar, each.interval["uar"]), _share(each.accuracy, each.interval["accuracy"]),
-         f"{100 * each.macro_f1:.1f}", f"{100 * each.ece:.1f}", f"{100 * each.chance:.1f}", f"{each.n_clips:,}", str(each.n_test_speakers)]
+        [
+            name,
+            each.protocol,
+            _share(each.uar, each.interval["uar"]),
+            _share(each.accuracy, each.interval["accuracy"]),
+            f"{100 * each.macro_f1:.1f}",
+            f"{100 * each.ece:.1f}",
+            f"{100 * each.chance:.1f}",
+            f"{each.n_clips:,}",
+            str(each.n_test_speakers),
+        ]
         for name, each in measured
-    ]  # fmt: skip
+    ]
     over = " or ".join(sorted({each.interval_over for _, each in measured}))
-    unheard = " Unheard: trained anew on the other corpora alone, with the labels that all of them have." if card.unheard else ""
+    unheard = (
+        " Unheard: trained anew on the other corpora alone, with the labels that all of them have."
+        if card.unheard
+        else ""
+    )
     head = ("Corpus", "Protocol", "UAR (95 %)", "Accuracy (95 %)", "F1", "ECE", "Chance", "Clips", "Speakers")
     return (
         "<h2>How often it is right</h2>"
         + _figure(
-            "scores", svg.bars(bars, told=told),
+            "scores",
+            svg.bars(bars, told=told),
             f"Dark: UAR; pale: accuracy; thin lines: 95 % intervals over {over}; the dashed line is guessing{dotted}.",
         )
         + f'<div class="scroll">{_table(head, rows)}</div><p class=small>In %, but for clips and speakers. F1: mean over labels. ECE: '
         f"how far its probabilities are from how often it is right, on average.{unheard}</p>{_under(card.evaluation)}"
-    )  # fmt: skip
+    )
 
 
 def _under(figures: Evaluation | None) -> str:
@@ -135,7 +169,12 @@ def _confusion(figures: Evaluation) -> str:
     names = [figures.labels[n] for n in shown]
     table = [[counts[row][column] for column in shown] for row in shown]
     rows = [
-        [label, *(f"{100 * each[name]:.0f}" for name in ("recall", "precision", "f1")), *_auc(figures, label), f"{int(each['n']):,}"]
+        [
+            label,
+            *(f"{100 * each[name]:.0f}" for name in ("recall", "precision", "f1")),
+            *_auc(figures, label),
+            f"{int(each['n']):,}",
+        ]
         for label, each in figures.per_label.items()
     ]
     head = ("Label", "Recall", "Precision", "F1", *(["AUC"] if figures.curves else []), "Clips")
@@ -160,22 +199,36 @@ def _sureness(card: ModelCard, figures: Evaluation) -> str:
     curves = figures.curves
     parts = []
     if curves is not None:
-        parts.append(_figure(
-            "reliability",
-            svg.curve([(sure, right) for _, sure, right in curves.reliability], x="How sure, %", y="How often right, %", diagonal=True,
-                      told=f"Reliability diagram; calibration error {100 * figures.ece:.1f} %"),
-            f"On the dashed line a probability means what it says. Calibration error (ECE): {100 * figures.ece:.1f} %.",
-        ))  # fmt: skip
+        parts.append(
+            _figure(
+                "reliability",
+                svg.curve(
+                    [(sure, right) for _, sure, right in curves.reliability],
+                    x="How sure, %",
+                    y="How often right, %",
+                    diagonal=True,
+                    told=f"Reliability diagram; calibration error {100 * figures.ece:.1f} %",
+                ),
+                f"On the dashed line a probability means what it says. Calibration error (ECE): {100 * figures.ece:.1f} %.",
+            )
+        )
     if curves is not None and curves.aurc is not None:
         counts = figures.sure or {"answered": 0, "right": 0}
         n = counts["answered"]
-        parts.append(_figure(
-            "risk",
-            svg.curve(curves.risk, x="Clips answered, the surest first, %", y="Answers wrong, %",
-                      told=f"Risk-coverage curve; area {curves.aurc:.3f}",
-                      mark=(n / figures.n_clips, 1 - counts["right"] / n) if n else None),
-            f"The less it answers, the less often it is wrong; area {curves.aurc:.3f}" + ("; the ring: its threshold." if n else "."),
-        ))  # fmt: skip
+        parts.append(
+            _figure(
+                "risk",
+                svg.curve(
+                    curves.risk,
+                    x="Clips answered, the surest first, %",
+                    y="Answers wrong, %",
+                    told=f"Risk-coverage curve; area {curves.aurc:.3f}",
+                    mark=(n / figures.n_clips, 1 - counts["right"] / n) if n else None,
+                ),
+                f"The less it answers, the less often it is wrong; area {curves.aurc:.3f}"
+                + ("; the ring: its threshold." if n else "."),
+            )
+        )
     parts.append(f"<div>{_threshold(card, figures)}</div>")
     return f'<section><h2>How sure it is</h2><div class="{"three" if len(parts) == 3 else ""}">{"".join(parts)}</div></section>'
 
@@ -198,17 +251,25 @@ def _threshold(card: ModelCard, figures: Evaluation) -> str:
 
 def _data(card: ModelCard) -> str:
     rows = [
-        [str(each.get("title") or each.get("corpus") or ""), _count(each.get("n_clips")), _count(each.get("n_speakers")),
-         str(each.get("licence") or "unknown"), str(each.get("citation") or "")]
-        for each in card.corpora if isinstance(each, dict)
-    ]  # fmt: skip
+        [
+            str(each.get("title") or each.get("corpus") or ""),
+            _count(each.get("n_clips")),
+            _count(each.get("n_speakers")),
+            str(each.get("licence") or "unknown"),
+            str(each.get("citation") or ""),
+        ]
+        for each in card.corpora
+        if isinstance(each, dict)
+    ]
     head = ("Corpus", "Clips", "Speakers", "Licence", "Source")
     table = f'<div class="scroll">{_table(head, rows, words=True)}</div>' if rows else "<p>Its card does not say.</p>"
     parts = ["<h2>What it was trained on</h2>", table]
     told = []
     for part, words in (
-        (splits.TRAIN, "trained on"), (splits.VALIDATION, "chose when to stop and the temperature"), (splits.TEST, "tested")
-    ):  # fmt: skip
+        (splits.TRAIN, "trained on"),
+        (splits.VALIDATION, "chose when to stop and the temperature"),
+        (splits.TEST, "tested"),
+    ):
         entry = card.split.get(part)
         speakers = entry.get("speakers") if isinstance(entry, dict) else None
         if isinstance(speakers, list) and speakers:
@@ -231,9 +292,10 @@ def _use(card: ModelCard) -> str:
 
 def _made_of(card: ModelCard) -> str:
     training: dict[str, Any] = {
-        name: card.training[name] for name in ("n_copies", "strength", "speaker_cap", "validation_share", "balance", "start_from", "seed")
+        name: card.training[name]
+        for name in ("n_copies", "strength", "speaker_cap", "validation_share", "balance", "start_from", "seed")
         if name in card.training
-    }  # fmt: skip
+    }
     rows = [
         ("Hears", f"{card.features.sample_rate:,} Hz, {card.features.n_mels} mel bands, {card.features.n_mfcc} MFCCs"),
         ("Hyperparameters", _pairs(card.hyperparameters)),

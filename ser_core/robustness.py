@@ -126,14 +126,21 @@ def features_under(
         _Task(path, around, condition, (level,), ("vector", "frames"), seed)
         for seed, (path, around) in enumerate(zip(chosen[corpora.PATH], voices, strict=True))
     ]
-    heard = list(dataset.in_processes(functools.partial(_hear, config=config), [(task,) for task in tasks], n_jobs, niced=False))
-    entries = [(clip, each[0]) for clip, each in zip(np.flatnonzero(wanted), heard, strict=True) if not isinstance(each, str)]
+    heard = list(
+        dataset.in_processes(functools.partial(_hear, config=config), [(task,) for task in tasks], n_jobs, niced=False)
+    )
+    entries = [
+        (clip, each[0]) for clip, each in zip(np.flatnonzero(wanted), heard, strict=True) if not isinstance(each, str)
+    ]
     return Dataset(
         vectors=np.concatenate([each["vector"] for _, each in entries]),
         windows=np.concatenate([each["frames"] for _, each in entries]).astype(np.float16),
         window_row=np.repeat(np.arange(len(entries)), [len(each["frames"]) for _, each in entries]),
-        clip=np.array([clip for clip, _ in entries], int), copy=np.zeros(len(entries), int), problems=(), facts=pd.DataFrame(),
-    )  # fmt: skip
+        clip=np.array([clip for clip, _ in entries], int),
+        copy=np.zeros(len(entries), int),
+        problems=(),
+        facts=pd.DataFrame(),
+    )
 
 
 def possible(clips: pd.DataFrame) -> list[str]:
@@ -174,10 +181,22 @@ def measure(
     digest = exposure.digests(chosen)
     heard = {card.slug: assessment.heard_by(card, chosen, desk.models) for card in cards}
     order = [CLEAN, *(name for name in conditions.CONDITIONS if name in names)]
-    voices = _voices(chosen, clips, seed) if any(conditions.CONDITIONS[name].others for name in order[1:]) else [()] * len(chosen)
+    voices = (
+        _voices(chosen, clips, seed)
+        if any(conditions.CONDITIONS[name].others for name in order[1:])
+        else [()] * len(chosen)
+    )
     for card in cards:
-        assessment.note_reading(desk, {"model": card.slug, "protocol": assessment.AS_TRAINED, "conditions": order,
-                                       "corpora": sorted(set(chosen[corpora.CORPUS])), "n_clips": len(chosen)})  # fmt: skip
+        assessment.note_reading(
+            desk,
+            {
+                "model": card.slug,
+                "protocol": assessment.AS_TRAINED,
+                "conditions": order,
+                "corpora": sorted(set(chosen[corpora.CORPUS])),
+                "n_clips": len(chosen),
+            },
+        )
     work = [len(_levels(name)) for name in order]
     clean: dict[str, Outcome] = {}
     rows: list[dict[str, Any]] = []
@@ -190,11 +209,19 @@ def measure(
         others = voices if name != CLEAN and conditions.CONDITIONS[name].others else [()] * len(chosen)
         found = _answered(name, list(models.values()), cards, chosen, digest, others, seed, desk, tell)
         for card in cards:
-            problems |= {path: each for path, each in zip(chosen[corpora.PATH], found[card.slug], strict=True) if isinstance(each, str)}
-            for level, outcome in zip(_levels(name), _outcomes(card, chosen, found[card.slug], len(_levels(name))), strict=True):
+            problems |= {
+                path: each
+                for path, each in zip(chosen[corpora.PATH], found[card.slug], strict=True)
+                if isinstance(each, str)
+            }
+            for level, outcome in zip(
+                _levels(name), _outcomes(card, chosen, found[card.slug], len(_levels(name))), strict=True
+            ):
                 first = clean.setdefault(card.slug, outcome)
                 rows.append({"model": card.slug, "condition": name, "level": level, **_figures(first, outcome)})
-        made = Robustness(rows=pd.DataFrame(rows, columns=list(COLUMNS)), clips=chosen, heard=heard, problems=tuple(problems.items()))
+        made = Robustness(
+            rows=pd.DataFrame(rows, columns=list(COLUMNS)), clips=chosen, heard=heard, problems=tuple(problems.items())
+        )
         if on_part:
             on_part(made)
     return made
@@ -213,17 +240,21 @@ def to_dict(found: Robustness) -> dict[str, Any]:
         for row in found.rows.to_dict("records")
     ]
     return {
-        "n_clips": len(found.clips), "n_speakers": int(found.clips[corpora.SPEAKER].nunique()),
-        "heard": {model: assessment.shares(each) for model, each in found.heard.items()}, "rows": rows,
+        "n_clips": len(found.clips),
+        "n_speakers": int(found.clips[corpora.SPEAKER].nunique()),
+        "heard": {model: assessment.shares(each) for model, each in found.heard.items()},
+        "rows": rows,
         "unreadable": [list(problem) for problem in found.problems],
-    }  # fmt: skip
+    }
 
 
 def _levels(name: str) -> tuple[float, ...]:
     """Return the levels that are measured: not the one at which nothing changes, which is CLEAN."""
-    return (float("nan"),) if name == CLEAN else tuple(
-        level for level in conditions.CONDITIONS[name].levels if level != conditions.CONDITIONS[name].middle
-    )  # fmt: skip
+    return (
+        (float("nan"),)
+        if name == CLEAN
+        else tuple(level for level in conditions.CONDITIONS[name].levels if level != conditions.CONDITIONS[name].middle)
+    )
 
 
 def _voices(chosen: pd.DataFrame, clips: pd.DataFrame, seed: int) -> list[tuple[str, ...]]:
@@ -233,7 +264,9 @@ def _voices(chosen: pd.DataFrame, clips: pd.DataFrame, seed: int) -> list[tuple[
     for speaker in chosen[corpora.SPEAKER]:
         others = clips[clips[corpora.SPEAKER] != speaker]
         if others.empty:
-            raise CorpusError("Babble is mixed from clips of other speakers, and there are none here. Add a corpus, or leave babble out.")
+            raise CorpusError(
+                "Babble is mixed from clips of other speakers, and there are none here. Add a corpus, or leave babble out."
+            )
         shuffled = others.iloc[rng.permutation(len(others))]
         turn = shuffled.groupby(corpora.SPEAKER).cumcount().to_numpy()
         made.append(tuple(shuffled[corpora.PATH].iloc[np.argsort(turn, kind="stable")[: conditions.N_VOICES]]))
@@ -241,9 +274,16 @@ def _voices(chosen: pd.DataFrame, clips: pd.DataFrame, seed: int) -> list[tuple[
 
 
 def _answered(
-    name: str, models: Sequence[recognizer.Recognizer], cards: Sequence[ModelCard], clips: pd.DataFrame, digest: np.ndarray,
-    voices: Sequence[tuple[str, ...]], seed: int, desk: Desk, tell: Callable[[float, str], None],
-) -> dict[str, _Answers]:  # fmt: skip
+    name: str,
+    models: Sequence[recognizer.Recognizer],
+    cards: Sequence[ModelCard],
+    clips: pd.DataFrame,
+    digest: np.ndarray,
+    voices: Sequence[tuple[str, ...]],
+    seed: int,
+    desk: Desk,
+    tell: Callable[[float, str], None],
+) -> dict[str, _Answers]:
     """Return what each model answers under a condition: read back where it was answered before, else heard once for all who lack it."""
     paths = {card.slug: _place(desk, card, name, clips, digest, voices, seed) for card in cards}
     found = {slug: _recall(path, len(clips)) for slug, path in paths.items()}
@@ -254,7 +294,14 @@ def _answered(
         alike = [model for model in missing if model.config == config]
         kinds = tuple(dict.fromkeys(model.input_kind for model in alike))
         tasks = [
-            _Task(path, around, name, _levels(name), kinds, int(hashlib.sha256(f"{seed} {name} {told}".encode()).hexdigest()[:12], 16))
+            _Task(
+                path,
+                around,
+                name,
+                _levels(name),
+                kinds,
+                int(hashlib.sha256(f"{seed} {name} {told}".encode()).hexdigest()[:12], 16),
+            )
             for path, around, told in zip(clips[corpora.PATH], voices, digest, strict=True)
         ]
         hear = functools.partial(_hear, config=config)
@@ -266,7 +313,9 @@ def _answered(
             if desk.should_stop():
                 raise training.Stopped("Stopped. Finished conditions are kept and need not be measured again.")
             for model in alike:
-                answers[model.slug].append(heard if isinstance(heard, str) else [_answer(model, each[model.input_kind]) for each in heard])
+                answers[model.slug].append(
+                    heard if isinstance(heard, str) else [_answer(model, each[model.input_kind]) for each in heard]
+                )
             n_heard += 1
             tell(n_heard / n_to_hear, f"{title}: clip {n_heard} of {n_to_hear}")
         for slug, made in answers.items():
@@ -280,12 +329,16 @@ def _hear(task: _Task, *, config: FeatureConfig) -> list[dict[str, np.ndarray]] 
     """Return what a model of each kind sees of a clip at each level, or why the clip cannot be used; runs in a process of its own."""
     try:
         clip = audio.decode(task.path, sample_rate=config.sample_rate, name=Path(task.path).name).waveform
-        voices = [audio.decode(path, sample_rate=config.sample_rate, name=Path(path).name).waveform for path in task.voices]
+        voices = [
+            audio.decode(path, sample_rate=config.sample_rate, name=Path(path).name).waveform for path in task.voices
+        ]
         seen = []
         for level in task.levels:
             changed = clip
             if task.condition != CLEAN:
-                changed = conditions.apply(task.condition, level, clip, rng=np.random.default_rng(task.seed), voices=voices)
+                changed = conditions.apply(
+                    task.condition, level, clip, rng=np.random.default_rng(task.seed), voices=voices
+                )
             measured = features.extract(changed, config)
             seen.append({kind: recognizer.inputs(measured, kind) for kind in task.kinds})
         return seen
@@ -305,31 +358,66 @@ def _outcomes(card: ModelCard, clips: pd.DataFrame, answers: _Answers, n_levels:
     y = training.targets(tested, card.labels)
     probabilities = np.array([each for each in answers if not isinstance(each, str)])
     probabilities /= probabilities.sum(axis=-1, keepdims=True)
-    whole = Outcome(model=card.slug, protocol=assessment.AS_TRAINED, labels=card.labels, clips=tested, y=y, probabilities=probabilities)
+    whole = Outcome(
+        model=card.slug,
+        protocol=assessment.AS_TRAINED,
+        labels=card.labels,
+        clips=tested,
+        y=y,
+        probabilities=probabilities,
+    )
     return [replace(whole, probabilities=probabilities[:, level]) for level in range(n_levels)]
 
 
 def _figures(clean: Outcome, outcome: Outcome) -> dict[str, Any]:
     made = evaluation.evaluate(
-        outcome.y, outcome.probabilities, labels=outcome.labels, speakers=outcome.clips[corpora.SPEAKER].to_numpy(),
-        protocol=outcome.protocol, corpus="", rng=np.random.default_rng(0), n_bootstrap=N_BOOTSTRAP,
+        outcome.y,
+        outcome.probabilities,
+        labels=outcome.labels,
+        speakers=outcome.clips[corpora.SPEAKER].to_numpy(),
+        protocol=outcome.protocol,
+        corpus="",
+        rng=np.random.default_rng(0),
+        n_bootstrap=N_BOOTSTRAP,
         with_curves=False,
-    )  # fmt: skip
+    )
     both = clean.clips[corpora.PATH].isin(set(outcome.clips[corpora.PATH])).to_numpy()
-    apart = comparison.difference(assessment.part(clean, both), outcome, rng=np.random.default_rng(0), n_bootstrap=N_BOOTSTRAP)
+    apart = comparison.difference(
+        assessment.part(clean, both), outcome, rng=np.random.default_rng(0), n_bootstrap=N_BOOTSTRAP
+    )
     low, high = made.interval["uar"]
-    return {"n_clips": made.n_clips, "accuracy": made.accuracy, "uar": made.uar, "low": low, "high": high,
-            "lost": apart.value, "lost_low": apart.low, "lost_high": apart.high}  # fmt: skip
+    return {
+        "n_clips": made.n_clips,
+        "accuracy": made.accuracy,
+        "uar": made.uar,
+        "low": low,
+        "high": high,
+        "lost": apart.value,
+        "lost_low": apart.low,
+        "lost_high": apart.high,
+    }
 
 
 def _place(
-    desk: Desk, card: ModelCard, name: str, clips: pd.DataFrame, digest: np.ndarray, voices: Sequence[tuple[str, ...]], seed: int
+    desk: Desk,
+    card: ModelCard,
+    name: str,
+    clips: pd.DataFrame,
+    digest: np.ndarray,
+    voices: Sequence[tuple[str, ...]],
+    seed: int,
 ) -> Path | None:
     """Return the file of a model's answers under a condition, named after all that they depend on."""
     if desk.results is None:
         return None
-    told = {"files": card.files, "temperature": card.temperature, "labels": card.labels, "features": card.features.to_dict(),
-            "levels": [] if name == CLEAN else conditions.CONDITIONS[name].levels, "seed": seed}  # fmt: skip
+    told = {
+        "files": card.files,
+        "temperature": card.temperature,
+        "labels": card.labels,
+        "features": card.features.to_dict(),
+        "levels": [] if name == CLEAN else conditions.CONDITIONS[name].levels,
+        "seed": seed,
+    }
     text = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     text.update("\n".join(clips[corpora.CORPUS] + "/" + clips[corpora.NAME] + " " + digest).encode())
     text.update("\n".join(" ".join(Path(path).name for path in around) for around in voices).encode())

@@ -62,7 +62,9 @@ class RunConfig:
         _text("The name", self.name, MAX_NAME)
         _text("The description", self.description, MAX_DESCRIPTION)
         if not (self.corpora and all(isinstance(name, str) for name in self.corpora)):
-            raise ConfigError(f"A training needs at least one corpus, by its name, such as ravdess. Got {self.corpora!r}.")
+            raise ConfigError(
+                f"A training needs at least one corpus, by its name, such as ravdess. Got {self.corpora!r}."
+            )
         for name in ("classifier", "balance", "protocol", "start_from"):
             if not isinstance(getattr(self, name), str):
                 what = "a model" if name == "start_from" else f"a {name}"
@@ -70,13 +72,18 @@ class RunConfig:
         if not isinstance(self.hyperparameters, dict):
             raise ConfigError(f"The hyperparameters must be names with values. Got {self.hyperparameters!r}.")
         checked = classifiers.check(self.classifier, self.hyperparameters)
-        object.__setattr__(self, "hyperparameters", {name: checked[name] for name in self.hyperparameters if name != "seed"})
+        object.__setattr__(
+            self, "hyperparameters", {name: checked[name] for name in self.hyperparameters if name != "seed"}
+        )
         object.__setattr__(self, "grid", _grid(self.classifier, self.grid))
         if self.effects is not None:
             if not isinstance(self.effects, Mapping):
                 raise ConfigError(f"The effects must be names with strengths. Got {self.effects!r}.")
             augment.check_effects(self.effects)
-        for name, value, among in (("balance", self.balance, balance.METHODS), ("protocol", self.protocol, splits.PROTOCOLS)):
+        for name, value, among in (
+            ("balance", self.balance, balance.METHODS),
+            ("protocol", self.protocol, splits.PROTOCOLS),
+        ):
             if value not in among:
                 raise ConfigError(f"The {name} must be one of {', '.join(among)}. Got {value!r}.")
         for name, low, high in _RANGES:
@@ -118,9 +125,11 @@ class RunConfig:
         names = {each.name for each in fields(cls)}
         unknown = sorted(set(values) - names)
         if unknown:
-            raise ConfigError(f"A run has no setting {', '.join(map(str, unknown))}. It has {', '.join(sorted(names))}.")
+            raise ConfigError(
+                f"A run has no setting {', '.join(map(str, unknown))}. It has {', '.join(sorted(names))}."
+            )
         if not isinstance(values.get("corpora"), list):
-            raise ConfigError("The settings of a run must name its corpora, such as [\"ravdess\"].")
+            raise ConfigError('The settings of a run must name its corpora, such as ["ravdess"].')
         given: dict[str, Any] = dict(values) | {"corpora": tuple(values["corpora"])}
         for name, build in (("mapping", LabelMapping.from_dict), ("features", FeatureConfig.from_dict)):
             if name in given:
@@ -131,9 +140,14 @@ class RunConfig:
 
 
 _RANGES = (
-    ("n_copies", 0, 10), ("folds", 0, 20), ("speaker_cap", 1, 1_000_000), ("seed", 0, 2**32 - 1),
-    ("strength", 0.0, 1.0), ("test_share", 0.05, 0.5), ("validation_share", 0.0, 0.5),
-)  # fmt: skip
+    ("n_copies", 0, 10),
+    ("folds", 0, 20),
+    ("speaker_cap", 1, 1_000_000),
+    ("seed", 0, 2**32 - 1),
+    ("strength", 0.0, 1.0),
+    ("test_share", 0.05, 0.5),
+    ("validation_share", 0.0, 0.5),
+)
 
 
 @dataclass(frozen=True)
@@ -173,7 +187,10 @@ PRESETS: dict[str, Preset] = {
         title="Thorough",
         description="As the shipped models are made: two copies of each clip, and every clip tested once, in six folds. Up to an hour.",
         changes={"n_copies": 2, "folds": 6},
-        hyperparameters={"cnn": {"epochs": 30, "clips_per_epoch": 4800}, "cnn_lstm": {"epochs": 30, "clips_per_epoch": 4800}},
+        hyperparameters={
+            "cnn": {"epochs": 30, "clips_per_epoch": 4800},
+            "cnn_lstm": {"epochs": 30, "clips_per_epoch": 4800},
+        },
     ),
 }
 
@@ -188,24 +205,37 @@ def with_preset(config: RunConfig, name: str) -> RunConfig:
 
 
 def _grid(classifier: str, grid: Any) -> dict[str, tuple[Any, ...]]:
-    if not isinstance(grid, Mapping) or not all(isinstance(values, list | tuple) and values for values in grid.values()):
+    if not isinstance(grid, Mapping) or not all(
+        isinstance(values, list | tuple) and values for values in grid.values()
+    ):
         raise ConfigError(f"A search needs a list of values for each hyperparameter. Got {grid!r}.")
-    checked = {name: tuple(classifiers.check(classifier, {name: value})[name] for value in values) for name, values in grid.items()}
+    checked = {
+        name: tuple(classifiers.check(classifier, {name: value})[name] for value in values)
+        for name, values in grid.items()
+    }
     n = math.prod(len(values) for values in checked.values())
     if n > MAX_COMBINATIONS:
-        raise ConfigError(f"The search would try {n} combinations; {MAX_COMBINATIONS} is the most. Give it fewer values.")
+        raise ConfigError(
+            f"The search would try {n} combinations; {MAX_COMBINATIONS} is the most. Give it fewer values."
+        )
     return checked
 
 
 def _text(name: str, value: Any, longest: int) -> None:
-    if not isinstance(value, str) or len(value) > longest or any(ord(letter) < 32 and letter != "\n" for letter in value):
+    if (
+        not isinstance(value, str)
+        or len(value) > longest
+        or any(ord(letter) < 32 and letter != "\n" for letter in value)
+    ):
         raise ConfigError(f"{name} must be text of at most {longest} characters. Got {str(value)[:40]!r}.")
 
 
 def _number(name: str, value: Any, low: float, high: float) -> None:
     kinds = int | float if isinstance(low, float) else int
     if not isinstance(value, kinds) or isinstance(value, bool) or not low <= value <= high:
-        raise ConfigError(f"{name} must be a {'' if isinstance(low, float) else 'whole '}number from {low} to {high}. Got {value!r}.")
+        raise ConfigError(
+            f"{name} must be a {'' if isinstance(low, float) else 'whole '}number from {low} to {high}. Got {value!r}."
+        )
 
 
 def _plain(value: Any) -> Any:

@@ -20,11 +20,25 @@ from typing import Any
 from ser_core import plain_json
 from ser_core.errors import ConfigError
 
-CONFIG, STATUS, EPOCHS, LOG, RESULT, STOP = "config.json", "status.json", "epochs.jsonl", "log.txt", "result.json", "stop"
+CONFIG, STATUS, EPOCHS, LOG, RESULT, STOP = (
+    "config.json",
+    "status.json",
+    "epochs.jsonl",
+    "log.txt",
+    "result.json",
+    "stop",
+)
 SEARCH = "search.jsonl"
 """Finished fits of a search or a cross-validation: a stopped run that is started again goes on behind them."""
 
-QUEUED, FEATURES, TRAINING, SEARCHING, EVALUATING, SAVING = "queued", "features", "training", "searching", "evaluating", "saving"
+QUEUED, FEATURES, TRAINING, SEARCHING, EVALUATING, SAVING = (
+    "queued",
+    "features",
+    "training",
+    "searching",
+    "evaluating",
+    "saving",
+)
 DONE, FAILED, STOPPED = "done", "failed", "stopped"
 STAGES = (QUEUED, FEATURES, TRAINING, SEARCHING, EVALUATING, SAVING, DONE, FAILED, STOPPED)
 ENDED = (DONE, FAILED, STOPPED)
@@ -66,10 +80,13 @@ class Status:
 
 
 _KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("stage", "text", "started", "updated", "problem"), (str,)), "model": (str, type(None)),
-    **dict.fromkeys(("epoch", "epochs"), (int,)), "pid": (int, type(None)),
-    "fraction": (float, int), **dict.fromkeys(("left_s", "clips_per_s"), (float, int, type(None))),
-}  # fmt: skip
+    **dict.fromkeys(("stage", "text", "started", "updated", "problem"), (str,)),
+    "model": (str, type(None)),
+    **dict.fromkeys(("epoch", "epochs"), (int,)),
+    "pid": (int, type(None)),
+    "fraction": (float, int),
+    **dict.fromkeys(("left_s", "clips_per_s"), (float, int, type(None))),
+}
 """What each entry of a status is."""
 
 
@@ -94,7 +111,9 @@ def create(folder: Path, config: Mapping[str, Any]) -> Path:
         replace_text(path / CONFIG, json.dumps(config, indent=1))
         write_status(path, Status(text="Waiting.", started=now()))
     except OSError as error:
-        raise ConfigError(f"The run could not be written to '{folder}' ({error.strerror}). Make room there, or set SER_RUNS.") from None
+        raise ConfigError(
+            f"The run could not be written to '{folder}' ({error.strerror}). Make room there, or set SER_RUNS."
+        ) from None
     return path
 
 
@@ -253,7 +272,14 @@ class Reporter:
         """Write the last status. Where the disk is full, the room kept for this is used."""
         fraction = 1.0 if stage == DONE else self.status.fraction
         self.status = replace(
-            self.status, stage=stage, text=text, fraction=fraction, left_s=0.0, clips_per_s=None, model=model, problem=problem
+            self.status,
+            stage=stage,
+            text=text,
+            fraction=fraction,
+            left_s=0.0,
+            clips_per_s=None,
+            model=model,
+            problem=problem,
         )
         (self.folder / _SPARE).unlink(missing_ok=True)
         self._write()

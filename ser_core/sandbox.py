@@ -68,9 +68,13 @@ MOST_PROCESSOR_S = 600
 ENDED = "The model's file is damaged in a way that ends the program that reads it. Export the model again."
 TOO_SLOW = f"The model takes more than {MOST_MS} ms for a clip, or does not end at all. Train a smaller one."
 TOO_LARGE = f"The model takes more than {MEMORY / 2**20:,.0f} MB of memory. Train a smaller one."
-NO_ANSWER = f"This model, which comes from elsewhere, did not answer within {ASK_S:g} s. It is asked again in half a minute."
+NO_ANSWER = (
+    f"This model, which comes from elsewhere, did not answer within {ASK_S:g} s. It is asked again in half a minute."
+)
 BUSY = "Too many others ask this model, which comes from elsewhere. Try again in a moment."
-NO_START = "The process that reads models from elsewhere could not be started. Close other programs, or start the app again."
+NO_START = (
+    "The process that reads models from elsewhere could not be started. Close other programs, or start the app again."
+)
 NO_PROBABILITIES = "The model's answers are no probabilities. Train it again where it comes from."
 
 _ROOT = str(Path(__file__).resolve().parents[1])
@@ -117,9 +121,13 @@ class Process:
         self._folder = tempfile.TemporaryDirectory(prefix="ser-sandbox-", ignore_cleanup_errors=True)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _BEGIN, kind], cwd=self._folder.name, env=_environment(self._folder.name),
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            )  # fmt: skip
+                [sys.executable, "-I", "-c", _BEGIN, kind],
+                cwd=self._folder.name,
+                env=_environment(self._folder.name),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
             _living.add(self)
             self._exchange(json.dumps([_ROOT, *filter(os.path.isabs, sys.path)]), b"", START_S)
         except (LostError, OSError):
@@ -135,7 +143,9 @@ class Process:
         """Have a model read; raises ModelError where it cannot be, LostError."""
         self._ask({"classifier": model.classifier, "labels": model.labels}, model.content, limit_s, limit_s)
 
-    def predict(self, items: np.ndarray, *, limit_s: float = ASK_S, processor_s: float = ASK_S) -> tuple[np.ndarray, float]:
+    def predict(
+        self, items: np.ndarray, *, limit_s: float = ASK_S, processor_s: float = ASK_S
+    ) -> tuple[np.ndarray, float]:
         """Return the model's answers to items, float64 (n, n_labels) if it is sound, and the processor time that they took in seconds.
 
         limit_s, processor_s : it is ended after so much wall time, or processor time. Raises ModelError, LostError.
@@ -152,7 +162,9 @@ class Process:
         header = json.dumps({**values, "size": len(content), "processor_s": processor_s})
         answer = self._exchange(header, content, limit_s)
         if "problem" in answer:
-            raise ModelError("".join(letter if letter.isprintable() else " " for letter in str(answer["problem"])[:_PROBLEM_LETTERS]))
+            raise ModelError(
+                "".join(letter if letter.isprintable() else " " for letter in str(answer["problem"])[:_PROBLEM_LETTERS])
+            )
         return answer
 
     def _exchange(self, header: str, content: bytes, limit_s: float) -> dict[str, Any]:
@@ -230,7 +242,12 @@ def try_out(model: Model, items: np.ndarray) -> None:
 
 def _check(answers: np.ndarray, n: int, n_labels: int) -> None:
     fits = answers.shape == (n, n_labels)
-    if not (fits and np.isfinite(answers).all() and (answers >= -1e-6).all() and np.allclose(answers.sum(axis=1), 1, atol=1e-3)):
+    if not (
+        fits
+        and np.isfinite(answers).all()
+        and (answers >= -1e-6).all()
+        and np.allclose(answers.sum(axis=1), 1, atol=1e-3)
+    ):
         raise ModelError(NO_PROBABILITIES)
 
 
@@ -344,7 +361,11 @@ def _end_idle(classifier: weakref.ref[ForeignClassifier]) -> None:
 def _environment(folder: str) -> dict[str, str]:
     """Return what the process may know: where its empty folder is, and that one thread is all it gets."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return kept | dict.fromkeys(("HOME", "TMPDIR", "TEMP", "TMP"), folder) | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    return (
+        kept
+        | dict.fromkeys(("HOME", "TMPDIR", "TEMP", "TMP"), folder)
+        | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    )
 
 
 def serve(kind: str) -> None:
@@ -384,7 +405,9 @@ def answer(
         return model, {"probabilities": probabilities.tolist(), "seconds": took_s}
     except ModelError as error:
         return model, {"problem": str(error)}
-    except Exception as error:  # a stranger's weights may fail in any way that NumPy, scikit-learn and ONNX Runtime know
+    except (
+        Exception
+    ) as error:  # a stranger's weights may fail in any way that NumPy, scikit-learn and ONNX Runtime know
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         if isinstance(error, MemoryError) or "bad_alloc" in reason:
             return model, {"problem": TOO_LARGE}
@@ -417,7 +440,14 @@ def _shut_in() -> None:
         import resource
     except ImportError:  # Windows: there the time is all that is limited
         return
-    for limit, most in (("DATA", MEMORY), ("CPU", MOST_PROCESSOR_S), ("FSIZE", 0), ("CORE", 0), ("NOFILE", 0), ("NPROC", 0)):
+    for limit, most in (
+        ("DATA", MEMORY),
+        ("CPU", MOST_PROCESSOR_S),
+        ("FSIZE", 0),
+        ("CORE", 0),
+        ("NOFILE", 0),
+        ("NPROC", 0),
+    ):
         with contextlib.suppress(ValueError, OSError):  # a system that has less to give, or knows no such limit
             resource.setrlimit(getattr(resource, f"RLIMIT_{limit}"), (most, most))
 
@@ -430,4 +460,6 @@ def _allow(processor_s: float) -> None:
         return
     used_s = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
     with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_CPU, (min(math.ceil(used_s + processor_s), MOST_PROCESSOR_S), MOST_PROCESSOR_S))
+        resource.setrlimit(
+            resource.RLIMIT_CPU, (min(math.ceil(used_s + processor_s), MOST_PROCESSOR_S), MOST_PROCESSOR_S)
+        )

@@ -86,12 +86,17 @@ def table(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for number in dict.fromkeys(row["combination"] for row in rows):
         fits = [row for row in rows if row["combination"] == number]
         uar, accuracy = ([float(row[name]) for row in fits] for name in ("uar", "accuracy"))
-        trials.append({
-            "hyperparameters": fits[0]["hyperparameters"],
-            "uar": float(np.mean(uar)), "spread": float(np.std(uar)), "folds": uar,
-            "accuracy": float(np.mean(accuracy)), "accuracy_spread": float(np.std(accuracy)),
-            "seconds": round(sum(float(row["seconds"]) for row in fits), 2),
-        })  # fmt: skip
+        trials.append(
+            {
+                "hyperparameters": fits[0]["hyperparameters"],
+                "uar": float(np.mean(uar)),
+                "spread": float(np.std(uar)),
+                "folds": uar,
+                "accuracy": float(np.mean(accuracy)),
+                "accuracy_spread": float(np.std(accuracy)),
+                "seconds": round(sum(float(row["seconds"]) for row in fits), 2),
+            }
+        )
     return sorted(trials, key=lambda trial: -trial["uar"])
 
 
@@ -104,12 +109,21 @@ def probabilities(rows: Sequence[Mapping[str, Any]], n_clips: int, n_labels: int
 
 
 def _fits(
-    work: Work, combinations: Sequence[Mapping[str, Any]], tasks: Sequence[tuple[int, int]], key: str, n_jobs: int,
-    cluster: Cluster | None, keep: bool, on_epoch: OnEpoch | None, should_stop: Callable[[], bool],
-) -> Iterator[dict[str, Any]]:  # fmt: skip
+    work: Work,
+    combinations: Sequence[Mapping[str, Any]],
+    tasks: Sequence[tuple[int, int]],
+    key: str,
+    n_jobs: int,
+    cluster: Cluster | None,
+    keep: bool,
+    on_epoch: OnEpoch | None,
+    should_stop: Callable[[], bool],
+) -> Iterator[dict[str, Any]]:
     """Yield the row of each fit as it ends. Without a cluster a network trains in this process, where its epochs can be followed."""
     if cluster and tasks:
-        yield from cluster.as_they_end(_fit_there, work, [(combinations[number], number, fold, key, keep) for number, fold in tasks])
+        yield from cluster.as_they_end(
+            _fit_there, work, [(combinations[number], number, fold, key, keep) for number, fold in tasks]
+        )
         return
     if n_jobs == 1 or classifiers.CLASSIFIERS[work.config.classifier].input_kind == "frames":
         for number, fold in tasks:
@@ -121,7 +135,9 @@ def _fits(
     yield from joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs)
 
 
-def _fit_there(work: Work, combination: Mapping[str, Any], number: int, fold: int, key: str, keep: bool) -> dict[str, Any]:
+def _fit_there(
+    work: Work, combination: Mapping[str, Any], number: int, fold: int, key: str, keep: bool
+) -> dict[str, Any]:
     """Fit in a worker of a cluster, which is one of several processes on its machine: TensorFlow takes one thread."""
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(name, "1")
@@ -129,24 +145,41 @@ def _fit_there(work: Work, combination: Mapping[str, Any], number: int, fold: in
 
 
 def _fit(
-    work: Work, combination: Mapping[str, Any], number: int, fold: int, key: str, keep: bool,
-    on_epoch: OnEpoch | None = None, should_stop: Callable[[], bool] | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    work: Work,
+    combination: Mapping[str, Any],
+    number: int,
+    fold: int,
+    key: str,
+    keep: bool,
+    on_epoch: OnEpoch | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> dict[str, Any]:
     begun = time.monotonic()
     config = replace(work.config, hyperparameters={**work.config.hyperparameters, **combination})
     told = on_epoch or (lambda *_: None)
     fitted = training.train_fold(
-        work.clips, work.data, config, work.folds, fold, among=work.among, start=work.start, should_stop=should_stop,
+        work.clips,
+        work.data,
+        config,
+        work.folds,
+        fold,
+        among=work.among,
+        start=work.start,
+        should_stop=should_stop,
         on_epoch=lambda epoch, epochs, figures: told(fold, epoch, epochs, figures),
-    )  # fmt: skip
+    )
     y = training.targets(work.clips, config.labels)[fitted["clips"]]
     guessed = np.array(fitted["probabilities"]).argmax(axis=1)
     row = {
-        "key": key, "combination": number, "fold": fold, "hyperparameters": _plain(combination), "n_clips": len(y),
+        "key": key,
+        "combination": number,
+        "fold": fold,
+        "hyperparameters": _plain(combination),
+        "n_clips": len(y),
         "accuracy": float((guessed == y).mean()),
         "uar": float(np.mean([(guessed[y == label] == label).mean() for label in np.unique(y)])),
         "seconds": round(time.monotonic() - begun, 2),
-    }  # fmt: skip
+    }
     return row | ({"clips": fitted["clips"], "probabilities": fitted["probabilities"]} if keep else {})
 
 

@@ -135,7 +135,9 @@ def analyse(
             yield block
 
     judged = []
-    for start, samples in windows(blocks(), window=round(window_s * rate), hop=round(hop_s * rate), slack=round(_ENVELOPE_S * rate)):
+    for start, samples in windows(
+        blocks(), window=round(window_s * rate), hop=round(hop_s * rate), slack=round(_ENVELOPE_S * rate)
+    ):
         judged.append(_judge(audio.Waveform(samples, rate), judge, start_s=start / rate))
         check_stop()
         if on_progress:
@@ -151,7 +153,9 @@ def analyse(
         window_s=window_s,
         hop_s=hop_s,
         quality=replace(
-            quality.merge([each.quality for each in apart]), duration_s=round(stream.duration_s, 4), speech_s=round(speech_s, 4)
+            quality.merge([each.quality for each in apart]),
+            duration_s=round(stream.duration_s, 4),
+            speech_s=round(speech_s, 4),
         ),
         segments=tuple(each.segment for each in judged),
         activity=activity,
@@ -164,7 +168,9 @@ def check_windows(window_s: float, hop_s: float) -> None:
     if not MIN_WINDOW_S <= window_s <= MAX_WINDOW_S:
         raise ConfigError(f"A window must be {MIN_WINDOW_S:g} to {MAX_WINDOW_S:g} s long. Got {window_s:g}.")
     if not MIN_HOP_S <= hop_s <= window_s:
-        raise ConfigError(f"Windows must start every {MIN_HOP_S:g} s to {window_s:g} s (the window's length). Got {hop_s:g}.")
+        raise ConfigError(
+            f"Windows must start every {MIN_HOP_S:g} s to {window_s:g} s (the window's length). Got {hop_s:g}."
+        )
 
 
 def windows(blocks: Iterable[np.ndarray], *, window: int, hop: int, slack: int = 0) -> Iterator[tuple[int, np.ndarray]]:
@@ -193,7 +199,9 @@ def judge_with(recognizers: Sequence[Recognizer]) -> Judge:
     return functools.partial(_recognized, recognizers)
 
 
-def _recognized(recognizers: Sequence[Recognizer], waveform: audio.Waveform) -> tuple[analysis.Analysis, list[Prediction]]:
+def _recognized(
+    recognizers: Sequence[Recognizer], waveform: audio.Waveform
+) -> tuple[analysis.Analysis, list[Prediction]]:
     measured = analysis.measure_samples(waveform)
     return measured, analysis.recognize(recognizers, measured)
 
@@ -243,7 +251,9 @@ def average(predictions: Iterable[Sequence[Prediction]]) -> list[Prediction]:
         by_model.setdefault(each.model, []).append(each)
     means = []
     for model, same in by_model.items():
-        probabilities = {label: sum(each.probabilities[label] for each in same) / len(same) for label in same[0].probabilities}
+        probabilities = {
+            label: sum(each.probabilities[label] for each in same) / len(same) for label in same[0].probabilities
+        }
         label = max(probabilities, key=lambda label: probabilities[label])
         milliseconds = round(sum(each.milliseconds for each in same), 3)
         means.append(Prediction(model, label, probabilities, milliseconds, same[0].threshold))
@@ -274,7 +284,9 @@ def runs(timeline: Timeline, model: str) -> list[Run]:
     for label, numbers in same:
         inside = list(numbers)
         probabilities = [each.probabilities[label] for n in inside if (each := found[n])]
-        joined.append(Run(edges[inside[0]], edges[inside[-1] + 1], label, float(np.mean(probabilities)) if probabilities else 0.0))
+        joined.append(
+            Run(edges[inside[0]], edges[inside[-1] + 1], label, float(np.mean(probabilities)) if probabilities else 0.0)
+        )
     return joined
 
 
@@ -291,7 +303,9 @@ def to_dict(file: str, timeline: Timeline) -> dict[str, Any]:
         "hop_s": timeline.hop_s,
         "segments": [
             {
-                "start_s": each.start_s, "end_s": each.end_s, "speech": each.speech,
+                "start_s": each.start_s,
+                "end_s": each.end_s,
+                "speech": each.speech,
                 "predictions": [prediction.to_dict() for prediction in each.predictions],
             }
             for each in timeline.segments

@@ -66,14 +66,18 @@ def for_class(port: int, address: str = "") -> NoReturn:
     """
     found = classroom.addresses()
     if address and address not in found:
-        raise ConfigError(f"'{address}' is no address of this machine. It has: {', '.join(found) or 'none in any network'}.")
+        raise ConfigError(
+            f"'{address}' is no address of this machine. It has: {', '.join(found) or 'none in any network'}."
+        )
     address = address or (found[0] if found else "localhost")
     _settle()
     folder = Path(os.environ.get("SER_CLASS") or "class").resolve()
     certificates.private(folder)
     held = locks.take(folder / "serving.lock")
     if held is None:
-        raise ConfigError(f"A class is being served from '{folder}' already. Stop that server, or name another folder with SER_CLASS.")
+        raise ConfigError(
+            f"A class is being served from '{folder}' already. Stop that server, or name another folder with SER_CLASS."
+        )
     with held:
         _serve_class(port, address, found, folder)
 
@@ -85,26 +89,49 @@ def _serve_class(port: int, address: str, found: Sequence[str], folder: Path) ->
     names = classroom.names()
     # Its plain name is no part of the certificate: "dev" would permit all that ends in .dev.
     local = [name for name in names if name.endswith(".local")]
-    issued = certificates.issue(folder, list(dict.fromkeys([address, "localhost", "127.0.0.1"])), others=[*found, *local])
+    issued = certificates.issue(
+        folder, list(dict.fromkeys([address, "localhost", "127.0.0.1"])), others=[*found, *local]
+    )
     install_port, _ = classroom.free_port(port + 1)
     install_url = f"http://{address}:{install_port}/"
-    checks = [port_check, classroom.disk(folder), classroom.corpora(), classroom.models(), classroom.certificate(issued),
-              classroom.network(found, address)]  # fmt: skip
+    checks = [
+        port_check,
+        classroom.disk(folder),
+        classroom.corpora(),
+        classroom.models(),
+        classroom.certificate(issued),
+        classroom.network(found, address),
+    ]
     for check in checks:
         _print(check)
     settings = ROOM | {
-        "server.port": str(port), "server.address": "0.0.0.0" if found else "localhost",
+        "server.port": str(port),
+        "server.address": "0.0.0.0" if found else "localhost",
         # Named, so that Streamlit asks nobody outside under which address it is seen.
         "browser.serverAddress": address,
-        "server.sslCertFile": str(issued.file), "server.sslKeyFile": str(issued.file),
-        "logger.hideWelcomeMessage": "true", "logger.level": "warning",
-    }  # fmt: skip
+        "server.sslCertFile": str(issued.file),
+        "server.sslKeyFile": str(issued.file),
+        "logger.hideWelcomeMessage": "true",
+        "logger.level": "warning",
+    }
     environment = {lesson.VARIABLE: str(folder), admin.VARIABLE: word, admin.HOSTS: hosts([*found, *names], os.environ)}
-    with install_page.serve(address, install_port, url=url, name=certificates.ORGANISATION, fingerprint=issued.fingerprint,
-                            authority_der=issued.authority_der):  # fmt: skip
+    with install_page.serve(
+        address,
+        install_port,
+        url=url,
+        name=certificates.ORGANISATION,
+        fingerprint=issued.fingerprint,
+        authority_der=issued.authority_der,
+    ):
         is_first = True
         while True:
-            here = replace(lesson.begin(folder), url=url, install_url=install_url, fingerprint=issued.fingerprint, checks=tuple(checks))
+            here = replace(
+                lesson.begin(folder),
+                url=url,
+                install_url=install_url,
+                fingerprint=issued.fingerprint,
+                checks=tuple(checks),
+            )
             lesson.write(folder, here)
             with _streamlit(settings, environment) as server:
                 _wait_for(server, f"https://localhost:{port}", issued)
@@ -117,7 +144,9 @@ def _serve_class(port: int, address: str, found: Sequence[str], folder: Path) ->
                 while server.poll() is None and not lesson.end_asked(folder):
                     time.sleep(0.3)
                 if server.poll() is not None:
-                    raise ConfigError(f"The server ended (exit status {server.returncode}); the lines above say why. Start it again.")
+                    raise ConfigError(
+                        f"The server ended (exit status {server.returncode}); the lines above say why. Start it again."
+                    )
             print("Ending the lesson ...", flush=True)
             for line in lesson.end(folder, here).told:
                 print(f"  {line}", flush=True)
@@ -172,4 +201,7 @@ def _tell(url: str, install_url: str, here: lesson.Lesson, word: str) -> None:
     print(f"Phones that cannot {install_url}")
     print(f"Your screen        {url}/lesson   (a QR code to show, and the end of the lesson)")
     print(f"Admin word         {word or 'the one that you have set'}   (for you alone: not on the projector)")
-    print(f"Lesson             began {here.began}; its end, on your screen, takes away what it made; Ctrl+C does not", flush=True)
+    print(
+        f"Lesson             began {here.began}; its end, on your screen, takes away what it made; Ctrl+C does not",
+        flush=True,
+    )

@@ -45,7 +45,9 @@ class Setting:
             sizes = tuple(value) if isinstance(value, list | tuple) else ()
             if len(sizes) == len(self.default) and all(self._fits(size, whole=True) for size in sizes):
                 return sizes
-            raise ConfigError(f"{of}: {self.name} must be {len(self.default)} whole numbers {self._range()}. Got {value!r}.")
+            raise ConfigError(
+                f"{of}: {self.name} must be {len(self.default)} whole numbers {self._range()}. Got {value!r}."
+            )
         if self._fits(value, whole=self.kind == WHOLE):
             return value
         kind = "a whole number" if self.kind == WHOLE else "a number"

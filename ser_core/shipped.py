@@ -12,6 +12,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,9 @@ def gather(folders: Mapping[str, Path], *, work: Path, n_jobs: int = 1, say: tra
         strength=config.strength,
         cache=work / "features",
         n_jobs=n_jobs,
-        on_progress=lambda done, total: say(f"features: {done} of {total}") if done % 1000 == 0 or done == total else None,
+        on_progress=lambda done, total: (
+            say(f"features: {done} of {total}") if done % 1000 == 0 or done == total else None
+        ),
     )
     for path, reason in data.problems:
         say(f"left out: {path}: {reason}")
@@ -96,7 +99,9 @@ def gather(folders: Mapping[str, Path], *, work: Path, n_jobs: int = 1, say: tra
     under = {}
     for name, level in HARSH if is_main.any() else ():
         say(f"features: {MAIN_CORPUS} under {name} {level:g}")
-        under[f"{name} {level:g}"] = robustness.features_under(name, level, clips, is_main, config.features, n_jobs=n_jobs)
+        under[f"{name} {level:g}"] = robustness.features_under(
+            name, level, clips, is_main, config.features, n_jobs=n_jobs
+        )
     return Material(clips, data, splits.joint_folds(clips), left_out, under)
 
 
@@ -127,18 +132,21 @@ def build(
         unheard = across(material, config, work=work, say=say)
         if made:
             figures = replace(
-                made, threshold=threshold, per_corpus=per_corpus, evaluation=per_corpus.get(MAIN_CORPUS), unheard=unheard,
-                protocol=HOW_MEASURED, limits=LIMITS, licence=LICENCE,
-            )  # fmt: skip
+                made,
+                threshold=threshold,
+                per_corpus=per_corpus,
+                evaluation=per_corpus.get(MAIN_CORPUS),
+                unheard=unheard,
+                protocol=HOW_MEASURED,
+                limits=LIMITS,
+                licence=LICENCE,
+            )
             cards.append(made if figures == made else store.replace_card(figures, models))
             continue
         say(f"{slug}: training on all speakers")
         result = replace(training.train(material.clips, material.data, config), threshold=threshold)
-        cards.append(
-            store.save(
-                lambda files: _card(slug, config, material, per_corpus, unheard, result, files), result.classifier, models  # noqa: B023
-            )
-        )
+        write_card = partial(_card, slug, config, material, per_corpus, unheard, result)
+        cards.append(store.save(write_card, result.classifier, models))
         receipt.parent.mkdir(parents=True, exist_ok=True)
         receipt.write_text(json.dumps(cards[-1].files))
         main = per_corpus.get(MAIN_CORPUS) or next(iter(per_corpus.values()))
@@ -147,12 +155,16 @@ def build(
             say(f"{slug}: {main.corpus} under {name}: accuracy {accuracy:.1%}")
         for each in unheard.values():
             label, share = each.favourite
-            say(f"{slug}: without {each.corpus}: accuracy {each.accuracy:.1%}, UAR {each.uar:.1%}; most often '{label}', {share:.1%}")
+            say(
+                f"{slug}: without {each.corpus}: accuracy {each.accuracy:.1%}, UAR {each.uar:.1%}; most often '{label}', {share:.1%}"
+            )
     if set(heard) == set(RECIPES):
         together = evaluate(material, np.mean(list(heard.values()), axis=0), RECIPES[next(iter(heard))])[1]
         for name, each in together.items():
             low, high = each.interval["accuracy"]
-            say(f"mean of the four: {name} accuracy {each.accuracy:.1%} ({low:.1%} to {high:.1%}), UAR {each.uar:.1%}, ECE {each.ece:.3f}")
+            say(
+                f"mean of the four: {name} accuracy {each.accuracy:.1%} ({low:.1%} to {high:.1%}), UAR {each.uar:.1%}, ECE {each.ece:.3f}"
+            )
     return cards
 
 
@@ -196,7 +208,11 @@ def accuracy_under(material: Material, answers: Mapping[str, np.ndarray], config
     """Return condition -> accuracy on the clips of the main corpus under it, from probabilities (n_clips, n_labels) by condition."""
     y = training.targets(material.clips, config.labels)
     rows = {name: data.clip for name, data in material.under.items()}
-    return {name: float((answers[name][clips].argmax(axis=1) == y[clips]).mean()) for name, clips in rows.items() if len(clips)}
+    return {
+        name: float((answers[name][clips].argmax(axis=1) == y[clips]).mean())
+        for name, clips in rows.items()
+        if len(clips)
+    }
 
 
 def across(
@@ -219,11 +235,16 @@ def across(
     y, speakers, tested = training.targets(clips, shared), clips[corpora.SPEAKER].to_numpy(), answers.sum(axis=1) > 0
     return {
         name: evaluation.evaluate(
-            y[tested & (folds == fold)], answers[tested & (folds == fold)], labels=shared, speakers=speakers[tested & (folds == fold)],
-            protocol=matrix.ACROSS, corpus=name, rng=np.random.default_rng(0),
+            y[tested & (folds == fold)],
+            answers[tested & (folds == fold)],
+            labels=shared,
+            speakers=speakers[tested & (folds == fold)],
+            protocol=matrix.ACROSS,
+            corpus=name,
+            rng=np.random.default_rng(0),
         )
         for fold, name in enumerate(order)
-    }  # fmt: skip
+    }
 
 
 def _card(
@@ -276,7 +297,10 @@ def _card(
         licence=LICENCE,
         limits=LIMITS,
         versions={"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in ("numpy", "scikit-learn", "keras", "onnxruntime", "librosa")},
+        | {
+            name: importlib.metadata.version(name)
+            for name in ("numpy", "scikit-learn", "keras", "onnxruntime", "librosa")
+        },
         files=files,
     )
 

@@ -11,10 +11,29 @@ from functools import lru_cache
 import numpy as np
 
 SPECTRAL = (
-    "loudness", "roll_25", "roll_50", "roll_75", "roll_90", "mel_centre", "mel_spread", "mel_skew", "mel_kurt", "mel_entropy",
-    "flux", "change_db", "rise_db", "slope_low", "slope_middle", "slope_high", "alpha_db", "hammarberg_db", "first_formant_db",
-    "middle_db", "high_db", "harmonic_db",
-)  # fmt: skip
+    "loudness",
+    "roll_25",
+    "roll_50",
+    "roll_75",
+    "roll_90",
+    "mel_centre",
+    "mel_spread",
+    "mel_skew",
+    "mel_kurt",
+    "mel_entropy",
+    "flux",
+    "change_db",
+    "rise_db",
+    "slope_low",
+    "slope_middle",
+    "slope_high",
+    "alpha_db",
+    "hammarberg_db",
+    "first_formant_db",
+    "middle_db",
+    "high_db",
+    "harmonic_db",
+)
 """Columns of `describe`.
 
 loudness: sum over the mel bands of the cube root of their power; roll_NN: mel band (0 = lowest) below which NN % of the power
@@ -40,7 +59,12 @@ _TINY = 1e-9
 
 
 def describe(
-    power: np.ndarray, log_power: np.ndarray, mel_power: np.ndarray, log_mel: np.ndarray, voicing: np.ndarray, bin_hz: float
+    power: np.ndarray,
+    log_power: np.ndarray,
+    mel_power: np.ndarray,
+    log_mel: np.ndarray,
+    voicing: np.ndarray,
+    bin_hz: float,
 ) -> np.ndarray:
     """Return the SPECTRAL measures of each frame, float32 (n_frames, n_measures).
 
@@ -67,11 +91,28 @@ def describe(
     hammarberg = (log_power[:, :two].max(axis=1) - log_power[:, two : max(five, two + 1)].max(axis=1)) * _DB
     periodic = np.clip(voicing, 0.01, 0.995)
     return np.stack(
-        [np.exp(log_mel * np.float32(1 / (3 * _DB))).sum(axis=1), *rolls, centre, spread, skew, kurt, entropy,
-         flux, absolute, (absolute + change.mean(axis=1)) / 2, *slopes.T, high - low, hammarberg, formant - whole,
-         middle - whole, top - whole, np.log(periodic / (1 - periodic)) * _DB],
-        axis=1, dtype=np.float32,
-    )  # fmt: skip
+        [
+            np.exp(log_mel * np.float32(1 / (3 * _DB))).sum(axis=1),
+            *rolls,
+            centre,
+            spread,
+            skew,
+            kurt,
+            entropy,
+            flux,
+            absolute,
+            (absolute + change.mean(axis=1)) / 2,
+            *slopes.T,
+            high - low,
+            hammarberg,
+            formant - whole,
+            middle - whole,
+            top - whole,
+            np.log(periodic / (1 - periodic)) * _DB,
+        ],
+        axis=1,
+        dtype=np.float32,
+    )
 
 
 def voice(log_power: np.ndarray, f0_hz: np.ndarray, bin_hz: float) -> np.ndarray:
@@ -84,7 +125,9 @@ def voice(log_power: np.ndarray, f0_hz: np.ndarray, bin_hz: float) -> np.ndarray
     levels = []
     for harmonic in (1, 2, 3):
         bins = np.clip(np.rint(f0_hz * harmonic / bin_hz).astype(int), 1, n_bins - 2)
-        levels.append(np.maximum(np.maximum(log_power[rows, bins - 1], log_power[rows, bins]), log_power[rows, bins + 1]) * _DB)
+        levels.append(
+            np.maximum(np.maximum(log_power[rows, bins - 1], log_power[rows, bins]), log_power[rows, bins + 1]) * _DB
+        )
     peaks, places = [], []
     for low, high in FORMANT_RANGES_HZ:
         start = min(_bins(low, bin_hz, n_bins), n_bins - 1)
@@ -136,4 +179,6 @@ def _slopes(n_bins: int, bin_hz: float) -> np.ndarray:
 @lru_cache(maxsize=8)
 def _levels(n_bins: int, bin_hz: float) -> np.ndarray:
     frequencies = np.arange(n_bins) * bin_hz
-    return np.stack([(frequencies >= low) & (frequencies < high) for low, high in _LEVELS_HZ], axis=1).astype(np.float32)
+    return np.stack([(frequencies >= low) & (frequencies < high) for low, high in _LEVELS_HZ], axis=1).astype(
+        np.float32
+    )

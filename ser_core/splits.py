@@ -134,7 +134,9 @@ def validation_speakers(clips: pd.DataFrame, *, fraction: float = 0.15, rng: np.
     return drawn
 
 
-def holdout(clips: pd.DataFrame, *, test: float = 0.2, validation: float = 0.15, rng: np.random.Generator) -> np.ndarray:
+def holdout(
+    clips: pd.DataFrame, *, test: float = 0.2, validation: float = 0.15, rng: np.random.Generator
+) -> np.ndarray:
     """Return the part of each clip, str (n_clips,), one of PARTS: a speaker-independent split of any corpora, by whole speakers.
 
     Parameters
@@ -171,7 +173,12 @@ def holdout(clips: pd.DataFrame, *, test: float = 0.2, validation: float = 0.15,
 
 
 def parts(
-    clips: pd.DataFrame, protocol: str = SPEAKER_PROTOCOL, *, test: float = 0.2, validation: float = 0.15, rng: np.random.Generator
+    clips: pd.DataFrame,
+    protocol: str = SPEAKER_PROTOCOL,
+    *,
+    test: float = 0.2,
+    validation: float = 0.15,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Return the part of each clip, str (n_clips,), one of PARTS, by any of PROTOCOLS; `holdout` says what the shares are.
 
@@ -220,12 +227,18 @@ def cross_folds(clips: pd.DataFrame, protocol: str, n_folds: int, *, rng: np.ran
     for group in sorted(set(groups)):
         inside = (groups == group).to_numpy()
         names = sorted(set(units[inside]))
-        order = _in_turns(_speakers(clips[inside]), rng) if protocol == SPEAKER_PROTOCOL else list(rng.permutation(names))
+        order = (
+            _in_turns(_speakers(clips[inside]), rng) if protocol == SPEAKER_PROTOCOL else list(rng.permutation(names))
+        )
         place = {name: position % n_folds for position, name in enumerate(order)}
         folds[inside] = [place[name] for name in units[inside]]
         most = max(most, len(names))
     if most < n_folds:
-        called = f"Corpus '{clips[corpora.CORPUS].iloc[0]}' has" if clips[corpora.CORPUS].nunique() == 1 else "The largest corpus here has"
+        called = (
+            f"Corpus '{clips[corpora.CORPUS].iloc[0]}' has"
+            if clips[corpora.CORPUS].nunique() == 1
+            else "The largest corpus here has"
+        )
         kind = {SPEAKER_PROTOCOL: "speaker", "sentence": "sentence"}.get(protocol, "clip")
         raise CorpusError(
             f"{called} {most} {kind}{'s' * (most != 1)}; a split by {kind} into {n_folds} folds needs {n_folds}. "
@@ -241,7 +254,9 @@ def assert_disjoint(clips: pd.DataFrame, parts: Mapping[str, np.ndarray]) -> Non
     for part, mask in parts.items():
         for speaker in sorted(set(speakers[mask])):
             other = seen.setdefault(speaker, part)
-            assert other == part, f"Speaker '{speaker}' is in both {other} and {part}; a speaker may be in one part only."
+            assert other == part, (
+                f"Speaker '{speaker}' is in both {other} and {part}; a speaker may be in one part only."
+            )
 
 
 def _spare_for_validation(clips: pd.DataFrame, part: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
@@ -291,7 +306,9 @@ def _draw(clips: pd.DataFrame, units: pd.Series, share: float, rng: np.random.Ge
 
 def _check_share(name: str, share: float) -> None:
     if not 0 <= share <= 0.5:
-        raise ConfigError(f"The {name} share must lie between 0 and 0.5. Got {share}; choose about {0.2 if name == 'test' else 0.15}.")
+        raise ConfigError(
+            f"The {name} share must lie between 0 and 0.5. Got {share}; choose about {0.2 if name == 'test' else 0.15}."
+        )
 
 
 def _speakers(clips: pd.DataFrame) -> pd.DataFrame:
@@ -320,7 +337,10 @@ def _check_speakers(clips: pd.DataFrame) -> None:
 def _look_up(clips: pd.DataFrame, table: Mapping[str, Folds]) -> np.ndarray:
     _check_speakers(clips)
     fold_of = {
-        f"{corpus}:{speaker}": fold for corpus, folds in table.items() for fold, speakers in enumerate(folds) for speaker in speakers
+        f"{corpus}:{speaker}": fold
+        for corpus, folds in table.items()
+        for fold, speakers in enumerate(folds)
+        for speaker in speakers
     }
     folds = clips[corpora.SPEAKER].map(fold_of)
     if folds.isna().any():

@@ -18,7 +18,9 @@ class Spool:
 
     def __init__(self, data: bytes | memoryview | IO[bytes]) -> None:
         """Hold bytes, or what is in a file that `tempfile.TemporaryFile` gave, which is the Spool's from then on."""
-        self._file = tempfile.TemporaryFile() if isinstance(data, bytes | memoryview) else data  # closed with this object
+        self._file = (
+            tempfile.TemporaryFile() if isinstance(data, bytes | memoryview) else data
+        )  # closed with this object
         self._close = weakref.finalize(self, self._file.close)
         self._lock = threading.Lock()
         if isinstance(data, bytes | memoryview):

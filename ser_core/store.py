@@ -63,6 +63,7 @@ _KINDS: dict[type, tuple[str, ...]] = {
 }
 """What each entry of card.json is; evaluation, temperature and threshold are checked where they are read."""
 
+
 def _are_text(values: Any) -> bool:
     return isinstance(values, list) and all(isinstance(each, str) for each in values)
 
@@ -109,7 +110,9 @@ _INSIDE: dict[str, Callable[[Any], bool]] = {
     "description": is_description,
     "created": _is_utc,
     "n_parameters": _is_count,
-    "labels": lambda labels: _are_text(labels) and 0 < len(labels) == len(set(labels)) and set(labels) <= set(corpora.ALL_LABELS),
+    "labels": lambda labels: (
+        _are_text(labels) and 0 < len(labels) == len(set(labels)) and set(labels) <= set(corpora.ALL_LABELS)
+    ),
     "corpora": lambda rows: all(isinstance(row, dict) and isinstance(row.get("corpus"), str) for row in rows),
     "architecture": lambda rows: all(map(_is_layer, rows)),
     "split": lambda parts: all(
@@ -119,8 +122,10 @@ _INSIDE: dict[str, Callable[[Any], bool]] = {
         and all(map(_are_text, part.get("clips", {}).values()))
         for part in parts.values()
     ),
-    "training": lambda settings: isinstance(settings.get("start_from") or "", str)
-    and all(_is_seen(each) for each in settings.values() if isinstance(each, str)),
+    "training": lambda settings: (
+        isinstance(settings.get("start_from") or "", str)
+        and all(_is_seen(each) for each in settings.values() if isinstance(each, str))
+    ),
     "files": lambda files: bool(files) and _are_text(list(files.values())),
     "versions": lambda versions: _are_text(list(versions.values())),
 }
@@ -201,27 +206,37 @@ class ModelCard:
         """Build a card from JSON values; raises ModelError where something is missing, unknown or of a later format."""
         found = values.get("format") if isinstance(values, dict) else None
         if isinstance(found, bool) or found not in (*_ADDED, FORMAT):
-            raise ModelError(f"its card has format {found!r}, and this version reads format {FORMAT}. Update the app or train it again.")
+            raise ModelError(
+                f"its card has format {found!r}, and this version reads format {FORMAT}. Update the app or train it again."
+            )
         if found in _ADDED:
             values = {**_ADDED[found], **values, "format": FORMAT}
         names = {each.name for each in fields(cls)}
         if set(values) != names:
             wrong = ", ".join(sorted(set(values) ^ names))
-            raise ModelError(f"its card has missing or unknown entries ({wrong}). Restore the folder or train it again.")
+            raise ModelError(
+                f"its card has missing or unknown entries ({wrong}). Restore the folder or train it again."
+            )
         for kind, entries in _KINDS.items():
             for name in entries:
                 if not isinstance(values[name], kind):
-                    raise ModelError(f"its card has {repr(values[name])[:200]} as {name}. Restore the folder or train it again.")
+                    raise ModelError(
+                        f"its card has {repr(values[name])[:200]} as {name}. Restore the folder or train it again."
+                    )
         for name, fits in _INSIDE.items():
             if not fits(values[name]):
-                raise ModelError(f"its card has {repr(values[name])[:200]} as {name}. Restore the folder or train it again.")
+                raise ModelError(
+                    f"its card has {repr(values[name])[:200]} as {name}. Restore the folder or train it again."
+                )
         values = values | {"training": _finite(values["training"])}
         for name, value in values.items():
             _check_values(name, value)
         try:
             temperature = values["temperature"]
             if isinstance(temperature, bool) or not MIN_TEMPERATURE <= float(temperature) <= MAX_TEMPERATURE:
-                raise ValueError(f"temperature must be from {MIN_TEMPERATURE:g} to {MAX_TEMPERATURE:g}, got {temperature}")
+                raise ValueError(
+                    f"temperature must be from {MIN_TEMPERATURE:g} to {MAX_TEMPERATURE:g}, got {temperature}"
+                )
             threshold = values["threshold"]
             if threshold is not None and (isinstance(threshold, bool) or not 0 <= float(threshold) <= 1):
                 raise ValueError(f"threshold must be from 0 to 1, got {threshold}")
@@ -240,12 +255,21 @@ class ModelCard:
                     "threshold": None if threshold is None else float(threshold),
                 }
             )
-            figures = [*([card.evaluation] if card.evaluation else []), *card.per_corpus.values(), *card.unheard.values()]
-            if any(not set(each.labels) <= set(corpora.ALL_LABELS) or len(set(each.labels)) < len(each.labels) for each in figures):
+            figures = [
+                *([card.evaluation] if card.evaluation else []),
+                *card.per_corpus.values(),
+                *card.unheard.values(),
+            ]
+            if any(
+                not set(each.labels) <= set(corpora.ALL_LABELS) or len(set(each.labels)) < len(each.labels)
+                for each in figures
+            ):
                 raise ValueError("its figures are of other labels than there are")
             return card
         except (TypeError, ValueError, KeyError, AttributeError, OverflowError, ConfigError) as error:
-            raise ModelError(f"its card cannot be used: {str(error)[:400]}. Restore the folder or train it again.") from error
+            raise ModelError(
+                f"its card cannot be used: {str(error)[:400]}. Restore the folder or train it again."
+            ) from error
 
 
 def _finite(value: Any) -> Any:
@@ -287,7 +311,9 @@ def list_models(folder: Path = MODELS) -> tuple[list[ModelCard], list[str]]:
     """
     cards, problems = [], []
     if not folder.is_dir():
-        return [], [f"There is no models folder at {folder}. Restore it from the project, or set SER_MODELS to another folder."]
+        return [], [
+            f"There is no models folder at {folder}. Restore it from the project, or set SER_MODELS to another folder."
+        ]
     for slug in _slugs(folder):
         try:
             cards.append(_read_again(slug, folder))
@@ -318,7 +344,9 @@ def read_card(slug: str, folder: Path = MODELS) -> ModelCard:
     path = _folder(slug, folder) / CARD
     if not path.parent.exists():
         known = ", ".join(_slugs(folder)) if folder.is_dir() else ""
-        raise _Gone(f"There is no model '{slug}' in {folder}. {f'Choose from {known}.' if known else 'Restore that folder.'}")
+        raise _Gone(
+            f"There is no model '{slug}' in {folder}. {f'Choose from {known}.' if known else 'Restore that folder.'}"
+        )
     try:
         with path.open("rb") as file:
             content = file.read(MAX_CARD_BYTES + 1)
@@ -330,7 +358,9 @@ def read_card(slug: str, folder: Path = MODELS) -> ModelCard:
             raise _Gone(f"Model '{slug}' was deleted just now. Choose another one.") from None
         raise ModelError(f"Model '{slug}' has no {CARD}. Restore {path.parent} or delete that folder.") from None
     except (OSError, ValueError) as error:
-        raise ModelError(f"Model '{slug}': its card cannot be read ({error}). Restore {path.parent} or train it again.") from error
+        raise ModelError(
+            f"Model '{slug}': its card cannot be read ({error}). Restore {path.parent} or train it again."
+        ) from error
     except ModelError as error:
         raise ModelError(f"Model '{slug}': {error}") from error
     if card.slug != slug:
@@ -353,7 +383,9 @@ def load(slug: str, folder: Path = MODELS) -> Recognizer:
     for name in card.files:
         _check_file(card, name, path)
     if card.imported:
-        classifier: classifiers.Classifier = sandbox.ForeignClassifier(card.labels, functools.partial(_foreign, slug, folder))
+        classifier: classifiers.Classifier = sandbox.ForeignClassifier(
+            card.labels, functools.partial(_foreign, slug, folder)
+        )
     else:
         classifier = classifiers.load(card.classifier, path, card.labels)
     return Recognizer(
@@ -374,7 +406,9 @@ def _check_file(card: ModelCard, name: str, path: Path) -> None:
     try:
         found = _sha256(path / name)
     except OSError as error:
-        raise ModelError(f"Model '{card.slug}': {name} cannot be read ({error.strerror}). Restore {path} or train it again.") from error
+        raise ModelError(
+            f"Model '{card.slug}': {name} cannot be read ({error.strerror}). Restore {path} or train it again."
+        ) from error
     if found != card.files[name]:
         raise ModelError(
             f"Model '{card.slug}': {name} is not what its card describes (the hash differs). Restore {path} or train it again."
@@ -391,7 +425,9 @@ def _foreign(slug: str, folder: Path) -> sandbox.Model:
     return sandbox.Model(card.classifier, card.labels, (path / name).read_bytes())
 
 
-def save(card: Callable[[dict[str, str]], ModelCard], classifier: classifiers.TrainableClassifier, folder: Path = MODELS) -> ModelCard:
+def save(
+    card: Callable[[dict[str, str]], ModelCard], classifier: classifiers.TrainableClassifier, folder: Path = MODELS
+) -> ModelCard:
     """Write a trained classifier and its card, and return the card; an older model of that slug is replaced whole.
 
     card is called with {file name: sha256} once the weights are written.
@@ -405,7 +441,9 @@ def save(card: Callable[[dict[str, str]], ModelCard], classifier: classifiers.Tr
         _put_in_place(part, written.slug, folder)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise ModelError(f"The model could not be saved in {folder}: {reason}. Free some space and train again.") from error
+        raise ModelError(
+            f"The model could not be saved in {folder}: {reason}. Free some space and train again."
+        ) from error
     finally:
         if part:
             shutil.rmtree(part, ignore_errors=True)
@@ -447,7 +485,9 @@ def add(fill: Callable[[Path], ModelCard], folder: Path = MODELS) -> ModelCard:
                     raise
     except OSError as error:
         reason = error.strerror or str(error)
-        raise ModelError(f"The model could not be saved in {folder}: {reason}. Free some space and try again.") from error
+        raise ModelError(
+            f"The model could not be saved in {folder}: {reason}. Free some space and try again."
+        ) from error
     finally:
         if part:
             shutil.rmtree(part, ignore_errors=True)
@@ -470,7 +510,9 @@ def rename(slug: str, *, title: str | None = None, description: str | None = Non
     try:
         _write_card(_folder(slug, folder), card)
     except OSError as error:
-        raise ModelError(f"The card of '{slug}' could not be written: {error.strerror}. Free some space and try again.") from error
+        raise ModelError(
+            f"The card of '{slug}' could not be written: {error.strerror}. Free some space and try again."
+        ) from error
     return card
 
 
@@ -481,7 +523,9 @@ def replace_card(card: ModelCard, folder: Path = MODELS) -> ModelCard:
     try:
         _write_card(_folder(card.slug, folder), card)
     except OSError as error:
-        raise ModelError(f"The card of '{card.slug}' could not be written: {error.strerror}. Free some space and try again.") from error
+        raise ModelError(
+            f"The card of '{card.slug}' could not be written: {error.strerror}. Free some space and try again."
+        ) from error
     return card
 
 
@@ -495,7 +539,9 @@ def delete(slug: str, folder: Path = MODELS) -> None:
         doomed = Path(tempfile.mkdtemp(dir=folder, prefix=_PART))
         os.replace(path, doomed / slug)  # in one step: nobody loads half a model
     except OSError as error:
-        raise ModelError(f"Model '{slug}' could not be deleted: {error.strerror}. Check who may write to {folder}.") from error
+        raise ModelError(
+            f"Model '{slug}' could not be deleted: {error.strerror}. Check who may write to {folder}."
+        ) from error
     shutil.rmtree(doomed, ignore_errors=True)
 
 
@@ -517,7 +563,9 @@ def _free_slugs(title: str) -> Iterator[str]:
 
 def _refuse_shipped(slug: str) -> None:
     if slug in SHIPPED:
-        raise ModelError(f"'{slug}' is one of the shipped models, which stay as they are. Train or import one of your own.")
+        raise ModelError(
+            f"'{slug}' is one of the shipped models, which stay as they are. Train or import one of your own."
+        )
 
 
 def _new_part(folder: Path) -> Path:

@@ -45,10 +45,19 @@ STARTING_S = 60.0
 TAIL = 4000
 LITTLE_SPACE = 20 * 2**20
 
-_MEMORY = ("MemoryError", "bad_alloc", "Cannot allocate memory", "ResourceExhausted", "OOM when allocating", "TerminatedWorkerError")
+_MEMORY = (
+    "MemoryError",
+    "bad_alloc",
+    "Cannot allocate memory",
+    "ResourceExhausted",
+    "OOM when allocating",
+    "TerminatedWorkerError",
+)
 _DISK = ("No space left on device", "not enough space on the disk", "Disk quota exceeded")
 
-OUT_OF_MEMORY = "The memory of this machine ran out, so the system ended it. Choose less to learn from, or a smaller model."
+OUT_OF_MEMORY = (
+    "The memory of this machine ran out, so the system ended it. Choose less to learn from, or a smaller model."
+)
 OUT_OF_SPACE = "The disk is full. Free some space, for example by deleting models or finished runs, and start it again."
 NO_WORD = "It ended without a word: its process was ended from outside, or the machine was restarted. Start it again."
 FAULT = "It ended because of a fault in the program. Its log tells more."
@@ -124,7 +133,10 @@ def _work(folder: Path, command: Sequence[str], held: Sequence[IO[bytes]]) -> No
     """Run the command, and leave a status that says how it ended."""
     runs.write_status(folder, replace(status(folder), stage=runs.FEATURES, text="Starting …"))  # no longer in line
     process = subprocess.Popen(
-        [*command, str(folder)], stdin=subprocess.DEVNULL, env=os.environ | threads(), **_detached([file.fileno() for file in held])
+        [*command, str(folder)],
+        stdin=subprocess.DEVNULL,
+        env=os.environ | threads(),
+        **_detached([file.fileno() for file in held]),
     )  # type: ignore[call-overload]
     asked_s, killed = 0.0, False
     while process.poll() is None:
@@ -154,9 +166,13 @@ def threads() -> dict[str, str]:
     """Return the environment of a run: one thread fewer than there are cores, so that the pages stay quick."""
     n = str(max((os.cpu_count() or 2) - 1, 1))
     return {
-        "TF_NUM_INTRAOP_THREADS": n, "TF_NUM_INTEROP_THREADS": "1", "LOKY_MAX_CPU_COUNT": n,
-        "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1",
-    }  # fmt: skip
+        "TF_NUM_INTRAOP_THREADS": n,
+        "TF_NUM_INTEROP_THREADS": "1",
+        "LOKY_MAX_CPU_COUNT": n,
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -39,14 +39,20 @@ def bars(rows: Sequence[Bar], *, told: str) -> str:
         middle = y + row_px / 2
         low, high = left + width * row.low, left + width * row.high
         parts.append(_text(left - 8, middle + 4, _short(row.name), anchor="end", colour=FAINT if row.pale else INK))
-        parts.append(f'<rect x="{left}" y="{y + 3}" width="{width * row.value:.1f}" height="{row_px - 6}" '
-                     f'fill="{PALE if row.pale else BLUE}"/>')  # fmt: skip
-        parts.append(f'<path d="M{low:.1f} {middle - 4}v8M{low:.1f} {middle}H{high:.1f}M{high:.1f} {middle - 4}v8" stroke="{INK}" '
-                     'stroke-width="1.4" fill="none"/>')  # fmt: skip
+        parts.append(
+            f'<rect x="{left}" y="{y + 3}" width="{width * row.value:.1f}" height="{row_px - 6}" '
+            f'fill="{PALE if row.pale else BLUE}"/>'
+        )
+        parts.append(
+            f'<path d="M{low:.1f} {middle - 4}v8M{low:.1f} {middle}H{high:.1f}M{high:.1f} {middle - 4}v8" stroke="{INK}" '
+            'stroke-width="1.4" fill="none"/>'
+        )
         for word, place in row.marks.items():
             x = left + width * place
-            parts.append(f'<path d="M{x:.1f} {y + 2}v{row_px - 4}" stroke="{INK}" stroke-width="1.4" '
-                         f'stroke-dasharray="{_DASHES.get(word, "1 2")}"/>')  # fmt: skip
+            parts.append(
+                f'<path d="M{x:.1f} {y + 2}v{row_px - 4}" stroke="{INK}" stroke-width="1.4" '
+                f'stroke-dasharray="{_DASHES.get(word, "1 2")}"/>'
+            )
         parts.append(_text(left + width + 50, middle + 4, f"{100 * row.value:.1f} %", anchor="end"))
     return _svg(left + width + 56, height, parts, told)
 
@@ -62,7 +68,10 @@ def matrix(names: Sequence[str], counts: Sequence[Sequence[int]], *, told: str) 
     cell, left, top = 40, 96, 20
     n = len(names)
     side = cell * n
-    parts = [_text(left, 12, "answered →", size=10, colour=FAINT), _text(left - 8, 12, "acted ↓", size=10, anchor="end", colour=FAINT)]
+    parts = [
+        _text(left, 12, "answered →", size=10, colour=FAINT),
+        _text(left - 8, 12, "acted ↓", size=10, anchor="end", colour=FAINT),
+    ]
     for row, (name, line) in enumerate(zip(names, counts, strict=True)):
         total = sum(line)
         parts.append(_text(left - 8, top + cell * row + cell / 2 + 4, _short(name), anchor="end"))
@@ -71,8 +80,17 @@ def matrix(names: Sequence[str], counts: Sequence[Sequence[int]], *, told: str) 
             x, y = left + cell * column, top + cell * row
             parts.append(f'<rect x="{x}" y="{y}" width="{cell - 1}" height="{cell - 1}" fill="{_shade(share)}"/>')
             if count:
-                parts.append(_text(x + (cell - 1) / 2, y + cell / 2 + 4, f"{100 * share:.0f}", anchor="middle", size=11,
-                                   colour="#ffffff" if share > _WHITE_FROM else INK, bold=row == column))  # fmt: skip
+                parts.append(
+                    _text(
+                        x + (cell - 1) / 2,
+                        y + cell / 2 + 4,
+                        f"{100 * share:.0f}",
+                        anchor="middle",
+                        size=11,
+                        colour="#ffffff" if share > _WHITE_FROM else INK,
+                        bold=row == column,
+                    )
+                )
     for column, name in enumerate(names):
         middle, below = left + cell * column + cell / 2, top + side + 12
         parts.append(_text(middle, below, _short(name), anchor="end", turn=f"rotate(-40 {middle:.0f} {below:.0f})"))
@@ -80,7 +98,13 @@ def matrix(names: Sequence[str], counts: Sequence[Sequence[int]], *, told: str) 
 
 
 def curve(
-    points: Sequence[tuple[float, float]], *, x: str, y: str, told: str, diagonal: bool = False, mark: tuple[float, float] | None = None
+    points: Sequence[tuple[float, float]],
+    *,
+    x: str,
+    y: str,
+    told: str,
+    diagonal: bool = False,
+    mark: tuple[float, float] | None = None,
 ) -> str:
     """Return a curve in the unit square with its axes' titles; diagonal: a dashed line from corner to corner; mark: a ring at a point."""
     left, top, side = 44, 8, 220
@@ -91,9 +115,13 @@ def curve(
         parts.append(f'<path d="M{left} {level:.1f}h{side}" stroke="{GRID}"/>')
         parts.append(_text(left - 6, level + 4, f"{100 * share:.0f}", anchor="end", size=10, colour=FAINT))
     if diagonal:
-        parts.append(f'<path d="M{left} {top + side}L{left + side} {top}" stroke="{FAINT}" stroke-dasharray="4 3" fill="none"/>')
+        parts.append(
+            f'<path d="M{left} {top + side}L{left + side} {top}" stroke="{FAINT}" stroke-dasharray="4 3" fill="none"/>'
+        )
     if place:
-        parts.append(f'<path d="M{"L".join(f"{a:.1f} {b:.1f}" for a, b in place)}" stroke="{BLUE}" stroke-width="2" fill="none"/>')
+        parts.append(
+            f'<path d="M{"L".join(f"{a:.1f} {b:.1f}" for a, b in place)}" stroke="{BLUE}" stroke-width="2" fill="none"/>'
+        )
     if diagonal:
         parts += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.6" fill="{BLUE}"/>' for a, b in place]
     if mark:
@@ -109,12 +137,24 @@ def _grid(left: float, width: float, top: float, bottom: float) -> str:
     for share in (0, 0.25, 0.5, 0.75, 1):
         x = left + width * share
         lines.append(f'<path d="M{x:.1f} {top}V{bottom}" stroke="{GRID}"/>')
-        lines.append(_text(x, bottom + 15, f"{100 * share:.0f}{' %' if share == 1 else ''}", anchor="middle", size=10, colour=FAINT))
+        lines.append(
+            _text(
+                x, bottom + 15, f"{100 * share:.0f}{' %' if share == 1 else ''}", anchor="middle", size=10, colour=FAINT
+            )
+        )
     return "".join(lines)
 
 
 def _text(
-    x: float, y: float, words: str, *, anchor: str = "start", size: float = 12, colour: str = INK, bold: bool = False, turn: str = ""
+    x: float,
+    y: float,
+    words: str,
+    *,
+    anchor: str = "start",
+    size: float = 12,
+    colour: str = INK,
+    bold: bool = False,
+    turn: str = "",
 ) -> str:
     weight = ' font-weight="600"' if bold else ""
     turned = f' transform="{turn}"' if turn else ""

@@ -77,7 +77,9 @@ def usable(clips: pd.DataFrame, labels: tuple[str, ...]) -> pd.DataFrame:
     """Return the clips whose label is among `labels`, renumbered from 0; raises CorpusError where none is."""
     kept = clips[clips[corpora.EMOTION].isin(labels)].reset_index(drop=True)
     if kept.empty:
-        raise CorpusError(f"None of the {len(clips)} clips has one of the labels {', '.join(labels)}. Choose other corpora or labels.")
+        raise CorpusError(
+            f"None of the {len(clips)} clips has one of the labels {', '.join(labels)}. Choose other corpora or labels."
+        )
     return kept
 
 
@@ -107,9 +109,12 @@ def train(
     allowed = np.ones(len(clips), bool) if train_mask is None else train_mask
     if validation_mask is None:
         part = splits.parts(
-            clips[allowed].reset_index(drop=True), config.protocol, test=0.0, validation=config.validation_share,
+            clips[allowed].reset_index(drop=True),
+            config.protocol,
+            test=0.0,
+            validation=config.validation_share,
             rng=np.random.default_rng(config.seed),
-        )  # fmt: skip
+        )
         for_validation = np.zeros(len(clips), bool)
         for_validation[allowed] = part == splits.VALIDATION
     else:
@@ -132,7 +137,9 @@ def train(
         if on_epoch:
             on_epoch(epoch, epochs, figures)
 
-    classifier = classifiers.build(config.classifier, config.labels, {**config.hyperparameters, "seed": config.seed}, start=start)
+    classifier = classifiers.build(
+        config.classifier, config.labels, {**config.hyperparameters, "seed": config.seed}, start=start
+    )
     classifier.fit(
         X,
         learned,
@@ -239,16 +246,17 @@ def train_fold(
     Stopped : if should_stop said yes.
     """
     mask = folds != fold if among is None else (folds != fold) & among
-    result = train(
-        clips, data, config, train_mask=mask, start=start, on_epoch=on_epoch, should_stop=should_stop
-    )
+    result = train(clips, data, config, train_mask=mask, start=start, on_epoch=on_epoch, should_stop=should_stop)
     if should_stop and should_stop():
         raise Stopped("Stopped.")
+
     def answers(heard: Dataset) -> dict[str, Any]:
         rows = heard.rows(folds == fold, augmented=False)
         if not len(rows):
             return {"clips": [], "probabilities": []}
-        probabilities = recognizer.calibrate(predict_rows(result.classifier, heard, rows, config.classifier), result.temperature)
+        probabilities = recognizer.calibrate(
+            predict_rows(result.classifier, heard, rows, config.classifier), result.temperature
+        )
         return {"clips": heard.clip[rows].tolist(), "probabilities": probabilities.round(6).tolist()}
 
     return answers(data) | {
@@ -288,7 +296,9 @@ def _teller(say: Message) -> classifiers.Progress:
 def run_key(clips: pd.DataFrame, config: TrainingConfig, folds: np.ndarray) -> str:
     """Return a short name that changes with the settings, the clips and the folds: what a stored result belongs to."""
     digest = hashlib.sha256(json.dumps(config.to_dict(), sort_keys=True).encode())
-    digest.update(json.dumps(classifiers.CLASSIFIERS[config.classifier].defaults, sort_keys=True, default=list).encode())
+    digest.update(
+        json.dumps(classifiers.CLASSIFIERS[config.classifier].defaults, sort_keys=True, default=list).encode()
+    )
     digest.update("\n".join(clips[corpora.CORPUS] + "/" + clips[corpora.NAME]).encode())
     digest.update(folds.astype(np.int64).tobytes())
     return digest.hexdigest()[:10]

@@ -60,7 +60,9 @@ def one_line(text: str, longest: int = MAX_NAME) -> str:
     """Return text as one printable line in NFC, of at most so many characters: a longer one loses its middle, and keeps its ending."""
     if len(text) <= longest and text.isascii() and text.isprintable() and "  " not in text:
         return text.strip()
-    whole = unicodedata.normalize("NFC", _cut(text, 4 * longest))  # the time that takes may grow with the square of the length
+    whole = unicodedata.normalize(
+        "NFC", _cut(text, 4 * longest)
+    )  # the time that takes may grow with the square of the length
     return _cut(" ".join(printable(whole).split()), longest)
 
 
@@ -99,11 +101,16 @@ def _places() -> list[str]:
     """Return what the paths of this program's folders begin with, the longest first."""
     named = [value for name, value in os.environ.items() if name.startswith("SER_") and os.path.isabs(value)]
     here = Path(__file__).resolve().parents[1]
-    parents = {str(Path(place).parent) for place in [*named, os.getcwd(), str(here), os.path.expanduser("~"), tempfile.gettempdir()]}
+    parents = {
+        str(Path(place).parent)
+        for place in [*named, os.getcwd(), str(here), os.path.expanduser("~"), tempfile.gettempdir()]
+    }
     return sorted((f"{parent}{os.sep}" for parent in parents if len(Path(parent).parts) > 1), key=len, reverse=True)
 
 
 def json_text(value: Any) -> str:
     """Return a value as indented JSON in UTF-8 whose text is readable, but for characters that cannot be seen: they are escaped."""
     written = json.dumps(value, indent=1, ensure_ascii=False)
-    return re.sub(r"[^\n -~]", lambda found: found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1], written)
+    return re.sub(
+        r"[^\n -~]", lambda found: found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1], written
+    )

@@ -71,7 +71,11 @@ def collect(files: Sequence[tuple[str, BinaryIO]]) -> Uploads:
     tables: list[tuple[str, bytes]] = []
     n_other = 0
     for name, file in files:
-        inside = _members(name, file) if name.lower().endswith(".zip") else [(name, file.seek(0, io.SEEK_END), partial(_whole, file))]
+        inside = (
+            _members(name, file)
+            if name.lower().endswith(".zip")
+            else [(name, file.seek(0, io.SEEK_END), partial(_whole, file))]
+        )
         for inner, size, read in inside:
             if inner.lower().endswith(".csv") and size <= MAX_TABLE_BYTES:
                 tables.append((inner, read()))
@@ -87,11 +91,17 @@ def collect(files: Sequence[tuple[str, BinaryIO]]) -> Uploads:
         )
     told, notes = _told(tables)
     if n_other:
-        notes.append(f"{n_other} file{'s' * (n_other > 1)} that {'are' if n_other > 1 else 'is'} neither sound nor table: passed over.")
-    recordings = [replace(_labelled(name, read, told), size=size) for name, size, read in sorted(found, key=lambda each: each[0])]
+        notes.append(
+            f"{n_other} file{'s' * (n_other > 1)} that {'are' if n_other > 1 else 'is'} neither sound nor table: passed over."
+        )
+    recordings = [
+        replace(_labelled(name, read, told), size=size) for name, size, read in sorted(found, key=lambda each: each[0])
+    ]
     unmatched = len(told) - sum(each.told_by == TABLE for each in recordings)
     if unmatched > 0:
-        notes.append(f"{unmatched} row{'s' * (unmatched > 1)} of the table name{'s' * (unmatched == 1)} no recording that is here.")
+        notes.append(
+            f"{unmatched} row{'s' * (unmatched > 1)} of the table name{'s' * (unmatched == 1)} no recording that is here."
+        )
     return Uploads(tuple(recordings), tuple(notes))
 
 
@@ -106,7 +116,9 @@ def _members(name: str, file: BinaryIO) -> list[tuple[str, int, Callable[[], byt
         packed = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, OSError) as error:
         shown = untrusted_text.one_line(name)
-        raise CorpusError(f"{shown} is no zip archive, or a part of one ({error}). Pack the recordings again.") from None
+        raise CorpusError(
+            f"{shown} is no zip archive, or a part of one ({error}). Pack the recordings again."
+        ) from None
     members = packed.infolist()
     download.check_members(members)
     wanted = [member for member in members if not member.is_dir() and download.is_wanted(member.filename)]
@@ -143,7 +155,9 @@ def _told(tables: Sequence[tuple[str, bytes]]) -> tuple[dict[str, str], list[str
         if unknown:
             words = ", ".join(repr(untrusted_text.one_line(word, 40)) for word, _ in unknown.most_common(3))
             known = ", ".join(corpora.ALL_LABELS)
-            notes.append(f"{name}: {unknown.total()} rows have labels that are not known, such as {words}. Use {known}.")
+            notes.append(
+                f"{name}: {unknown.total()} rows have labels that are not known, such as {words}. Use {known}."
+            )
     return told, notes
 
 
@@ -152,7 +166,9 @@ def _read(name: str, data: bytes) -> pd.DataFrame | None:
     try:
         table = csv_tables.read(data)
     except ValueError as error:
-        raise CorpusError(f"The table {name} cannot be read ({error}). Save it as CSV in UTF-8, with the columns file and label.") from None
+        raise CorpusError(
+            f"The table {name} cannot be read ({error}). Save it as CSV in UTF-8, with the columns file and label."
+        ) from None
     pair = [next((word for word in words if word in table.columns), None) for words in (FILE_COLUMNS, LABEL_COLUMNS)]
     return None if None in pair else table[pair]
 

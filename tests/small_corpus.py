@@ -37,7 +37,9 @@ def write(folder: Path, *, corpus: str = "own", takes: int = 2) -> pd.DataFrame:
                 sound = voice(f0_hz * 2 ** (semitones / 12), peak, n_syllables, seed=len(list(folder.rglob("*.wav"))))
                 path.write_bytes(audio.encode_wav(sound))
     clips = corpora.read_folders(folder, corpus=corpus, speaker_pattern=r"(?P<speaker>low|mid|high)_\d")
-    return clips.assign(**{corpora.SEX: clips[corpora.SPEAKER].str.partition(":")[2].map(lambda code: SPEAKERS[code][0])})
+    return clips.assign(
+        **{corpora.SEX: clips[corpora.SPEAKER].str.partition(":")[2].map(lambda code: SPEAKERS[code][0])}
+    )
 
 
 def write_as_ravdess(folder: Path) -> None:

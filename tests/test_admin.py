@@ -54,7 +54,12 @@ def test_a_word_that_is_too_short_counts_for_nothing(short: str, secrets: Path) 
 
 
 def test_the_comparison_sees_neither_letters_nor_length(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert admin.is_right(WORD, WORD) and not admin.is_right("", WORD) and not admin.is_right("", "") and not admin.is_right("ü", WORD)
+    assert (
+        admin.is_right(WORD, WORD)
+        and not admin.is_right("", WORD)
+        and not admin.is_right("", "")
+        and not admin.is_right("ü", WORD)
+    )
     compared = []
     monkeypatch.setattr(hmac, "compare_digest", lambda *pair: compared.append(pair))
     admin.is_right("x" * 200, WORD)
@@ -106,4 +111,6 @@ def test_nobody_elsewhere_keeps_the_teacher_at_the_server_waiting(monkeypatch: p
     monkeypatch.setenv(admin.HOSTS, "192.168.7.9, laptop.local")
     here = admin.limiter(None)
     assert here is admin.limiter("127.0.0.1") is admin.limiter("::1") is admin.limiter("192.168.7.9")
-    assert here is not admin.limiter("192.168.7.10") and admin.limiter("192.168.7.10") is admin.limiter("10.0.0.3") is admin.limiter("?")
+    assert here is not admin.limiter("192.168.7.10") and admin.limiter("192.168.7.10") is admin.limiter(
+        "10.0.0.3"
+    ) is admin.limiter("?")

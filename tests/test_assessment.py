@@ -61,7 +61,12 @@ def test_every_clip_is_answered_once_by_a_training_without_it(clips, desk, proto
 
 def test_several_corpora_give_figures_over_all_and_by_corpus(clips, desk):
     told = assessment.to_dict(assessment.held_out(MLP, clips, "speaker", desk))
-    assert told["model"] == "mlp" and told["corpus"] == "all corpora" and told["n_clips"] == 88 and told["n_test_speakers"] == 10
+    assert (
+        told["model"] == "mlp"
+        and told["corpus"] == "all corpora"
+        and told["n_clips"] == 88
+        and told["n_test_speakers"] == 10
+    )
     assert {name: each["n_clips"] for name, each in told["per_corpus"].items()} == {"ravdess": 64, "tess": 24}
     assert evaluation.Evaluation.from_dict(told["per_corpus"]["tess"]).n_test_speakers == 2
 
@@ -80,7 +85,9 @@ def test_a_twin_under_another_name_is_found(clips, base, tmp_path):
     copy.write_bytes(same)
     rows.loc[5, corpora.PATH] = str(copy)
     train, test = np.arange(len(rows)) < 5, np.arange(len(rows)) >= 5
-    assert exposure.seen(rows, exposure.digests(rows), train, test)["twin"].tolist() == [True] + [False] * (len(rows) - 6)
+    assert exposure.seen(rows, exposure.digests(rows), train, test)["twin"].tolist() == [True] + [False] * (
+        len(rows) - 6
+    )
 
 
 def test_finished_rounds_are_read_back_and_every_reading_is_logged(clips, desk, monkeypatch):
@@ -105,7 +112,9 @@ def test_other_settings_are_other_rounds(clips, desk, change):
 def test_a_damaged_round_is_trained_again(clips, desk):
     rows = of(clips, "ravdess")
     first = assessment.held_out(MLP, rows, "speaker", desk)
-    for path, text in zip(sorted(desk.results.glob("mlp-*.json")), ("{", "[]", '{"clips": [900]}', '{"clips": [1e999]}'), strict=False):
+    for path, text in zip(
+        sorted(desk.results.glob("mlp-*.json")), ("{", "[]", '{"clips": [900]}', '{"clips": [1e999]}'), strict=False
+    ):
         path.write_text(text)
     np.testing.assert_array_equal(assessment.held_out(MLP, rows, "speaker", desk).probabilities, first.probabilities)
     assert sum(each["read_back"] for each in readings(desk)) == 2
@@ -115,9 +124,10 @@ def test_a_stopped_measurement_goes_on_where_it_was(clips, desk):
     rows = of(clips, "ravdess")
     fractions: list[float] = []
     stopping = replace(
-        desk, on_progress=lambda fraction, text: fractions.append(fraction),
+        desk,
+        on_progress=lambda fraction, text: fractions.append(fraction),
         should_stop=lambda: len(list(desk.results.glob("mlp-*.json"))) >= 2 if desk.results.exists() else False,
-    )  # fmt: skip
+    )
     with pytest.raises(training.Stopped):
         assessment.held_out(MLP, rows, "speaker", stopping)
     assert fractions == sorted(fractions) and 0 < fractions[-1] < 1
@@ -131,7 +141,10 @@ def test_a_trained_model_says_what_it_has_heard(clips, desk):
     ravdess = ({"corpus": "ravdess"},)
     told = {
         "speakers": {"train": {"speakers": ["ravdess:01", "ravdess:02"]}, "validation": {"speakers": ["ravdess:03"]}},
-        "clips": {"train": {"speakers": ["ravdess:01"], "clips": {"ravdess": [rows[corpora.NAME][0]]}}, "validation": {"speakers": []}},
+        "clips": {
+            "train": {"speakers": ["ravdess:01"], "clips": {"ravdess": [rows[corpora.NAME][0]]}},
+            "validation": {"speakers": []},
+        },
     }
     by_speaker = exposure.heard(replace(card, corpora=ravdess, split=told["speakers"]), rows)
     assert assessment.shares(by_speaker) == {"clip": 0.25, "speaker": 0.25, "chosen": 0.125, "untold": 0}
@@ -139,13 +152,20 @@ def test_a_trained_model_says_what_it_has_heard(clips, desk):
     by_clip = exposure.heard(replace(card, corpora=ravdess, split=told["clips"]), rows)
     assert assessment.shares(by_clip) == {"clip": 1 / 64, "speaker": 0.125, "chosen": 0, "untold": 0}
     assert assessment.shares(exposure.heard(replace(card, corpora=ravdess), rows))["untold"] == 1
-    assert assessment.warning(exposure.heard(replace(card, corpora=ravdess, split=told["speakers"]), of(clips, "tess"))) == ""
+    assert (
+        assessment.warning(exposure.heard(replace(card, corpora=ravdess, split=told["speakers"]), of(clips, "tess")))
+        == ""
+    )
 
 
 def test_copies_of_a_known_corpus_under_another_name_are_recognised(clips, desk):
     rows = of(clips, "ravdess")
     mine = rows.assign(corpus="mine", speaker="mine:a", name="happy/" + rows[corpora.NAME])
-    card = replace(store.read_card("knn", desk.models), corpora=({"corpus": "ravdess"},), split={"train": {"speakers": ["ravdess:01"]}})
+    card = replace(
+        store.read_card("knn", desk.models),
+        corpora=({"corpus": "ravdess"},),
+        split={"train": {"speakers": ["ravdess:01"]}},
+    )
     assert assessment.shares(exposure.heard(card, mine))["clip"] == 0.125
 
 
@@ -162,14 +182,22 @@ def test_trained_models_and_their_mean_are_scored(clips, desk):
     both = assessment.mean(outcomes)
     np.testing.assert_allclose(both.probabilities, (outcomes[0].probabilities + outcomes[1].probabilities) / 2)
     told = assessment.to_dict(both)
-    assert told["protocol"] == "as trained" and told["heard"]["clip"] == 0 and told["n_clips"] == 24 and "seen" not in told
+    assert (
+        told["protocol"] == "as trained" and told["heard"]["clip"] == 0 and told["n_clips"] == 24 and "seen" not in told
+    )
     with pytest.raises(ConfigError, match="same clips"):
-        assessment.mean([outcomes[0], assessment.as_trained(store.read_card("knn", desk.models), of(clips, "ravdess"), desk)])
+        assessment.mean(
+            [outcomes[0], assessment.as_trained(store.read_card("knn", desk.models), of(clips, "ravdess"), desk)]
+        )
 
 
 def test_a_recipe_is_what_the_card_says(desk):
     card = store.read_card("knn", desk.models)
-    known = replace(card, hyperparameters={"hidden": 8, "seed": 4, "old": 1}, training={"n_copies": 1, "seed": 4, "effects": {"gain": 1.0}})
+    known = replace(
+        card,
+        hyperparameters={"hidden": 8, "seed": 4, "old": 1},
+        training={"n_copies": 1, "seed": 4, "effects": {"gain": 1.0}},
+    )
     recipe = assessment.recipe_of(known)
     assert recipe.config == TrainingConfig(classifier="mlp", hyperparameters={"hidden": 8}, n_copies=1, seed=4)
     assert recipe.effects == {"gain": 1.0}
@@ -177,7 +205,10 @@ def test_a_recipe_is_what_the_card_says(desk):
         assessment.recipe_of(replace(card, training={"start_from": "cnn"}))
     for slug in store.SHIPPED:
         shipped = assessment.recipe_of(store.read_card(slug))
-        assert classifiers.check(shipped.config.classifier, shipped.config.hyperparameters) and shipped.config.labels == corpora.LABELS
+        assert (
+            classifiers.check(shipped.config.classifier, shipped.config.hyperparameters)
+            and shipped.config.labels == corpora.LABELS
+        )
 
 
 def test_a_model_that_went_on_from_another_has_heard_what_that_one_heard(clips, desk, tmp_path):
@@ -192,7 +223,12 @@ def test_rows_can_be_taken_apart_and_chosen(clips, desk):
     rows = of(clips, "tess")
     data = dataset.build(rows, n_copies=1, cache=desk.cache)
     split, table = dataset.apart(data, rows)
-    assert len(table) == 48 and table[corpora.NAME].is_unique and (split.clip == np.arange(48)).all() and not split.copy.any()
+    assert (
+        len(table) == 48
+        and table[corpora.NAME].is_unique
+        and (split.clip == np.arange(48)).all()
+        and not split.copy.any()
+    )
     assert table[corpora.NAME][1] == table[corpora.NAME][0] + "#1"
     wanted = np.arange(len(rows)) % 3 == 0
     part = dataset.select(data, wanted)

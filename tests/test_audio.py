@@ -67,7 +67,9 @@ def encode(
             stream.bit_rate = 12_200 if "amr" in codec else 64_000
             frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
             frame.sample_rate = RATE
-            convert = av.AudioResampler(format=stream.codec_context.codec.audio_formats[0].name, layout="mono", rate=rate)
+            convert = av.AudioResampler(
+                format=stream.codec_context.codec.audio_formats[0].name, layout="mono", rate=rate
+            )
             for each in [*convert.resample(frame), *convert.resample(None)]:
                 container.mux(stream.encode(each))
             container.mux(stream.encode(None))
@@ -240,7 +242,9 @@ def test_eight_channels_are_the_most():
 # Levels of float files
 
 
-@pytest.mark.parametrize(("kind", "codec"), [("ipod", "aac"), ("wv", "wavpack"), ("matroska", "pcm_s16le"), ("webm", "libopus")])
+@pytest.mark.parametrize(
+    ("kind", "codec"), [("ipod", "aac"), ("wv", "wavpack"), ("matroska", "pcm_s16le"), ("webm", "libopus")]
+)
 def test_eight_channels_through_ffmpeg_are_heard(kind, codec):
     """PyAV's own way to an array reads a ninth plane there, which ends the process: this one dies where that comes back."""
     file = io.BytesIO()
@@ -250,7 +254,9 @@ def test_eight_channels_through_ffmpeg_are_heard(kind, codec):
         frame = av.AudioFrame.from_ndarray(pcm, format="s16", layout="7.1")
         frame.sample_rate = 48_000
         context = stream.codec_context
-        resampler = av.AudioResampler(format=context.format, layout="7.1", rate=48_000, frame_size=context.frame_size or None)
+        resampler = av.AudioResampler(
+            format=context.format, layout="7.1", rate=48_000, frame_size=context.frame_size or None
+        )
         for part in (*resampler.resample(frame), *resampler.resample(None)):
             part.pts = None
             container.mux(stream.encode(part))
@@ -400,10 +406,14 @@ def test_a_wav_of_a_stream_that_never_learnt_its_length_is_whole():
 
 def test_an_mp3_that_does_not_count_its_frames_is_read_to_its_end():
     # A quiet start has a low bit rate; a length guessed from the loud rest, or the other way round, loses most of the sound.
-    sound = np.concatenate([np.random.default_rng(0).normal(0, 0.2, 2 * RATE).astype(np.float32), np.zeros(6 * RATE, np.float32)])
+    sound = np.concatenate(
+        [np.random.default_rng(0).normal(0, 0.2, 2 * RATE).astype(np.float32), np.zeros(6 * RATE, np.float32)]
+    )
     file = io.BytesIO()
     with av.open(file, "w", format="mp3", options={"write_xing": "0", "id3v2_version": "0"}) as container:
-        stream = container.add_stream("libmp3lame", rate=RATE, layout="mono", options={"flags": "+qscale", "global_quality": "236"})
+        stream = container.add_stream(
+            "libmp3lame", rate=RATE, layout="mono", options={"flags": "+qscale", "global_quality": "236"}
+        )
         frame = av.AudioFrame.from_ndarray(sound[None], format="fltp", layout="mono")
         frame.sample_rate = RATE
         container.mux(stream.encode(frame))
@@ -453,14 +463,20 @@ HOSTILE = {
     "header without data": (header_without_data, "has a header but no sound in it"),
     "half a header": (lambda: write(tone())[:20], "cannot be read|not a recording"),
     "cut after the header": (lambda: write(tone())[:46], "s long; 0.1 s is the least"),
-    "m4a without its index": (lambda: encode(tone(), "mp4", "aac", 48_000)[:3000], "begins like MP4, but the rest cannot be read"),
+    "m4a without its index": (
+        lambda: encode(tone(), "mp4", "aac", 48_000)[:3000],
+        "begins like MP4, but the rest cannot be read",
+    ),
     "NaN": (lambda: with_sample(np.nan, "FLOAT"), r"holds samples that are NaN \(not a number\)"),
     "Inf": (lambda: with_sample(-np.inf, "FLOAT"), "holds samples that are infinite"),
     "NaN in doubles": (lambda: with_sample(np.nan, "DOUBLE"), "holds samples that are NaN"),
     "1e300": (lambda: with_sample(1e300, "DOUBLE"), r"holds samples of 1\.0e\+300 times full scale"),
     "1e30": (lambda: with_sample(1e30, "FLOAT"), r"holds samples of 1\.0e\+30 times full scale"),
     "100 channels": (lambda: write(np.zeros((2000, 100), np.float32)), "has 100 channels; 1 to 8 can be used"),
-    "2000 channels": (lambda: write(tone())[:22] + struct.pack("<H", 2000) + write(tone())[24:], "channels|has a header but no sound"),
+    "2000 channels": (
+        lambda: write(tone())[:22] + struct.pack("<H", 2000) + write(tone())[24:],
+        "channels|has a header but no sound",
+    ),
     "video without sound": (lambda: encode(tone(0), "mp4", "", RATE, picture=True), "is a video without sound"),
     "playlist": (lambda: b"#EXTM3U\n#EXTINF:10,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n", "is text, not audio"),
 }
@@ -546,7 +562,9 @@ else:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no getrusage")
-@pytest.mark.parametrize(("honest", "sentence"), [(True, "is 60 min long"), (False, "goes on")], ids=["length known", "length unknown"])
+@pytest.mark.parametrize(
+    ("honest", "sentence"), [(True, "is 60 min long"), (False, "goes on")], ids=["length known", "length unknown"]
+)
 def test_an_hour_of_silence_in_a_small_flac_costs_no_memory(tmp_path, honest, sentence):
     path = tmp_path / "hour.flac"
     silence = np.zeros(60 * RATE, np.int16)
@@ -559,7 +577,9 @@ def test_an_hour_of_silence_in_a_small_flac_costs_no_memory(tmp_path, honest, se
         data[21] &= 0xF0
         data[22:26] = bytes(4)
         path.write_bytes(bytes(data))
-    run = subprocess.run([sys.executable, "-c", MEASURE, str(path)], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    run = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(path)], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
     said, peak_mb = run.stdout.strip().rsplit("\n", 1)
     assert sentence in said
     assert "the limit here is 10 min" in said
@@ -640,7 +660,9 @@ def test_writing_wav_clips_instead_of_wrapping_around():
 
 STREAMED = {
     "mono WAV": lambda: write(tone(9.0)),
-    "resampled stereo FLAC": lambda: write(np.stack([tone(9.0, 44_100), 0.3 * tone(9.0, 44_100)], axis=1), 44_100, "FLAC"),
+    "resampled stereo FLAC": lambda: write(
+        np.stack([tone(9.0, 44_100), 0.3 * tone(9.0, 44_100)], axis=1), 44_100, "FLAC"
+    ),
     "channels that cancel": lambda: write(np.stack([tone(5.0), -0.98 * tone(5.0)], axis=1), subtype="FLOAT"),
     "an integer scale in floats": lambda: write(32768 * tone(5.0), subtype="FLOAT"),
     "overshoots": lambda: write(3 * tone(5.0), subtype="FLOAT"),
@@ -664,15 +686,25 @@ def test_a_stream_gives_the_samples_and_the_facts_that_decoding_gives(name, tmp_
             assert max(map(len, blocks)) < 5 * RATE
             np.testing.assert_array_equal(np.concatenate(blocks), whole.waveform.samples)
         assert (stream.container, stream.source_rate, stream.source_channels, stream.truncated) == (
-            whole.container, whole.source_rate, whole.source_channels, whole.truncated)  # fmt: skip
+            whole.container,
+            whole.source_rate,
+            whole.source_channels,
+            whole.truncated,
+        )
         assert stream.duration_s == pytest.approx(whole.waveform.duration_s, abs=1e-3)
 
 
-@pytest.mark.parametrize(("data", "sentence"), [
-    (b"", "memo is empty"), (b"hello", "memo is text"), (write(np.zeros(0, np.float32)), "no sound in it"),
-    (write(tone(0.05)), "0.050 s long"), (write(tone(3.0)), "memo is 3 s long; the limit here is 2 s"),
-    (write(np.array([0, np.nan] * 4000), subtype="FLOAT"), "not a number"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "memo is empty"),
+        (b"hello", "memo is text"),
+        (write(np.zeros(0, np.float32)), "no sound in it"),
+        (write(tone(0.05)), "0.050 s long"),
+        (write(tone(3.0)), "memo is 3 s long; the limit here is 2 s"),
+        (write(np.array([0, np.nan] * 4000), subtype="FLOAT"), "not a number"),
+    ],
+)
 def test_a_stream_refuses_what_decoding_refuses(data, sentence, tmp_path):
     (tmp_path / "sound").write_bytes(data)
     for source in (data, tmp_path / "sound"):

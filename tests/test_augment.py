@@ -165,7 +165,9 @@ def test_shifting_changes_the_pitch_and_not_the_length(semitones):
 
 
 def test_gain_is_in_decibel_and_clips_at_full_scale():
-    assert power_db(augment.change_level(sine(440), gain_db=6).samples) - power_db(sine(440).samples) == pytest.approx(6, abs=0.01)
+    assert power_db(augment.change_level(sine(440), gain_db=6).samples) - power_db(sine(440).samples) == pytest.approx(
+        6, abs=0.01
+    )
     assert augment.change_level(sine(440), gain_db=40).samples.max() == 1.0
 
 
@@ -205,11 +207,14 @@ def test_a_chain_of_chosen_effects_uses_these_alone():
         after = augment.chain(before, effects={"gain": 1.0, "noise": 0.0}, rng=np.random.default_rng(seed)).samples
         factor = after[np.abs(before.samples) > 0.01] / before.samples[np.abs(before.samples) > 0.01]
         assert np.ptp(factor) < 1e-4 and abs(factor[0] - 1) > 1e-3
-    np.testing.assert_array_equal(augment.chain(before, effects={}, rng=np.random.default_rng(0)).samples, before.samples)
+    np.testing.assert_array_equal(
+        augment.chain(before, effects={}, rng=np.random.default_rng(0)).samples, before.samples
+    )
 
 
 @pytest.mark.parametrize(
-    ("seed", "n_samples", "loudness"), [(0, 15483, 724.3086), (1, 15955, 1802.4288), (3, 17673, 838.9938), (5, 14871, 887.6976)]
+    ("seed", "n_samples", "loudness"),
+    [(0, 15483, 724.3086), (1, 15955, 1802.4288), (3, 17673, 838.9938), (5, 14871, 887.6976)],
 )
 def test_the_shipped_mix_draws_what_it_always_drew(seed, n_samples, loudness):
     """What the cards of the shipped models describe: a seed gives the same copies as when they were trained."""

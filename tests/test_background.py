@@ -54,7 +54,9 @@ def end_s(process: subprocess.Popen[bytes]) -> float:
     return time.monotonic() - begun
 
 
-@pytest.mark.parametrize(("stage", "keep"), [("features", True), ("searching", False), ("training", False), ("saving", False)])
+@pytest.mark.parametrize(
+    ("stage", "keep"), [("features", True), ("searching", False), ("training", False), ("saving", False)]
+)
 def test_what_cannot_be_interrupted_ends_with_the_process(run, stage, keep):
     process = begin(run, stage)
     runs.ask_stop(run, keep=keep)
@@ -98,7 +100,9 @@ background.settle(); background.settle()
 print(json.dumps([os.nice(0), *(os.environ[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"))]))
 """
     environment = {name: value for name, value in os.environ.items() if not name.endswith("NUM_THREADS")}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
     assert json.loads(done.stdout) == [19, "1", "1", str(background.free_cores())]
     assert background.free_cores() == max(os.cpu_count() - 1, 1)
 
@@ -110,6 +114,8 @@ SETTLE = "import os; from ser_core import background; background.settle(); print
 @pytest.mark.parametrize(("own_session", "niceness"), [(True, 19), (False, 0)])
 def test_a_session_of_its_own_steps_back_as_a_whole_and_one_that_others_share_does_not(own_session, niceness):
     starter = [sys.executable, "-c", SETTLE] if own_session else ["sh", "-c", f'{sys.executable} -c "{SETTLE}"; true']
-    told = subprocess.run(starter, cwd=ROOT, start_new_session=True, capture_output=True, text=True, check=True).stdout.split()
+    told = subprocess.run(
+        starter, cwd=ROOT, start_new_session=True, capture_output=True, text=True, check=True
+    ).stdout.split()
     assert told[0] == "19"
     assert told[-2:] == ["nice", str(niceness)]

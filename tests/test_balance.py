@@ -12,7 +12,11 @@ def uneven(shape=(6,)):
     """30 items of label 0, 12 of label 2, 8 of label 3 and none of label 1, each label around a centre of its own."""
     rng = np.random.default_rng(0)
     y = np.repeat([0, 2, 3], [30, 12, 8])
-    return (rng.normal(size=(50, *shape)) + y.reshape(-1, *[1] * len(shape))).astype(np.float16), y, np.linspace(0.5, 1.5, 50)
+    return (
+        (rng.normal(size=(50, *shape)) + y.reshape(-1, *[1] * len(shape))).astype(np.float16),
+        y,
+        np.linspace(0.5, 1.5, 50),
+    )
 
 
 def apply(method, shape=(6,)):
@@ -74,7 +78,9 @@ def test_adasyn_adds_to_the_rare_labels():
 
 def test_adasyn_without_a_border_adds_nothing():
     X, y, weight = uneven()
-    after, labels, _ = balance.apply(X + 100 * y[:, np.newaxis].astype(np.float16), y, weight, "adasyn", n_labels=4, seed=0)
+    after, labels, _ = balance.apply(
+        X + 100 * y[:, np.newaxis].astype(np.float16), y, weight, "adasyn", n_labels=4, seed=0
+    )
     assert len(after) == len(labels) == 50
 
 

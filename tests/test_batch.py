@@ -49,7 +49,11 @@ def test_what_means_nothing_stays_to_be_explained(folder, models):
     gone, empty, pattern = str(folder / "gone.wav"), str(folder / "empty"), str(folder / "*.mp3")
     assert batch.expand([gone, empty, pattern]) == [gone, empty, pattern]
     errors = [each["error"] for each in batch.predict([gone, empty, pattern], ["knn"], folder=models)]
-    assert ["does not exist" in errors[0], "folder without a sound file" in errors[1], "does not exist" in errors[2]] == [True] * 3
+    assert [
+        "does not exist" in errors[0],
+        "folder without a sound file" in errors[1],
+        "does not exist" in errors[2],
+    ] == [True] * 3
 
 
 def test_a_name_with_a_star_that_is_a_file_is_that_file(folder):
@@ -91,10 +95,17 @@ def test_two_processes_say_what_one_says(models, monkeypatch, long):
         assert {**ours, "predictions": 0, "segments": 0} == {**theirs, "predictions": 0, "segments": 0}
 
 
-@pytest.mark.parametrize(("labels", "expected"), [
-    ([], ("", 0)), (["sad"], ("sad", 1)), (["sad", "calm", "sad"], ("sad", 2)), (["sad", "calm"], ("", 1)),
-    (["sad", "calm", "calm", "sad"], ("", 2)), (["sad", "calm", "fear", "sad"], ("sad", 2)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([], ("", 0)),
+        (["sad"], ("sad", 1)),
+        (["sad", "calm", "sad"], ("sad", 2)),
+        (["sad", "calm"], ("", 1)),
+        (["sad", "calm", "calm", "sad"], ("", 2)),
+        (["sad", "calm", "fear", "sad"], ("sad", 2)),
+    ],
+)
 def test_majority(labels, expected):
     assert batch.majority(labels) == expected
 
@@ -102,7 +113,7 @@ def test_majority(labels, expected):
 def test_rows_fill_the_columns(models):
     recognizers = [store.load(slug, models) for slug in ("knn", "cnn")]
     labels = {each.slug: each.labels for each in recognizers}
-    whole = batch.predict_one(SPEECH, "a, \"b\".flac", recognizers)
+    whole = batch.predict_one(SPEECH, 'a, "b".flac', recognizers)
     windows = batch.predict_one(SPEECH, "long.flac", recognizers, long=batch.Long(window_s=2.0, hop_s=1.0))
     for result, long, n_rows in ((whole, False, 1), (windows, True, len(windows["segments"]))):
         columns = batch.columns(labels, long=long)
@@ -140,20 +151,34 @@ def test_a_long_recording_is_cut_as_asked(models):
 
 def result(file: str, **labels: str) -> dict:
     """What a batch knows of a file on which some models gave a label with probability 0.7."""
+
     def one(model: str, label: str) -> dict:
-        return {"model": model, "label": label, "probabilities": {each: 0.7 if each == label else 0.3 for each in ("sad", "calm")}}
+        return {
+            "model": model,
+            "label": label,
+            "probabilities": {each: 0.7 if each == label else 0.3 for each in ("sad", "calm")},
+        }
 
     return {"file": file, "predictions": [one(*each) for each in labels.items()]}
 
 
 def test_scores_count_what_is_known_and_spoken():
     results = [
-        result("a", knn="sad", mlp="sad"), result("b", knn="calm", mlp="sad"), result("c", knn="sad", mlp="calm"),
-        result("d"), {"file": "e", "error": "broken"}, result("f", knn="sad", mlp="sad"), result("g", knn="sad", mlp="sad"),
-    ]  # fmt: skip
+        result("a", knn="sad", mlp="sad"),
+        result("b", knn="calm", mlp="sad"),
+        result("c", knn="sad", mlp="calm"),
+        result("d"),
+        {"file": "e", "error": "broken"},
+        result("f", knn="sad", mlp="sad"),
+        result("g", knn="sad", mlp="sad"),
+    ]
     truths = ["sad", "calm", "calm", "sad", "sad", None, "boredom"]
-    found = batch.scores(results, truths, {"knn": ("sad", "calm"), "mlp": ("sad", "calm")}, rng=np.random.default_rng(0))
+    found = batch.scores(
+        results, truths, {"knn": ("sad", "calm"), "mlp": ("sad", "calm")}, rng=np.random.default_rng(0)
+    )
     assert {slug: (each.n_clips, each.accuracy, each.uar) for slug, each in found.items()} == {
-        "knn": (3, pytest.approx(2 / 3), 0.75), "mlp": (3, pytest.approx(2 / 3), 0.75)}  # fmt: skip
+        "knn": (3, pytest.approx(2 / 3), 0.75),
+        "mlp": (3, pytest.approx(2 / 3), 0.75),
+    }
     assert found["knn"].interval_over == "clips" and found["knn"].chance == 0.5
     assert batch.scores(results, [None] * 7, {"knn": ("sad", "calm")}, rng=np.random.default_rng(0)) == {}

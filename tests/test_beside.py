@@ -106,7 +106,9 @@ def begin(who: beside.Who, work: Callable[[], object]) -> threading.Thread:
     n_before = n_waiting(beside._SHORT._line)
     thread = threading.Thread(target=done, daemon=True)
     thread.start()
-    wait_until(lambda: n_waiting(beside._SHORT._line) > n_before or not thread.is_alive() or beside._SHORT._begun_s is not None)
+    wait_until(
+        lambda: n_waiting(beside._SHORT._line) > n_before or not thread.is_alive() or beside._SHORT._begun_s is not None
+    )
     return thread
 
 
@@ -134,7 +136,7 @@ def wait_for(file: Path) -> None:
         [("10.0.0.1", f"made up {number % 10}") for number in range(40)],
     ],
     ids=["tabs", "made-up browsers", "both"],
-)  # fmt: skip
+)
 def test_a_visitor_waits_for_one_work_of_anothers_however_many_wait(attackers, tmp_path):
     place, gate = tmp_path / "order", tmp_path / "gate"
     beside.run(note, place, "", 0.0)
@@ -172,7 +174,10 @@ def test_no_more_may_wait_than_a_browser_and_an_address_have_room_for(tmp_path, 
     with working_for("", "a"), pytest.raises(SerError, match="8 clips or moments from this browser wait already"):
         beside.run(os.getpid)
     threads += [begin(("", f"made up {number}"), lambda: beside.run(os.getpid)) for number in range(2)]
-    with working_for("", "made up 3"), pytest.raises(SerError, match="10 clips or moments from this address wait already"):
+    with (
+        working_for("", "made up 3"),
+        pytest.raises(SerError, match="10 clips or moments from this address wait already"),
+    ):
         beside.run(os.getpid)
     threads.append(begin(("10.0.0.2", "a"), lambda: beside.run(os.getpid)))
     gate.touch()
@@ -300,9 +305,13 @@ def test_it_ends_with_its_server(killed, at_work, tmp_path):
     script = "import os, threading, time; from ser_core import beside; helper = beside.run(os.getpid)\n"
     script += AT_WORK * at_work + "\nprint(helper, flush=True); " + ("time.sleep(600)" if killed else "input()")
     server = subprocess.Popen(
-        [sys.executable, "-c", script], cwd=ROOT, env=os.environ | {"SER_MARK": str(tmp_path)}, stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=os.environ | {"SER_MARK": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     helper = int(server.stdout.readline())
     if killed:
         server.kill()
@@ -311,7 +320,9 @@ def test_it_ends_with_its_server(killed, at_work, tmp_path):
         server.stdin.flush()
     server.wait(30)
     assert gone(helper)
-    assert not [each for each in psutil.process_iter() if marked(each, str(tmp_path))], "another was started in its place"
+    assert not [each for each in psutil.process_iter() if marked(each, str(tmp_path))], (
+        "another was started in its place"
+    )
 
 
 def marked(process: psutil.Process, mark: str) -> bool:

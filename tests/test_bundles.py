@@ -66,7 +66,10 @@ def test_a_model_comes_back_as_it_was(models, target, tmp_path, as_what):
     assert card.slug == "mlp-2" and "imported" in card.training
     assert replace(card, slug="mlp", training=before.training) == before
     vectors = np.random.default_rng(0).normal(size=(4, N_COLUMNS)).astype(np.float32)
-    one, two = (store.load(slug, folder).classifier.predict_proba(vectors) for slug, folder in (("mlp", models), ("mlp-2", target)))
+    one, two = (
+        store.load(slug, folder).classifier.predict_proba(vectors)
+        for slug, folder in (("mlp", models), ("mlp-2", target))
+    )
     np.testing.assert_array_equal(one, two)
     assert bundles.file_name(card) == "mlp-2.ser.zip"
 
@@ -104,42 +107,66 @@ WRONG = {
     "an absolute path": (lambda files: packed(files | {"/etc/passwd": b"x"}), r"it holds '/etc/passwd'"),
     "code": (lambda files: packed(files | {"model.pkl": b"x"}), r"it holds 'model\.pkl'"),
     "a file twice": (lambda files: packed([*files.items(), ("model.skops", b"x")]), "a file twice"),
-    "no weights": (lambda files: packed({store.CARD: files[store.CARD]}), r"should hold model\.skops, and holds nothing"),
-    "other weights": (lambda files: packed(with_card(files, classifier="cnn")), r"should hold model\.keras, model\.onnx"),
+    "no weights": (
+        lambda files: packed({store.CARD: files[store.CARD]}),
+        r"should hold model\.skops, and holds nothing",
+    ),
+    "other weights": (
+        lambda files: packed(with_card(files, classifier="cnn")),
+        r"should hold model\.keras, model\.onnx",
+    ),
     "changed weights": (lambda files: packed(files | {"model.skops": b"x"}), "the hash differs"),
     "half a card": (lambda files: packed(files | {store.CARD: files[store.CARD][:100]}), "card cannot be read"),
     "a deep card": (lambda files: packed(files | {store.CARD: b"[" * 100_000}), "card cannot be read"),
     "a card of a later version": (lambda files: packed(with_card(files, format=9)), "format 9"),
-    "an unknown classifier": (lambda files: packed(with_card(files, classifier="oracle")), "is a 'oracle', which this version"),
+    "an unknown classifier": (
+        lambda files: packed(with_card(files, classifier="oracle")),
+        "is a 'oracle', which this version",
+    ),
     "a strange label": (lambda files: packed(with_card(files, labels=["<b>", *"abcdefg"])), "as labels"),
     "more parameters than ours": (
-        lambda files: packed(with_card(files, n_parameters=bundles.MAX_PARAMETERS + 1)), "parameters, and 16,000,000 is the most"
+        lambda files: packed(with_card(files, n_parameters=bundles.MAX_PARAMETERS + 1)),
+        "parameters, and 16,000,000 is the most",
     ),
     "no title": (lambda files: packed(with_card(files, title=" ")), "' ' as title"),
     "a title with control characters": (lambda files: packed(with_card(files, title="a\x1b")), r"'a\\x1b' as title"),
     "huge features": (
-        lambda files: packed(with_card(files, features=features.FeatureConfig().to_dict() | {"n_fft": 10**9})), "n_fft must be"
+        lambda files: packed(with_card(files, features=features.FeatureConfig().to_dict() | {"n_fft": 10**9})),
+        "n_fft must be",
     ),
     "other features": (
-        lambda files: packed(with_card(files, features=features.FeatureConfig(n_mfcc=5).to_dict())), "The model cannot answer"
+        lambda files: packed(with_card(files, features=features.FeatureConfig(n_mfcc=5).to_dict())),
+        "The model cannot answer",
     ),
     "weights that are no zip": (lambda files: packed(with_weights(files, b"no zip")), r"model\.skops is damaged"),
-    "a bomb inside": (lambda files: packed(with_weights(files, packed({"a": bytes(bundles.MAX_BYTES + 1)}))), "unpacks to 100 MB"),
+    "a bomb inside": (
+        lambda files: packed(with_weights(files, packed({"a": bytes(bundles.MAX_BYTES + 1)}))),
+        "unpacks to 100 MB",
+    ),
     "one array many times": (
-        lambda files: packed(with_weights(files, packed({"schema.json": SCHEMA, "a.npy": bytes(bundles.MAX_LOADED_BYTES // 100)}))),
+        lambda files: packed(
+            with_weights(files, packed({"schema.json": SCHEMA, "a.npy": bytes(bundles.MAX_LOADED_BYTES // 100)}))
+        ),
         "unpacks to 70 MB in 2 files",
     ),
-    "weights without a schema": (lambda files: packed(with_weights(files, packed({"a": b"x"}))), r"model\.skops is damaged"),
+    "weights without a schema": (
+        lambda files: packed(with_weights(files, packed({"a": b"x"}))),
+        r"model\.skops is damaged",
+    ),
     "weights under a name that is no text": (
-        lambda files: packed(with_weights(files, packed({"é": b"x", "schema.json": b"{}"}).replace("é".encode(), b"\xed\x00"))),
+        lambda files: packed(
+            with_weights(files, packed({"é": b"x", "schema.json": b"{}"}).replace("é".encode(), b"\xed\x00"))
+        ),
         r"model\.skops is damaged",
     ),
     "data that is no deflate": (lambda files: undeflated(files), "cannot be read as a zip"),
     "a foreign type": (
-        lambda files: packed(with_weights(files, packed({"schema.json": b'{"__class__": "system", "__module__": "os"}'}))),
+        lambda files: packed(
+            with_weights(files, packed({"schema.json": b'{"__class__": "system", "__module__": "os"}'}))
+        ),
         "cannot be read as a model",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -184,24 +211,40 @@ def claiming() -> onnx.TensorProto:
 
 NETWORKS = {
     "no network": (b"\xff\xff\xff", "no network in the ONNX format|cannot be read as a network"),
-    "a strange operation": (network(helper.make_node("Loop", ["x"], ["y"])), r"operations that none of our networks has \(Loop\)"),
-    "another domain": (network(helper.make_node("Relu", ["x"], ["y"], domain="evil")), "operations that none of our networks has"),
-    "another file": (network(helper.make_node("Relu", ["x"], ["y"]), initializers=(outside(),)), "refers to other files"),
+    "a strange operation": (
+        network(helper.make_node("Loop", ["x"], ["y"])),
+        r"operations that none of our networks has \(Loop\)",
+    ),
+    "another domain": (
+        network(helper.make_node("Relu", ["x"], ["y"], domain="evil")),
+        "operations that none of our networks has",
+    ),
+    "another file": (
+        network(helper.make_node("Relu", ["x"], ["y"]), initializers=(outside(),)),
+        "refers to other files",
+    ),
     "an operation that is no text": (
-        network(helper.make_node("Relu", ["x"], ["y"])).replace(b"Relu", b"Re\xffu"), "none of our networks has",
+        network(helper.make_node("Relu", ["x"], ["y"])).replace(b"Relu", b"Re\xffu"),
+        "none of our networks has",
     ),
     "a missing number": (network(helper.make_node("Max", ["x", ""], ["y"])), "an input of Max is missing"),
-    "a weight that claims to be larger": (network(helper.make_node("Relu", ["x"], ["y"]), initializers=(claiming(),)), "no sound network"),
+    "a weight that claims to be larger": (
+        network(helper.make_node("Relu", ["x"], ["y"]), initializers=(claiming(),)),
+        "no sound network",
+    ),
     "another shape": (network(helper.make_node("Relu", ["x"], ["y"])), "does not hold a classifier of 8 labels"),
     "no probabilities": (
         network(
             helper.make_node("ReduceMean", ["x"], ["mean"], axes=[1], keepdims=0),
             helper.make_node("Slice", ["mean", "from", "to", "axis"], ["y"]),
-            initializers=tuple(helper.make_tensor(name, TensorProto.INT64, [1], [n]) for name, n in (("from", 0), ("to", 8), ("axis", 1))),
+            initializers=tuple(
+                helper.make_tensor(name, TensorProto.INT64, [1], [n])
+                for name, n in (("from", 0), ("to", 8), ("axis", 1))
+            ),
         ),
         "answers are no probabilities",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("content", "sentence"), NETWORKS.values(), ids=NETWORKS)
@@ -221,7 +264,9 @@ def test_a_network_that_would_read_a_file_of_the_server_is_not_taken_in(models, 
     (tmp_path / "secret").write_bytes(b"the admin word is nightingale!!!")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match="refers to other files"):
-        bundles.import_model(with_network(parts(models), foreign_networks.reading("secret").SerializeToString()), target)
+        bundles.import_model(
+            with_network(parts(models), foreign_networks.reading("secret").SerializeToString()), target
+        )
     assert list(target.glob("*")) == []
 
 

@@ -26,7 +26,9 @@ def test_the_lowest_threshold_with_at_most_a_quarter_wrong_is_chosen():
 def test_a_model_that_is_seldom_right_still_answers_half():
     sure, right, speakers = a_test({0.9: 4, 0.7: 4, 0.5: 3, 0.3: 2})
     assert certainty.choose(sure, right, speakers) == 0.7
-    assert certainty.choose(*a_test({0.9: 10, 0.7: 2, 0.5: 0, 0.3: 0})) == 0.7  # a quarter would be right enough, and too few
+    assert (
+        certainty.choose(*a_test({0.9: 10, 0.7: 2, 0.5: 0, 0.3: 0})) == 0.7
+    )  # a quarter would be right enough, and too few
 
 
 def test_every_speaker_counts_the_same():
@@ -35,7 +37,9 @@ def test_every_speaker_counts_the_same():
     times = np.where(of_one, 30, 1)
     crowd = [np.repeat(each, times) for each in (sure, right, speakers)]
     assert certainty.choose(*crowd) == certainty.choose(sure, right, speakers)
-    wrong_crowd = np.repeat(right & ~of_one, times)  # one of ten speakers is never understood: 31 % wrong from .5 on, 24 % from .7 on
+    wrong_crowd = np.repeat(
+        right & ~of_one, times
+    )  # one of ten speakers is never understood: 31 % wrong from .5 on, 24 % from .7 on
     assert certainty.choose(crowd[0], wrong_crowd, crowd[2]) == 0.7
 
 
@@ -54,7 +58,10 @@ def test_the_threshold_keeps_what_it_was_chosen_to_keep(rng):
 def test_few_clips_choose_nothing():
     sure, right, speakers = a_test({0.9: 10, 0.7: 7, 0.5: 6}, times=1)
     assert certainty.choose(sure, right, speakers) is None
-    assert certainty.of_folds(np.full((45, 2), 0.5), np.zeros(45, int), np.arange(45), np.arange(45) % 5) == (None, None)
+    assert certainty.of_folds(np.full((45, 2), 0.5), np.zeros(45, int), np.arange(45), np.arange(45) % 5) == (
+        None,
+        None,
+    )
 
 
 def test_no_fold_chooses_its_own_threshold(rng):

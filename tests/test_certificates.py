@@ -23,7 +23,16 @@ from ser_core import certificates, classroom
 from ser_core.errors import ConfigError
 
 NAMES = ["192.168.7.9", "localhost"]
-STRANGERS = ["example.org", "login.example.org", "192.168.7.10", "192.168.7.1", "8.8.8.8", "fe80::9", "127.0.0.2", "otherhost"]
+STRANGERS = [
+    "example.org",
+    "login.example.org",
+    "192.168.7.10",
+    "192.168.7.1",
+    "8.8.8.8",
+    "fe80::9",
+    "127.0.0.2",
+    "otherhost",
+]
 
 
 def read(file: Path) -> x509.Certificate:
@@ -48,7 +57,10 @@ def handshake(file: Path, authority_der: bytes, name: str) -> None:
     server.load_cert_chain(file)
     device.verify_flags |= ssl.VERIFY_X509_STRICT
     to_server, to_device = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ends = [device.wrap_bio(to_device, to_server, server_hostname=name), server.wrap_bio(to_server, to_device, server_side=True)]
+    ends = [
+        device.wrap_bio(to_device, to_server, server_hostname=name),
+        server.wrap_bio(to_server, to_device, server_side=True),
+    ]
     for _ in range(4):
         for end in ends:
             try:
@@ -135,12 +147,16 @@ def old_kind(folder: Path) -> None:
     usage = certificates._usage(digital_signature=True, key_cert_sign=True, crl_sign=True)
     made = (
         x509.CertificateBuilder(subject, subject, key.public_key(), 1)
-        .not_valid_before(datetime(2000, 1, 1, tzinfo=UTC)).not_valid_after(datetime(3000, 1, 1, tzinfo=UTC))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).add_extension(usage, critical=True)
+        .not_valid_before(datetime(2000, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(3000, 1, 1, tzinfo=UTC))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(usage, critical=True)
         .sign(key, hashes.SHA256())
-    )  # fmt: skip
+    )
     pem = serialization.Encoding.PEM
-    text = key.private_bytes(pem, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()) + made.public_bytes(pem)
+    text = key.private_bytes(
+        pem, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    ) + made.public_bytes(pem)
     (folder / "authority.pem").write_bytes(text)
 
 

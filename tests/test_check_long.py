@@ -23,18 +23,28 @@ def test_figures_are_set_against_their_limits():
     part = Part("A part", (), (), {"p95_ms": 400, "wav.peak_mb": 600, "gone": 1}, {"inputs": 100_000}, 60)
     rows = check_long.judge("x", part, {"p95_ms": 400, "wav": {"peak_mb": 601}, "inputs": 99_999})
     assert [(row.figure, row.value, row.good) for row in rows] == [
-        ("p95_ms", 400, True), ("wav.peak_mb", 601, False), ("gone", None, False), ("inputs", 99_999, False),
-    ]  # fmt: skip
+        ("p95_ms", 400, True),
+        ("wav.peak_mb", 601, False),
+        ("gone", None, False),
+        ("inputs", 99_999, False),
+    ]
     lines = check_long.table(rows).splitlines()
-    assert "at most 400" in lines[0] and lines[0].endswith("good") and lines[1].endswith("NOT GOOD") and "at least 100,000" in lines[3]
+    assert (
+        "at most 400" in lines[0]
+        and lines[0].endswith("good")
+        and lines[1].endswith("NOT GOOD")
+        and "at least 100,000" in lines[3]
+    )
 
 
 @pytest.fixture
 def parts(monkeypatch, tmp_path):
     made = {
-        "broken": printing("no figures", code=3), "slow": Part("Slow", ("-c", "import time; time.sleep(60)"), (), {}, {}, 0.5),
-        "above": printing({"errors": 2}, most={"errors": 0}), "fine": printing({"errors": 0}, most={"errors": 0}),
-    }  # fmt: skip
+        "broken": printing("no figures", code=3),
+        "slow": Part("Slow", ("-c", "import time; time.sleep(60)"), (), {}, {}, 0.5),
+        "above": printing({"errors": 2}, most={"errors": 0}),
+        "fine": printing({"errors": 0}, most={"errors": 0}),
+    }
     monkeypatch.setattr(check_long, "PARTS", made)
     monkeypatch.setattr(check_long, "KEPT", tmp_path)
     return made

@@ -84,7 +84,9 @@ def test_rows_of_no_weight_are_not_learned(name):
     X, y = clusters()
     wrong = np.concatenate([y, (y + 1) % len(LABELS)])
     weight = np.repeat([1.0, 1e-9], len(y))
-    fitted = classifiers.build(name, LABELS, QUICK.get(name, {})).fit(np.concatenate([X, X + 0.1]), wrong, sample_weight=weight)
+    fitted = classifiers.build(name, LABELS, QUICK.get(name, {})).fit(
+        np.concatenate([X, X + 0.1]), wrong, sample_weight=weight
+    )
     assert (fitted.predict_proba(X).argmax(axis=1) == y).mean() > 0.95
 
 
@@ -121,7 +123,11 @@ def test_each_epoch_is_reported_and_may_be_the_last(name):
     seen = []
     steps = {"learning_rate": 5e-3} if name == "mlp" else {}  # nine batches are all that it sees
     classifiers.build(name, LABELS, {"epochs": 20, **steps}).fit(
-        X, y, validation=(X[::3], y[::3]), on_epoch=lambda *figures: seen.append(figures), should_stop=lambda: len(seen) == 3
+        X,
+        y,
+        validation=(X[::3], y[::3]),
+        on_epoch=lambda *figures: seen.append(figures),
+        should_stop=lambda: len(seen) == 3,
     )
     assert [epoch for epoch, _, _ in seen] == [1, 2, 3]
     assert set(seen[0][2]) == {"loss", "accuracy", "validation_loss", "validation_accuracy", "validation_uar"}
@@ -186,13 +192,19 @@ def test_every_row_of_a_form_takes_its_default_and_its_grid(name, spec):
             assert classifiers.check(name, {setting.name: value})[setting.name] == value
 
 
-@pytest.mark.parametrize(("name", "value", "sentence"), [
-    ("epochs", 0, r"CNN: epochs must be a whole number from 1 to 500\. Got 0"), ("epochs", 2.5, "whole number"),
-    ("epochs", True, "Got True"),
-    ("dropout", 0.9, "a number from 0 to 0.8"), ("dropout", float("nan"), "Got nan"),
-    ("filters", [8, 8, 8], "4 whole numbers from 4 to 512"),
-    ("filters", "many", "4 whole numbers"), ("seed", -1, "seed must be a whole number"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("epochs", 0, r"CNN: epochs must be a whole number from 1 to 500\. Got 0"),
+        ("epochs", 2.5, "whole number"),
+        ("epochs", True, "Got True"),
+        ("dropout", 0.9, "a number from 0 to 0.8"),
+        ("dropout", float("nan"), "Got nan"),
+        ("filters", [8, 8, 8], "4 whole numbers from 4 to 512"),
+        ("filters", "many", "4 whole numbers"),
+        ("seed", -1, "seed must be a whole number"),
+    ],
+)
 def test_a_value_out_of_range_is_named(name, value, sentence):
     with pytest.raises(ConfigError, match=sentence):
         classifiers.check("cnn", {name: value})
@@ -205,13 +217,16 @@ def test_a_choice_is_of_its_own_type():
             classifiers.check("lda", {"shrinkage": wrong})
 
 
-@pytest.mark.parametrize(("name", "break_it"), [
-    ("forest", lambda last: last.estimators_[0].tree_.children_left.__setitem__(0, 10**6)),
-    ("forest", lambda last: last.estimators_[0].tree_.feature.__setitem__(0, 10**6)),
-    ("boosting", lambda last: last._predictors[0][0].nodes["right"].__setitem__(0, 10**6)),
-    ("boosting", lambda last: last._predictors[0][0].nodes["feature_idx"].__setitem__(0, 10**6)),
-    ("svm", lambda last: last._n_support.__setitem__(0, 10**6)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "break_it"),
+    [
+        ("forest", lambda last: last.estimators_[0].tree_.children_left.__setitem__(0, 10**6)),
+        ("forest", lambda last: last.estimators_[0].tree_.feature.__setitem__(0, 10**6)),
+        ("boosting", lambda last: last._predictors[0][0].nodes["right"].__setitem__(0, 10**6)),
+        ("boosting", lambda last: last._predictors[0][0].nodes["feature_idx"].__setitem__(0, 10**6)),
+        ("svm", lambda last: last._n_support.__setitem__(0, 10**6)),
+    ],
+)
 def test_a_file_that_would_read_foreign_memory_is_refused(name, break_it, tmp_path):
     X, y = clusters()
     fitted = classifiers.build(name, LABELS, QUICK.get(name, {})).fit(X, y)
@@ -237,5 +252,7 @@ store.load("cnn")
 def test_serving_a_network_leaves_no_trace_of_the_machine_in_the_home_folder(tmp_path):
     told = ("CI", "GITHUB_ACTIONS", "TF_BUILD", "XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY")
     environment = {name: value for name, value in os.environ.items() if name not in told} | {"HOME": str(tmp_path)}
-    subprocess.run([sys.executable, "-c", SERVE], cwd=Path(__file__).resolve().parents[1], env=environment, check=True, timeout=120)
+    subprocess.run(
+        [sys.executable, "-c", SERVE], cwd=Path(__file__).resolve().parents[1], env=environment, check=True, timeout=120
+    )
     assert not list(tmp_path.rglob("*"))

@@ -32,8 +32,15 @@ def test_a_number_that_is_no_port_is_refused(wanted: int) -> None:
 
 
 def test_the_address_of_the_real_network_comes_first() -> None:
-    found = [("127.0.0.1", "lo"), ("172.17.0.1", "docker0"), ("169.254.3.4", "eth1"), ("10.8.0.2", "tun0"), ("192.168.7.9", "wlan0"),
-             ("192.168.7.9", "wlan0"), ("10.1.2.3", "eth0")]  # fmt: skip
+    found = [
+        ("127.0.0.1", "lo"),
+        ("172.17.0.1", "docker0"),
+        ("169.254.3.4", "eth1"),
+        ("10.8.0.2", "tun0"),
+        ("192.168.7.9", "wlan0"),
+        ("192.168.7.9", "wlan0"),
+        ("10.1.2.3", "eth0"),
+    ]
     assert classroom.rank(found, "10.1.2.3") == ["10.1.2.3", "192.168.7.9", "172.17.0.1", "10.8.0.2"]
     assert classroom.rank(found, "10.8.0.2")[0] == "192.168.7.9"  # a tunnel leads to the world, not to the class
     assert classroom.rank(found[:1], "") == []
@@ -41,10 +48,21 @@ def test_the_address_of_the_real_network_comes_first() -> None:
 
 @pytest.mark.parametrize(
     ("own", "names"),
-    [("Laptop", ["laptop", "laptop.local"]), ("mac.local", ["mac.local"]), ("a-b.school.example", ["a-b.school.example", "a-b.local"]),
-     ("localhost", []), ("10.0.0.1", []), ("my_pc", []), ("", []), ("a,b", []), ("x" * 64, [])],
-)  # fmt: skip
-def test_a_machine_is_found_by_its_name_if_that_is_a_name(own: str, names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    [
+        ("Laptop", ["laptop", "laptop.local"]),
+        ("mac.local", ["mac.local"]),
+        ("a-b.school.example", ["a-b.school.example", "a-b.local"]),
+        ("localhost", []),
+        ("10.0.0.1", []),
+        ("my_pc", []),
+        ("", []),
+        ("a,b", []),
+        ("x" * 64, []),
+    ],
+)
+def test_a_machine_is_found_by_its_name_if_that_is_a_name(
+    own: str, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: own)
     assert classroom.names() == names
 
@@ -85,11 +103,18 @@ def test_a_server_that_does_not_answer_is_told_with_what_to_do(tmp_path: Path) -
     port, _ = classroom.free_port(20_000, "127.0.0.1")
     der = certificates.issue(tmp_path, ["127.0.0.1"]).authority_der
     check = classroom.reach(f"https://127.0.0.1:{port}", der)
-    assert not check.good and "does not answer" in check.text and "hotspot" in check.text and "firewall" in check.text.lower()
+    assert (
+        not check.good
+        and "does not answer" in check.text
+        and "hotspot" in check.text
+        and "firewall" in check.text.lower()
+    )
 
 
 def test_qr_codes_are_black_on_white() -> None:
     drawn = classroom.qr("https://192.168.7.9:8501")
-    assert drawn.startswith("data:image/svg+xml") and "fff" in drawn and drawn != classroom.qr("https://192.168.7.9:8502")
+    assert (
+        drawn.startswith("data:image/svg+xml") and "fff" in drawn and drawn != classroom.qr("https://192.168.7.9:8502")
+    )
     lines = classroom.terminal_qr("https://192.168.7.9:8501").splitlines()
     assert len(lines) > 12 and all(line.startswith("\x1b[97;40m") and line.endswith("\x1b[0m") for line in lines)

@@ -22,7 +22,19 @@ from tests import small_corpus, tiny_models
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "pages" / "samples"
 SPEECH, OTHER, NO_SPEECH = (SAMPLES / name for name in ("bright.flac", "fast_loud.flac", "no_speech.flac"))
-FACTS = {"duration_s", "level_dbfs", "peak_dbfs", "clipped", "silence", "speech_s", "snr_db", "bandwidth_hz", "steady", "summary", "advice"}
+FACTS = {
+    "duration_s",
+    "level_dbfs",
+    "peak_dbfs",
+    "clipped",
+    "silence",
+    "speech_s",
+    "snr_db",
+    "bandwidth_hz",
+    "steady",
+    "summary",
+    "advice",
+}
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +66,14 @@ def run(models, capsys):
 
 def process(*arguments: object, models: Path, text: bool = True, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", "ser_core", *map(os.fspath, arguments)], cwd=ROOT, capture_output=True, text=text, check=False,
-        env={**os.environ, "SER_MODELS": str(models), **environment}, encoding="utf-8" if text else None,
-    )  # fmt: skip
+        [sys.executable, "-m", "ser_core", *map(os.fspath, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=text,
+        check=False,
+        env={**os.environ, "SER_MODELS": str(models), **environment},
+        encoding="utf-8" if text else None,
+    )
 
 
 def test_predict_gives_the_promised_json(run):
@@ -111,7 +128,12 @@ def test_an_unusable_file_is_one_line_and_the_others_are_answered(run, tmp_path)
     status, out, err = run("predict", text, SPEECH, empty, gone, tmp_path / "nothing", "--json")
     assert status == 2
     assert len(err) == 4
-    wrong = {text: "is text", empty: "is empty", gone: "does not exist", tmp_path / "nothing": "is a folder without a sound file"}
+    wrong = {
+        text: "is text",
+        empty: "is empty",
+        gone: "does not exist",
+        tmp_path / "nothing": "is a folder without a sound file",
+    }
     for line, (path, what) in zip(err, wrong.items(), strict=True):
         assert line.startswith(str(path)) and what in line
     results = json.loads(out)
@@ -190,9 +212,13 @@ def test_a_misspelt_command_is_explained(arguments, capsys):
     assert "usage: python -m ser_core" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("arguments", "sentence"), [
-    (("--corpus", "ravdess"), "--corpus takes NAME=DIR"), (("--corpus", "ravdess=."), "There is no recipe for tree"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--corpus", "ravdess"), "--corpus takes NAME=DIR"),
+        (("--corpus", "ravdess=."), "There is no recipe for tree"),
+    ],
+)
 def test_build_models_checks_what_it_is_given(run, arguments, sentence):
     status, _, (line,) = run("build-models", *arguments, "--models", "tree")
     assert status == 2 and sentence in line
@@ -219,10 +245,15 @@ def test_long_prints_a_line_a_window(run):
     assert "0.0 to     3.0 s  knn" in lines[2] and lines[-1].endswith("no speech")
 
 
-@pytest.mark.parametrize(("options", "sentence"), [
-    (("--window", "3"), "Add --long"), (("--long", "--window", "99"), "1 to 10 s"), (("--long", "--hop", "0"), "every 0.25 s"),
-    (("--jobs", "-1"), "--jobs takes"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--window", "3"), "Add --long"),
+        (("--long", "--window", "99"), "1 to 10 s"),
+        (("--long", "--hop", "0"), "every 0.25 s"),
+        (("--jobs", "-1"), "--jobs takes"),
+    ],
+)
 def test_how_to_cut_and_to_share_is_checked(run, options, sentence):
     status, out, (line,) = run("predict", SPEECH, *options)
     assert (status, out) == (2, "") and sentence in line
@@ -238,14 +269,16 @@ def test_csv_has_a_line_a_file_and_says_what_json_says(run, tmp_path):
     assert first["file"] == str(tmp_path / "a.flac") and second["error"] == line
     for each in result["predictions"]:
         assert first[each["model"]] == each["label"]
-        assert float(first[f"{each['model']}_{each['label']}"]) == pytest.approx(max(each["probabilities"].values()), abs=1e-6)
+        assert float(first[f"{each['model']}_{each['label']}"]) == pytest.approx(
+            max(each["probabilities"].values()), abs=1e-6
+        )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows refuses such names")
 @pytest.mark.parametrize("options", [(), ("--csv",), ("--long",), ("--json",)])
 def test_a_file_name_does_nothing_to_the_terminal_or_a_spreadsheet(run, tmp_path, monkeypatch, options):
     monkeypatch.chdir(tmp_path)
-    names = ["\x1b[31mred\r.flac", "=HYPERLINK(\"x\").flac", "\u202egpj.flac", "\x9b2J.wav"]
+    names = ["\x1b[31mred\r.flac", '=HYPERLINK("x").flac', "\u202egpj.flac", "\x9b2J.wav"]
     for name in names[:3]:
         shutil.copy(SPEECH, tmp_path / name)
     status, out, err = run("predict", *names, f"{'a' * 5000}.wav", "--models", "knn", "--jobs", "1", *options)
@@ -253,7 +286,7 @@ def test_a_file_name_does_nothing_to_the_terminal_or_a_spreadsheet(run, tmp_path
     assert all(line.isprintable() for line in [*out.split("\n"), *err])
     if options == ("--csv",):
         files = [row["file"] for row in csv.DictReader(io.StringIO(out))]
-        assert files[:4] == ["�[31mred .flac", "'=HYPERLINK(\"x\").flac", "�gpj.flac", "�2J.wav"]
+        assert files[:4] == ["�[31mred .flac", '\'=HYPERLINK("x").flac', "�gpj.flac", "�2J.wav"]
     if options == ("--json",):
         assert [each["file"] for each in json.loads(out)][:4] == names
     assert run("predict", "--csv", tmp_path / "out.csv", *names[:3], "--models", "knn")[0] == 0
@@ -298,17 +331,26 @@ def test_a_prediction_loads_no_training_library(built):
         "print(status, sorted(heavy & set(sys.modules)), sorted({'numpy', 'librosa', 'sklearn'} & first))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, "predict", str(SPEECH)], cwd=ROOT, capture_output=True, text=True, check=True,
+        [sys.executable, "-c", code, "predict", str(SPEECH)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
         env={**os.environ, "SER_MODELS": str(built)},
-    )  # fmt: skip
+    )
     assert done.stdout.splitlines()[-1] == "0 [] []"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse names that are not text, or choose the encoding")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="other systems refuse names that are not text, or choose the encoding"
+)
 @pytest.mark.parametrize(("encoding", "options"), [("utf-8", []), ("ascii", []), ("ascii", ["--json"])])
 def test_any_file_name_can_be_printed(built, tmp_path, encoding, options):
     folder = os.fsencode(tmp_path)
-    paths = [os.path.join(folder, name) for name in ("Grüße 日本 😀.flac".encode(), b"not utf-8 \xff.flac", b"gone \xfe \xc3\xa9.wav")]
+    paths = [
+        os.path.join(folder, name)
+        for name in ("Grüße 日本 😀.flac".encode(), b"not utf-8 \xff.flac", b"gone \xfe \xc3\xa9.wav")
+    ]
     for path in paths[:2]:
         shutil.copy(os.fsencode(SPEECH), path)
     done = process("predict", *paths, "--models", "knn", *options, models=built, text=False, PYTHONIOENCODING=encoding)
@@ -324,9 +366,13 @@ def test_a_reader_that_leaves_early_is_no_error(built, options):
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "ser_core", "models", *options], cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, check=False,
+        [sys.executable, "-m", "ser_core", "models", *options],
+        cwd=ROOT,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
         env={**os.environ, "SER_MODELS": str(built)},
-    )  # fmt: skip
+    )
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")
 
@@ -342,7 +388,16 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
 def test_features_of_a_selection_are_a_table_on_the_standard_output(run, own):
     status, out, err = run("corpora", "features", "own", "--labels", "angry,sad", "--jobs", 1)
     rows = pd.read_csv(io.StringIO(out))
-    assert status == 0 and list(rows.columns[:8]) == ["clip", "corpus", "label", "speaker", "sex", "sentence", "intensity", "split"]
+    assert status == 0 and list(rows.columns[:8]) == [
+        "clip",
+        "corpus",
+        "label",
+        "speaker",
+        "sex",
+        "sentence",
+        "intensity",
+        "split",
+    ]
     assert rows["label"].value_counts().to_dict() == {"angry": 3, "sad": 3} and len(rows.columns) > 600
     assert "Measured 6 of 6 clips." in err and err[-1].startswith("6 clips, ")
 
@@ -362,7 +417,11 @@ def test_features_of_a_corpus_that_lies_elsewhere_under_merged_labels(run, own, 
         target.parent.mkdir(exist_ok=True)
         shutil.copy(row[corpora.PATH], target)
     given = ["corpora", "features", "ravdess", "--dir", f"ravdess={tmp_path / 'elsewhere'}"]
-    for calm, labels in (("keep", {"neutral", "angry", "calm"}), ("neutral", {"neutral", "angry"}), ("leave-out", {"neutral", "angry"})):
+    for calm, labels in (
+        ("keep", {"neutral", "angry", "calm"}),
+        ("neutral", {"neutral", "angry"}),
+        ("leave-out", {"neutral", "angry"}),
+    ):
         status, out, _ = run(*given, "--calm", calm)
         rows = pd.read_csv(io.StringIO(out))
         assert status == 0 and set(rows["label"]) == labels
@@ -377,16 +436,19 @@ def test_a_clip_without_features_is_named_and_the_others_are_exported(run, own):
     assert err[-1].startswith(f"Left out: {own[corpora.PATH][0]}: ") and "text" in err[-1]
 
 
-@pytest.mark.parametrize(("arguments", "sentence"), [
-    (["tess"], "'tess' is not installed"),
-    (["own", "--labels", "glee"], "There is no label 'glee'"),
-    (["own", "--labels", "disgust"], "None of the 9 clips has one of the labels"),
-    (["own", "--dir", "tess"], "--dir takes NAME=DIR"),
-    (["own", "--dir", "tess=x"], "--dir names 'tess', which is none of the corpora"),
-    (["own", "--dir", "own=gone"], "gone' does not exist"),
-    (["own", "--jobs", "0"], "--jobs must be"),
-    (["own", "--out", "no such folder/f.csv"], "cannot be written"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["tess"], "'tess' is not installed"),
+        (["own", "--labels", "glee"], "There is no label 'glee'"),
+        (["own", "--labels", "disgust"], "None of the 9 clips has one of the labels"),
+        (["own", "--dir", "tess"], "--dir takes NAME=DIR"),
+        (["own", "--dir", "tess=x"], "--dir names 'tess', which is none of the corpora"),
+        (["own", "--dir", "own=gone"], "gone' does not exist"),
+        (["own", "--jobs", "0"], "--jobs must be"),
+        (["own", "--out", "no such folder/f.csv"], "cannot be written"),
+    ],
+)
 def test_features_that_cannot_be_had_are_a_sentence(run, own, arguments, sentence):
     status, out, err = run("corpora", "features", *arguments)
     assert (status, out) == (2, "") and sentence in err[-1]
@@ -398,5 +460,9 @@ def test_the_cache_is_shown_and_cleared(run, own, tmp_path):
     n, size = dataset.usage(tmp_path / "cache")
     assert n == 10  # nine clips, and their table
     assert run("corpora", "cache")[1] == f"{tmp_path / 'cache'}: 10 entries, {size / 1e6:.1f} MB\n"
-    assert run("corpora", "cache", "--clear") == (0, f"{tmp_path / 'cache'}: 10 entries, {size / 1e6:.1f} MB removed\n", [])
+    assert run("corpora", "cache", "--clear") == (
+        0,
+        f"{tmp_path / 'cache'}: 10 entries, {size / 1e6:.1f} MB removed\n",
+        [],
+    )
     assert dataset.usage(tmp_path / "cache") == (0, 0)

@@ -35,14 +35,20 @@ def test_a_recipe_is_one_json_object(evaluate, base, capsys):
     assert evaluate(*given, "--json") == 0
     said = json.loads(capsys.readouterr().out)
     wanted = "protocol corpus n_clips n_test_speakers accuracy uar macro_f1 ece interval per_label confusion"
-    assert set(wanted.split()) <= set(said) and (said["model"], said["corpus"], said["n_clips"]) == ("mlp", "ravdess", 64)
+    assert set(wanted.split()) <= set(said) and (said["model"], said["corpus"], said["n_clips"]) == (
+        "mlp",
+        "ravdess",
+        64,
+    )
     assert said["seen"] == {"speaker": 0, "sentence": 1, "twin": 0}
 
 
 def test_several_models_are_a_list_and_the_mean_is_one_of_them(evaluate, capsys):
     assert evaluate("--model", "knn", "--model", "mean", "--corpus", "tess", "--json") == 0
     one, mean = json.loads(capsys.readouterr().out)
-    assert (one["model"], mean["model"], mean["protocol"]) == ("knn", "mean", "as trained") and mean["heard"]["clip"] == 0
+    assert (one["model"], mean["model"], mean["protocol"]) == ("knn", "mean", "as trained") and mean["heard"][
+        "clip"
+    ] == 0
 
 
 def test_protocols_stand_apart_and_what_cannot_be_had_does_not_stop_the_others(evaluate, capsys):
@@ -58,7 +64,9 @@ def test_protocols_stand_apart_and_what_cannot_be_had_does_not_stop_the_others(e
 def test_a_model_that_knows_the_clips_is_marked(evaluate, base, capsys):
     path = base / "models" / "mlp" / "card.json"
     card = json.loads(path.read_text())
-    path.write_text(json.dumps(card | {"corpora": [{"corpus": "tess"}], "split": {"train": {"speakers": ["tess:OAF"]}}}))
+    path.write_text(
+        json.dumps(card | {"corpora": [{"corpus": "tess"}], "split": {"train": {"speakers": ["tess:OAF"]}}})
+    )
     try:
         assert evaluate("--model", "mlp", "--corpus", "tess") == 0
     finally:
@@ -84,7 +92,10 @@ def test_recordings_of_ones_own_are_read_from_folders(evaluate, base, tmp_path, 
         (["--corpus", "savee", "--model", "knn"], "'savee' is not installed"),
         (["--corpus", "tess=", "--model", "knn"], "takes NAME or NAME=DIR"),
         (["--corpus", "tess", "--model", "gone"], "There is no model 'gone'"),
-        (["--corpus", "tess", "--classifier", "lda", "--copies", "99", "--protocol", "speaker"], "--copies must be 0 to 10"),
+        (
+            ["--corpus", "tess", "--classifier", "lda", "--copies", "99", "--protocol", "speaker"],
+            "--copies must be 0 to 10",
+        ),
         (["--corpus", "tess", "--classifier", "lda", "--protocol", "cross-corpus"], "needs another corpus"),
         (["--corpus", "tess", "--model", "knn", "--jobs", "0"], "--jobs must be 1"),
     ],

@@ -43,27 +43,102 @@ def settings(place: Path) -> RunConfig:
 
 
 def test_a_model_is_trained_and_its_figures_are_printed(place, capsys):
-    arguments = ["train", "--corpora", "ravdess", "--classifier", "svm", "--copies", "0", "--name", "Shell", "--jobs", "1"]
+    arguments = [
+        "train",
+        "--corpora",
+        "ravdess",
+        "--classifier",
+        "svm",
+        "--copies",
+        "0",
+        "--name",
+        "Shell",
+        "--jobs",
+        "1",
+    ]
     assert cli.main(arguments) == 0
     said = capsys.readouterr()
-    assert "ravdess: UAR" in said.out and "16 clips, 2 speakers, protocol speaker" in said.out and "shell: saved after" in said.out
-    assert "train: 40 clips, 5 speakers; neutral 10" in said.err and "(an estimate;" in said.err and "Saved as 'shell'." in said.err
+    assert (
+        "ravdess: UAR" in said.out
+        and "16 clips, 2 speakers, protocol speaker" in said.out
+        and "shell: saved after" in said.out
+    )
+    assert (
+        "train: 40 clips, 5 speakers; neutral 10" in said.err
+        and "(an estimate;" in said.err
+        and "Saved as 'shell'." in said.err
+    )
     assert store.read_card("shell", place / "models").title == "Shell"
 
 
 def test_every_flag_reaches_the_settings(place, capsys):
-    assert cli.main([
-        "train", "--corpora", "tess,ravdess", "--classifier", "mlp", "--preset", "good", "--set", "hidden=16", "--set", "alpha=0.1",
-        "--epochs", "3", "--batch-size", "8", "--patience", "2", "--augment", "noise=0.2,gain", "--copies", "1", "--balance", "upsample",
-        "--seed", "5", "--protocol", "random", "--test-share", "0.3", "--grid", "hidden=4,8", "--folds", "2", "--name", "N",
-        "--description", "D", "--calm", "neutral", "--boredom", "--labels", "happy,sad", "--jobs", "1",
-    ]) == 0  # fmt: skip
+    assert (
+        cli.main(
+            [
+                "train",
+                "--corpora",
+                "tess,ravdess",
+                "--classifier",
+                "mlp",
+                "--preset",
+                "good",
+                "--set",
+                "hidden=16",
+                "--set",
+                "alpha=0.1",
+                "--epochs",
+                "3",
+                "--batch-size",
+                "8",
+                "--patience",
+                "2",
+                "--augment",
+                "noise=0.2,gain",
+                "--copies",
+                "1",
+                "--balance",
+                "upsample",
+                "--seed",
+                "5",
+                "--protocol",
+                "random",
+                "--test-share",
+                "0.3",
+                "--grid",
+                "hidden=4,8",
+                "--folds",
+                "2",
+                "--name",
+                "N",
+                "--description",
+                "D",
+                "--calm",
+                "neutral",
+                "--boredom",
+                "--labels",
+                "happy,sad",
+                "--jobs",
+                "1",
+            ]
+        )
+        == 0
+    )
     assert settings(place) == RunConfig(
-        corpora=("tess", "ravdess"), classifier="mlp", name="N", description="D", n_copies=1, balance="upsample", seed=5,
-        mapping=run_config.LabelMapping(calm="neutral", boredom=True, labels=("happy", "sad")), protocol="random", test_share=0.3, folds=2,
-        hyperparameters={"hidden": 16, "alpha": 0.1, "epochs": 3, "batch_size": 8, "patience": 2}, effects={"noise": 0.2, "gain": 0.5},
+        corpora=("tess", "ravdess"),
+        classifier="mlp",
+        name="N",
+        description="D",
+        n_copies=1,
+        balance="upsample",
+        seed=5,
+        mapping=run_config.LabelMapping(calm="neutral", boredom=True, labels=("happy", "sad")),
+        protocol="random",
+        test_share=0.3,
+        folds=2,
+        hyperparameters={"hidden": 16, "alpha": 0.1, "epochs": 3, "batch_size": 8, "patience": 2},
+        effects={"noise": 0.2, "gain": 0.5},
         grid={"hidden": (4, 8)},
-    )  # fmt: skip
+    )
     assert "note: Any clip may be tested" in capsys.readouterr().err
 
 
@@ -81,7 +156,9 @@ def test_a_file_of_settings_is_a_run_and_json_is_its_result(place, capsys):
     assert store.read_card("from-a-file-2", place / "models").training["config"] == given.to_dict() | {"seed": 1}
 
 
-@pytest.mark.parametrize("text", ['{"corpora": ["ravdess"], "mapping": "a"}', '{"corpora": ["ravdess"], "mapping": [1]}'])
+@pytest.mark.parametrize(
+    "text", ['{"corpora": ["ravdess"], "mapping": "a"}', '{"corpora": ["ravdess"], "mapping": [1]}']
+)
 def test_a_file_whose_mapping_is_none_says_so(place, capsys, text):
     (place / "config.json").write_text(text)
     assert cli.main(["train", "--config", str(place / "config.json")]) == 2
@@ -101,7 +178,12 @@ def test_the_corpora_may_lie_elsewhere(place, corpora, monkeypatch, capsys):
     monkeypatch.setenv("SER_CORPORA", str(place / "nowhere"))
     given = ["--classifier", "svm", "--augment", "none", "--jobs", "1"]
     assert cli.main(["train", "--corpus", f"ravdess={corpora / 'ravdess'}", *given]) == 0
-    assert cli.main(["train", "--corpora", "tess", "--corpora-dir", str(corpora), "--models-dir", str(place / "other"), *given]) == 0
+    assert (
+        cli.main(
+            ["train", "--corpora", "tess", "--corpora-dir", str(corpora), "--models-dir", str(place / "other"), *given]
+        )
+        == 0
+    )
     assert store.read_card("svm-on-tess", place / "other").corpora[0]["n_clips"] == 24
 
 
@@ -114,7 +196,10 @@ def test_a_folder_of_labels_is_a_corpus_wherever_it_lies(place, capsys):
     given = ["--classifier", "svm", "--augment", "none", "--protocol", "random", "--jobs", "1", "--name", "Ours"]
     assert cli.main(["train", "--corpus", f"ours={place / 'clips'}", *given]) == 0
     card = store.read_card("ours", place / "models")
-    assert [(each["corpus"], each["n_clips"]) for each in card.corpora] == [("ours", 16)] and card.labels == ("happy", "sad")
+    assert [(each["corpus"], each["n_clips"]) for each in card.corpora] == [("ours", 16)] and card.labels == (
+        "happy",
+        "sad",
+    )
     assert "ours: UAR" in capsys.readouterr().out
 
 
@@ -122,12 +207,36 @@ def test_the_whole_command_in_a_shell_has_a_bar_for_the_eye_and_json_for_the_nex
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
     command = [
-        sys.executable, "-m", "ser_core", "train", "--corpus", f"ravdess={corpora / 'ravdess'}", "--corpus", f"tess={corpora / 'tess'}",
-        "--classifier", "knn", "--protocol", "speaker", "--preset", "one-minute", "--augment", "noise=0.3", "--copies", "1",
-        "--balance", "upsample", "--name", "From a shell", "--models-dir", str(place / "other"), "--json",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "ser_core",
+        "train",
+        "--corpus",
+        f"ravdess={corpora / 'ravdess'}",
+        "--corpus",
+        f"tess={corpora / 'tess'}",
+        "--classifier",
+        "knn",
+        "--protocol",
+        "speaker",
+        "--preset",
+        "one-minute",
+        "--augment",
+        "noise=0.3",
+        "--copies",
+        "1",
+        "--balance",
+        "upsample",
+        "--name",
+        "From a shell",
+        "--models-dir",
+        str(place / "other"),
+        "--json",
+    ]
     environment = os.environ | {"SER_CACHE": str(place / "cache"), "SER_CORPORA": str(place / "nowhere")}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, text=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, text=True
+    )
     os.close(theirs)
     seen = threading.Thread(target=lambda: told.extend(iter(lambda: _read_terminal(ours), b"")), daemon=True)
     told: list[bytes] = []
@@ -141,7 +250,12 @@ def test_the_whole_command_in_a_shell_has_a_bar_for_the_eye_and_json_for_the_nex
     result = json.loads(out)["result"]
     assert result["model"] == "from-a-shell" and set(result["figures"]) == {"all corpora", "ravdess", "tess"}
     config = store.read_card("from-a-shell", place / "other").training["config"]
-    assert (config["balance"], config["effects"], config["n_copies"], config["protocol"]) == ("upsample", {"noise": 0.3}, 1, "speaker")
+    assert (config["balance"], config["effects"], config["n_copies"], config["protocol"]) == (
+        "upsample",
+        {"noise": 0.3},
+        1,
+        "speaker",
+    )
 
 
 def _read_terminal(handle: int) -> bytes:
@@ -154,7 +268,11 @@ def _read_terminal(handle: int) -> bytes:
 def test_a_plan_trains_nothing(place, capsys):
     assert cli.main(["train", "--corpora", "ravdess", "--classifier", "knn", "--search", "--plan", "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)
-    assert plan["n_fits"] == 31 and plan["problems"] == [] and [part["name"] for part in plan["parts"]] == ["train", "validation", "test"]
+    assert (
+        plan["n_fits"] == 31
+        and plan["problems"] == []
+        and [part["name"] for part in plan["parts"]] == ["train", "validation", "test"]
+    )
     assert not (place / "runs").exists() and not (place / "models").exists()
 
 
@@ -199,8 +317,14 @@ def test_a_terminal_gets_a_bar_and_a_file_gets_lines(place, capsys, monkeypatch)
 def test_models_are_shown_renamed_exported_imported_and_deleted(place, capsys):
     assert cli.main(["train", "--corpora", "tess", "--classifier", "lda", "--copies", "0", "--jobs", "1"]) == 0
     file = place / "lda.zip"
-    for arguments in (["rename", "lda-on-tess", "Other"], ["describe", "lda-on-tess", "For a test."], ["show", "lda-on-tess"],
-                      ["export", "lda-on-tess", "--to", str(file)], ["import", str(file)], ["delete", "lda-on-tess"]):  # fmt: skip
+    for arguments in (
+        ["rename", "lda-on-tess", "Other"],
+        ["describe", "lda-on-tess", "For a test."],
+        ["show", "lda-on-tess"],
+        ["export", "lda-on-tess", "--to", str(file)],
+        ["import", str(file)],
+        ["delete", "lda-on-tess"],
+    ):
         assert cli.main(["models", *arguments]) == 0
     said = capsys.readouterr().out
     assert "Other (lda-on-tess), lda" in said and "For a test." in said and "LinearDiscriminantAnalysis" in said
@@ -212,7 +336,9 @@ def test_models_are_shown_renamed_exported_imported_and_deleted(place, capsys):
 
 
 def test_a_process_of_its_own_trains_and_can_be_stopped(place, corpora):
-    run = runs.create(place / "runs", RunConfig(corpora=("ravdess",), classifier="mlp", n_copies=0, name="Own").to_dict())
+    run = runs.create(
+        place / "runs", RunConfig(corpora=("ravdess",), classifier="mlp", n_copies=0, name="Own").to_dict()
+    )
     environment = os.environ | {"SER_MODELS": str(place / "models"), "SER_CACHE": str(place / "cache")}
     command = [sys.executable, "-m", "ser_core", "train", "--run", str(run)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
@@ -228,4 +354,6 @@ def test_a_scheduler_is_named_by_a_flag_and_never_by_a_file(place, capsys):
     assert settings(place).scheduler == ""
     begun = time.monotonic()
     assert cli.main(["train", "--corpora", "ravdess", "--classifier", "lda", "--scheduler", "tcp://127.0.0.1:1"]) == 2
-    assert "No Dask scheduler answers at tcp://127.0.0.1:1." in capsys.readouterr().err and time.monotonic() - begun < 20
+    assert (
+        "No Dask scheduler answers at tcp://127.0.0.1:1." in capsys.readouterr().err and time.monotonic() - begun < 20
+    )

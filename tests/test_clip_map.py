@@ -39,7 +39,9 @@ def by_pca() -> tuple[clip_map.Map, clip_map.Map]:
 @pytest.mark.parametrize("maps", ["by_pca", "by_tsne"])
 def test_clips_of_one_speaker_lie_together_until_the_speaker_is_taken_out(maps, request):
     plain, apart = request.getfixturevalue(maps)
-    assert plain.points.shape == (120, 2) and plain.points.dtype == np.float32 and plain.rows.tolist() == list(range(120))
+    assert (
+        plain.points.shape == (120, 2) and plain.points.dtype == np.float32 and plain.rows.tolist() == list(range(120))
+    )
     assert plain.neighbours.shape == (120, clip_map.N_NEIGHBOURS)
     assert plain.alike(SPEAKERS) == 1 and apart.alike(SPEAKERS) < 0.5
     assert apart.alike(LABELS) > 0.95
@@ -60,8 +62,12 @@ def test_a_map_is_kept_for_these_clips_this_method_and_these_speakers(tmp_path: 
     assert kept is not None and kept.shares == drawn.shares
     for name in ("rows", "points", "neighbours"):
         np.testing.assert_array_equal(getattr(kept, name), getattr(drawn, name))
-    for other, speakers, method in ((measured(1), SPEAKERS, "pca"), (measured(), None, "pca"), (measured(), SPEAKERS, "tsne"),
-                                    (measured(), SPEAKERS[::-1], "pca")):
+    for other, speakers, method in (
+        (measured(1), SPEAKERS, "pca"),
+        (measured(), None, "pca"),
+        (measured(), SPEAKERS, "tsne"),
+        (measured(), SPEAKERS[::-1], "pca"),
+    ):
         assert clip_map.recall(other, speakers, method=method, cache=tmp_path) is None
     assert dataset.usage(tmp_path)[0] == 1
 

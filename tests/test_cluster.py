@@ -26,7 +26,13 @@ from tests import tiny_corpora
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = FeatureConfig(n_mels=16, n_mfcc=6)
-SETTINGS: dict[str, Any] = {"corpora": ("ravdess",), "classifier": "mlp", "features": SMALL, "n_copies": 1, "effects": {"gain": 1.0}}
+SETTINGS: dict[str, Any] = {
+    "corpora": ("ravdess",),
+    "classifier": "mlp",
+    "features": SMALL,
+    "n_copies": 1,
+    "effects": {"gain": 1.0},
+}
 SEARCH = SETTINGS | {"hyperparameters": {"epochs": 4}, "grid": {"hidden": (8, 16), "alpha": (0.01, 0.1)}}
 QUIET = {"DASK_DISTRIBUTED__WORKER__MEMORY__TERMINATE": "False", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -44,7 +50,9 @@ class Machines:
 
     def worker(self, *, threads: int = 1) -> subprocess.Popen:
         """Start a worker process."""
-        return self._start("worker", self.address, "--nthreads", str(threads), "--no-nanny", "--no-dashboard", "--host", "127.0.0.1")
+        return self._start(
+            "worker", self.address, "--nthreads", str(threads), "--no-nanny", "--no-dashboard", "--host", "127.0.0.1"
+        )
 
     def _start(self, kind: str, *arguments: str) -> subprocess.Popen:
         command = [sys.executable, "-m", "dask", kind, *arguments]
@@ -106,7 +114,9 @@ def figures(reporter: Reporter, places: Places) -> tuple:
     return result["figures"], sorted(trials, key=str), card.temperature, card.hyperparameters, card.training["history"]
 
 
-def test_a_search_on_two_workers_has_the_figures_of_one_without_and_a_killed_worker_costs_only_time(machines, places, tmp_path):
+def test_a_search_on_two_workers_has_the_figures_of_one_without_and_a_killed_worker_costs_only_time(
+    machines, places, tmp_path
+):
     alone, status = train(RunConfig(**SEARCH), places)
     assert status.stage == "done", status.problem
     victim, _ = machines.worker(), machines.worker()
@@ -125,12 +135,16 @@ def test_a_search_on_two_workers_has_the_figures_of_one_without_and_a_killed_wor
     log = runs.read_log(there.folder)
     assert f"on 2 workers of {machines.address}" in log and killed and victim.wait(5) == -signal.SIGKILL
     assert figures(there, elsewhere) == figures(alone, places)
-    assert len(list((tmp_path / "other-cache").rglob("*.npz"))) == 112  # 48 of 64 with a copy: what they measured is kept on this side
+    assert (
+        len(list((tmp_path / "other-cache").rglob("*.npz"))) == 112
+    )  # 48 of 64 with a copy: what they measured is kept on this side
     card = store.read_card(status.model, elsewhere.models)
     assert "127.0.0.1" not in (elsewhere.models / card.slug / "card.json").read_text()
 
 
-def test_measuring_goes_on_when_a_worker_is_killed_and_cross_validation_has_the_same_figures(machines, places, tmp_path, monkeypatch):
+def test_measuring_goes_on_when_a_worker_is_killed_and_cross_validation_has_the_same_figures(
+    machines, places, tmp_path, monkeypatch
+):
     alone, _ = train(RunConfig(**SETTINGS, folds=3, hyperparameters={"epochs": 3}), places)
     victim, _ = machines.worker(), machines.worker()
     machines.wait(2)
@@ -145,7 +159,9 @@ def test_measuring_goes_on_when_a_worker_is_killed_and_cross_validation_has_the_
             yield result
 
     monkeypatch.setattr(cluster.Cluster, "in_order", watched)
-    elsewhere = Places(corpora=places.corpora, models=tmp_path / "models", cache=tmp_path / "other-cache", scheduler=machines.address)
+    elsewhere = Places(
+        corpora=places.corpora, models=tmp_path / "models", cache=tmp_path / "other-cache", scheduler=machines.address
+    )
     there, status = train(RunConfig(**SETTINGS, folds=3, hyperparameters={"epochs": 3}), elsewhere)
     assert status.stage == "done", status.problem
     assert victim.wait(5) == -signal.SIGKILL and len(order) == 128
@@ -180,7 +196,10 @@ def test_something_else_at_the_address_gets_the_same_sentence():
     with socket.create_server(("127.0.0.1", 0)) as other:
         threading.Thread(target=lambda: _greet(other), daemon=True).start()
         begun = time.monotonic()
-        with pytest.raises(ConfigError, match="No Dask scheduler answers"), cluster.connected(f"tcp://127.0.0.1:{other.getsockname()[1]}"):
+        with (
+            pytest.raises(ConfigError, match="No Dask scheduler answers"),
+            cluster.connected(f"tcp://127.0.0.1:{other.getsockname()[1]}"),
+        ):
             pass
         assert time.monotonic() - begun < 15
 
@@ -212,14 +231,18 @@ def test_a_worker_that_cannot_read_the_corpora_or_has_other_code_is_refused(mach
     machines.worker()
     machines.wait(1)
     with cluster.connected(machines.address) as workers:
-        with pytest.raises(ConfigError, match=r"cannot read '/nowhere/a\.wav'\. Corpora and models must lie in a folder"):
+        with pytest.raises(
+            ConfigError, match=r"cannot read '/nowhere/a\.wav'\. Corpora and models must lie in a folder"
+        ):
             workers.ask(pipeline._unfit, ["/nowhere/a.wav"], pipeline.dataset.code_digest())
         with pytest.raises(ConfigError, match="has another version of this program"):
             workers.ask(pipeline._unfit, [], b"other")
         workers.ask(pipeline._unfit, [], pipeline.dataset.code_digest())
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:8786", "tcp://127.0.0.1", "tls://a:1", "tcp://a b:1", "tcp://a:1/x", "tcp://:1", 8786])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:8786", "tcp://127.0.0.1", "tls://a:1", "tcp://a b:1", "tcp://a:1/x", "tcp://:1", 8786]
+)
 def test_what_is_no_address_of_a_scheduler_is_refused(address):
     with pytest.raises(ConfigError, match="must be an address such as"):
         RunConfig(corpora=("ravdess",), scheduler=address)

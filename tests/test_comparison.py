@@ -22,11 +22,18 @@ def outcome(right: np.ndarray, *, model: str = "one", n_speakers: int = 8, seed:
     y = np.arange(len(right)) % 3
     speaker = rng.permutation(len(right)) % n_speakers + 1
     numbers = range(len(right))
-    clips = pd.DataFrame({
-        "path": [f"/{number}.wav" for number in numbers], "corpus": "ravdess", "speaker": [f"ravdess:{each:02d}" for each in speaker],
-        "emotion": [LABELS[each] for each in y], "sentence": ["01", "02"] * (len(right) // 2), "intensity": "",
-        "sex": ["male" if each % 2 else "female" for each in speaker], "name": [str(number) for number in numbers],
-    })  # fmt: skip
+    clips = pd.DataFrame(
+        {
+            "path": [f"/{number}.wav" for number in numbers],
+            "corpus": "ravdess",
+            "speaker": [f"ravdess:{each:02d}" for each in speaker],
+            "emotion": [LABELS[each] for each in y],
+            "sentence": ["01", "02"] * (len(right) // 2),
+            "intensity": "",
+            "sex": ["male" if each % 2 else "female" for each in speaker],
+            "name": [str(number) for number in numbers],
+        }
+    )
     answer = np.where(right, y, (y + 1) % 3)
     return Outcome(model=model, protocol="as trained", labels=LABELS, clips=clips, y=y, probabilities=np.eye(3)[answer])
 
@@ -36,7 +43,11 @@ def test_a_large_difference_means_something_and_is_the_difference_of_the_figures
     one, other = outcome(rng.random(240) < 0.9), outcome(rng.random(240) < 0.4, model="other")
     found = comparison.difference(one, other, rng=rng)
     uar = [metrics.balanced_accuracy_score(each.y, each.answer) for each in (one, other)]
-    assert found.value == pytest.approx(uar[0] - uar[1]) and found.low < found.value < found.high and found.over == "speakers"
+    assert (
+        found.value == pytest.approx(uar[0] - uar[1])
+        and found.low < found.value < found.high
+        and found.over == "speakers"
+    )
     assert not found.means_nothing
     turned = comparison.difference(other, one, rng=np.random.default_rng(1))
     assert turned.value == pytest.approx(-found.value)
@@ -69,7 +80,12 @@ def test_the_pairing_counts():
 
 def test_few_speakers_are_drawn_by_clip():
     right = np.arange(60) % 2 == 0
-    assert comparison.difference(outcome(right, n_speakers=2), outcome(~right, n_speakers=2), rng=np.random.default_rng(0)).over == "clips"
+    assert (
+        comparison.difference(
+            outcome(right, n_speakers=2), outcome(~right, n_speakers=2), rng=np.random.default_rng(0)
+        ).over
+        == "clips"
+    )
 
 
 def test_slices_are_the_figures_of_their_clips():
@@ -81,7 +97,9 @@ def test_slices_are_the_figures_of_their_clips():
             inside = comparison.groups(one.clips, by) == row["group"]
             assert row["accuracy"] == pytest.approx((one.answer == one.y)[inside].mean())
             present = np.unique(one.y[inside])
-            assert row["uar"] == pytest.approx(metrics.recall_score(one.y[inside], one.answer[inside], average="macro", labels=present))
+            assert row["uar"] == pytest.approx(
+                metrics.recall_score(one.y[inside], one.answer[inside], average="macro", labels=present)
+            )
     assert comparison.slices(one, corpora.INTENSITY)["group"].tolist() == ["not stated"]
     assert "Kids are talking by the door" in set(comparison.groups(one.clips, corpora.SENTENCE))
 

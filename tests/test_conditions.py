@@ -32,7 +32,9 @@ ENDS = [(name, level) for name, row in CONDITIONS.items() for level in (row.leve
 def test_a_condition_gives_a_new_finite_waveform_and_the_same_twice(name, level):
     before = tone()
     kept = before.samples.copy()
-    after, again = (conditions.apply(name, level, before, rng=np.random.default_rng(1), voices=VOICES) for _ in range(2))
+    after, again = (
+        conditions.apply(name, level, before, rng=np.random.default_rng(1), voices=VOICES) for _ in range(2)
+    )
     assert after.samples.dtype == np.float32 and after.sample_rate == RATE and np.isfinite(after.samples).all()
     assert len(after.samples) != RATE or not np.array_equal(after.samples, before.samples)
     np.testing.assert_array_equal(after.samples, again.samples)
@@ -71,12 +73,17 @@ def test_voices_of_babble_are_as_loud_as_each_other():
 
 
 def test_the_telephone_passes_the_voice_and_stops_what_lies_above():
-    passed, stopped = (power_db(conditions.apply("telephone", 3400, tone(hz), rng=np.random.default_rng(0)).samples) for hz in (1000, 6000))
+    passed, stopped = (
+        power_db(conditions.apply("telephone", 3400, tone(hz), rng=np.random.default_rng(0)).samples)
+        for hz in (1000, 6000)
+    )
     assert passed == pytest.approx(power_db(tone().samples), abs=0.5) and stopped < passed - 25
 
 
 def test_a_recorder_clips_what_is_too_loud_and_loses_what_is_too_soft():
-    assert np.abs(conditions.apply("gain", 40, tone(), rng=np.random.default_rng(0)).samples).max() == pytest.approx(1, abs=1e-4)
+    assert np.abs(conditions.apply("gain", 40, tone(), rng=np.random.default_rng(0)).samples).max() == pytest.approx(
+        1, abs=1e-4
+    )
     soft = conditions.apply("gain", -40, tone(amplitude=0.001), rng=np.random.default_rng(0))
     assert not soft.samples.any()
     kept = conditions.apply("gain", -20, tone(), rng=np.random.default_rng(0)).samples

@@ -12,7 +12,9 @@ import pytest
 from ser_core import corpora
 from ser_core.errors import CorpusError
 
-TESS_WORDS = [first + vowel + last for first in "bcdfghjlmn" for vowel in "aeio" for last in ("ck", "nd", "pe", "rt", "ss")]
+TESS_WORDS = [
+    first + vowel + last for first in "bcdfghjlmn" for vowel in "aeio" for last in ("ck", "nd", "pe", "rt", "ss")
+]
 CREMAD_EMOTIONS = ("NEU", "HAP", "SAD", "ANG", "FEA", "DIS")
 
 
@@ -72,8 +74,23 @@ def emovo_names():
 
 URDU_FILES = {
     "Angry": {"SM1": 22, "SM2": 28, "SM3": 2, "SM4": 48},
-    "Happy": {"SF1": 12, "SF2": 2, "SF3": 2, "SF4": 4, "SF5": 4, "SF6": 14, "SF7": 6, "SF8": 2, "SM17": 2, "SM18": 2, "SM19": 2,
-              "SM3": 2, "SM5": 8, "SM6": 10, "SM7": 28},
+    "Happy": {
+        "SF1": 12,
+        "SF2": 2,
+        "SF3": 2,
+        "SF4": 4,
+        "SF5": 4,
+        "SF6": 14,
+        "SF7": 6,
+        "SF8": 2,
+        "SM17": 2,
+        "SM18": 2,
+        "SM19": 2,
+        "SM3": 2,
+        "SM5": 8,
+        "SM6": 10,
+        "SM7": 28,
+    },
     "Neutral": {"SF9": 4, "SM20": 10, "SM21": 4, "SM22": 2, "SM3": 8, "SM5": 72},
     "Sad": {"SF10": 2, "SF11": 4, "SM23": 6, "SM24": 38, "SM25": 40, "SM26": 2, "SM27": 4, "SM6": 4},
 }
@@ -83,27 +100,42 @@ def urdu_names():
     """The 400 names of the release: a number of the speaker's file, and one that runs through the emotion after a 0."""
     for folder, speakers in URDU_FILES.items():
         files = [(speaker, n) for speaker, n_files in speakers.items() for n in range(1, n_files + 1)]
-        yield from (f"{folder}/{speaker}_F{n}_{folder[0]}0{running}" for running, (speaker, n) in enumerate(files, start=1))
+        yield from (
+            f"{folder}/{speaker}_F{n}_{folder[0]}0{running}" for running, (speaker, n) in enumerate(files, start=1)
+        )
 
 
 def nemo_names():
     """4860 possible names, of which the real corpus has 4481: take them from all speakers."""
     spec = corpora.CORPORA["nemo"]
-    names = [f"samples/{'_'.join(parts)}" for parts in itertools.product(spec.speakers, spec.labels, map(str, range(1, 91)))]
+    names = [
+        f"samples/{'_'.join(parts)}" for parts in itertools.product(spec.speakers, spec.labels, map(str, range(1, 91)))
+    ]
     yield from (names[37 * i % len(names)] for i in range(4481))
 
 
 def cafe_names():
     """936 names: neutral has one intensity."""
     spec = corpora.CORPORA["cafe"]
-    kinds = [(emotion, intensity) for emotion in spec.labels for intensity in "12" if (emotion, intensity) != ("N", "2")]
+    kinds = [
+        (emotion, intensity) for emotion in spec.labels for intensity in "12" if (emotion, intensity) != ("N", "2")
+    ]
     for actor, (emotion, intensity), sentence in itertools.product(spec.speakers, kinds, spec.sentences):
         yield f"{emotion}/{actor}-{emotion}-{intensity}-{sentence}"
 
 
-NAMES = {"ravdess": ravdess_names, "tess": tess_names, "savee": savee_names, "emodb": emodb_names,
-         "cremad": lambda: itertools.islice(cremad_names(), 7442), "ravdess_song": ravdess_song_names, "emovo": emovo_names,
-         "urdu": urdu_names, "nemo": nemo_names, "cafe": cafe_names}
+NAMES = {
+    "ravdess": ravdess_names,
+    "tess": tess_names,
+    "savee": savee_names,
+    "emodb": emodb_names,
+    "cremad": lambda: itertools.islice(cremad_names(), 7442),
+    "ravdess_song": ravdess_song_names,
+    "emovo": emovo_names,
+    "urdu": urdu_names,
+    "nemo": nemo_names,
+    "cafe": cafe_names,
+}
 
 
 def make(folder: Path, names, *, ending=".wav"):
@@ -153,7 +185,16 @@ def test_only_a_publication_that_states_no_licence_has_none():
 def test_sexes_are_counted_as_published():
     women = {name: list(spec.speakers.values()).count("female") for name, spec in corpora.CORPORA.items()}
     assert women == {
-        "ravdess": 12, "tess": 2, "savee": 0, "emodb": 5, "cremad": 43, "ravdess_song": 11, "emovo": 3, "urdu": 11, "nemo": 4, "cafe": 6,
+        "ravdess": 12,
+        "tess": 2,
+        "savee": 0,
+        "emodb": 5,
+        "cremad": 43,
+        "ravdess_song": 11,
+        "emovo": 3,
+        "urdu": 11,
+        "nemo": 4,
+        "cafe": 6,
     }
 
 
@@ -231,7 +272,9 @@ def test_a_file_of_another_kind_is_passed_over(corpus, file, tmp_path):
         corpora.scan(corpus, tmp_path)
 
 
-@pytest.mark.parametrize(("name", "nested"), [("ravdess", "audio_speech_actors_01-24"), ("tess", "TESS Toronto emotional speech set data")])
+@pytest.mark.parametrize(
+    ("name", "nested"), [("ravdess", "audio_speech_actors_01-24"), ("tess", "TESS Toronto emotional speech set data")]
+)
 def test_a_nested_second_copy_counts_once(name, nested, tmp_path):
     names = list(NAMES[name]())
     make(tmp_path, names)
@@ -308,8 +351,19 @@ def test_who_sings_is_who_speaks(tmp_path):
 
 @pytest.mark.parametrize(
     ("word", "label"),
-    [("Happiness", "happy"), ("joy", "happy"), ("ANGER", "angry"), ("fearful", "fear"), ("Pleasant Surprise", "surprise"),
-     ("pleasant-surprised", "surprise"), (" ps ", "surprise"), ("sad", "sad"), ("Boredom", "boredom"), ("wav", None), ("", None)],
+    [
+        ("Happiness", "happy"),
+        ("joy", "happy"),
+        ("ANGER", "angry"),
+        ("fearful", "fear"),
+        ("Pleasant Surprise", "surprise"),
+        ("pleasant-surprised", "surprise"),
+        (" ps ", "surprise"),
+        ("sad", "sad"),
+        ("Boredom", "boredom"),
+        ("wav", None),
+        ("", None),
+    ],
 )
 def test_words_for_labels_are_understood(word, label):
     assert corpora.label_of(word) == label
@@ -325,7 +379,10 @@ def test_folders_named_after_labels_are_read(tmp_path):
     make(tmp_path, ["Happy/readme", "Happy/._anna_1"], ending=".txt")
     clips = corpora.read_folders(tmp_path, corpus="mine")
     assert dict(zip(clips[corpora.NAME], clips[corpora.EMOTION], strict=True)) == {
-        "Angry/take2/ben_3": "angry", "Happy/anna_1": "happy", "sadness/ben_1": "sad", "train/ANGRY/anna_2": "angry",
+        "Angry/take2/ben_3": "angry",
+        "Happy/anna_1": "happy",
+        "sadness/ben_1": "sad",
+        "train/ANGRY/anna_2": "angry",
     }
     assert tuple(clips.columns) == corpora.COLUMNS
     assert set(clips[corpora.CORPUS]) == {"mine"}
@@ -389,10 +446,16 @@ def test_a_table_of_clips_is_read(kind, tmp_path):
     ("rows", "words"),
     [
         ([{"path": "a/one.wav", "label": "sad"}], "has no column speaker. It needs path, label and speaker"),
-        ([{"path": "a/one.wav", "label": "envy", "speaker": "1"}], "labels that are not known: 'envy'. Use neutral, calm"),
+        (
+            [{"path": "a/one.wav", "label": "envy", "speaker": "1"}],
+            "labels that are not known: 'envy'. Use neutral, calm",
+        ),
         ([{"path": "a/three.wav", "label": "sad", "speaker": "1"}], "lists 1 file that does not exist"),
         ([{"path": "", "label": "sad", "speaker": "1"}], "lists 1 file that does not exist"),
-        ([{"path": path, "label": "sad", "speaker": "1"} for path in ("a/one.wav", "a/../a/one.wav")], "more than once"),
+        (
+            [{"path": path, "label": "sad", "speaker": "1"} for path in ("a/one.wav", "a/../a/one.wav")],
+            "more than once",
+        ),
         ([{"path": "a/one\0.wav", "label": "sad", "speaker": "1"}], "holds a null character"),
     ],
 )
@@ -401,7 +464,9 @@ def test_a_table_that_cannot_be_used_says_why(rows, words, tmp_path):
         corpora.read_table(table_of(tmp_path, "csv", rows), corpus="mine")
 
 
-@pytest.mark.parametrize(("name", "content"), [("x.csv", b""), ("x.csv", b"\xff\xfe\x00\x01"), ("x.parquet", b"no parquet")])
+@pytest.mark.parametrize(
+    ("name", "content"), [("x.csv", b""), ("x.csv", b"\xff\xfe\x00\x01"), ("x.parquet", b"no parquet")]
+)
 def test_a_file_that_is_no_table_says_so(name, content, tmp_path):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(CorpusError, match="cannot be read"):
@@ -410,13 +475,17 @@ def test_a_file_that_is_no_table_says_so(name, content, tmp_path):
 
 def test_columns_that_differ_in_case_alone_count_once(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"x")
-    pd.DataFrame({"path": ["a.wav"], "Path ": ["b.wav"], "label": ["sad"], "speaker": ["1"]}).to_parquet(tmp_path / "x.parquet")
+    pd.DataFrame({"path": ["a.wav"], "Path ": ["b.wav"], "label": ["sad"], "speaker": ["1"]}).to_parquet(
+        tmp_path / "x.parquet"
+    )
     clips = corpora.read_table(tmp_path / "x.parquet", corpus="mine")
     assert [Path(path).name for path in clips[corpora.PATH]] == ["a.wav"]
 
 
 def test_parquet_whose_text_is_no_text_says_so(tmp_path):
-    pd.DataFrame({"path": ["bee.wav"], "label": ["sad"], "speaker": ["1"]}).to_parquet(tmp_path / "x.parquet", compression=None)
+    pd.DataFrame({"path": ["bee.wav"], "label": ["sad"], "speaker": ["1"]}).to_parquet(
+        tmp_path / "x.parquet", compression=None
+    )
     content = (tmp_path / "x.parquet").read_bytes()
     (tmp_path / "x.parquet").write_bytes(content.replace(b"bee.wav", b"b\xff\xfe.wav"))
     with pytest.raises(CorpusError, match="cannot be read"):
@@ -449,18 +518,34 @@ def test_a_name_that_is_no_text_is_told(tmp_path):
         corpora.read_folders(tmp_path, corpus="moods")
 
 
-@pytest.mark.parametrize(("path", "expected"), [
-    ("03-01-05-01-02-01-12.wav", ("ravdess", "angry")), ("a\\b/03a01Fa.FLAC", ("emodb", "happy")),
-    ("OAF_back_ps.wav", ("tess", "surprise")), ("x/DC_sa01.wav", ("savee", "sad")), ("DC\\sa01.wav", ("savee", "sad")),
-    ("1001_DFA_FEA_XX.wav", ("cremad", "fear")),
-    ("angry.wav", None), ("03-01-99-01-02-01-12.wav", None), ("", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("03-01-05-01-02-01-12.wav", ("ravdess", "angry")),
+        ("a\\b/03a01Fa.FLAC", ("emodb", "happy")),
+        ("OAF_back_ps.wav", ("tess", "surprise")),
+        ("x/DC_sa01.wav", ("savee", "sad")),
+        ("DC\\sa01.wav", ("savee", "sad")),
+        ("1001_DFA_FEA_XX.wav", ("cremad", "fear")),
+        ("angry.wav", None),
+        ("03-01-99-01-02-01-12.wav", None),
+        ("", None),
+    ],
+)
 def test_a_name_alone_tells_corpus_and_label(path, expected):
     assert corpora.label_in_name(path) == expected
 
 
-@pytest.mark.parametrize(("name", "expected"), [
-    ("a.wav", True), ("x/y.FLAC", True), ("a.txt", False), (".a.wav", False), ("x\\._a.wav", False), ("wav", False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.wav", True),
+        ("x/y.FLAC", True),
+        ("a.txt", False),
+        (".a.wav", False),
+        ("x\\._a.wav", False),
+        ("wav", False),
+    ],
+)
 def test_a_recording_is_known_by_its_ending(name, expected):
     assert corpora.is_sound(name) is expected

@@ -21,11 +21,18 @@ def test_of_columns_of_one_name_the_first_is_taken_and_empty_cells_at_the_end_ar
     assert table.to_dict("records") == [{"file": "a", "label": "c"}]
 
 
-@pytest.mark.parametrize(("data", "sentence"), [
-    (b"", "it is empty"), (b"\n\n", "it is empty"), (b"a,b\n1,2,3\n", "line 2 has 3 cells, and the first row names 2 columns"),
-    (b"\xff\xfe\x00", "utf-8"), (b"a\n" + b"x" * 200_000, "field larger"), (b'a,b\n"' + b"x\n" * 100_000, "field larger"),
-    (b"a," * 600, "601 columns; 500 is the most"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "it is empty"),
+        (b"\n\n", "it is empty"),
+        (b"a,b\n1,2,3\n", "line 2 has 3 cells, and the first row names 2 columns"),
+        (b"\xff\xfe\x00", "utf-8"),
+        (b"a\n" + b"x" * 200_000, "field larger"),
+        (b'a,b\n"' + b"x\n" * 100_000, "field larger"),
+        (b"a," * 600, "601 columns; 500 is the most"),
+    ],
+)
 def test_what_is_no_table_is_a_value_error(data, sentence):
     with pytest.raises(ValueError, match=sentence):
         csv_tables.read(data)
@@ -41,9 +48,15 @@ def test_size_and_rows_have_limits(monkeypatch):
         csv_tables.read(bytes(2 * 2**20))
 
 
-@pytest.mark.parametrize("line", [
-    b"file,label" + b",x" * 100_000, b"a" + b"," * 200_000, b'"\n",' * 100_000, b"a\n" + b"1," * 100_000,
-])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"file,label" + b",x" * 100_000,
+        b"a" + b"," * 200_000,
+        b'"\n",' * 100_000,
+        b"a\n" + b"1," * 100_000,
+    ],
+)
 def test_a_hundred_thousand_columns_are_refused_at_once(line):
     begun = time.process_time()
     with pytest.raises(ValueError, match=r"columns|cells"):
@@ -51,14 +64,33 @@ def test_a_hundred_thousand_columns_are_refused_at_once(line):
     assert time.process_time() - begun < 2
 
 
-@pytest.mark.parametrize(("text", "written"), [
-    ("=1+1", "'=1+1"), ("+1", "'+1"), ("-1", "'-1"), ("@SUM(A1)", "'@SUM(A1)"), ("\t=1", "'\t'=1"), ("  =1", "'  =1"), ("＝1", "'＝1"),
-    ("\u200b=1", "'\u200b=1"), ("'=1", "''=1"), ("a;=1", "a;'=1"), ("a\n-1", "a\n'-1"), ("=a; +b", "'=a;' +b"),
-    ("a=b-c", "a=b-c"), ("Ann, -1", "Ann, -1"), ("", ""), ("it's", "it's"), ("'quoted'", "'quoted'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "'\t'=1"),
+        ("  =1", "'  =1"),
+        ("＝1", "'＝1"),
+        ("\u200b=1", "'\u200b=1"),
+        ("'=1", "''=1"),
+        ("a;=1", "a;'=1"),
+        ("a\n-1", "a\n'-1"),
+        ("=a; +b", "'=a;' +b"),
+        ("a=b-c", "a=b-c"),
+        ("Ann, -1", "Ann, -1"),
+        ("", ""),
+        ("it's", "it's"),
+        ("'quoted'", "'quoted'"),
+    ],
+)
 def test_text_that_a_spreadsheet_would_compute_gets_an_apostrophe_which_reading_takes_away(text, written):
     assert csv_tables.cell(text) == written and csv_tables.unmarked(written) == text
-    assert csv_tables.read(f"a,b\n{csv_tables.lines([[text, 1]])}".encode()).to_dict("records") == ([{"a": text, "b": "1"}])
+    assert csv_tables.read(f"a,b\n{csv_tables.lines([[text, 1]])}".encode()).to_dict("records") == (
+        [{"a": text, "b": "1"}]
+    )
 
 
 def test_whatever_is_written_is_read_again():

@@ -26,9 +26,13 @@ def test_areas_and_bins_equal_scikit_learn_and_the_ece(seed):
     y, probabilities = a_model(seed)
     found = curves.curves(y, probabilities, LABELS)
     for position, label in enumerate(LABELS):
-        assert found.auc[label] == pytest.approx(metrics.roc_auc_score(y == position, probabilities[:, position]), abs=1e-6)
+        assert found.auc[label] == pytest.approx(
+            metrics.roc_auc_score(y == position, probabilities[:, position]), abs=1e-6
+        )
         x, rate = np.array(found.roc[label]).T
-        assert (x[0], rate[0], x[-1], rate[-1]) == (0, 0, 1, 1) and (np.diff(x) >= 0).all() and (np.diff(rate) >= 0).all()
+        assert (
+            (x[0], rate[0], x[-1], rate[-1]) == (0, 0, 1, 1) and (np.diff(x) >= 0).all() and (np.diff(rate) >= 0).all()
+        )
         assert len(x) <= curves.MAX_POINTS
     right = probabilities.argmax(axis=1) == y
     assert [n for n, _, _ in found.reliability] == [14] * 5 + [13] * 10
@@ -73,8 +77,15 @@ def test_json_round_trip():
 
 @pytest.mark.parametrize(
     "change",
-    [{"auc": {"sad": 2}}, {"roc": {"sad": [[0, -1]]}}, {"reliability": [[1, 0.5]]}, {"top": {"sad": [[1], [2]]}}, {"more": 1},
-     {"aurc": 2}, {"risk": [[0.5]]}],
+    [
+        {"auc": {"sad": 2}},
+        {"roc": {"sad": [[0, -1]]}},
+        {"reliability": [[1, 0.5]]},
+        {"top": {"sad": [[1], [2]]}},
+        {"more": 1},
+        {"aurc": 2},
+        {"risk": [[0.5]]},
+    ],
 )
 def test_damaged_curves_are_refused(change):
     with pytest.raises(ValueError):

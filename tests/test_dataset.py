@@ -68,7 +68,10 @@ def test_every_clip_and_every_copy_has_a_row(clips):
     assert built.clip.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert built.copy.tolist() == [0, 1, 2] * 3
     assert built.vectors.shape == (9, len(features.summary_columns(CONFIG))) and built.vectors.dtype == np.float32
-    assert built.windows.dtype == np.float16 and built.windows.shape[1:] == (CONFIG.window_frames, len(features.frame_columns(CONFIG)))
+    assert built.windows.dtype == np.float16 and built.windows.shape[1:] == (
+        CONFIG.window_frames,
+        len(features.frame_columns(CONFIG)),
+    )
     assert len(built.window_row) == len(built.windows) > 9
     assert np.bincount(built.window_row).tolist()[:6] == [1] * 6
     assert (np.diff(built.window_row) >= 0).all() and set(built.window_row) == set(range(9))
@@ -81,7 +84,9 @@ def test_an_original_holds_what_extract_says(clips):
         measured = features.extract(audio.decode(path).waveform)
         (row,) = np.flatnonzero((built.clip == position) & (built.copy == 0))
         np.testing.assert_array_equal(built.vectors[row], features.summary(measured))
-        np.testing.assert_array_equal(built.windows[built.window_row == row], features.windows(measured).astype(np.float16))
+        np.testing.assert_array_equal(
+            built.windows[built.window_row == row], features.windows(measured).astype(np.float16)
+        )
 
 
 def test_copies_differ_from_their_original_and_from_each_other(clips):
@@ -104,7 +109,9 @@ def test_other_code_measures_the_same_copies(clips, monkeypatch, tmp_path):
     monkeypatch.setattr(dataset, "code_digest", lambda modules=(): b"an edited comment")
     again = dataset.build(clips, n_copies=1, cache=tmp_path / "cache")
     np.testing.assert_array_equal(again.vectors, built.vectors)
-    assert len(list((tmp_path / "cache").rglob("*.npz"))) == 2 * len(built.vectors), "what was measured before is not found again"
+    assert len(list((tmp_path / "cache").rglob("*.npz"))) == 2 * len(built.vectors), (
+        "what was measured before is not found again"
+    )
 
 
 def test_copies_are_rows_only_where_asked_for(clips):
@@ -155,10 +162,18 @@ def test_a_clip_that_moved_is_still_in_the_cache(clips, tmp_path, decoded):
     assert decoded == []
 
 
-@pytest.mark.parametrize("change", [
-    {"config": FeatureConfig(n_mels=80)}, {"config": FeatureConfig(fmin=60.0)}, {"config": FeatureConfig(window_frames=100)},
-    {"strength": 0.5}, {"seed": 1}, {"effects": {"gain": 1.0}},
-], ids=lambda change: "-".join(change))  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"config": FeatureConfig(n_mels=80)},
+        {"config": FeatureConfig(fmin=60.0)},
+        {"config": FeatureConfig(window_frames=100)},
+        {"strength": 0.5},
+        {"seed": 1},
+        {"effects": {"gain": 1.0}},
+    ],
+    ids=lambda change: "-".join(change),
+)
 def test_a_changed_setting_finds_no_entry(clips, tmp_path, decoded, change):
     dataset.build(clips, n_copies=1, cache=tmp_path / "cache")
     decoded.clear()
@@ -261,7 +276,10 @@ def test_facts_are_those_of_the_quality_report(clips, tmp_path):
         for row, path in enumerate(clips[corpora.PATH]):
             heard = analysis.analyse(Path(path))
             known = heard.quality.to_dict() | {
-                "source_rate": RATE, "source_channels": 1, "truncated": False, "syllables_per_s": syllables.rate(heard.features),
+                "source_rate": RATE,
+                "source_channels": 1,
+                "truncated": False,
+                "syllables_per_s": syllables.rate(heard.features),
             }
             told = built.facts.iloc[row].to_dict()
             expected = {name: np.nan if known[name] is None else float(known[name]) for name in dataset.FACTS}
@@ -271,7 +289,10 @@ def test_facts_are_those_of_the_quality_report(clips, tmp_path):
 
 def test_without_windows_all_else_is_the_same_and_training_finds_its_entries(clips, tmp_path, decoded):
     light = dataset.build(clips, with_windows=False, cache=tmp_path / "cache")
-    assert light.windows.shape == (0, CONFIG.window_frames, len(features.frame_columns(CONFIG))) and len(light.window_row) == 0
+    assert (
+        light.windows.shape == (0, CONFIG.window_frames, len(features.frame_columns(CONFIG)))
+        and len(light.window_row) == 0
+    )
     decoded.clear()
     whole = dataset.build(clips, cache=tmp_path / "cache")
     again = dataset.build(clips, with_windows=False, cache=tmp_path / "cache")
@@ -342,7 +363,9 @@ WRITER = """
 
 def test_a_process_killed_in_the_middle_of_a_write_leaves_nothing_that_hurts(clips, tmp_path, decoded):
     cache = tmp_path / "cache"
-    writer = subprocess.Popen([sys.executable, "-c", textwrap.dedent(WRITER), str(cache), *clips[corpora.PATH]], stdout=subprocess.PIPE)
+    writer = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(WRITER), str(cache), *clips[corpora.PATH]], stdout=subprocess.PIPE
+    )
     assert writer.stdout.readline() == b"writing\n"
     writer.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
     assert writer.wait(timeout=30) != 0
@@ -359,22 +382,31 @@ def test_a_process_killed_in_the_middle_of_a_write_leaves_nothing_that_hurts(cli
 
 
 def test_two_processes_that_fill_one_cache_at_once_agree(clips, tmp_path):
-    code = "import sys, pandas as pd; from ser_core import corpora, dataset; " \
-           "built = dataset.build(pd.DataFrame({corpora.PATH: sys.argv[2:]}), n_copies=2, cache=dataset.Path(sys.argv[1])); " \
-           "print(len(built.vectors))"
+    code = (
+        "import sys, pandas as pd; from ser_core import corpora, dataset; "
+        "built = dataset.build(pd.DataFrame({corpora.PATH: sys.argv[2:]}), n_copies=2, cache=dataset.Path(sys.argv[1])); "
+        "print(len(built.vectors))"
+    )
     call = [sys.executable, "-c", code, str(tmp_path / "cache"), *clips[corpora.PATH]]
     both = [subprocess.Popen(call, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [process.communicate(timeout=120)[0].strip() for process in both] == ["9", "9"]
     assert dataset.usage(tmp_path / "cache")[0] == 9
     expected = dataset.build(clips, n_copies=2)
-    np.testing.assert_allclose(dataset.build(clips, n_copies=2, cache=tmp_path / "cache").vectors, expected.vectors, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        dataset.build(clips, n_copies=2, cache=tmp_path / "cache").vectors, expected.vectors, rtol=1e-4, atol=1e-4
+    )
 
 
 def test_clear_removes_what_the_cache_wrote_and_nothing_else(clips, tmp_path):
     cache = tmp_path / "cache"
     assert dataset.usage(cache) == dataset.clear(cache) == (0, 0)
     dataset.build(clips, cache=cache)
-    others = [cache / "notes.txt", cache / "ab" / "thesis.npz", cache / "downloads" / "film.part", cache / "ab" / "film.part"]
+    others = [
+        cache / "notes.txt",
+        cache / "ab" / "thesis.npz",
+        cache / "downloads" / "film.part",
+        cache / "ab" / "film.part",
+    ]
     for other in others:
         other.parent.mkdir(exist_ok=True)
         other.write_bytes(b"mine")

@@ -34,7 +34,9 @@ TINY = CorpusSpec(
     citation="none",
     page="https://example.org/tiny",
 )
-NAMES = [f"{speaker}_{code}{number:02d}" for speaker, code, number in itertools.product(("AA", "BB"), ("h", "sa"), (1, 2, 3))]
+NAMES = [
+    f"{speaker}_{code}{number:02d}" for speaker, code, number in itertools.product(("AA", "BB"), ("h", "sa"), (1, 2, 3))
+]
 
 
 def speech(seed: int, *, duration_s: float = 1.0) -> np.ndarray:
@@ -362,8 +364,13 @@ def test_folders_of_labels_are_checked_for_all_that_no_published_fact_is_needed_
 
 def test_a_table_is_checked_and_names_speakers_that_may_be_one_person(moods):
     shutil.copy(moods / "joy" / "AA_h01.wav", moods / "joy" / "again.wav")
-    rows = [f"{'joy' if '_h' in name else 'Sad'}/{name}.wav,{'happy' if '_h' in name else 'sad'},{name[:2]}" for name in NAMES]
-    (moods / "clips.csv").write_text("\n".join(["path,label,speaker", *rows, "joy/again.wav,happy,CC"]), encoding="utf-8")
+    rows = [
+        f"{'joy' if '_h' in name else 'Sad'}/{name}.wav,{'happy' if '_h' in name else 'sad'},{name[:2]}"
+        for name in NAMES
+    ]
+    (moods / "clips.csv").write_text(
+        "\n".join(["path,label,speaker", *rows, "joy/again.wav,happy,CC"]), encoding="utf-8"
+    )
     identical, shared = doctor.check("moods", moods).findings
     assert (identical.kind, shared.kind) == ("identical", "shared_clips")
     assert "AA and CC" in shared.message
@@ -374,8 +381,10 @@ def test_what_is_not_read_need_not_be_left_out(corpus, originals):
     write(corpus / "take two.wav", speech(50))
     write(corpus / "AA_s01.wav", speech(51))
     assert {each.kind: each.surplus for each in doctor.check("tiny", corpus).findings} == {
-        "nested_copy": (), "unknown_name": (), "unknown_code": (),
-    }  # fmt: skip
+        "nested_copy": (),
+        "unknown_name": (),
+        "unknown_code": (),
+    }
 
 
 def test_an_unknown_kind_cannot_be_left_out(corpus):

@@ -32,7 +32,11 @@ ROOT = Path(__file__).resolve().parents[1]
 COUNTS = {"a": 15, "d": 15, "f": 15, "h": 15, "n": 30, "sa": 15, "su": 15}
 NAMES = [f"{code}{i:02d}" for code, n in COUNTS.items() for i in range(1, n + 1)]
 SPEAKERS = ("DC", "JE", "JK", "KL")
-CLIPS = {f"AudioData/{speaker}/{name}.wav": random.Random(speaker + name).randbytes(3000) for speaker in SPEAKERS for name in NAMES}
+CLIPS = {
+    f"AudioData/{speaker}/{name}.wav": random.Random(speaker + name).randbytes(3000)
+    for speaker in SPEAKERS
+    for name in NAMES
+}
 
 
 def zip_of(files, *, compression=zipfile.ZIP_STORED) -> bytes:
@@ -86,7 +90,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body)))
         if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(self.server.content) - 1}/{len(self.server.content)}")
+            self.send_header(
+                "Content-Range", f"bytes {start}-{len(self.server.content) - 1}/{len(self.server.content)}"
+            )
         self.end_headers()
         self.wfile.write(body[: self.server.drop_at] if self.server.drop_at else body)
 
@@ -131,7 +137,9 @@ def is_whole(folder: Path) -> bool:
 
 def is_clean(root: Path) -> bool:
     """Return whether nothing but the folder, and the lock's empty file, is there."""
-    return sorted(path.name for path in root.iterdir()) == [".downloads", "savee"] and os.listdir(root / ".downloads") == ["savee.lock"]
+    return sorted(path.name for path in root.iterdir()) == [".downloads", "savee"] and os.listdir(
+        root / ".downloads"
+    ) == ["savee.lock"]
 
 
 def test_a_corpus_is_fetched_checked_unpacked_and_counted(server, tmp_path):
@@ -143,7 +151,11 @@ def test_a_corpus_is_fetched_checked_unpacked_and_counted(server, tmp_path):
     assert corpora.installed(tmp_path) == {"savee": folder}
     for stage in ("download", "unpack"):
         done = [each.done for each in seen if each.stage == stage]
-        assert done == sorted(done) and done[0] == 0 and done[-1] == next(each.total for each in seen if each.stage == stage)
+        assert (
+            done == sorted(done)
+            and done[0] == 0
+            and done[-1] == next(each.total for each in seen if each.stage == stage)
+        )
 
 
 def test_a_tar_is_unpacked_like_a_zip(server, monkeypatch, tmp_path):
@@ -227,7 +239,9 @@ def test_a_connection_that_breaks_is_taken_up_again(server, tmp_path):
 
 def test_a_wrong_checksum_removes_the_file(server, monkeypatch, tmp_path):
     offer(monkeypatch, server, checksum=f"md5:{'0' * 32}")
-    with pytest.raises(CorpusError, match=r"is not the published file \(md5 [0-9a-f]{32}, expected 0+\) and was removed\. Try again"):
+    with pytest.raises(
+        CorpusError, match=r"is not the published file \(md5 [0-9a-f]{32}, expected 0+\) and was removed\. Try again"
+    ):
         download.download("savee", tmp_path)
     assert os.listdir(tmp_path / ".downloads") == ["savee.lock"]
     assert not (tmp_path / "savee").exists()
@@ -255,7 +269,10 @@ def test_a_file_larger_than_published_is_not_taken(server, monkeypatch, tmp_path
 
 @pytest.mark.parametrize(
     ("status", "words"),
-    [(404, r"no longer has 'savee\.zip' \(404\)\. See http"), (503, r"refuses 'savee\.zip' \(status 503\)\. Try again later; 0\.0 MB of")],
+    [
+        (404, r"no longer has 'savee\.zip' \(404\)\. See http"),
+        (503, r"refuses 'savee\.zip' \(status 503\)\. Try again later; 0\.0 MB of"),
+    ],
 )
 def test_a_server_that_refuses_is_named(server, tmp_path, status, words):
     server.status = status
@@ -268,13 +285,17 @@ def test_no_network_says_so(server, monkeypatch, tmp_path):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         offer(monkeypatch, server, url=f"http://127.0.0.1:{closed.getsockname()[1]}/savee.zip")
-        with pytest.raises(CorpusError, match=r"127\.0\.0\.1 cannot be reached\. Check the network connection and try again"):
+        with pytest.raises(
+            CorpusError, match=r"127\.0\.0\.1 cannot be reached\. Check the network connection and try again"
+        ):
             download.download("savee", tmp_path)
 
 
 def test_too_little_room_is_noticed_before_anything_is_fetched(server, monkeypatch, tmp_path):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 10**6, 10**6))
-    with pytest.raises(CorpusError, match=r"SAVEE needs 6\.\d MB on the disk that holds '.*', which has 1\.0 MB left\. Make room"):
+    with pytest.raises(
+        CorpusError, match=r"SAVEE needs 6\.\d MB on the disk that holds '.*', which has 1\.0 MB left\. Make room"
+    ):
         download.download("savee", tmp_path)
     assert server.asked == []
 
@@ -294,7 +315,9 @@ def test_a_folder_in_the_way_is_left_alone(server, tmp_path):
     mine = tmp_path / "savee" / "DC_a01.wav"
     mine.parent.mkdir()
     mine.write_bytes(b"mine")
-    with pytest.raises(CorpusError, match=r"is there already, with 1 of 480 clips of SAVEE\. Move or delete that folder"):
+    with pytest.raises(
+        CorpusError, match=r"is there already, with 1 of 480 clips of SAVEE\. Move or delete that folder"
+    ):
         download.download("savee", tmp_path)
     assert mine.read_bytes() == b"mine"
     assert server.asked == []
@@ -337,18 +360,26 @@ def test_an_archive_that_somebody_has_is_installed(kind, tmp_path):
 
 
 def test_a_nested_second_copy_is_unpacked_and_counts_once(tmp_path):
-    folder = download.install_archive("savee", zip_of({**CLIPS, **{f"again/{name}": data for name, data in CLIPS.items()}}), tmp_path)
+    folder = download.install_archive(
+        "savee", zip_of({**CLIPS, **{f"again/{name}": data for name, data in CLIPS.items()}}), tmp_path
+    )
     assert len(list(folder.rglob("*.wav"))) == 960
     assert len(corpora.scan("savee", folder)) == 480
 
 
 def test_what_a_mac_adds_is_left_out(tmp_path):
-    folder = download.install_archive("savee", zip_of({**CLIPS, "__MACOSX/DC/._a01.wav": b"x", "AudioData/._DC_a01.wav": b"x"}), tmp_path)
+    folder = download.install_archive(
+        "savee", zip_of({**CLIPS, "__MACOSX/DC/._a01.wav": b"x", "AudioData/._DC_a01.wav": b"x"}), tmp_path
+    )
     assert is_whole(folder)
 
 
 def test_backslashes_in_an_archive_are_folders(tmp_path):
-    assert is_whole(download.install_archive("savee", zip_of({name.replace("/", "\\"): data for name, data in CLIPS.items()}), tmp_path))
+    assert is_whole(
+        download.install_archive(
+            "savee", zip_of({name.replace("/", "\\"): data for name, data in CLIPS.items()}), tmp_path
+        )
+    )
 
 
 def link(name: str) -> zipfile.ZipInfo:
@@ -431,7 +462,10 @@ def test_silence_of_ordinary_size_is_no_bomb(tmp_path):
 
 @pytest.mark.parametrize(
     ("limit", "value", "words"),
-    [("MAX_MEMBERS", 479, r"holds 480 files, more than 479"), ("MAX_UNPACKED", 10**6, r"would take 1\.\d MB when unpacked, more than 1")],
+    [
+        ("MAX_MEMBERS", 479, r"holds 480 files, more than 479"),
+        ("MAX_UNPACKED", 10**6, r"would take 1\.\d MB when unpacked, more than 1"),
+    ],
 )
 def test_an_archive_beyond_the_limits_is_refused(limit, value, words, server, monkeypatch, tmp_path):
     monkeypatch.setattr(download, limit, value)
@@ -444,7 +478,9 @@ def test_an_archive_beyond_the_limits_is_refused(limit, value, words, server, mo
     assert not (tmp_path / "savee").exists()
 
 
-@pytest.mark.parametrize(("name", "kind"), [("../evil.wav", tarfile.REGTYPE), ("link.wav", tarfile.SYMTYPE), ("hard.wav", tarfile.LNKTYPE)])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("../evil.wav", tarfile.REGTYPE), ("link.wav", tarfile.SYMTYPE), ("hard.wav", tarfile.LNKTYPE)]
+)
 def test_a_tar_is_trusted_no_more_than_a_zip(name, kind, server, monkeypatch, tmp_path):
     info = tarfile.TarInfo(name)
     info.type, info.linkname = kind, "/etc/passwd"
@@ -477,7 +513,11 @@ def test_a_root_that_is_a_file_says_so(tmp_path):
 
 
 MOODS = {"moods/Happy/anna_1.wav": b"one", "moods/sad/ben_1.wav": b"two", "moods/notes.txt": b"hello"}
-TABLE = {"mine/clips.csv": b"path,label,speaker\na.wav,happy,ann\nb.wav,sad,bob\n", "mine/a.wav": b"one", "mine/b.wav": b"two"}
+TABLE = {
+    "mine/clips.csv": b"path,label,speaker\na.wav,happy,ann\nb.wav,sad,bob\n",
+    "mine/a.wav": b"one",
+    "mine/b.wav": b"two",
+}
 
 LISTS = b"path,label,speaker\n%s,happy,ann\n"
 
@@ -488,7 +528,9 @@ def test_a_zip_of_folders_named_after_labels_is_installed(tmp_path):
     installed = library.installed(tmp_path)["class-9b"]
     assert (installed.title, installed.kind) == ("Class 9b", library.FOLDERS)
     clips = library.clips(tmp_path, ["class-9b"])
-    assert clips[corpora.EMOTION].tolist() == ["happy", "sad"] and set(clips[corpora.SPEAKER]) == {corpora.UNKNOWN_SPEAKER}
+    assert clips[corpora.EMOTION].tolist() == ["happy", "sad"] and set(clips[corpora.SPEAKER]) == {
+        corpora.UNKNOWN_SPEAKER
+    }
     assert sorted(path.name for path in tmp_path.iterdir()) == [".downloads", "class-9b"]
 
 
@@ -500,7 +542,11 @@ def test_the_speakers_of_folders_are_written_down_where_the_names_tell(tmp_path)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows refuses such names")
 def test_names_that_a_spreadsheet_would_compute_are_written_down_as_text_and_read_as_they_are(tmp_path):
-    nasty = {"=moods/happy/=1+1_a.wav": b"one", "=moods/sad/x;-ben_1.wav": b"two", "=moods/sad/\u202egpj_\x1b.wav": b"three"}
+    nasty = {
+        "=moods/happy/=1+1_a.wav": b"one",
+        "=moods/sad/x;-ben_1.wav": b"two",
+        "=moods/sad/\u202egpj_\x1b.wav": b"three",
+    }
     download.install_own("=1\0\u202eM", zip_of(nasty), tmp_path, speaker_pattern=r"(?P<speaker>[^/_]+)_[^/]*$")
     (installed,) = library.installed(tmp_path).values()
     assert installed.title == "=1��M"
@@ -524,9 +570,21 @@ def test_a_zip_with_a_table_is_installed_and_never_replaces_another(tmp_path):
         ("Mine", b"no zip", "is no zip archive"),
         ("Mine", zip_of({"a/one.wav": b"x", "b/two.wav": b"x"}), "holds neither a table .* nor folders named after"),
         ("Mine", zip_of({"happy/readme.txt": b"x"}), "has 0 clips in sub-folders"),
-        ("Mine", zip_of({**TABLE, "mine/clips.csv": LISTS % b"../../../secret.wav"}), "lists recordings outside its own folder"),
-        ("Mine", zip_of({**TABLE, "mine/clips.csv": LISTS % b"../../../nothing.wav"}), "lists recordings outside its own folder"),
-        ("Mine", zip_of({**TABLE, "mine/clips.csv": LISTS % b"/etc/hostname"}), "lists recordings outside its own folder"),
+        (
+            "Mine",
+            zip_of({**TABLE, "mine/clips.csv": LISTS % b"../../../secret.wav"}),
+            "lists recordings outside its own folder",
+        ),
+        (
+            "Mine",
+            zip_of({**TABLE, "mine/clips.csv": LISTS % b"../../../nothing.wav"}),
+            "lists recordings outside its own folder",
+        ),
+        (
+            "Mine",
+            zip_of({**TABLE, "mine/clips.csv": LISTS % b"/etc/hostname"}),
+            "lists recordings outside its own folder",
+        ),
         ("Mine", zip_of({**TABLE, "mine/clips.csv": LISTS % b"c.wav"}), "lists 1 file that does not exist"),
         ("Mine", zip_of({**TABLE, "mine/clips.csv": b"path,label\na.wav,happy\n"}), "has no column speaker"),
         ("Mine", zip_of({**TABLE, "../evil.wav": b"x"}), "leaves the folder"),
@@ -542,7 +600,13 @@ def test_a_zip_of_ones_own_that_cannot_be_used_leaves_nothing_behind(title, cont
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 def test_an_upload_killed_while_it_is_unpacked_is_not_installed_and_can_be_tried_again(tmp_path):
-    packed = zip_of({f"moods/{label}/anna_{n}.wav": random.Random(n).randbytes(3000) for label in ("happy", "sad") for n in range(40)})
+    packed = zip_of(
+        {
+            f"moods/{label}/anna_{n}.wav": random.Random(n).randbytes(3000)
+            for label in ("happy", "sad")
+            for n in range(40)
+        }
+    )
     (tmp_path / "x.zip").write_bytes(packed)
     code = """
 import os, signal, sys
@@ -561,7 +625,10 @@ download.install_own("Moods", sys.argv[1], sys.argv[2], on_progress=die)
 
 
 def test_progress_reads_like_a_sentence():
-    assert download.Progress("download", 42_000_000, 208_468_073, 80.4).text == "Downloading: 42 of 208 MB, 1 min 20 s left"
+    assert (
+        download.Progress("download", 42_000_000, 208_468_073, 80.4).text
+        == "Downloading: 42 of 208 MB, 1 min 20 s left"
+    )
     assert download.Progress("unpack", 0, 10_000_000, None).text == "Unpacking: 0 of 10 MB"
 
 

@@ -28,7 +28,14 @@ def a_test(*, seed=0, n=600, n_speakers=12, skill=2.0, labels=LABELS, missing=()
 
 def measure(y, probabilities, speakers, *, labels=LABELS, seed=0, **options):
     return evaluation.evaluate(
-        y, probabilities, labels=labels, speakers=speakers, protocol="speaker", corpus="ravdess", rng=np.random.default_rng(seed), **options
+        y,
+        probabilities,
+        labels=labels,
+        speakers=speakers,
+        protocol="speaker",
+        corpus="ravdess",
+        rng=np.random.default_rng(seed),
+        **options,
     )
 
 
@@ -53,12 +60,16 @@ def test_figures_equal_scikit_learn(seed, missing):
         row = found.per_label[LABELS[position]]
         assert row["n"] == (y == position).sum()
         assert row["recall"] == pytest.approx((answer[y == position] == position).mean())
-        assert row["precision"] == pytest.approx(metrics.precision_score(y == position, answer == position, zero_division=0))
+        assert row["precision"] == pytest.approx(
+            metrics.precision_score(y == position, answer == position, zero_division=0)
+        )
 
 
 def test_uar_equals_balanced_accuracy_where_no_label_is_missing():
     y, probabilities, speakers = a_test(seed=9)
-    assert measure(y, probabilities, speakers).uar == pytest.approx(metrics.balanced_accuracy_score(y, probabilities.argmax(axis=1)))
+    assert measure(y, probabilities, speakers).uar == pytest.approx(
+        metrics.balanced_accuracy_score(y, probabilities.argmax(axis=1))
+    )
 
 
 def test_a_perfect_model_has_one_everywhere():
@@ -136,7 +147,9 @@ def test_ece_is_small_for_a_calibrated_model_and_its_bias_for_another():
 
 
 def test_ece_by_hand():
-    assert evaluation.ece([0.2, 0.4, 0.8, 0.9], [0, 1, 1, 1], n_bins=2) == pytest.approx((abs(0.5 - 0.3) + abs(1 - 0.85)) / 2)
+    assert evaluation.ece([0.2, 0.4, 0.8, 0.9], [0, 1, 1, 1], n_bins=2) == pytest.approx(
+        (abs(0.5 - 0.3) + abs(1 - 0.85)) / 2
+    )
     assert evaluation.ece([1.0] * 10, [True] * 7 + [False] * 3) == pytest.approx(0.3)
 
 

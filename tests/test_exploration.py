@@ -46,7 +46,9 @@ def test_a_row_a_clip_whatever_their_order(clips, cache):
     pd.testing.assert_frame_equal(measured.facts, built.facts, rtol=1e-3)
     some = measured.take(np.array([5, 1]))
     np.testing.assert_array_equal(some.vectors, measured.vectors[[5, 1]])
-    assert some.facts["level_dbfs"].tolist() == measured.facts["level_dbfs"][[5, 1]].tolist() and some.key != measured.key
+    assert (
+        some.facts["level_dbfs"].tolist() == measured.facts["level_dbfs"][[5, 1]].tolist() and some.key != measured.key
+    )
 
 
 def test_what_was_measured_is_recalled_without_a_build(clips, cache, builds):
@@ -64,7 +66,9 @@ def test_only_the_corpus_that_is_new_is_measured(clips, cache, builds, tmp_path)
     other = small_corpus.write(tmp_path / "other", corpus="other", takes=1)
     exploration.measure(clips, cache=cache)
     seen: list[tuple[int, int]] = []
-    exploration.measure(pd.concat([clips, other]), cache=cache, on_progress=lambda done, total: seen.append((done, total)))
+    exploration.measure(
+        pd.concat([clips, other]), cache=cache, on_progress=lambda done, total: seen.append((done, total))
+    )
     assert builds == [18, 9] and seen[0] == (18, 27) and seen[-1] == (27, 27)
 
 
@@ -97,7 +101,9 @@ def test_a_change_is_never_answered_with_what_was(clips, cache, change, monkeypa
         np.testing.assert_allclose(again.vectors, built.vectors, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"x" * len(data)])
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"x" * len(data)]
+)
 def test_a_damaged_table_is_made_again(clips, cache, damage):
     first = exploration.measure(clips, cache=cache)
     (table,) = (cache / dataset.TABLES).iterdir()
@@ -129,7 +135,9 @@ def test_pitch_level_and_rate_are_those_that_were_put_in(clips, cache):
     table = clips.assign(**{name: exploration.trend(measured, name) for name in ("f0", "level", "rate")})
     for row in table.itertuples():
         semitones, _, n_syllables = small_corpus.LABELS[row.emotion]
-        assert row.f0 == pytest.approx(small_corpus.SPEAKERS[row.speaker.split(":")[1]][1] * 2 ** (semitones / 12), rel=0.02)
+        assert row.f0 == pytest.approx(
+            small_corpus.SPEAKERS[row.speaker.split(":")[1]][1] * 2 ** (semitones / 12), rel=0.02
+        )
         assert row.rate == pytest.approx(n_syllables, rel=0.15)
     loudness = table.groupby(corpora.EMOTION)["level"].mean()
     assert loudness["angry"] - loudness["neutral"] == pytest.approx(20 * np.log10(3), abs=1.5)
@@ -175,7 +183,9 @@ def test_the_mfcc_profile_is_in_deviations_from_the_mean_of_all(clips, cache):
     measured = exploration.measure(clips, cache=cache)
     labels = clips[corpora.EMOTION].to_numpy()
     profile = exploration.mfcc_profile(measured, labels)
-    assert list(profile.index) == ["angry", "neutral", "sad"] and list(profile.columns) == list(range(FeatureConfig().n_mfcc))
+    assert list(profile.index) == ["angry", "neutral", "sad"] and list(profile.columns) == list(
+        range(FeatureConfig().n_mfcc)
+    )
     values = measured.column("mfcc_03_mean")
     expected = (values[labels == "sad"].mean() - values.mean()) / values.std()
     assert profile.loc["sad", 3] == pytest.approx(expected, rel=1e-4)

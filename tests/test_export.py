@@ -91,14 +91,16 @@ def test_what_was_not_measured_is_an_empty_cell(rows):
     assert first["snr_db"] == "" and second["snr_db"] == "20"
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1+1", "=HYPERLINK(\"http://x\")"])
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1+1", '=HYPERLINK("http://x")'])
 def test_a_formula_in_a_name_is_text_to_a_spreadsheet(clips, measured, name):
     marked = clips.assign(**{corpora.NAME: name, corpora.SENTENCE: name, corpora.SPEAKER: name})
     data = export.encode(export.table(marked, measured, np.full(len(clips), "train")), "csv")
     (first, *_) = csv.DictReader(io.StringIO(data.decode(), newline=""))
     assert first["clip"] == first["sentence"] == first["speaker"] == csv_tables.cell(name)
     assert first["clip"].startswith("'") and csv_tables.unmarked(first["clip"]) == name
-    parquet = pd.read_parquet(io.BytesIO(export.encode(export.table(marked, measured, np.full(len(clips), "train")), "parquet")))
+    parquet = pd.read_parquet(
+        io.BytesIO(export.encode(export.table(marked, measured, np.full(len(clips), "train")), "parquet"))
+    )
     assert parquet["clip"][0] == name
 
 

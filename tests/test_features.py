@@ -69,9 +69,20 @@ def reference(samples):
 
 @pytest.mark.parametrize(
     ("name", "tolerance"),
-    [("log_mel", 0.01), ("mfcc", 0.02), ("mfcc_delta", 1e-3), ("mfcc_delta2", 1e-3), ("chroma", 1e-4), ("zcr", 1e-6),
-     ("rms", 1e-6), ("centroid_hz", 0.1), ("rolloff_hz", 0.0), ("flatness", 1e-4), ("contrast", 0.1)],
-)  # fmt: skip
+    [
+        ("log_mel", 0.01),
+        ("mfcc", 0.02),
+        ("mfcc_delta", 1e-3),
+        ("mfcc_delta2", 1e-3),
+        ("chroma", 1e-4),
+        ("zcr", 1e-6),
+        ("rms", 1e-6),
+        ("centroid_hz", 0.1),
+        ("rolloff_hz", 0.0),
+        ("flatness", 1e-4),
+        ("contrast", 0.1),
+    ],
+)
 def test_features_equal_librosas(measured, reference, name, tolerance):
     ours, theirs = getattr(measured, name), reference[name]
     assert ours.shape == theirs.shape
@@ -110,7 +121,18 @@ def test_noise_is_unvoiced():
 
 def test_digital_silence_gives_finite_features():
     measured = features.extract(Waveform(np.zeros(RATE, np.float32), RATE))
-    for name in ("log_mel", "mfcc", "chroma", "zcr", "rms", "centroid_hz", "rolloff_hz", "flatness", "contrast", "voicing"):
+    for name in (
+        "log_mel",
+        "mfcc",
+        "chroma",
+        "zcr",
+        "rms",
+        "centroid_hz",
+        "rolloff_hz",
+        "flatness",
+        "contrast",
+        "voicing",
+    ):
         assert np.isfinite(getattr(measured, name)).all(), name
     assert np.isnan(measured.f0_hz).all()
     assert np.isfinite(features.summary(measured)).all()
@@ -232,11 +254,18 @@ def test_the_settings_survive_json():
 
 @pytest.mark.parametrize(
     ("values", "sentence"),
-    [({"hop_length": 700}, "hop_length <= win_length"), ({"fmax": 9000.0}, "8000 Hz"), ({"n_mfcc": 65}, "n_mfcc <= n_mels"),
-     ({"hop_length": 32, "n_fft": 8192}, "2,048,500. Choose a longer hop_length"),
-     ({"window_frames": 3}, "from 16 to 1000"), ({"n_fft": 10**9}, "from 64 to 8192"), ({"n_mels": "64"}, "whole number"),
-     ({"sample_rate": 4000, "fmax": 2000.0}, "from 8000"), ({"sample_rate": 44_000}, "win_length of 736 or more")],
-)  # fmt: skip
+    [
+        ({"hop_length": 700}, "hop_length <= win_length"),
+        ({"fmax": 9000.0}, "8000 Hz"),
+        ({"n_mfcc": 65}, "n_mfcc <= n_mels"),
+        ({"hop_length": 32, "n_fft": 8192}, "2,048,500. Choose a longer hop_length"),
+        ({"window_frames": 3}, "from 16 to 1000"),
+        ({"n_fft": 10**9}, "from 64 to 8192"),
+        ({"n_mels": "64"}, "whole number"),
+        ({"sample_rate": 4000, "fmax": 2000.0}, "from 8000"),
+        ({"sample_rate": 44_000}, "win_length of 736 or more"),
+    ],
+)
 def test_impossible_settings_are_refused(values, sentence):
     with pytest.raises(ConfigError, match=sentence):
         FeatureConfig(**values)
@@ -249,7 +278,9 @@ def test_unknown_settings_are_named():
 
 @pytest.mark.parametrize("rate", [8000, 11_025, 16_000, 22_050, 48_000])
 def test_every_rate_that_is_let_through_can_be_measured(rate):
-    config = FeatureConfig(sample_rate=rate, fmax=rate / 2 if rate < 48_000 else 8000.0, win_length=max(640, rate // 50), hop_length=320)
+    config = FeatureConfig(
+        sample_rate=rate, fmax=rate / 2 if rate < 48_000 else 8000.0, win_length=max(640, rate // 50), hop_length=320
+    )
     noise = np.random.default_rng(0).normal(scale=0.1, size=rate).astype(np.float32)
     vector = features.summary(features.extract(Waveform(noise, rate), config))
     assert vector.shape == (len(features.summary_columns(config)),) and np.isfinite(vector).all()

@@ -34,7 +34,9 @@ def test_mel_bands_are_librosas_to_the_last_bit(rate: int, n_fft: int, n_mels: i
 @pytest.mark.parametrize(("rate", "n_fft"), [(row[0], row[1]) for row in SHAPES])
 def test_pitch_classes_are_librosas_to_the_last_bit(rate: int, n_fft: int) -> None:
     ours = filterbanks.chroma(rate, n_fft, n_chroma=12)
-    assert ours.dtype == np.float32 and np.array_equal(ours, librosa.filters.chroma(sr=rate, n_fft=n_fft, n_chroma=12, tuning=0.0))
+    assert ours.dtype == np.float32 and np.array_equal(
+        ours, librosa.filters.chroma(sr=rate, n_fft=n_fft, n_chroma=12, tuning=0.0)
+    )
 
 
 def test_a_band_has_the_area_1() -> None:
@@ -52,5 +54,7 @@ def test_measuring_a_clip_loads_no_compiler() -> None:
         "import sys; from ser_core import analysis; analysis.analyse('pages/samples/bright.flac'); "
         "print(sorted({'librosa', 'numba', 'llvmlite'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"

@@ -114,7 +114,9 @@ def test_pitch_slopes_are_those_of_each_stretch():
     voiced = np.zeros(100, bool)
     voiced[0:20] = voiced[40:60] = voiced[80:83] = True
     rising, falling = 10 * FRAME_S * np.arange(20), 5 - 4 * FRAME_S * np.arange(20)
-    values = rhythm(voiced, pitch=np.concatenate([rising, falling, [40.0, 0.0, 40.0]]))  # the last is too short to count
+    values = rhythm(
+        voiced, pitch=np.concatenate([rising, falling, [40.0, 0.0, 40.0]])
+    )  # the last is too short to count
     assert values["f0_slope_max"] == pytest.approx(10, rel=1e-4)
     assert values["f0_slope_min"] == pytest.approx(-4, rel=1e-4)
     assert values["f0_slope_mean"] == pytest.approx(3, rel=1e-4)

@@ -63,9 +63,17 @@ def run_code(data: bytes, place: Path) -> None:
     mutate.CANARY.touch()
 
 
-@pytest.mark.parametrize(("call", "kind"), [
-    (refuse, "refused"), (leave, "accepted"), (fail, "error"), (escape, "outside"), (change, "outside"), (run_code, "code"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        (refuse, "refused"),
+        (leave, "accepted"),
+        (fail, "error"),
+        (escape, "outside"),
+        (change, "outside"),
+        (run_code, "code"),
+    ],
+)
 def test_what_an_input_may_not_do_is_noticed(yard, call, kind):
     assert fuzz_work.try_one(call, b"data", yard)["kind"] == kind
     assert fuzz_work.try_one(leave, b"data", yard)["kind"] == "accepted"
@@ -99,10 +107,14 @@ class Watched:
     traces = tail
 
 
-@pytest.mark.parametrize(("watched", "kind"), [
-    (Watched({"at": ["decode", 3]}, None, code=-11), "crash"), (Watched({"at": ["decode", 3]}), "hang"),
-    (Watched({"ready": True}, {"at": ["decode", 3]}, {"kind": "refused", "seconds": 0.1, "peak": 5}), "refused"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("watched", "kind"),
+    [
+        (Watched({"at": ["decode", 3]}, None, code=-11), "crash"),
+        (Watched({"at": ["decode", 3]}), "hang"),
+        (Watched({"ready": True}, {"at": ["decode", 3]}, {"kind": "refused", "seconds": 0.1, "peak": 5}), "refused"),
+    ],
+)
 def test_a_lost_process_is_a_crash_or_a_hang(watched, kind):
     told = fuzz._next(watched)
     assert told["kind"] == kind and told["at"] == ["decode", 3]
@@ -117,14 +129,24 @@ def test_the_same_seed_gives_the_same_inputs(tmp_path):
     (tmp_path / "seed-000").write_bytes(fuzz_seeds.wav(seconds=0.2))
     (tmp_path / "worst-000").write_bytes(b"large")
     first, again, other = (fuzz_work.Inputs(TARGETS["decode"], tmp_path, seed) for seed in (1, 1, 2))
-    assert [first.make(n) for n in range(2, 40)] == [again.make(n) for n in range(2, 40)] != [other.make(n) for n in range(2, 40)]
+    assert (
+        [first.make(n) for n in range(2, 40)]
+        == [again.make(n) for n in range(2, 40)]
+        != [other.make(n) for n in range(2, 40)]
+    )
     assert first.make(0) == fuzz_seeds.wav(seconds=0.2) and first.make(1) == b"large"
 
 
-@pytest.mark.parametrize(("change", "data"), [
-    (mutate.mutate_bytes, b"RIFF" * 100), (mutate.mutate_json, b'{"a": [1, {"b": null}], "c": "d"}'),
-    (mutate.mutate_csv, b"path,label\na.wav,happy\nb.wav,sad\n"), (mutate.mutate_zip, fuzz_seeds.packed({"happy/a.wav": b"RIFF" * 20})),
-], ids=["bytes", "json", "csv", "zip"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "data"),
+    [
+        (mutate.mutate_bytes, b"RIFF" * 100),
+        (mutate.mutate_json, b'{"a": [1, {"b": null}], "c": "d"}'),
+        (mutate.mutate_csv, b"path,label\na.wav,happy\nb.wav,sad\n"),
+        (mutate.mutate_zip, fuzz_seeds.packed({"happy/a.wav": b"RIFF" * 20})),
+    ],
+    ids=["bytes", "json", "csv", "zip"],
+)
 def test_changes_are_many_and_bounded(change, data):
     begun = time.process_time()
     made = {change(data, [data], np.random.default_rng(n)) for n in range(60)}
@@ -134,7 +156,10 @@ def test_changes_are_many_and_bounded(change, data):
 
 def test_a_zip_that_is_packed_again_holds_the_same():
     members = mutate.unpack(fuzz_seeds.packed({"a.txt": b"one" * 50, "é/b.wav": b""}))
-    assert [(info.filename, content) for info, content in mutate.unpack(mutate.pack(members))] == [("a.txt", b"one" * 50), ("é/b.wav", b"")]
+    assert [(info.filename, content) for info, content in mutate.unpack(mutate.pack(members))] == [
+        ("a.txt", b"one" * 50),
+        ("é/b.wav", b""),
+    ]
 
 
 def test_a_fault_is_kept_with_the_command_that_shows_it_again():

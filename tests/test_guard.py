@@ -14,8 +14,13 @@ from tests.loops import in_a_loop
 
 
 def ask(
-    path: str = "/", *, headers: dict[str, str] | list[tuple[str, str]], kind: str = "http", hosts: frozenset[str] = guard.LOOPBACK,
-    is_secure: bool = False, method: str = "GET",
+    path: str = "/",
+    *,
+    headers: dict[str, str] | list[tuple[str, str]],
+    kind: str = "http",
+    hosts: frozenset[str] = guard.LOOPBACK,
+    is_secure: bool = False,
+    method: str = "GET",
 ) -> tuple[int, dict[str, str], list[tuple[bytes, bytes]]]:
     """Return status, headers of the answer, and the headers that the application got; status 200 and 101 come from the application."""
     sent: list[Message] = []
@@ -36,7 +41,12 @@ def ask(
         sent.append(message)
 
     pairs = list(headers.items()) if isinstance(headers, dict) else headers
-    scope = {"type": kind, "path": path, "method": method, "headers": [(name.encode(), value.encode()) for name, value in pairs]}
+    scope = {
+        "type": kind,
+        "path": path,
+        "method": method,
+        "headers": [(name.encode(), value.encode()) for name, value in pairs],
+    }
     in_a_loop(Guard(application, hosts=hosts, is_secure=is_secure)(scope, receive, send))
     first = sent[0]
     if kind == "websocket":
@@ -51,9 +61,21 @@ def test_this_machines_own_names_are_answered(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8501", "localhost.evil.example", "localhost@evil.example", "localhost:8501:1", "", "192.168.1.5",
-             "localhost/", "127.0.0.1.nip.example", "[::2]:8501", "localhost:99999x"]
-)  # fmt: skip
+    "host",
+    [
+        "evil.example",
+        "evil.example:8501",
+        "localhost.evil.example",
+        "localhost@evil.example",
+        "localhost:8501:1",
+        "",
+        "192.168.1.5",
+        "localhost/",
+        "127.0.0.1.nip.example",
+        "[::2]:8501",
+        "localhost:99999x",
+    ],
+)
 def test_other_names_are_refused_on_http_and_websockets(host: str) -> None:
     for kind in ("http", "websocket"):
         status, _, got = ask(headers={"host": host}, kind=kind)
@@ -65,9 +87,22 @@ def test_a_request_without_a_host_or_with_two_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://evil.example", "http://localhost:9999", "http://localhost", "http://127.0.0.1:8501", "null", "http://localhost:8501.evil",
-               "http://localhost:8501@evil.example", "file://", "http://localhost:8501/x", "ftp://localhost:8501", "http://[::1", "http://a:b"]
-)  # fmt: skip
+    "origin",
+    [
+        "http://evil.example",
+        "http://localhost:9999",
+        "http://localhost",
+        "http://127.0.0.1:8501",
+        "null",
+        "http://localhost:8501.evil",
+        "http://localhost:8501@evil.example",
+        "file://",
+        "http://localhost:8501/x",
+        "ftp://localhost:8501",
+        "http://[::1",
+        "http://a:b",
+    ],
+)
 def test_pages_of_other_origins_are_refused_whatever_their_port(origin: str) -> None:
     for kind in ("http", "websocket"):
         assert ask(headers={"host": "localhost:8501", "origin": origin}, kind=kind)[0] == 403
@@ -77,8 +112,12 @@ def test_pages_of_other_origins_are_refused_whatever_their_port(origin: str) -> 
 def test_the_own_origin_is_let_in_and_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", None)
     for kind, status in (("http", 200), ("websocket", 101)):
-        found, _, got = ask(headers={"host": "localhost:8501", "origin": "http://localhost:8501", "cookie": "a=b"}, kind=kind)
-        assert found == status and got == [(b"host", b"localhost:8501"), (b"cookie", b"a=b")], "Streamlit would look the origin up"
+        found, _, got = ask(
+            headers={"host": "localhost:8501", "origin": "http://localhost:8501", "cookie": "a=b"}, kind=kind
+        )
+        assert found == status and got == [(b"host", b"localhost:8501"), (b"cookie", b"a=b")], (
+            "Streamlit would look the origin up"
+        )
 
 
 @pytest.mark.parametrize(
@@ -100,7 +139,12 @@ def test_an_origin_counts_with_its_scheme_and_port(host: str, origin: str, is_se
 def test_more_hosts_are_named_by_the_environment_with_or_without_a_port() -> None:
     hosts = guard.hosts({guard.VARIABLE: " Ser.Example.org, 10.0.0.5:8443 ,"}, ["192.168.1.5"])
     assert hosts == guard.LOOPBACK | {"ser.example.org", "10.0.0.5:8443", "192.168.1.5"}
-    for host, status in (("ser.example.org", 200), ("10.0.0.5:8443", 200), ("10.0.0.5", 403), ("192.168.1.5:1234", 200)):
+    for host, status in (
+        ("ser.example.org", 200),
+        ("10.0.0.5:8443", 200),
+        ("10.0.0.5", 403),
+        ("192.168.1.5:1234", 200),
+    ):
         assert ask(headers={"host": host}, hosts=hosts)[0] == status
     for wrong in ("https://ser.example.org", "*.example.org", "a b", "ser.example.org/path"):
         with pytest.raises(ConfigError, match="no host name or address"):
@@ -108,17 +152,40 @@ def test_more_hosts_are_named_by_the_environment_with_or_without_a_port() -> Non
 
 
 @pytest.mark.parametrize(
-    "path", ["/_stcore/metrics", "/_stcore/metrics/", "/prefix/_stcore/metrics", "/_stcore/script-health-check", "/_stcore/agent/mcp",
-             "/_stcore/agent/interact", "/_stcore", "/auth/login", "/auth/logout", "/oauth2callback", "/_stcore/health/../metrics"]
-)  # fmt: skip
+    "path",
+    [
+        "/_stcore/metrics",
+        "/_stcore/metrics/",
+        "/prefix/_stcore/metrics",
+        "/_stcore/script-health-check",
+        "/_stcore/agent/mcp",
+        "/_stcore/agent/interact",
+        "/_stcore",
+        "/auth/login",
+        "/auth/logout",
+        "/oauth2callback",
+        "/_stcore/health/../metrics",
+    ],
+)
 def test_what_no_page_needs_is_closed(path: str) -> None:
     assert ask(path, headers={"host": "localhost"})[0] == 404
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/train", "/_stcore/health", "/_stcore/host-config", "/_stcore/upload_file/a/b", "/_stcore/bidi-components/a/b.js",
-             "/media/a.wav", "/static/js/a.js", "/component/a/index.html", "/prefix/_stcore/health"]
-)  # fmt: skip
+    "path",
+    [
+        "/",
+        "/train",
+        "/_stcore/health",
+        "/_stcore/host-config",
+        "/_stcore/upload_file/a/b",
+        "/_stcore/bidi-components/a/b.js",
+        "/media/a.wav",
+        "/static/js/a.js",
+        "/component/a/index.html",
+        "/prefix/_stcore/health",
+    ],
+)
 def test_what_pages_need_is_open(path: str) -> None:
     assert ask(path, headers={"host": "localhost"})[0] == 200
 

@@ -17,12 +17,22 @@ from ser_core.errors import ConfigError
 
 def test_it_serves_the_page_and_the_certificate_only() -> None:
     port, _ = classroom.free_port(21_000, "127.0.0.1")
-    told = {"url": "https://10.0.0.5:8501/?a=<b>", "name": "Room <7>", "fingerprint": "AA:BB", "authority_der": b"\x30\x00"}
+    told = {
+        "url": "https://10.0.0.5:8501/?a=<b>",
+        "name": "Room <7>",
+        "fingerprint": "AA:BB",
+        "authority_der": b"\x30\x00",
+    }
     with install_page.serve("127.0.0.1", port, **told):
         base = f"http://127.0.0.1:{port}"
         with urllib.request.urlopen(f"{base}/?from=qr", timeout=5) as answer:
             page = answer.read().decode()
-        assert "<b>AA" not in page and "Room &lt;7&gt;" in page and "AA:BB" in page and 'href="https://10.0.0.5:8501/?a=&lt;b&gt;"' in page
+        assert (
+            "<b>AA" not in page
+            and "Room &lt;7&gt;" in page
+            and "AA:BB" in page
+            and 'href="https://10.0.0.5:8501/?a=&lt;b&gt;"' in page
+        )
         assert "http" not in page.replace("https://10.0.0.5:8501", ""), "nothing comes from outside"
         with urllib.request.urlopen(f"{base}{install_page.FILE}", timeout=5) as answer:
             assert (answer.headers["Content-Type"], answer.read()) == ("application/x-x509-ca-cert", b"\x30\x00")
@@ -32,11 +42,21 @@ def test_it_serves_the_page_and_the_certificate_only() -> None:
             pass
 
 
-def test_a_visitor_who_leaves_in_the_middle_or_sends_nonsense_leaves_no_address(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_visitor_who_leaves_in_the_middle_or_sends_nonsense_leaves_no_address(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     port, _ = classroom.free_port(21_100, "127.0.0.1")
     n_threads = threading.active_count()
-    with install_page.serve("127.0.0.1", port, url="https://10.0.0.5:8501", name="Room", fingerprint="AA", authority_der=b""):
-        for sent in (b"GET / HTT", b"GET / HTTP/1.1\r\nHost: x\r\n", b"\xff\r\n\r\n", b"POST / HTTP/1.1\r\n\r\n", b"GET / HTTP/9\r\n\r\n"):
+    with install_page.serve(
+        "127.0.0.1", port, url="https://10.0.0.5:8501", name="Room", fingerprint="AA", authority_der=b""
+    ):
+        for sent in (
+            b"GET / HTT",
+            b"GET / HTTP/1.1\r\nHost: x\r\n",
+            b"\xff\r\n\r\n",
+            b"POST / HTTP/1.1\r\n\r\n",
+            b"GET / HTTP/9\r\n\r\n",
+        ):
             with socket.create_connection(("127.0.0.1", port), timeout=5) as visitor:
                 visitor.sendall(sent)
                 time.sleep(0.1)

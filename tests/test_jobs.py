@@ -31,10 +31,10 @@ def tell(stage, **changes):
 WORK = {
     "quick": "tell(runs.TRAINING)\ntime.sleep(0.2)\ntell(runs.DONE, model='mine')",
     "polite": "tell(runs.TRAINING)\nwhile not runs.stop_wish(folder): time.sleep(0.05)\n"
-              "tell(runs.SAVING)\ntime.sleep(2.5)\ntell(runs.DONE, model='mine')",
+    "tell(runs.SAVING)\ntime.sleep(2.5)\ntell(runs.DONE, model='mine')",
     "deaf": "signal.signal(signal.SIGTERM, signal.SIG_IGN)\ntell(runs.TRAINING)\nimport subprocess\n"
-            "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
-            "(folder / 'part').write_text(str(child.pid))\nos.rename(folder / 'part', folder / 'child')\ntime.sleep(60)",
+    "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+    "(folder / 'part').write_text(str(child.pid))\nos.rename(folder / 'part', folder / 'child')\ntime.sleep(60)",
     "early": "tell(runs.FEATURES)\ntime.sleep(60)",
     "fault": "tell(runs.TRAINING)\nraise KeyError('x')",
     "told": "tell(runs.FAILED, problem='TESS has 2 speakers.')\nsys.exit(2)",
@@ -44,8 +44,8 @@ WORK = {
     "silent": "sys.exit(0)",
     "crash": "tell(runs.TRAINING)\nos.kill(os.getpid(), signal.SIGSEGV)",
     "facts": "import json\nfacts = [os.nice(0), sys.stdin.read(), os.getsid(0), os.environ['TF_NUM_INTRAOP_THREADS']]\n"
-             "tell(runs.DONE, text=json.dumps(facts))",
-}  # fmt: skip
+    "tell(runs.DONE, text=json.dumps(facts))",
+}
 
 
 @pytest.fixture
@@ -92,7 +92,11 @@ def lives(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] if Path("/proc").is_dir() else True
+    return (
+        "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        if Path("/proc").is_dir()
+        else True
+    )
 
 
 # --- a run's life
@@ -220,7 +224,9 @@ def test_a_key_that_was_cut_short_is_made_anew(root, start, nobody_works):
 
 def test_limits_hold_where_others_start_runs_at_the_same_time(root, start, nobody_works, monkeypatch):
     root.mkdir()
-    monkeypatch.setattr(jobs.locks, "take", lambda file, wait_s=0.0: None if Path(file).name == ".starting" else locks.take(file))
+    monkeypatch.setattr(
+        jobs.locks, "take", lambda file, wait_s=0.0: None if Path(file).name == ".starting" else locks.take(file)
+    )
     with pytest.raises(ConfigError, match="again in a moment"):
         start("quick", address="10.0.0.1")
     assert jobs.jobs(root) == []
@@ -264,10 +270,14 @@ def test_there_is_nothing_to_keep_before_the_first_epoch(root, start):
 @pytest.mark.parametrize(
     ("work", "problem"),
     [
-        ("fault", supervisor.FAULT), ("told", "TESS has 2 speakers."), ("memory", supervisor.OUT_OF_MEMORY),
-        ("array", supervisor.OUT_OF_MEMORY), ("disk", supervisor.OUT_OF_SPACE), ("silent", supervisor.NO_WORD),
+        ("fault", supervisor.FAULT),
+        ("told", "TESS has 2 speakers."),
+        ("memory", supervisor.OUT_OF_MEMORY),
+        ("array", supervisor.OUT_OF_MEMORY),
+        ("disk", supervisor.OUT_OF_SPACE),
+        ("silent", supervisor.NO_WORD),
     ],
-)  # fmt: skip
+)
 def test_a_failure_says_what_probably_happened(root, start, work, problem):
     status = ended(root, start(work).id).status
     assert (status.stage, status.problem, status.left_s) == (runs.FAILED, problem, None)
@@ -347,7 +357,14 @@ def test_the_key_and_the_browser_may_stop_and_nobody_else(root, start):
     job = jobs.find(root, started.id)
     assert jobs.may_stop(job, key=started.key) and jobs.may_stop(job, key=f" {started.key.lower().replace('-', ' ')} ")
     assert jobs.may_stop(job, browser="a-secret")
-    for wrong in ({}, {"key": ""}, {"key": started.id}, {"key": "a-secret"}, {"browser": "another"}, {"browser": started.key}):
+    for wrong in (
+        {},
+        {"key": ""},
+        {"key": started.id},
+        {"key": "a-secret"},
+        {"browser": "another"},
+        {"browser": started.key},
+    ):
         assert not jobs.may_stop(job, **wrong)
     kept = "".join(path.read_text(errors="replace") for path in job.folder.iterdir() if path.is_file())
     assert started.key not in kept and "a-secret" not in kept

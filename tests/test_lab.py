@@ -87,12 +87,16 @@ def test_the_part_that_chooses_the_epoch_is_the_switch_s(clips, desk, monkeypatc
 
 def test_a_classifier_without_epochs_has_no_epoch_to_choose(clips, desk):
     assert Switches(classifier="knn", early_stopping="test").usual == Switches(classifier="knn")
-    assert len(set(lab.combinations())) == 3 * 3 * 2 * 2 * 2 and {each.classifier for each in lab.combinations()} == {"mlp"}
+    assert len(set(lab.combinations())) == 3 * 3 * 2 * 2 * 2 and {each.classifier for each in lab.combinations()} == {
+        "mlp"
+    }
 
 
 def test_rounds_are_told_as_they_end_and_a_finished_study_is_read_back(clips, desk, monkeypatch):
     told = []
-    first = lab.study(Switches(), clips, desk, on_round=lambda done, of, figures: told.append((done, of, figures.n_clips)))
+    first = lab.study(
+        Switches(), clips, desk, on_round=lambda done, of, figures: told.append((done, of, figures.n_clips))
+    )
     assert told == [(1, 2, 12), (2, 2, 24)]
     monkeypatch.setattr(training, "train", lambda *_, **__: pytest.fail("trained again"))
     assert lab.study(Switches(), clips, desk) == first
@@ -100,7 +104,9 @@ def test_rounds_are_told_as_they_end_and_a_finished_study_is_read_back(clips, de
 
 def test_a_study_can_be_stopped(clips, desk):
     said: list[str] = []
-    stopping = replace(desk, on_progress=lambda _, text: said.append(text), should_stop=lambda: "Training 2 of 2" in said)
+    stopping = replace(
+        desk, on_progress=lambda _, text: said.append(text), should_stop=lambda: "Training 2 of 2" in said
+    )
     with pytest.raises(training.Stopped):
         lab.study(Switches(), clips, stopping)
     assert not desk.results.exists()
@@ -109,8 +115,14 @@ def test_a_study_can_be_stopped(clips, desk):
 def test_the_ladder_closes_one_leak_at_a_time():
     worst = Switches(split="random", augment="before", scaler="all", early_stopping="test", twins=True)
     steps = lab.ladder(worst)
-    assert [title for title, _ in steps] == ["As chosen", "Second copies out", "Augmented after the split", "Scaler on the training part",
-                                             "Epoch chosen on other clips", "Speakers held out"]  # fmt: skip
+    assert [title for title, _ in steps] == [
+        "As chosen",
+        "Second copies out",
+        "Augmented after the split",
+        "Scaler on the training part",
+        "Epoch chosen on other clips",
+        "Speakers held out",
+    ]
     for (_, one), (_, other) in itertools.pairwise(steps):
         assert sum(a != b for a, b in zip(asdict(one).values(), asdict(other).values(), strict=True)) == 1
     assert steps[-1][1] == Switches(augment="after")
@@ -176,7 +188,8 @@ def test_every_setting_can_be_written_to_a_file(shell, tmp_path, monkeypatch, ca
 
 
 @pytest.mark.parametrize(
-    ("given", "words"), [([], "Say on what"), (["--preset", "hope"], "no preset 'hope'"), (["--corpus", "tess", "--jobs", "0"], "--jobs")]
+    ("given", "words"),
+    [([], "Say on what"), (["--preset", "hope"], "no preset 'hope'"), (["--corpus", "tess", "--jobs", "0"], "--jobs")],
 )
 def test_what_cannot_be_had_is_said(shell, capsys, given, words):
     assert shell(*given) == 2

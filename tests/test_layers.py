@@ -18,12 +18,49 @@ CORE = ROOT / "ser_core"
 ROWS = (
     {"untrusted_text"},
     {"errors", "curves", "spool", "svg", "plain_json", "csv_tables"},
-    {"audio", "corpora", "evaluation", "locks", "runs", "setting", "cluster", "functionals", "spectral", "filterbanks", "install_page",
-     "certainty", "guard", "admin"},
-    {"features", "augment", "lossy", "splits", "balance", "classifiers", "warm_up", "library", "mapping", "supervisor", "certificates"},
+    {
+        "audio",
+        "corpora",
+        "evaluation",
+        "locks",
+        "runs",
+        "setting",
+        "cluster",
+        "functionals",
+        "spectral",
+        "filterbanks",
+        "install_page",
+        "certainty",
+        "guard",
+        "admin",
+    },
+    {
+        "features",
+        "augment",
+        "lossy",
+        "splits",
+        "balance",
+        "classifiers",
+        "warm_up",
+        "library",
+        "mapping",
+        "supervisor",
+        "certificates",
+    },
     {"protocols", "conditions", "recognizer", "quality", "syllables", "download", "run_config", "jobs", "sandbox"},
     {"dataset", "store", "analysis", "doctor", "own", "uploads"},
-    {"training", "exploration", "plans", "bundles", "background", "beside", "segments", "exposure", "classroom", "result_card"},
+    {
+        "training",
+        "exploration",
+        "plans",
+        "bundles",
+        "background",
+        "beside",
+        "segments",
+        "exposure",
+        "classroom",
+        "result_card",
+    },
     {"assessment", "clip_map", "export", "search", "cards", "batch", "live"},
     {"pipeline", "lab", "matrix", "protocol_table", "comparison", "lesson", "permissions"},
     {"robustness", "serving"},
@@ -72,7 +109,11 @@ def imports(path: Path) -> Iterator[Import]:
             for alias in node.names:
                 yield Import(alias.name, at_once, node.lineno)
         elif isinstance(node, ast.ImportFrom):
-            base = ".".join([*package[: len(package) - node.level + 1], *filter(None, [node.module])]) if node.level else node.module
+            base = (
+                ".".join([*package[: len(package) - node.level + 1], *filter(None, [node.module])])
+                if node.level
+                else node.module
+            )
             for alias in node.names:
                 yield Import(f"{base}.{alias.name}", at_once, node.lineno)
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
@@ -114,14 +155,18 @@ def test_a_core_module_imports_lower_rows_only(path: Path) -> None:
     own = ROW_OF[module]
     for item in imports(path):
         package, _, rest = item.name.partition(".")
-        assert package not in {"pages", "app"}, f"{relative(path)}:{item.line} imports {item.name}; the core knows no pages."
+        assert package not in {"pages", "app"}, (
+            f"{relative(path)}:{item.line} imports {item.name}; the core knows no pages."
+        )
         if package != "ser_core":
             continue
         target = rest.split(".")[0]
         if target == module:
             continue
         assert target in ROW_OF, f"{relative(path)}:{item.line} imports {item.name}, which has no row in ROWS."
-        assert ROW_OF[target] < own, f"{relative(path)}:{item.line} imports {target} (row {ROW_OF[target]}); only rows under {own} may be."
+        assert ROW_OF[target] < own, (
+            f"{relative(path)}:{item.line} imports {target} (row {ROW_OF[target]}); only rows under {own} may be."
+        )
 
 
 @pytest.mark.parametrize("path", core_files(), ids=relative)
@@ -138,15 +183,23 @@ def test_heavy_libraries_stay_where_they_belong(path: Path) -> None:
 def test_the_training_networks_are_imported_only_when_used(path: Path) -> None:
     for item in imports(path):
         if item.name.startswith("ser_core.classifiers._keras"):
-            assert not item.at_once, f"{relative(path)}:{item.line}: the server would load TensorFlow. Import _keras in a function."
+            assert not item.at_once, (
+                f"{relative(path)}:{item.line}: the server would load TensorFlow. Import _keras in a function."
+            )
 
 
 @pytest.mark.parametrize("path", page_files(), ids=relative)
 def test_a_page_imports_the_core_and_ui_helpers_only(path: Path) -> None:
     for item in imports(path):
         library = item.name.split(".")[0]
-        allowed = library in {"ser_core", "streamlit"} or library in sys.stdlib_module_names or item.name.startswith("pages.ui")
-        assert allowed, f"{relative(path)}:{item.line} imports {item.name}; a page may use ser_core, pages.ui and streamlit."
+        allowed = (
+            library in {"ser_core", "streamlit"}
+            or library in sys.stdlib_module_names
+            or item.name.startswith("pages.ui")
+        )
+        assert allowed, (
+            f"{relative(path)}:{item.line} imports {item.name}; a page may use ser_core, pages.ui and streamlit."
+        )
 
 
 @pytest.mark.parametrize("path", ui_files(), ids=relative)
@@ -154,8 +207,14 @@ def test_ui_helpers_import_the_core_and_drawing_libraries_only(path: Path) -> No
     for item in imports(path):
         library = item.name.split(".")[0]
         libraries = UI_LIBRARIES | (SERVER_LIBRARIES if path.name == "server.py" else set())
-        allowed = library in libraries | {"ser_core"} or library in sys.stdlib_module_names or item.name.startswith("pages.ui")
-        assert allowed, f"{relative(path)}:{item.line} imports {item.name}; pages/ui may use ser_core and {sorted(libraries)}."
+        allowed = (
+            library in libraries | {"ser_core"}
+            or library in sys.stdlib_module_names
+            or item.name.startswith("pages.ui")
+        )
+        assert allowed, (
+            f"{relative(path)}:{item.line} imports {item.name}; pages/ui may use ser_core and {sorted(libraries)}."
+        )
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

@@ -19,8 +19,10 @@ from tests import tiny_models
 
 ROOT = Path(__file__).resolve().parents[1]
 VOICE, RATE = soundfile.read(ROOT / "pages" / "samples" / "bright.flac", dtype="float32")
-WAITS = "import os, sys, time; sys.path.insert(0, os.getcwd())\nfrom pathlib import Path\nfrom ser_core import runs\n" \
-        "while not runs.stop_wish(Path(sys.argv[1])): time.sleep(0.05)"  # fmt: skip
+WAITS = (
+    "import os, sys, time; sys.path.insert(0, os.getcwd())\nfrom pathlib import Path\nfrom ser_core import runs\n"
+    "while not runs.stop_wish(Path(sys.argv[1])): time.sleep(0.05)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def places(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for variable, name in (("SER_CORPORA", "corpora"), ("SER_RUNS", "runs"), ("SER_CACHE", "cache"), ("SER_RESULTS", "results")):
+    for variable, name in (
+        ("SER_CORPORA", "corpora"),
+        ("SER_RUNS", "runs"),
+        ("SER_CACHE", "cache"),
+        ("SER_RESULTS", "results"),
+    ):
         monkeypatch.setenv(variable, str(tmp_path / name))
         (tmp_path / name).mkdir()
     monkeypatch.setattr(store, "MODELS", Path(shutil.copytree(built, tmp_path / "models")))
@@ -75,7 +82,9 @@ def test_the_end_takes_away_what_the_lesson_made_and_leaves_what_was_there(place
 
     assert lesson.begin(folder) == began, "a second start goes on with the lesson"
     made = lesson.made(began)
-    assert made == Made({new: "9b", empty: "Nothing yet", "zipped": "zipped"}, {old: [added]}, {"after": "After"}, [run])
+    assert made == Made(
+        {new: "9b", empty: "Nothing yet", "zipped": "zipped"}, {old: [added]}, {"after": "After"}, [run]
+    )
     assert made.lines()[1:3] == [f"1 recording in an older corpus: {old}", "1 model: After"]
     lesson.ask_end(folder)
     assert lesson.end_asked(folder)
@@ -86,15 +95,23 @@ def test_the_end_takes_away_what_the_lesson_made_and_leaves_what_was_there(place
     assert {card.slug for card in store.list_models(store.MODELS)[0]} == {*store.SHIPPED, "before"}
     assert jobs.jobs(places / "runs") == [] and list((places / "results").iterdir()) == []
     assert dataset.usage(places / "cache") == (1, 3) and (places / "cache" / "notes.txt").exists()
-    assert "Removed: 3 corpora: 9b, Nothing yet, zipped." in following.told and "Removed: 1 training run." in following.told
+    assert (
+        "Removed: 3 corpora: 9b, Nothing yet, zipped." in following.told
+        and "Removed: 1 training run." in following.told
+    )
     assert not lesson.end_asked(folder) and lesson.made(following) == Made({}, {}, {}, [])
     assert lesson.begin(folder) == following
 
 
-def test_a_clock_that_is_set_back_in_a_lesson_hides_nothing_from_its_end(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_is_set_back_in_a_lesson_hides_nothing_from_its_end(
+    places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hour_s = 3600
     began = lesson.begin(places / "class")
-    for name, ago_s in (("0", 2 * hour_s), ("1", hour_s - 60)):  # from before the lesson; and made in it, once the clock was set back
+    for name, ago_s in (
+        ("0", 2 * hour_s),
+        ("1", hour_s - 60),
+    ):  # from before the lesson; and made in it, once the clock was set back
         measured = places / "cache" / "ab" / f"{name * 64}.npz"
         measured.parent.mkdir(exist_ok=True)
         measured.write_bytes(b"features")
@@ -126,7 +143,9 @@ def test_a_damaged_lesson_is_named_and_nothing_is_taken_away(places: Path) -> No
         lesson.begin(places / "class")
 
 
-@pytest.mark.parametrize("change", [{"runs": 3}, {"models": None}, {"corpora": {"9b": 1}}, {"corpora": []}, {"began_ns": "now"}], ids=repr)
+@pytest.mark.parametrize(
+    "change", [{"runs": 3}, {"models": None}, {"corpora": {"9b": 1}}, {"corpora": []}, {"began_ns": "now"}], ids=repr
+)
 def test_a_lesson_with_entries_of_another_kind_is_damaged(places: Path, change: dict[str, object]) -> None:
     lesson.begin(places / "class")
     path = places / "class" / "lesson.json"

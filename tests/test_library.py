@@ -15,19 +15,31 @@ from ser_core.errors import CorpusError
 def root(tmp_path: Path) -> Path:
     """A corpora folder with a known corpus, one in folders of labels, one in a table, and what is none."""
     for name in (
-        "savee/DC_a01.wav", "savee/DC_h01.wav", "savee/JE/a01.wav", "moods/happy/one.wav", "moods/Sadness/two.wav", "mine/one.wav",
-        "mine/two.wav", "notes/letter.txt", ".hidden/happy/one.wav", "loose.wav",
-    ):  # fmt: skip
+        "savee/DC_a01.wav",
+        "savee/DC_h01.wav",
+        "savee/JE/a01.wav",
+        "moods/happy/one.wav",
+        "moods/Sadness/two.wav",
+        "mine/one.wav",
+        "mine/two.wav",
+        "notes/letter.txt",
+        ".hidden/happy/one.wav",
+        "loose.wav",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    (tmp_path / "mine" / "clips.csv").write_text("path,label,speaker\none.wav,happy,ann\ntwo.wav,sad,bob\n", encoding="utf-8")
+    (tmp_path / "mine" / "clips.csv").write_text(
+        "path,label,speaker\none.wav,happy,ann\ntwo.wav,sad,bob\n", encoding="utf-8"
+    )
     return tmp_path
 
 
 def test_every_kind_of_corpus_is_found(root: Path) -> None:
     assert {name: each.kind for name, each in library.installed(root).items()} == {
-        "savee": library.KNOWN, "mine": library.TABLE, "moods": library.FOLDERS,
-    }  # fmt: skip
+        "savee": library.KNOWN,
+        "mine": library.TABLE,
+        "moods": library.FOLDERS,
+    }
     assert library.installed(root / "nowhere") == {}
 
 
@@ -49,8 +61,10 @@ def test_folders_under_other_names_are_recognised(root: Path) -> None:
     assert library.adopt(root, first, "savee") == root / "savee"
     assert library.adopt(root, second) == root / "my-moods"
     assert {name: each.title for name, each in library.installed(root).items()} == {
-        "savee": "SAVEE", "mine": "mine", "my-moods": "My moods",
-    }  # fmt: skip
+        "savee": "SAVEE",
+        "mine": "mine",
+        "my-moods": "My moods",
+    }
     assert library.unrecognised(root) == ()
     assert len(library.clips(root, ["savee"])) == 3
 
@@ -80,8 +94,15 @@ def test_clips_of_several_corpora_are_one_table(root: Path) -> None:
 
 
 def test_any_kind_of_corpus_is_read_by_its_folder(root: Path) -> None:
-    assert {name: len(library.read(name, root / name)) for name in ("savee", "moods", "mine")} == {"savee": 3, "moods": 2, "mine": 2}
-    with pytest.raises(CorpusError, match=r"Corpus 'notes' is not known, and '.*notes' has neither a table \(clips.csv or clips.parquet\)"):
+    assert {name: len(library.read(name, root / name)) for name in ("savee", "moods", "mine")} == {
+        "savee": 3,
+        "moods": 2,
+        "mine": 2,
+    }
+    with pytest.raises(
+        CorpusError,
+        match=r"Corpus 'notes' is not known, and '.*notes' has neither a table \(clips.csv or clips.parquet\)",
+    ):
         library.read("notes", root / "notes")
 
 
@@ -120,7 +141,9 @@ def test_a_folder_that_may_not_be_written_to_gets_a_sentence(root: Path, monkeyp
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(library.tempfile, "mkstemp", refuse)
-    with pytest.raises(CorpusError, match=r"could not be written .*Read-only file system.* must be one that the app may write to"):
+    with pytest.raises(
+        CorpusError, match=r"could not be written .*Read-only file system.* must be one that the app may write to"
+    ):
         library.leave_out(root, "savee", ["JE/a01.wav"])
     assert library.left_out(root, "savee") == {}
 
@@ -132,7 +155,9 @@ def test_a_damaged_list_stops_rather_than_use_what_was_left_out(root: Path) -> N
         library.clips(root, ["savee"])
 
 
-@pytest.mark.parametrize(("names", "sentence"), [([], "No corpus was chosen"), (["tess"], "Corpus 'tess' is not installed")])
+@pytest.mark.parametrize(
+    ("names", "sentence"), [([], "No corpus was chosen"), (["tess"], "Corpus 'tess' is not installed")]
+)
 def test_a_corpus_that_is_not_there_is_named(root: Path, names: list[str], sentence: str) -> None:
     with pytest.raises(CorpusError, match=f"{sentence} .* Installed there: savee, mine, moods"):
         library.clips(root, names)

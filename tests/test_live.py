@@ -39,7 +39,13 @@ def push(listener: live.Listener, samples: np.ndarray, rate: int) -> None:
 
 
 def listen(
-    sound: np.ndarray, recognizers: list[Recognizer], *, piece: int = 960, rate: int = MIC, opened: bool = False, **options: float
+    sound: np.ndarray,
+    recognizers: list[Recognizer],
+    *,
+    piece: int = 960,
+    rate: int = MIC,
+    opened: bool = False,
+    **options: float,
 ) -> live.Listener:
     listener = live.Listener(segments.judge_with(recognizers), **options)
     for start in range(0, len(sound), piece):
@@ -56,8 +62,14 @@ def listener(mic: np.ndarray, recognizers: list[Recognizer]) -> live.Listener:
 
 def test_windows_end_every_hop_and_begin_with_the_sound(listener):
     assert [(each.start_s, each.end_s) for each in listener.moments()][:7] == [
-        (0.0, 1.0), (0.0, 1.5), (0.0, 2.0), (0.0, 2.5), (0.0, 3.0), (0.5, 3.5), (1.0, 4.0)
-    ]  # fmt: skip
+        (0.0, 1.0),
+        (0.0, 1.5),
+        (0.0, 2.0),
+        (0.0, 2.5),
+        (0.0, 3.0),
+        (0.5, 3.5),
+        (1.0, 4.0),
+    ]
     assert listener.moments()[-1].end_s == listener.n_moments * listener.hop_s <= listener.duration_s
     assert listener.duration_s == pytest.approx(9.8165, abs=1e-3)
 
@@ -141,7 +153,9 @@ def test_late_windows_are_left_out_and_counted(mic, recognizers):
     n = len(found.moments())
     assert n == live.MAX_LATE and found.n_skipped == 18 - n
     assert found.moments()[-1].end_s == pytest.approx(9.0, abs=0.51)
-    assert audio.decode(found.sound()).waveform.duration_s == pytest.approx(9.1, abs=0.05), "the sound is kept all the same"
+    assert audio.decode(found.sound()).waveform.duration_s == pytest.approx(9.1, abs=0.05), (
+        "the sound is kept all the same"
+    )
 
 
 def test_a_closed_session_takes_no_more(mic):
@@ -210,7 +224,9 @@ def test_window_and_hop_have_limits(options):
         live.Listener(segments.judge_with([]), **options)
 
 
-@pytest.mark.parametrize("problem", [SerError("The process that looks at clips has ended."), RuntimeError("a fault there")])
+@pytest.mark.parametrize(
+    "problem", [SerError("The process that looks at clips has ended."), RuntimeError("a fault there")]
+)
 def test_a_window_that_cannot_be_judged_is_left_out_and_the_session_goes_on(mic, problem):
     judged = segments.judge_with([])
     failures = iter([None, problem])

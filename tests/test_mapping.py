@@ -20,7 +20,9 @@ def clips() -> pd.DataFrame:
 
 
 def test_calm_is_kept_merged_or_left_out(clips: pd.DataFrame) -> None:
-    counts = {calm: mapping.apply(clips, LabelMapping(calm=calm))[corpora.EMOTION].value_counts() for calm in mapping.CALM}
+    counts = {
+        calm: mapping.apply(clips, LabelMapping(calm=calm))[corpora.EMOTION].value_counts() for calm in mapping.CALM
+    }
     assert counts["keep"]["calm"] == 1
     assert counts["keep"]["neutral"] == 2
     assert "calm" not in counts["neutral"]

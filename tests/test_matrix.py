@@ -45,7 +45,12 @@ def relabelled(table: pd.DataFrame, **became: str) -> pd.DataFrame:
 def test_every_pair_is_a_cell_on_the_labels_that_all_share(tables, desk):
     told: list[int] = []
     cells = matrix.measure(RECIPE, tables, desk, on_cell=lambda so_far: told.append(len(so_far)))
-    assert [(cell.train, cell.test) for cell in cells] == [(a, b) for a in tables for b in tables] and told == [1, 2, 3, 4]
+    assert [(cell.train, cell.test) for cell in cells] == [(a, b) for a in tables for b in tables] and told == [
+        1,
+        2,
+        3,
+        4,
+    ]
     assert {cell.labels for cell in cells} == {("neutral", "happy", "sad")} and not any(cell.problem for cell in cells)
     assert [(cell.n_clips, cell.n_test_speakers) for cell in cells] == [(48, 8), (24, 2), (48, 8), (24, 2)]
     assert [cell.protocol for cell in cells] == ["speaker", "cross-corpus", "cross-corpus", "speaker"]
@@ -95,7 +100,13 @@ def test_means_are_over_the_test_corpora_that_have_both():
     def cell(train: str, test: str, uar: float, problem: str = "") -> Cell:
         return Cell(train=train, test=test, uar=uar, problem=problem)
 
-    cells = [cell("a", "a", 0.6), cell("b", "a", 0.2), cell("c", "a", 0.4), cell("a", "b", 0.9), cell("b", "b", 0, "one speaker")]
+    cells = [
+        cell("a", "a", 0.6),
+        cell("b", "a", 0.2),
+        cell("c", "a", 0.4),
+        cell("a", "b", 0.9),
+        cell("b", "b", 0, "one speaker"),
+    ]
     assert matrix.means(cells) == (pytest.approx(0.6), pytest.approx(0.3))
     assert matrix.means(cells[3:]) is None and matrix.means([]) is None
 
@@ -134,8 +145,13 @@ def test_a_shell_prints_writes_and_reads_back(shell, tmp_path, capsys):
     assert [each["model"] for each in said] == ["mlp"] and len(said[0]["cells"]) == 4
     ready = matrix.read_results(tmp_path / "all.json")
     settings = "--set hidden=8 --set epochs=2 --classifier mlp"
-    assert ready.command == f"python -m ser_core matrix {settings} --corpus ravdess=DIR --corpus tess=DIR --write all.json"
-    assert [matrix.to_dict(cell) for cell in ready.models["mlp"]] == said[0]["cells"] and ready.corpora == {"ravdess": 64, "tess": 24}
+    assert (
+        ready.command == f"python -m ser_core matrix {settings} --corpus ravdess=DIR --corpus tess=DIR --write all.json"
+    )
+    assert [matrix.to_dict(cell) for cell in ready.models["mlp"]] == said[0]["cells"] and ready.corpora == {
+        "ravdess": 64,
+        "tess": 24,
+    }
     assert shell(*given) == 0
     assert "on 3 labels (neutral, happy, sad), chance 33.3%" in capsys.readouterr().out
 

@@ -38,16 +38,29 @@ for name, keep_at in json.loads(sys.argv[2]):
 """
 
 CONFIGS = {
-    "cnn": RunConfig(corpora=("ravdess",), classifier="cnn", name="Small", n_copies=0, features=SMALL, hyperparameters=QUICK),
+    "cnn": RunConfig(
+        corpora=("ravdess",), classifier="cnn", name="Small", n_copies=0, features=SMALL, hyperparameters=QUICK
+    ),
     "tuned": RunConfig(
-        corpora=("tess",), classifier="cnn", name="Tuned", n_copies=1, features=SMALL, start_from="small", balance="upsample",
-        hyperparameters={"epochs": 2, "clips_per_epoch": 16}, mapping=run_config.LabelMapping(labels=("sad", "happy")),
+        corpora=("tess",),
+        classifier="cnn",
+        name="Tuned",
+        n_copies=1,
+        features=SMALL,
+        start_from="small",
+        balance="upsample",
+        hyperparameters={"epochs": 2, "clips_per_epoch": 16},
+        mapping=run_config.LabelMapping(labels=("sad", "happy")),
     ),
     "stopped": RunConfig(
-        corpora=("tess",), classifier="cnn", name="Stopped", n_copies=0, features=SMALL,
+        corpora=("tess",),
+        classifier="cnn",
+        name="Stopped",
+        n_copies=0,
+        features=SMALL,
         hyperparameters={"filters": (4, 4, 4, 4), "epochs": 300, "clips_per_epoch": 10, "batch_size": 4},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +72,13 @@ def base(tmp_path_factory) -> Path:
         runs.create(folder / "made", config.to_dict()).rename(folder / "runs" / name)
     order = json.dumps([["cnn", 0], ["tuned", 0], ["stopped", 5]])
     done = subprocess.run(
-        [sys.executable, "-c", TRAIN, str(folder), order], cwd=ROOT, env=os.environ | {"SER_MODELS": str(folder / "models")},
-        capture_output=True, text=True, timeout=170,
-    )  # fmt: skip
+        [sys.executable, "-c", TRAIN, str(folder), order],
+        cwd=ROOT,
+        env=os.environ | {"SER_MODELS": str(folder / "models")},
+        capture_output=True,
+        text=True,
+        timeout=170,
+    )
     assert done.stdout.splitlines() == ["cnn done ", "tuned done ", "stopped done "], done.stdout + done.stderr[-2000:]
     return folder
 
@@ -85,8 +102,15 @@ def test_every_epoch_is_followed(base):
     assert [row["epoch"] for row in epochs] == [1, 2]
     for row in epochs:
         assert set(row) == {
-            "fold", "epoch", "epochs", "loss", "accuracy", "validation_loss", "validation_accuracy", "validation_uar",
-        }  # fmt: skip
+            "fold",
+            "epoch",
+            "epochs",
+            "loss",
+            "accuracy",
+            "validation_loss",
+            "validation_accuracy",
+            "validation_uar",
+        }
 
 
 @pytest.mark.slow
@@ -124,6 +148,9 @@ def test_a_network_travels_as_one_file(base, tmp_path):
     (tmp_path / "models").mkdir()
     made = bundles.import_model(bundles.export_model("small", base / "models"), tmp_path / "models")
     windows = np.random.default_rng(0).normal(size=(2, 32, COLUMNS)).astype(np.float32)
-    one, two = (store.load("small", folder).classifier.predict_proba(windows) for folder in (base / "models", tmp_path / "models"))
+    one, two = (
+        store.load("small", folder).classifier.predict_proba(windows)
+        for folder in (base / "models", tmp_path / "models")
+    )
     np.testing.assert_array_equal(one, two)
     assert made.training["imported"]

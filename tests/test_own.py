@@ -55,7 +55,13 @@ def test_a_corpus_is_listed_under_its_title_before_it_has_a_clip(tmp_path: Path,
 
 @pytest.mark.parametrize(
     ("title", "expected"),
-    [("Übung 3, später", "ubung-3-spater"), ("RAVDESS", "ravdess-2"), ("../../etc", "etc"), ("声", "corpus"), ("x" * 200, "x" * 39)],
+    [
+        ("Übung 3, später", "ubung-3-spater"),
+        ("RAVDESS", "ravdess-2"),
+        ("../../etc", "etc"),
+        ("声", "corpus"),
+        ("x" * 200, "x" * 39),
+    ],
 )
 def test_a_title_gives_a_name_that_is_safe_and_free(tmp_path: Path, title: str, expected: str) -> None:
     assert own.create(tmp_path, title) == expected
@@ -132,18 +138,34 @@ def test_what_holds_no_speech_is_refused_with_a_sentence(tmp_path: Path, name: s
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"label": "envy"}, "no label 'envy'"), ({"speaker": " \n "}, "Nobody said who speaks"), ({"speaker": "=+-@"}, "Nobody said")],
+    [
+        ({"label": "envy"}, "no label 'envy'"),
+        ({"speaker": " \n "}, "Nobody said who speaks"),
+        ({"speaker": "=+-@"}, "Nobody said"),
+    ],
 )
-def test_a_clip_without_label_or_speaker_is_refused(tmp_path: Path, name: str, changes: dict[str, str], words: str) -> None:
+def test_a_clip_without_label_or_speaker_is_refused(
+    tmp_path: Path, name: str, changes: dict[str, str], words: str
+) -> None:
     with pytest.raises(CorpusError, match=words):
         add(tmp_path, name, **changes)
 
 
 @pytest.mark.parametrize(
     ("typed", "kept"),
-    [("  Ann\tB. ", "Ann B."), ("=cmd()", "cmd()"), ("007", "007"), ("NA", "NA"), ("a,b\"c'\n<b>", "a,b\"c' <b>"),
-     ("é" * 90, f"{'é' * 26}…{'é' * 13}"),
-     ("\u202eAnn\0", "�Ann�"), ("\u200b＝Ann", "Ann"), ("'=Ann", "'=Ann"), ("A;=1+1", "A;=1+1"), ("A;'-B", "A;'-B")],
+    [
+        ("  Ann\tB. ", "Ann B."),
+        ("=cmd()", "cmd()"),
+        ("007", "007"),
+        ("NA", "NA"),
+        ("a,b\"c'\n<b>", "a,b\"c' <b>"),
+        ("é" * 90, f"{'é' * 26}…{'é' * 13}"),
+        ("\u202eAnn\0", "�Ann�"),
+        ("\u200b＝Ann", "Ann"),
+        ("'=Ann", "'=Ann"),
+        ("A;=1+1", "A;=1+1"),
+        ("A;'-B", "A;'-B"),
+    ],
 )
 def test_a_speaker_is_kept_as_one_safe_line(tmp_path: Path, name: str, typed: str, kept: str) -> None:
     assert add(tmp_path, name, speaker=typed).clip.speaker == kept
@@ -200,7 +222,10 @@ def test_a_clip_is_relabelled_and_deleted(tmp_path: Path, name: str) -> None:
     own.delete(tmp_path, name, [second.id])
     assert [clip.id for clip in own.clips(tmp_path, name)] == [first.id]
     assert not second.path.exists() and first.path.exists()
-    for change in (lambda: own.relabel(tmp_path, name, second.id, "sad"), lambda: own.delete(tmp_path, name, [second.id])):
+    for change in (
+        lambda: own.relabel(tmp_path, name, second.id, "sad"),
+        lambda: own.delete(tmp_path, name, [second.id]),
+    ):
         with pytest.raises(CorpusError, match="That clip is not there any more"):
             change()
 
@@ -225,12 +250,18 @@ def test_all_of_it_is_deleted(tmp_path: Path, name: str) -> None:
 def test_only_what_was_recorded_here_is_changed(tmp_path: Path, name: str) -> None:
     (tmp_path / "tables").mkdir()
     (tmp_path / "tables" / "clips.csv").write_text("path,label,speaker\n", encoding="utf-8")
-    for change in (lambda: add(tmp_path, name), lambda: own.delete_all(tmp_path, name), lambda: own.pack(tmp_path, name)):
+    for change in (
+        lambda: add(tmp_path, name),
+        lambda: own.delete_all(tmp_path, name),
+        lambda: own.pack(tmp_path, name),
+    ):
         with pytest.raises(CorpusError, match="There is no corpus of people's own"):
             change()
 
 
-@pytest.mark.parametrize("row", ["../../x.wav,happy,Ann,,../../x", "recordings/x.wav,envy,Ann,,0123456789abcdef", "\x00"])
+@pytest.mark.parametrize(
+    "row", ["../../x.wav,happy,Ann,,../../x", "recordings/x.wav,envy,Ann,,0123456789abcdef", "\x00"]
+)
 def test_a_table_that_somebody_changed_leads_nowhere(tmp_path: Path, name: str, row: str) -> None:
     (tmp_path / "x.wav").write_bytes(b"precious")
     (tmp_path / name / "clips.csv").write_text(f"path,label,speaker,sentence,name\n{row}\n", encoding="utf-8")
@@ -241,7 +272,7 @@ def test_a_table_that_somebody_changed_leads_nowhere(tmp_path: Path, name: str, 
 
 
 def test_a_zip_holds_all_and_can_be_installed_elsewhere(tmp_path: Path, name: str) -> None:
-    add(tmp_path, name, sentence="Well; yes, \"no\"")
+    add(tmp_path, name, sentence='Well; yes, "no"')
     add(tmp_path, name, 0.5, label="sad", speaker="Bob")
     packed = own.pack(tmp_path, name)
     with zipfile.ZipFile(io.BytesIO(packed)) as content:
@@ -271,7 +302,9 @@ def test_two_who_add_at_once_lose_nothing(tmp_path: Path, name: str) -> None:
     for n, gain in enumerate(gains):
         (tmp_path / f"{n}.bin").write_bytes(recording(gain))
     other = subprocess.Popen(
-        [sys.executable, "-c", ADD, str(tmp_path), name, *(str(tmp_path / f"{n}.bin") for n in range(6))], cwd=ROOT, stderr=subprocess.PIPE
+        [sys.executable, "-c", ADD, str(tmp_path), name, *(str(tmp_path / f"{n}.bin") for n in range(6))],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
     )
     threads = [threading.Thread(target=add, args=(tmp_path, name, gain)) for gain in gains[6:]]
     for thread in threads:
@@ -290,7 +323,9 @@ def test_a_kill_while_adding_loses_that_clip_only(tmp_path: Path, name: str, las
     first = add(tmp_path, name).clip
     (tmp_path / "new.bin").write_bytes(recording(0.5))
     code = f"import os, signal\nfrom ser_core import own\n{last_step} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n{ADD}"
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path), name, str(tmp_path / "new.bin")], cwd=ROOT, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), name, str(tmp_path / "new.bin")], cwd=ROOT, timeout=60
+    )
     assert done.returncode == -signal.SIGKILL
     assert len(files(tmp_path / name / "recordings")) == 2
     assert own.clips(tmp_path, name) == (first,) and len(library.clips(tmp_path, [name])) == 1
@@ -307,7 +342,10 @@ def test_a_killed_deletion_is_ended_by_the_next_change(tmp_path: Path, name: str
         "pathlib.Path.unlink = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"own.delete(sys.argv[1], sys.argv[2], [{ids[0]!r}])"
     )
-    assert subprocess.run([sys.executable, "-c", code, str(tmp_path), name], cwd=ROOT, timeout=60).returncode == -signal.SIGKILL
+    assert (
+        subprocess.run([sys.executable, "-c", code, str(tmp_path), name], cwd=ROOT, timeout=60).returncode
+        == -signal.SIGKILL
+    )
     assert [clip.id for clip in own.clips(tmp_path, name)] == ids[1:]
     own.relabel(tmp_path, name, ids[1], "sad")
     assert files(tmp_path / name / "recordings") == [f"{ids[1]}.wav"]

@@ -32,7 +32,9 @@ while not jobs.find(runs.root(), job.id).ended:
 
 def readable(folder: Path) -> list[str]:
     """Return what below a folder somebody else could read, the folder itself included."""
-    return sorted(str(path) for path in (folder, *folder.rglob("*")) if path.lstat().st_mode & 0o077 and not path.is_symlink())
+    return sorted(
+        str(path) for path in (folder, *folder.rglob("*")) if path.lstat().st_mode & 0o077 and not path.is_symlink()
+    )
 
 
 def test_corpora_runs_caches_and_logs_are_the_users_alone(tmp_path: Path) -> None:

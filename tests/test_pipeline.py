@@ -24,7 +24,12 @@ from ser_core.runs import Reporter
 from tests import tiny_corpora
 
 VECTOR = [name for name, spec in classifiers.CLASSIFIERS.items() if spec.input_kind == "vector"]
-QUICK = {"mlp": {"epochs": 6}, "boosting": {"epochs": 1, "max_leaves": 4}, "forest": {"n_trees": 10}, "knn": {"n_neighbors": 5}}
+QUICK = {
+    "mlp": {"epochs": 6},
+    "boosting": {"epochs": 1, "max_leaves": 4},
+    "forest": {"n_trees": 10},
+    "knn": {"n_neighbors": 5},
+}
 
 SMALL = FeatureConfig(n_mels=16, n_mfcc=6)
 
@@ -63,7 +68,9 @@ def finish(config: RunConfig, places: Places) -> tuple[store.ModelCard, dict]:
 def test_each_classifier_becomes_a_model_that_answers(places, base, classifier):
     card, result = finish(config(classifier, name=f"My {classifier}"), places)
     assert (card.slug, card.title, card.classifier) == (f"my-{classifier}", f"My {classifier}", classifier)
-    assert card.evaluation.n_clips == 16 and card.evaluation.n_test_speakers == 2 and card.evaluation.protocol == "speaker"
+    assert (
+        card.evaluation.n_clips == 16 and card.evaluation.n_test_speakers == 2 and card.evaluation.protocol == "speaker"
+    )
     assert card.evaluation.accuracy > 0.5
     heard = analysis.analyse(base / "corpora" / "ravdess" / "03-01-05-01-01-01-01.wav", config=SMALL)
     (answer,) = analysis.recognize([store.load(card.slug, places.models)], heard)
@@ -72,14 +79,24 @@ def test_each_classifier_becomes_a_model_that_answers(places, base, classifier):
 
 
 def test_the_card_says_all_that_the_figures_rest_on(places):
-    settings = config("mlp", corpora=("ravdess", "tess"), balance="weights", n_copies=1, effects={"gain": 1.0}, description="For tests.")
+    settings = config(
+        "mlp",
+        corpora=("ravdess", "tess"),
+        balance="weights",
+        n_copies=1,
+        effects={"gain": 1.0},
+        description="For tests.",
+    )
     card, result = finish(settings, places)
     assert RunConfig.from_dict(card.training["config"]) == settings and card.description == "For tests."
     assert set(result["figures"]) == {"all corpora", "ravdess", "tess"} and set(card.per_corpus) == {"ravdess", "tess"}
     assert card.evaluation.corpus == "all corpora" and card.evaluation.n_clips == 28
     assert card.hyperparameters["epochs"] == 6 and len(card.training["history"]) == 6
     assert {"loss", "accuracy", "validation_loss", "validation_uar"} <= set(card.training["history"][0])
-    assert card.corpora[1]["licence"] == corpora.CORPORA["tess"].licence and corpora.CORPORA["tess"].licence in card.licence
+    assert (
+        card.corpora[1]["licence"] == corpora.CORPORA["tess"].licence
+        and corpora.CORPORA["tess"].licence in card.licence
+    )
     assert [row["name"] for row in card.architecture] == ["StandardScaler", "Dense", "Dense"]
     assert sum(row["parameters"] for row in card.architecture[1:]) == card.n_parameters
     assert card.protocol.startswith("speaker: 28 clips were held out") and card.versions["scikit-learn"]
@@ -90,11 +107,15 @@ def test_the_card_says_all_that_the_figures_rest_on(places):
 
 
 def test_the_same_settings_give_the_same_model(places):
-    first, second = (finish(config("mlp", balance="smote", n_copies=1, effects={"noise": 0.5}), places)[0] for _ in range(2))
+    first, second = (
+        finish(config("mlp", balance="smote", n_copies=1, effects={"noise": 0.5}), places)[0] for _ in range(2)
+    )
     assert (first.slug, second.slug) == ("mlp-on-ravdess", "mlp-on-ravdess-2")
     assert first.evaluation == second.evaluation and first.temperature == second.temperature
     rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(5, store.load(first.slug, places.models).classifier.pipeline_.n_features_in_)).astype(np.float32)
+    vectors = rng.normal(size=(5, store.load(first.slug, places.models).classifier.pipeline_.n_features_in_)).astype(
+        np.float32
+    )
     one, two = (store.load(card.slug, places.models).classifier.predict_proba(vectors) for card in (first, second))
     np.testing.assert_array_equal(one, two)
 
@@ -148,19 +169,26 @@ def test_a_search_ends_in_a_model_with_the_best_settings(places):
     assert {name: card.hyperparameters[name] for name in ("hidden", "alpha")} == trials[0]["hyperparameters"]
     assert card.training["trials"] == trials and card.evaluation.n_clips == 16
     epochs = runs.read_epochs(reporter.folder)
-    assert {row["fold"] for row in epochs} == {0, 1, None} and [row["epoch"] for row in epochs if row["fold"] is None] == [1, 2, 3, 4, 5, 6]
+    assert {row["fold"] for row in epochs} == {0, 1, None} and [
+        row["epoch"] for row in epochs if row["fold"] is None
+    ] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_search_that_was_stopped_goes_on_where_it_was(places, monkeypatch):
     settings = config(grid={"C": (0.1, 1.0, 10.0)}, folds=2)
     reporter = start(settings, places)
-    reporter._on_line = lambda text: runs.ask_stop(reporter.folder, keep=False) if text.startswith("Fold 2, C 0.1") else None
+    reporter._on_line = lambda text: (
+        runs.ask_stop(reporter.folder, keep=False) if text.startswith("Fold 2, C 0.1") else None
+    )
     assert pipeline.run(reporter, places).stage == "stopped" and store.list_models(places.models)[0] == []
     assert len(runs.read_lines(reporter.folder / runs.SEARCH)) == 2
     (reporter.folder / runs.STOP).unlink()
     fitted = []
-    monkeypatch.setattr(training, "train_fold", lambda *given, original=training.train_fold, **named: (
-        fitted.append(given[4]), original(*given, **named))[1])  # fmt: skip
+    monkeypatch.setattr(
+        training,
+        "train_fold",
+        lambda *given, original=training.train_fold, **named: (fitted.append(given[4]), original(*given, **named))[1],
+    )
     assert pipeline.run(Reporter(reporter.folder), places).stage == "done"
     assert fitted == [0, 1, 0, 1]
     assert len(runs.read_result(reporter.folder)["trials"]) == 3
@@ -171,7 +199,9 @@ def test_a_search_in_two_processes_finds_the_same(places):
     _, one = finish(settings, places)
     _, two = finish(settings, replace(places, n_jobs=2))
     keys = ("hyperparameters", "uar", "accuracy", "folds")
-    assert [{key: row[key] for key in keys} for row in one["trials"]] == [{key: row[key] for key in keys} for row in two["trials"]]
+    assert [{key: row[key] for key in keys} for row in one["trials"]] == [
+        {key: row[key] for key in keys} for row in two["trials"]
+    ]
 
 
 @pytest.mark.parametrize("stage", ["features", "searching", "training", "evaluating", "saving"])
@@ -186,7 +216,9 @@ def test_a_stop_that_keeps_nothing_leaves_nothing(places, stage):
 
 def test_a_stop_that_keeps_makes_a_model_of_the_best_epoch(places):
     reporter = start(config("mlp", hyperparameters={"epochs": 400}), places)
-    reporter._on_line = lambda text: runs.ask_stop(reporter.folder, keep=True) if text.startswith("Epoch 5 of 400") else None
+    reporter._on_line = lambda text: (
+        runs.ask_stop(reporter.folder, keep=True) if text.startswith("Epoch 5 of 400") else None
+    )
     status = pipeline.run(reporter, places)
     assert status.stage == "done" and "best epoch so far" in status.text
     card = store.read_card(status.model, places.models)
@@ -196,7 +228,9 @@ def test_a_stop_that_keeps_makes_a_model_of_the_best_epoch(places):
 
 def test_a_stop_that_keeps_before_an_epoch_ended_has_nothing_to_keep(places):
     reporter = start(config("mlp"), places)
-    reporter._on_status = lambda status: runs.ask_stop(reporter.folder, keep=True) if status.stage == "features" else None
+    reporter._on_status = lambda status: (
+        runs.ask_stop(reporter.folder, keep=True) if status.stage == "features" else None
+    )
     assert pipeline.run(reporter, places).text == pipeline.NOTHING_TO_KEEP
 
 
@@ -267,14 +301,18 @@ def test_a_corpus_that_vanishes_during_a_run_ends_it_and_a_clip_that_does_not(ba
     reporter._on_status = vanish
     status = pipeline.run(reporter, replace(places, corpora=tmp_path / "corpora", cache=tmp_path / "cache"))
     if gone is None:
-        assert status.stage == "failed" and re.search("64 of the 64 clips have gone since .*start again", status.problem)
+        assert status.stage == "failed" and re.search(
+            "64 of the 64 clips have gone since .*start again", status.problem
+        )
         assert list(places.models.iterdir()) == []
     else:
         assert status.stage == "done" and store.read_card(status.model, places.models).training["unreadable"] == 1
 
 
 def test_a_corpus_that_lies_elsewhere_is_read_there(base, places):
-    card, _ = finish(config(), replace(places, corpora=base / "nowhere", folders={"ravdess": base / "corpora" / "ravdess"}))
+    card, _ = finish(
+        config(), replace(places, corpora=base / "nowhere", folders={"ravdess": base / "corpora" / "ravdess"})
+    )
     assert card.corpora[0]["n_clips"] == 64
 
 
@@ -284,8 +322,13 @@ def test_the_test_part_is_looked_at_once(places, monkeypatch):
     prepared = plans.prepare(library.clips(places.corpora, ["ravdess"]), settings)
     tested = prepared.part == "test"
     seen = []
-    monkeypatch.setattr(training, "_items", lambda data, rows, name, original=training._items: (
-        seen.append(data.clip[rows]), original(data, rows, name))[1])  # fmt: skip
+    monkeypatch.setattr(
+        training,
+        "_items",
+        lambda data, rows, name, original=training._items: (seen.append(data.clip[rows]), original(data, rows, name))[
+            1
+        ],
+    )
     finish(settings, places)
     assert [bool(tested[clips].any()) for clips in seen] == [False] * (len(seen) - 1) + [True]
 

@@ -11,11 +11,20 @@ def test_what_is_written_is_read_again():
     assert plain_json.loads(json.dumps(values).encode()) == values
 
 
-@pytest.mark.parametrize(("text", "sentence"), [
-    ("[" * 100_000, "nested too deeply"), ('{"a":' * 100_000, "nested too deeply"), (b"[" * 100_000, "nested too deeply"),
-    ("[" * 60 + "]" * 60, "nested too deeply"), ("[1" + "0" * 400 + "]", "a number of 401 digits"),
-    ('["\\ud800"]', "half a character"), ('{"\\uDCff": 1}', "half a character"), ('{"a": 1', "Expecting"), ("", "Expecting"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a":' * 100_000, "nested too deeply"),
+        (b"[" * 100_000, "nested too deeply"),
+        ("[" * 60 + "]" * 60, "nested too deeply"),
+        ("[1" + "0" * 400 + "]", "a number of 401 digits"),
+        ('["\\ud800"]', "half a character"),
+        ('{"\\uDCff": 1}', "half a character"),
+        ('{"a": 1', "Expecting"),
+        ("", "Expecting"),
+    ],
+)
 def test_what_cannot_be_held_is_a_value_error(text, sentence):
     with pytest.raises(ValueError, match=sentence):
         plain_json.loads(text)

@@ -15,15 +15,20 @@ def clips(*names, n_each=3, labels=corpora.LABELS, speakers=None):
     """A clips table: so many clips of each label by each speaker of whole corpora."""
     rows = [
         {
-            corpora.PATH: f"{name}/{speaker}-{label}-{i}.wav", corpora.CORPUS: name, corpora.SPEAKER: f"{name}:{speaker}",
-            corpora.EMOTION: label, corpora.SENTENCE: f"{i:02d}", corpora.SEX: sex, corpora.INTENSITY: "",
+            corpora.PATH: f"{name}/{speaker}-{label}-{i}.wav",
+            corpora.CORPUS: name,
+            corpora.SPEAKER: f"{name}:{speaker}",
+            corpora.EMOTION: label,
+            corpora.SENTENCE: f"{i:02d}",
+            corpora.SEX: sex,
+            corpora.INTENSITY: "",
             corpora.NAME: f"{speaker}{label}{i}",
         }
         for name in names
         for speaker, sex in list(corpora.CORPORA[name].speakers.items())[:speakers]
         for label in labels
         for i in range(n_each)
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows)
 
 
@@ -40,9 +45,15 @@ def test_a_plan_counts_what_the_run_uses(models):
     table = clips("ravdess")
     made = plan(table, models, seed=3)
     prepared = plans.prepare(table, RunConfig(corpora=("ravdess",), classifier="knn", seed=3))
-    assert made.problems == () and made.labels == corpora.LABELS and (made.n_clips, made.n_speakers, made.n_fits) == (576, 24, 1)
+    assert (
+        made.problems == ()
+        and made.labels == corpora.LABELS
+        and (made.n_clips, made.n_speakers, made.n_fits) == (576, 24, 1)
+    )
     for part in made.parts:
-        assert part.n_clips == (prepared.part == part.name).sum() == sum(part.labels.values()) == part.corpora["ravdess"]
+        assert (
+            part.n_clips == (prepared.part == part.name).sum() == sum(part.labels.values()) == part.corpora["ravdess"]
+        )
     assert [part.n_speakers for part in made.parts] == [16, 3, 5]
     splits.assert_disjoint(prepared.clips, {name: prepared.part == name for name in splits.PARTS})
 
@@ -64,7 +75,9 @@ def test_a_cross_validation_tests_every_clip(models):
 def test_a_search_never_looks_at_the_held_out_part(models):
     config = RunConfig(corpora=("ravdess",), classifier="knn", grid={"n_neighbors": [5, 9]})
     prepared = plans.prepare(clips("ravdess"), config)
-    assert (prepared.folds[prepared.part == splits.TEST] == -1).all() and set(prepared.folds[prepared.part != splits.TEST]) == {0, 1, 2}
+    assert (prepared.folds[prepared.part == splits.TEST] == -1).all() and set(
+        prepared.folds[prepared.part != splits.TEST]
+    ) == {0, 1, 2}
     made = plans.plan(clips("ravdess"), config, models=models)
     assert made.n_fits == 7 and list(made.seconds) == ["features", "searching", "training", "evaluating", "saving"]
 
@@ -73,7 +86,9 @@ def test_the_time_follows_the_work_and_this_machine(models):
     table = clips("ravdess")
     one, many = (plan(table, models, classifier="mlp", n_copies=n, hyperparameters={"epochs": 40}) for n in (0, 3))
     n_learned = next(part.n_clips for part in many.parts if part.name == "train")  # nobody needs copies of the others
-    assert many.seconds["features"] == pytest.approx((1 + 3 * n_learned / many.n_clips) * one.seconds["features"], rel=0.01)
+    assert many.seconds["features"] == pytest.approx(
+        (1 + 3 * n_learned / many.n_clips) * one.seconds["features"], rel=0.01
+    )
     assert many.total_s == sum(many.seconds.values())
     slow = plans.plan(table, RunConfig(corpora=("ravdess",), classifier="mlp"), rates={"features": 1.0}, models=models)
     assert slow.seconds["features"] == 576 + n_learned
@@ -81,38 +96,75 @@ def test_the_time_follows_the_work_and_this_machine(models):
 
 def test_hours_are_said_aloud(models):
     config = run_config.with_preset(RunConfig(corpora=("ravdess",), classifier="cnn"), "thorough")
-    (warning,) = [each for each in plans.plan(clips("ravdess"), config, rates={"cnn": 2.0}, models=models).warnings if "hours" in each]
+    (warning,) = [
+        each
+        for each in plans.plan(clips("ravdess"), config, rates={"cnn": 2.0}, models=models).warnings
+        if "hours" in each
+    ]
     assert "fewer folds" in warning
 
 
-@pytest.mark.parametrize(("table", "settings", "sentence"), [
-    (clips("tess"), {"folds": 5}, r"'tess' has 2 speakers; .* 5 folds needs 5.* or choose 2 folds.*protocol 'random'"),
-    (clips("tess", speakers=1), {}, r"There is 1 speaker here.*Or choose the protocol 'random'"),
-    (clips("tess", labels=("sad",)), {}, "All clips are sad; a model needs two labels"),
-    (clips("savee", labels=("boredom",)), {}, "None of the 12 clips has one of the labels chosen"),
-    (clips("tess", n_each=1), {}, "fewer than 2 clips of"),
-    (clips("savee"), {"start_from": "cnn"}, "A KNN cannot start from another model. Choose one of CNN, CNN-LSTM"),
-    (clips("savee"), {"classifier": "cnn", "start_from": "cnn"}, "Model 'cnn' is a MLP, and a CNN can only start from a CNN"),
-    (clips("savee"), {"classifier": "cnn", "start_from": "lost"}, "There is no model 'lost'"),
-], ids=lambda value: value if isinstance(value, str) else "")  # fmt: skip
+@pytest.mark.parametrize(
+    ("table", "settings", "sentence"),
+    [
+        (
+            clips("tess"),
+            {"folds": 5},
+            r"'tess' has 2 speakers; .* 5 folds needs 5.* or choose 2 folds.*protocol 'random'",
+        ),
+        (clips("tess", speakers=1), {}, r"There is 1 speaker here.*Or choose the protocol 'random'"),
+        (clips("tess", labels=("sad",)), {}, "All clips are sad; a model needs two labels"),
+        (clips("savee", labels=("boredom",)), {}, "None of the 12 clips has one of the labels chosen"),
+        (clips("tess", n_each=1), {}, "fewer than 2 clips of"),
+        (clips("savee"), {"start_from": "cnn"}, "A KNN cannot start from another model. Choose one of CNN, CNN-LSTM"),
+        (
+            clips("savee"),
+            {"classifier": "cnn", "start_from": "cnn"},
+            "Model 'cnn' is a MLP, and a CNN can only start from a CNN",
+        ),
+        (clips("savee"), {"classifier": "cnn", "start_from": "lost"}, "There is no model 'lost'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 def test_a_choice_that_cannot_work_is_explained(models, table, settings, sentence):
     made = plan(table, models, **settings)
     assert any(re.search(sentence, problem) for problem in made.problems), made.problems
 
 
-@pytest.mark.parametrize(("table", "settings", "sentence"), [
-    (clips("tess"), {}, "TESS has 2 speakers: its figure will say little"),
-    (clips("tess", n_each=12), {}, "No speaker can be spared for validation"),
-    (clips("ravdess"), {"balance": "smote", "classifier": "cnn"}, "SMOTE draws items between two clips.*anybody could say"),
-    (clips("ravdess"), {"balance": "adasyn"}, "ADASYN draws items between the summaries"),
-    (clips("ravdess"), {"protocol": "random"}, "Much higher figures than for new voices"),
-    (clips("ravdess"), {"effects": {"noise": 0}}, "No effect is chosen"),
-    (pd.concat([clips("ravdess"), clips("savee", labels=corpora.LABELS[2:])], ignore_index=True), {},
-     r"One corpus alone has .*calm \(RAVDESS\)"),
-    (pd.concat([clips("ravdess", labels=("sad",), n_each=8), clips("ravdess", labels=("angry",), n_each=2)], ignore_index=True), {},
-     "4 times as many training clips of sad as of angry"),
-    (clips("savee"), {"validation_share": 0.0, "classifier": "mlp"}, "Without a validation part the last epoch is kept"),
-], ids=lambda value: value if isinstance(value, str) else "")  # fmt: skip
+@pytest.mark.parametrize(
+    ("table", "settings", "sentence"),
+    [
+        (clips("tess"), {}, "TESS has 2 speakers: its figure will say little"),
+        (clips("tess", n_each=12), {}, "No speaker can be spared for validation"),
+        (
+            clips("ravdess"),
+            {"balance": "smote", "classifier": "cnn"},
+            "SMOTE draws items between two clips.*anybody could say",
+        ),
+        (clips("ravdess"), {"balance": "adasyn"}, "ADASYN draws items between the summaries"),
+        (clips("ravdess"), {"protocol": "random"}, "Much higher figures than for new voices"),
+        (clips("ravdess"), {"effects": {"noise": 0}}, "No effect is chosen"),
+        (
+            pd.concat([clips("ravdess"), clips("savee", labels=corpora.LABELS[2:])], ignore_index=True),
+            {},
+            r"One corpus alone has .*calm \(RAVDESS\)",
+        ),
+        (
+            pd.concat(
+                [clips("ravdess", labels=("sad",), n_each=8), clips("ravdess", labels=("angry",), n_each=2)],
+                ignore_index=True,
+            ),
+            {},
+            "4 times as many training clips of sad as of angry",
+        ),
+        (
+            clips("savee"),
+            {"validation_share": 0.0, "classifier": "mlp"},
+            "Without a validation part the last epoch is kept",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 def test_a_doubtful_choice_is_named(models, table, settings, sentence):
     made = plan(table, models, **settings)
     assert any(re.search(sentence, warning) for warning in made.warnings), made.warnings
@@ -124,18 +176,26 @@ def test_a_sound_choice_raises_no_doubt(models):
 
 def test_starting_from_a_model_that_knows_the_speakers_is_named():
     table = clips("ravdess", labels=("happy", "sad", "boredom"))
-    config = RunConfig(corpora=("ravdess",), classifier="cnn", start_from="cnn", mapping=plans.mapping.LabelMapping(boredom=True))
+    config = RunConfig(
+        corpora=("ravdess",), classifier="cnn", start_from="cnn", mapping=plans.mapping.LabelMapping(boredom=True)
+    )
     made = plans.plan(table, config, models=store.MODELS)
     assert made.problems == ()
     assert any("'cnn' was trained on RAVDESS already" in warning for warning in made.warnings)
-    assert any("with what was learned of happy, sad; boredom is learned from nothing" in warning for warning in made.warnings)
+    assert any(
+        "with what was learned of happy, sad; boredom is learned from nothing" in warning for warning in made.warnings
+    )
 
 
 def test_other_features_than_those_of_the_start_are_refused():
-    config = RunConfig(corpora=("ravdess",), classifier="cnn", start_from="cnn", features=run_config.FeatureConfig(n_mels=40))
+    config = RunConfig(
+        corpora=("ravdess",), classifier="cnn", start_from="cnn", features=run_config.FeatureConfig(n_mels=40)
+    )
     assert "trained on other features" in plans.plan(clips("ravdess"), config, models=store.MODELS).problems[0]
 
 
 def test_the_parts_follow_the_seed():
-    first, same, other = (plans.prepare(clips("ravdess"), RunConfig(corpora=("ravdess",), seed=seed)).part for seed in (1, 1, 2))
+    first, same, other = (
+        plans.prepare(clips("ravdess"), RunConfig(corpora=("ravdess",), seed=seed)).part for seed in (1, 1, 2)
+    )
     assert np.array_equal(first, same) and not np.array_equal(first, other)

@@ -16,7 +16,9 @@ from ser_core.protocol_table import Cell
 from ser_core.training import TrainingConfig
 from tests import tiny_corpora, tiny_models
 
-MLP = Recipe(name="mlp", config=TrainingConfig(classifier="mlp", hyperparameters={"hidden": 4, "epochs": 1}, n_copies=0))
+MLP = Recipe(
+    name="mlp", config=TrainingConfig(classifier="mlp", hyperparameters={"hidden": 4, "epochs": 1}, n_copies=0)
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,14 @@ def base(tmp_path_factory) -> Path:
 def shell(base, tmp_path, monkeypatch):
     monkeypatch.setattr(background, "settle", lambda: None)
     monkeypatch.setenv("SER_CORPORA", str(base / "corpora"))
-    places = ["--results", str(tmp_path / "results"), "--cache", str(base / "cache"), "--models-dir", str(base / "models")]
+    places = [
+        "--results",
+        str(tmp_path / "results"),
+        "--cache",
+        str(base / "cache"),
+        "--models-dir",
+        str(base / "models"),
+    ]
     return lambda *given: cli.main(["table", *given, *places])
 
 
@@ -63,7 +72,10 @@ def test_a_table_is_measured_in_pieces_and_the_mean_follows_the_fourth(shell, tm
     file = tmp_path / "all.json"
     first, *others = store.SHIPPED
     assert shell(*PIECE, "--model", first, "--write", str(file)) == 0
-    assert [each.place for each in protocol_table.read(file)] == [(first, "tess", "speaker"), (first, "tess", "cross-corpus")]
+    assert [each.place for each in protocol_table.read(file)] == [
+        (first, "tess", "speaker"),
+        (first, "tess", "cross-corpus"),
+    ]
     monkeypatch.setattr(training, "train_fold", lambda *_, **__: pytest.fail("trained again"))
     models = [word for name in others for word in ("--model", name)]
     assert shell(*PIECE, *models, "--write", str(file), "--json") == 0
@@ -74,10 +86,24 @@ def test_a_table_is_measured_in_pieces_and_the_mean_follows_the_fourth(shell, tm
     capsys.readouterr()
     assert shell("--read", str(file), "--json", "--model", "mean") == 0
     said = json.loads(capsys.readouterr().out)
-    assert "never across" in said["read"] and said["command"].startswith("python -m ser_core table --corpus tess=DIR --write")
+    assert "never across" in said["read"] and said["command"].startswith(
+        "python -m ser_core table --corpus tess=DIR --write"
+    )
     one, across = said["cells"]
-    assert (one["held_out"], one["n_clips"], one["n_labels"], one["seen"]["speaker"], one["stale"]) == ("the speaker", 24, 3, 0, False)
-    assert across["held_out"] == "the whole corpus" and {"ece", "macro_f1", "n_test_speakers", "chance", "interval"} <= set(across)
+    assert (one["held_out"], one["n_clips"], one["n_labels"], one["seen"]["speaker"], one["stale"]) == (
+        "the speaker",
+        24,
+        3,
+        0,
+        False,
+    )
+    assert across["held_out"] == "the whole corpus" and {
+        "ece",
+        "macro_f1",
+        "n_test_speakers",
+        "chance",
+        "interval",
+    } <= set(across)
 
 
 def test_stored_rounds_alone_are_a_part_that_replaces_no_fuller_cell(shell, tmp_path, capsys):
@@ -146,11 +172,20 @@ def test_a_table_is_in_order_and_keeps_the_fuller_of_two_alike():
     assert protocol_table.merged([whole], [half]) == (whole,) == protocol_table.merged([half], [whole])
     other = replace(half, recipe="b")
     assert protocol_table.merged([whole], [other]) == (other,)
-    mixed = [cell("mean"), cell("mine"), cell("cnn"), cell("knn", corpus="ravdess", protocol="cross-corpus"), cell("knn", corpus="ravdess")]
+    mixed = [
+        cell("mean"),
+        cell("mine"),
+        cell("cnn"),
+        cell("knn", corpus="ravdess", protocol="cross-corpus"),
+        cell("knn", corpus="ravdess"),
+    ]
     assert [each.place for each in protocol_table.merged((), mixed)] == [
-        ("knn", "ravdess", "speaker"), ("knn", "ravdess", "cross-corpus"), ("cnn", "tess", "speaker"), ("mine", "tess", "speaker"),
+        ("knn", "ravdess", "speaker"),
+        ("knn", "ravdess", "cross-corpus"),
+        ("cnn", "tess", "speaker"),
+        ("mine", "tess", "speaker"),
         ("mean", "tess", "speaker"),
-    ]  # fmt: skip
+    ]
 
 
 def test_damaged_results_are_said(tmp_path):
@@ -183,13 +218,25 @@ def test_the_shipped_results_print_without_a_corpus_and_belong_to_the_shipped_mo
     for each in cells:
         assert bool(each.problem) != bool(each.figures) and each.model in protocol_table.MODELS
         if each.figures:
-            assert each.figures.protocol == each.protocol and each.figures.corpus == each.corpus and 0 < each.done <= each.rounds
+            assert (
+                each.figures.protocol == each.protocol
+                and each.figures.corpus == each.corpus
+                and 0 < each.done <= each.rounds
+            )
             seen = each.figures.seen
-            assert (seen["speaker"] == 0) == (each.protocol in ("speaker", "cross-corpus")), "speakers are apart where they are held out"
-            assert (seen["sentence"] == 0) >= (each.protocol == "sentence") and (seen["twin"] > 0.5) == (each.protocol == "leaky")
+            assert (seen["speaker"] == 0) == (each.protocol in ("speaker", "cross-corpus")), (
+                "speakers are apart where they are held out"
+            )
+            assert (seen["sentence"] == 0) >= (each.protocol == "sentence") and (seen["twin"] > 0.5) == (
+                each.protocol == "leaky"
+            )
             assert seen["twin"] == 0 or each.protocol in ("leaky", "random"), "no recording is on both sides"
     assert cli.main(["table"]) == 0
     said = capsys.readouterr().out
-    assert "never across" in said and "savee, sentence: Which numbered sentences of SAVEE" in said and "earlier recipe" not in said
+    assert (
+        "never across" in said
+        and "savee, sentence: Which numbered sentences of SAVEE" in said
+        and "earlier recipe" not in said
+    )
     assert said.count("not to be had") == len(protocol_table.MODELS), "for SAVEE's sentences, whoever was measured"
     assert [line.split()[0] for line in said.splitlines() if " knn " in line] == ["ravdess", "tess", "savee", "emodb"]

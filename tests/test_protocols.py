@@ -12,16 +12,28 @@ from ser_core import corpora, protocols, splits
 from ser_core.errors import ConfigError, CorpusError
 
 
-def table(*names: str, n_speakers: int = 24, sentences: tuple[str, ...] = ("01", "02"), labels: tuple[str, ...] = ()) -> pd.DataFrame:
+def table(
+    *names: str, n_speakers: int = 24, sentences: tuple[str, ...] = ("01", "02"), labels: tuple[str, ...] = ()
+) -> pd.DataFrame:
     rows = []
     for name in names:
         spec = corpora.CORPORA[name]
         chosen = labels or tuple(dict.fromkeys(spec.labels.values()))
-        for number, (speaker, label, sentence) in enumerate(itertools.product(list(spec.speakers)[:n_speakers], chosen, sentences)):
-            rows.append({
-                "path": f"/{name}/{number}", "corpus": name, "speaker": f"{spec.speakers_of or name}:{speaker}", "emotion": label,
-                "sentence": sentence, "sex": spec.speakers[speaker], "intensity": "", "name": str(number),
-            })  # fmt: skip
+        for number, (speaker, label, sentence) in enumerate(
+            itertools.product(list(spec.speakers)[:n_speakers], chosen, sentences)
+        ):
+            rows.append(
+                {
+                    "path": f"/{name}/{number}",
+                    "corpus": name,
+                    "speaker": f"{spec.speakers_of or name}:{speaker}",
+                    "emotion": label,
+                    "sentence": sentence,
+                    "sex": spec.speakers[speaker],
+                    "intensity": "",
+                    "name": str(number),
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -51,7 +63,9 @@ def test_sentences_are_held_out_one_after_the_other():
     clips = table("ravdess")
     rounds = protocols.rounds(clips, "sentence")
     assert len(rounds) == 2
-    assert not any(shared(clips, each, "sentence") for each in rounds) and all(shared(clips, each, "speaker") for each in rounds)
+    assert not any(shared(clips, each, "sentence") for each in rounds) and all(
+        shared(clips, each, "speaker") for each in rounds
+    )
 
 
 def test_random_rounds_test_a_fifth_of_each_label():
@@ -86,7 +100,9 @@ def test_a_whole_corpus_is_held_out_with_the_shared_labels():
 
 
 def test_what_cannot_be_had_is_said():
-    with pytest.raises(ConfigError, match=r"no protocol 'hope'\. Choose one of leaky, random, sentence, speaker, cross-corpus"):
+    with pytest.raises(
+        ConfigError, match=r"no protocol 'hope'\. Choose one of leaky, random, sentence, speaker, cross-corpus"
+    ):
         protocols.rounds(table("ravdess"), "hope")
     with pytest.raises(CorpusError, match="sentences of SAVEE are one text, its publication does not tell"):
         protocols.rounds(table("savee"), "sentence")

@@ -20,7 +20,9 @@ def report(samples: np.ndarray) -> quality.Quality:
     return quality.report(waveform, features.extract(waveform))
 
 
-def voice(n_syllables: int = 8, *, f0_hz: tuple[float, float] = (180.0, 120.0), pause_s: float = 0.5, rms: float = 0.05) -> np.ndarray:
+def voice(
+    n_syllables: int = 8, *, f0_hz: tuple[float, float] = (180.0, 120.0), pause_s: float = 0.5, rms: float = 0.05
+) -> np.ndarray:
     """Return syllables of 0.25 s that swell and fade, with a falling pitch, between two pauses."""
     n = int(0.25 * RATE)
     phase = 2 * np.pi * np.cumsum(np.linspace(*f0_hz, n * n_syllables)) / RATE
@@ -206,7 +208,9 @@ def test_pieces_add_up_to_their_recording():
     assert merged.speech_s == pytest.approx(whole.speech_s, abs=0.05)
     assert merged.silence == pytest.approx(whole.silence, abs=0.02)
     assert merged.level_dbfs == pytest.approx(whole.level_dbfs, abs=0.5)
-    assert merged.has_speech and merged.summary.startswith("2.0 s of speech")  # eight syllables of 0.25 s that swell and fade
+    assert merged.has_speech and merged.summary.startswith(
+        "2.0 s of speech"
+    )  # eight syllables of 0.25 s that swell and fade
 
 
 def test_pieces_without_speech_have_none_together():

@@ -33,7 +33,9 @@ def measured(seconds: float) -> features.Features:
     return features.extract(Waveform((0.1 * np.sin(2 * np.pi * 200 * time)).astype(np.float32), CONFIG.sample_rate))
 
 
-def answering(rows: list, *, input_kind: str, temperature: float = 1.0, threshold: float | None = None) -> recognizer.Recognizer:
+def answering(
+    rows: list, *, input_kind: str, temperature: float = 1.0, threshold: float | None = None
+) -> recognizer.Recognizer:
     return recognizer.Recognizer("fixed", CONFIG, LABELS, Fixed(np.array(rows), []), input_kind, temperature, threshold)
 
 
@@ -111,7 +113,10 @@ def test_a_temperature_is_applied_after_the_windows_are_averaged():
     clip = measured(6.0)
     prediction = model.predict(clip)
     (seen,) = model.classifier.seen
-    assert seen.shape == (len(features.windows(clip)), CONFIG.window_frames, len(features.frame_columns(CONFIG))) and len(seen) > 1
+    assert (
+        seen.shape == (len(features.windows(clip)), CONFIG.window_frames, len(features.frame_columns(CONFIG)))
+        and len(seen) > 1
+    )
     mean = np.resize(np.array(rows), (len(seen), 3)).mean(axis=0)
     assert list(prediction.probabilities.values()) == pytest.approx(list(recognizer.calibrate(mean, 2.0)))
     assert sum(prediction.probabilities.values()) == pytest.approx(1.0)

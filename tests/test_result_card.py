@@ -63,27 +63,71 @@ def card(models: Path) -> store.ModelCard:
     y = np.arange(320) % 8
     scores = rng.normal(size=(320, 8)) + 1.5 * np.eye(8)[y]
     figures = evaluation.evaluate(
-        y, np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True), labels=corpora.LABELS, speakers=y % 5, protocol="speaker",
-        corpus="ravdess", rng=rng, n_bootstrap=50, threshold=0.3,
-    )  # fmt: skip
-    used = {"corpus": "ravdess", "title": "RAVDESS", "n_clips": 1440, "n_speakers": 24, "licence": "CC BY-NC-SA", "citation": "?"}
+        y,
+        np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True),
+        labels=corpora.LABELS,
+        speakers=y % 5,
+        protocol="speaker",
+        corpus="ravdess",
+        rng=rng,
+        n_bootstrap=50,
+        threshold=0.3,
+    )
+    used = {
+        "corpus": "ravdess",
+        "title": "RAVDESS",
+        "n_clips": 1440,
+        "n_speakers": 24,
+        "licence": "CC BY-NC-SA",
+        "citation": "?",
+    }
     return replace(
-        store.read_card("mlp", models), evaluation=figures, per_corpus={"ravdess": figures, "cremad": replace(figures, corpus="cremad")},
-        threshold=0.31, corpora=(used,), split={"train": {"speakers": ["a", "b"]}}, description="For tests.", training={"seed": 7},
-    )  # fmt: skip
+        store.read_card("mlp", models),
+        evaluation=figures,
+        per_corpus={"ravdess": figures, "cremad": replace(figures, corpus="cremad")},
+        threshold=0.31,
+        corpora=(used,),
+        split={"train": {"speakers": ["a", "b"]}},
+        description="For tests.",
+        training={"seed": 7},
+    )
 
 
 def test_the_page_says_what_the_card_says(card):
     reader = read(result_card.html(card))
     said = " ".join(" ".join(reader.words).split())
     figures = card.evaluation
-    for value in (figures.uar, figures.accuracy, figures.chance, *figures.interval["uar"], *figures.interval["accuracy"], figures.macro_f1):
+    for value in (
+        figures.uar,
+        figures.accuracy,
+        figures.chance,
+        *figures.interval["uar"],
+        *figures.interval["accuracy"],
+        figures.macro_f1,
+    ):
         assert f"{100 * value:.1f}" in said
-    for words in ("For tests.", "Protocol “speaker”", "Below a probability of", "31 %", card.limits, card.licence, "1,440", "CC BY-NC-SA",
-                  "trained on: 2 speakers", "--models mlp --json", card.files["model.skops"], "seed 7"):  # fmt: skip
+    for words in (
+        "For tests.",
+        "Protocol “speaker”",
+        "Below a probability of",
+        "31 %",
+        card.limits,
+        card.licence,
+        "1,440",
+        "CC BY-NC-SA",
+        "trained on: 2 speakers",
+        "--models mlp --json",
+        card.files["model.skops"],
+        "seed 7",
+    ):
         assert words.lower() in said.lower(), words
     assert reader.tags.count("svg") == 4 and [value for name, value in reader.attributes if name == "id"] == [
-        "mlp", "scores", "confusion", "reliability", "risk"]  # fmt: skip
+        "mlp",
+        "scores",
+        "confusion",
+        "reliability",
+        "risk",
+    ]
     for label, row in figures.per_label.items():
         assert f"{label} {100 * row['recall']:.0f} {100 * row['precision']:.0f}" in said
     assert "what people reach" in said and 'x="' in svg.bars([svg.Bar("a", 0.5, 0.4, 0.6, {"people": 0.409})], told="")
@@ -92,7 +136,9 @@ def test_the_page_says_what_the_card_says(card):
 def test_corpora_that_were_left_out_and_worse_conditions_are_told(card):
     hard = replace(card.evaluation, under={"babble 10": 0.25, "telephone 3400": 0.5})
     unheard = replace(card.evaluation, protocol="cross-corpus", corpus="tess")
-    said = " ".join(" ".join(read(result_card.html(replace(card, evaluation=hard, unheard={"tess": unheard}))).words).split())
+    said = " ".join(
+        " ".join(read(result_card.html(replace(card, evaluation=hard, unheard={"tess": unheard}))).words).split()
+    )
     assert "TESS, unheard cross-corpus" in said and "trained anew on the other corpora alone" in said
     assert "Babble (10 dB from voice to babble) 25 %, Telephone band (3400 Hz at the most) 50 %" in said
     assert "Under worse conditions" not in " ".join(read(result_card.html(card)).words)
@@ -102,31 +148,59 @@ def test_the_page_needs_nothing_from_elsewhere(card):
     page = result_card.html(card)
     reader = read(page)
     assert not {"link", "img", "iframe", "object"} & set(reader.tags) and reader.tags.count("script") == 1
-    assert not [value for name, value in reader.attributes if name in ("src", "href", "action") or name.startswith("on")]
+    assert not [
+        value for name, value in reader.attributes if name in ("src", "href", "action") or name.startswith("on")
+    ]
     assert set(re.findall(r"https?://[^\"' ]+", page)) <= {"http://www.w3.org/2000/svg"} and "@page { size: A4" in page
 
 
 def test_a_strangers_card_does_nothing(card):
     figures = replace(
-        card.evaluation, corpus=NASTY, protocol=NASTY, labels=(NASTY, *card.labels[1:]), under={NASTY: 0.5},
+        card.evaluation,
+        corpus=NASTY,
+        protocol=NASTY,
+        labels=(NASTY, *card.labels[1:]),
+        under={NASTY: 0.5},
         per_label={NASTY: card.evaluation.per_label["neutral"]},
-    )  # fmt: skip
+    )
     foreign = replace(
-        card, slug=NASTY, title=NASTY, created=NASTY, classifier=NASTY, hyperparameters={NASTY: [NASTY]}, labels=(NASTY,),
-        training={"balance": NASTY, "start_from": {NASTY: 1}}, protocol=NASTY, licence=NASTY, limits=NASTY, description=NASTY,
-        versions={NASTY: NASTY}, files={NASTY: NASTY}, evaluation=figures, per_corpus={NASTY: figures},
-        unheard={NASTY: figures}, split={"train": {"speakers": NASTY}},
-        corpora=({"title": NASTY, "n_clips": NASTY, "n_speakers": None, "licence": [NASTY], "citation": {NASTY: 1}}, "no dict"),
-    )  # fmt: skip
+        card,
+        slug=NASTY,
+        title=NASTY,
+        created=NASTY,
+        classifier=NASTY,
+        hyperparameters={NASTY: [NASTY]},
+        labels=(NASTY,),
+        training={"balance": NASTY, "start_from": {NASTY: 1}},
+        protocol=NASTY,
+        licence=NASTY,
+        limits=NASTY,
+        description=NASTY,
+        versions={NASTY: NASTY},
+        files={NASTY: NASTY},
+        evaluation=figures,
+        per_corpus={NASTY: figures},
+        unheard={NASTY: figures},
+        split={"train": {"speakers": NASTY}},
+        corpora=(
+            {"title": NASTY, "n_clips": NASTY, "n_speakers": None, "licence": [NASTY], "citation": {NASTY: 1}},
+            "no dict",
+        ),
+    )
     reader = read(result_card.html(foreign))
     assert "img" not in reader.tags and reader.tags.count("script") == 1
     assert not [name for name, _ in reader.attributes if name.startswith("on")]
     assert " ".join(reader.words).count("alert(1)") > 15
 
 
-@pytest.mark.parametrize("change", [
-    {"evaluation": None, "per_corpus": {}}, {"threshold": None}, {"corpora": (), "split": {}, "training": {}, "description": ""},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"evaluation": None, "per_corpus": {}},
+        {"threshold": None},
+        {"corpora": (), "split": {}, "training": {}, "description": ""},
+    ],
+)
 def test_what_a_card_lacks_is_said_or_left_out(card, change):
     said = " ".join(read(result_card.html(replace(card, **change))).words)
     assert ("nobody knows how often it is right" in said) == ("evaluation" in change)

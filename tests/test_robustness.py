@@ -43,7 +43,9 @@ def cards(desk: Desk, *slugs: str) -> list[store.ModelCard]:
 @pytest.mark.parametrize(("n", "of_label", "of_speaker"), [(8, 2, 1), (16, 4, 2), (500, 16, 8)])
 def test_labels_and_speakers_take_turns(clips, n, of_label, of_speaker):
     chosen = robustness.choose(clips, n, rng=np.random.default_rng(0))
-    assert set(chosen[corpora.EMOTION].value_counts()) == {of_label} and set(chosen[corpora.SPEAKER].value_counts()) == {of_speaker}
+    assert set(chosen[corpora.EMOTION].value_counts()) == {of_label} and set(
+        chosen[corpora.SPEAKER].value_counts()
+    ) == {of_speaker}
     assert chosen[corpora.PATH].is_unique and list(chosen.index) == list(range(len(chosen)))
 
 
@@ -61,7 +63,10 @@ def test_every_level_is_a_row_and_a_loss_is_against_the_clean_clips(clips, desk)
     assert list(rows.loc[("cnn", "white"), "level"]) == [30, 20, 10, 0] and rows.loc[("cnn", "clean"), "lost"] == 0
     clean = float(rows.loc[("knn", "clean"), "uar"])
     under = rows.loc[("knn", "babble")]
-    assert under["lost"].to_numpy() == pytest.approx(clean - under["uar"].to_numpy()) and (found.rows["n_clips"] == 8).all()
+    assert (
+        under["lost"].to_numpy() == pytest.approx(clean - under["uar"].to_numpy())
+        and (found.rows["n_clips"] == 8).all()
+    )
     assert [len(part.rows) for part in parts] == [2, 10, 18]
     worst = robustness.worst(found.rows).set_index(["model", "condition"])["lost"]
     assert len(worst) == 4 and worst["knn", "babble"] == under["lost"].max()
@@ -79,7 +84,9 @@ def test_clean_clips_are_answered_as_the_score_tab_answers_them(clips, desk, tmp
 def test_a_finished_condition_is_read_back_and_a_stopped_one_goes_on(clips, desk, monkeypatch):
     heard: list[str] = []
     original = robustness._hear
-    monkeypatch.setattr(robustness, "_hear", lambda task, *, config: heard.append(task.condition) or original(task, config=config))
+    monkeypatch.setattr(
+        robustness, "_hear", lambda task, *, config: heard.append(task.condition) or original(task, config=config)
+    )
     stopping = replace(desk, should_stop=lambda: heard[-1:] == ["babble"])
     with pytest.raises(training.Stopped, match="need not be measured again"):
         robustness.measure(cards(desk, "knn"), clips, NAMES, stopping, n_clips=4)
@@ -99,7 +106,9 @@ def test_a_finished_condition_is_read_back_and_a_stopped_one_goes_on(clips, desk
 def test_several_models_hear_a_clip_once(clips, desk, monkeypatch):
     heard = []
     original = robustness._hear
-    monkeypatch.setattr(robustness, "_hear", lambda task, *, config: heard.append(task.path) or original(task, config=config))
+    monkeypatch.setattr(
+        robustness, "_hear", lambda task, *, config: heard.append(task.path) or original(task, config=config)
+    )
     robustness.measure(cards(desk, "knn", "mlp", "cnn"), clips, [], desk, n_clips=4)
     assert len(heard) == len(set(heard)) == 4
 
@@ -121,7 +130,9 @@ def test_babble_needs_a_second_speaker(clips, desk):
 
 
 def test_a_model_that_knows_the_speakers_is_marked(clips, desk):
-    card = replace(cards(desk, "knn")[0], split={"train": {"speakers": ["ravdess:01"]}}, corpora=({"corpus": "ravdess"},))
+    card = replace(
+        cards(desk, "knn")[0], split={"train": {"speakers": ["ravdess:01"]}}, corpora=({"corpus": "ravdess"},)
+    )
     found = robustness.measure([card], clips, [], desk, n_clips=8)
     assert found.heard["knn"].clip.sum() == 1 and "NOT A HELD-OUT FIGURE" in assessment.warning(found.heard["knn"])
 
@@ -136,7 +147,8 @@ def test_a_clip_that_cannot_be_read_is_left_out_and_said(clips, desk, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("names", "n", "words"), [(["rain"], 8, "no condition 'rain'"), ([], 0, "takes 1 to 2000 clips. Got 0"), ([], 9999, "Got 9999")]
+    ("names", "n", "words"),
+    [(["rain"], 8, "no condition 'rain'"), ([], 0, "takes 1 to 2000 clips. Got 0"), ([], 9999, "Got 9999")],
 )
 def test_what_cannot_be_measured_is_said(clips, desk, names, n, words):
     with pytest.raises(ConfigError, match=words):
@@ -147,21 +159,26 @@ def test_what_cannot_be_measured_is_said(clips, desk, names, n, words):
 def shell(base, tmp_path, monkeypatch):
     monkeypatch.setattr(background, "settle", lambda: None)
     monkeypatch.setenv("SER_CORPORA", str(base / "corpora"))
-    return lambda *given: cli.main(["robustness", *given, "--results", str(tmp_path), "--models-dir", str(base / "models")])
+    return lambda *given: cli.main(
+        ["robustness", *given, "--results", str(tmp_path), "--models-dir", str(base / "models")]
+    )
 
 
 def test_a_shell_gets_json_and_tables(shell, capsys):
     given = ["--model", "knn", "--model", "mlp", "--corpus", "ravdess", "--clips", "4", "--condition", "telephone"]
     assert shell(*given, "--json") == 0
     said = json.loads(capsys.readouterr().out)
-    assert (said["n_clips"], said["n_speakers"], len(said["rows"])) == (4, 4, 2 + 2 * 3) and said["rows"][0]["level"] is None
+    assert (said["n_clips"], said["n_speakers"], len(said["rows"])) == (4, 4, 2 + 2 * 3) and said["rows"][0][
+        "level"
+    ] is None
     assert shell(*given) == 0
     said = capsys.readouterr().out
     assert "Telephone band, Hz at the most" in said and said.count("most lost at") == 2 and "7000: " in said
 
 
 @pytest.mark.parametrize(
-    ("given", "words"), [(["--corpus", "tess"], "Say what to measure"), (["--corpus", "tess", "--model", "gone"], "no model 'gone'")]
+    ("given", "words"),
+    [(["--corpus", "tess"], "Say what to measure"), (["--corpus", "tess", "--model", "gone"], "no model 'gone'")],
 )
 def test_what_cannot_be_had_is_a_line_and_status_two(shell, capsys, given, words):
     assert shell(*given) == 2

@@ -12,12 +12,25 @@ from ser_core.mapping import LabelMapping
 from ser_core.run_config import PRESETS, RunConfig
 
 FULL = RunConfig(
-    corpora=("ravdess", "savee"), classifier="cnn_lstm", name="Mine", description="Two\nlines", mapping=LabelMapping(calm="neutral"),
-    features=FeatureConfig(n_mels=40), hyperparameters={"filters": (8, 16, 16), "epochs": 3}, n_copies=2,
-    effects={"noise": 0.5, "pitch": 1}, balance="smote", protocol="sentence", test_share=0.3, validation_share=0.1, folds=4,
+    corpora=("ravdess", "savee"),
+    classifier="cnn_lstm",
+    name="Mine",
+    description="Two\nlines",
+    mapping=LabelMapping(calm="neutral"),
+    features=FeatureConfig(n_mels=40),
+    hyperparameters={"filters": (8, 16, 16), "epochs": 3},
+    n_copies=2,
+    effects={"noise": 0.5, "pitch": 1},
+    balance="smote",
+    protocol="sentence",
+    test_share=0.3,
+    validation_share=0.1,
+    folds=4,
     grid={"units": (16, 32), "filters": [[8, 8, 8]]},
-    speaker_cap=50, start_from="cnn_lstm", seed=7,
-)  # fmt: skip
+    speaker_cap=50,
+    start_from="cnn_lstm",
+    seed=7,
+)
 
 
 @pytest.mark.parametrize("config", [FULL, RunConfig(corpora=("tess",))], ids=["full", "defaults"])
@@ -26,7 +39,9 @@ def test_the_settings_survive_json(config):
 
 
 def test_a_short_file_is_enough():
-    assert RunConfig.from_dict({"corpora": ["savee"], "classifier": "knn"}) == RunConfig(corpora=("savee",), classifier="knn")
+    assert RunConfig.from_dict({"corpora": ["savee"], "classifier": "knn"}) == RunConfig(
+        corpora=("savee",), classifier="knn"
+    )
 
 
 def test_the_hyperparameters_are_complete_where_they_are_used():
@@ -40,7 +55,9 @@ def test_a_network_that_starts_from_another_takes_small_steps():
 
 
 def test_a_grid_is_every_value_with_every_other():
-    config = RunConfig(corpora=("tess",), classifier="knn", grid={"n_neighbors": [5, 9], "weights": ["uniform", "distance"]})
+    config = RunConfig(
+        corpora=("tess",), classifier="knn", grid={"n_neighbors": [5, 9], "weights": ["uniform", "distance"]}
+    )
     assert config.combinations == [
         {"n_neighbors": n, "weights": votes} for n in (5, 9) for votes in ("uniform", "distance")
     ]
@@ -73,11 +90,20 @@ WRONG = {
     "mapping": ({"mapping": {"calm": "keep"}}, "label mapping has the entries"),
     "mapping no dict": ({"mapping": 3}, "mapping of a run must be names"),
     "mapping of numbers": ({"mapping": {"calm": "keep", "boredom": False, "labels": 3}}, "labels is a list"),
-    "features of text": ({"features": {**FeatureConfig().to_dict(), "hop_length": "320"}}, "hop_length must be a whole number"),
-    "features": ({"features": {**FeatureConfig().to_dict(), "n_fft": 10**9}}, "n_fft must be a whole number from 64 to 8192"),
+    "features of text": (
+        {"features": {**FeatureConfig().to_dict(), "hop_length": "320"}},
+        "hop_length must be a whole number",
+    ),
+    "features": (
+        {"features": {**FeatureConfig().to_dict(), "n_fft": 10**9}},
+        "n_fft must be a whole number from 64 to 8192",
+    ),
     "grid no list": ({"grid": {"epochs": 3}}, "list of values for each"),
     "grid value": ({"grid": {"epochs": [1, 0]}}, "epochs must be"),
-    "grid too large": ({"grid": {"epochs": list(range(1, 21)), "batch_size": list(range(4, 24))}}, "400 combinations; 200 is the most"),
+    "grid too large": (
+        {"grid": {"epochs": list(range(1, 21)), "batch_size": list(range(4, 24))}},
+        "400 combinations; 200 is the most",
+    ),
 }
 
 
@@ -102,7 +128,9 @@ def test_every_preset_suits_every_classifier(name, classifier):
 
 
 def test_a_preset_keeps_other_hyperparameters():
-    config = run_config.with_preset(RunConfig(corpora=("tess",), classifier="mlp", hyperparameters={"hidden": 64}), "one-minute")
+    config = run_config.with_preset(
+        RunConfig(corpora=("tess",), classifier="mlp", hyperparameters={"hidden": 64}), "one-minute"
+    )
     assert config.hyperparameters == {"hidden": 64, "epochs": 20, "patience": 5}
     with pytest.raises(ConfigError, match=r"no preset 'quick'\. Choose one of one-minute, good, thorough"):
         run_config.with_preset(config, "quick")

@@ -42,11 +42,22 @@ def test_a_folder_that_is_no_run_is_named(tmp_path):
     assert runs.read_status(tmp_path) is None and runs.read_log(tmp_path) == ""
 
 
-@pytest.mark.parametrize("text", [
-    "", "{", "[]", "3", '{"stage": "dancing"}', "[" * 100_000, '{"stage": []}', '{"stage": "training", "text": 3}',
-    '{"stage": "training", "left_s": "5"}',
-    '{"stage": "training", "epoch": null}', '{"stage": "training", "fraction": "half"}',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "3",
+        '{"stage": "dancing"}',
+        "[" * 100_000,
+        '{"stage": []}',
+        '{"stage": "training", "text": 3}',
+        '{"stage": "training", "left_s": "5"}',
+        '{"stage": "training", "epoch": null}',
+        '{"stage": "training", "fraction": "half"}',
+    ],
+)
 def test_a_damaged_status_is_none(run, text):
     (run / runs.STATUS).write_text(text)
     assert runs.read_status(run) is None

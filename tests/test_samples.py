@@ -13,7 +13,9 @@ ROWS = json.loads((make_samples.FOLDER / "samples.json").read_text(encoding="utf
 
 def test_every_clip_is_listed_and_every_row_has_a_clip():
     assert sorted(row["file"] for row in ROWS) == sorted(path.name for path in make_samples.FOLDER.glob("*.flac"))
-    assert [row["file"] for row in ROWS] == [f"{slug}.flac" for slug in (*(v.slug for v in make_samples.VOICES), make_samples.NO_SPEECH)]
+    assert [row["file"] for row in ROWS] == [
+        f"{slug}.flac" for slug in (*(v.slug for v in make_samples.VOICES), make_samples.NO_SPEECH)
+    ]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["file"])

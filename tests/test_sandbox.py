@@ -24,7 +24,9 @@ from tools import foreign_networks
 ROOT = Path(__file__).resolve().parents[1]
 LABELS = corpora.LABELS
 pytestmark = pytest.mark.slow
-WINDOWS = np.random.default_rng(0).normal(size=(3, foreign_networks.N_FRAMES, foreign_networks.N_COLUMNS)).astype(np.float32)
+WINDOWS = (
+    np.random.default_rng(0).normal(size=(3, foreign_networks.N_FRAMES, foreign_networks.N_COLUMNS)).astype(np.float32)
+)
 UNIX = pytest.mark.skipif(sys.platform == "win32", reason="there the time is all that is limited")
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory is not limited so")
 
@@ -122,10 +124,14 @@ LARGE = {
     "a shape of many dimensions": claiming(*[1] * 100),
     "a giant shape between": shaped(2**40),
     "many nodes": foreign_networks.multiplying(20_000),
-    "many numbers": foreign_networks.honest(helper.make_node("Constant", [], ["c"], value_ints=range(2**18)), initializers=[
-        helper.make_tensor(f"w{n}", TensorProto.FLOAT, [2**18], np.zeros(2**18, np.float32).tobytes(), raw=True) for n in range(64)
-    ]),
-}  # fmt: skip
+    "many numbers": foreign_networks.honest(
+        helper.make_node("Constant", [], ["c"], value_ints=range(2**18)),
+        initializers=[
+            helper.make_tensor(f"w{n}", TensorProto.FLOAT, [2**18], np.zeros(2**18, np.float32).tobytes(), raw=True)
+            for n in range(64)
+        ],
+    ),
+}
 
 
 @pytest.mark.parametrize("network", LARGE.values(), ids=LARGE)
@@ -151,7 +157,9 @@ def test_a_network_of_parts_that_ours_do_not_have_is_refused(network):
         classifiers.load_foreign("cnn", network.SerializeToString(), LABELS)
 
 
-@pytest.mark.parametrize(("depth", "sentence"), [(1, "none of our networks has"), (20, "none of our networks has"), (5000, "ONNX format")])
+@pytest.mark.parametrize(
+    ("depth", "sentence"), [(1, "none of our networks has"), (20, "none of our networks has"), (5000, "ONNX format")]
+)
 def test_branches_in_branches_are_refused_however_deep(depth, sentence):
     with pytest.raises(ModelError, match=sentence):
         classifiers.load_foreign("cnn", foreign_networks.nested(depth), LABELS)
@@ -183,9 +191,13 @@ def test_even_what_passes_every_check_can_open_no_file_there(tmp_path, kind):
     (tmp_path / "secret").write_bytes(b"the admin word is nightingale!!!")
     content = foreign_networks.reading("secret").SerializeToString()
     done = subprocess.run(
-        [sys.executable, "-c", SHUT_IN, kind, str(tmp_path / "secret")], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, input=content,
-        capture_output=True, check=True,
-    )  # fmt: skip
+        [sys.executable, "-c", SHUT_IN, kind, str(tmp_path / "secret")],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+        input=content,
+        capture_output=True,
+        check=True,
+    )
     told = done.stdout.decode().splitlines()
     assert {"open refused", "write refused", "socket refused", "network refused"} <= set(told), told
     if os.geteuid():
@@ -251,7 +263,10 @@ def test_answers_that_are_no_probabilities_are_refused():
 def broken(fitted, tmp_path) -> sandbox.Model:
     """A forest whose trees end the process that reads them."""
     content = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(saved(fitted["forest"], tmp_path))) as archive, zipfile.ZipFile(content, "w") as changed:
+    with (
+        zipfile.ZipFile(io.BytesIO(saved(fitted["forest"], tmp_path))) as archive,
+        zipfile.ZipFile(content, "w") as changed,
+    ):
         for name in archive.namelist():
             inside = archive.read(name)
             if name.endswith(".npy") and (nodes := np.load(io.BytesIO(inside))).dtype.names:
@@ -379,7 +394,9 @@ print(process.id, flush=True)
 @pytest.mark.parametrize("killed", [False, True], ids=["exit", "kill"])
 def test_it_ends_with_its_server(killed, at_work):
     script = AT_WORK.format(at_work=at_work, end="time.sleep(600)" if killed else "input()")
-    server = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     pid = int(server.stdout.readline())
     if killed:
         server.kill()
@@ -406,12 +423,16 @@ def gone(pid: int) -> bool:
 
 
 LIES = {
-    "no JSON": b"hello\n", "half a line": b'{"probabilities": [', "a list": b"[]\n", "nothing of what was asked": b"{}\n",
+    "no JSON": b"hello\n",
+    "half a line": b'{"probabilities": [',
+    "a list": b"[]\n",
+    "nothing of what was asked": b"{}\n",
     "text for numbers": b'{"probabilities": [["a"]], "seconds": 0}\n',
     "a giant number": b'{"probabilities": [], "seconds": 1' + b"0" * 400 + b"}\n",
-    "depth": b"[" * 100_000 + b"\n", "a pickle": b"\x80\x04cposix\nsystem\n(X\x01\x00\x00\x00atR.\n",
+    "depth": b"[" * 100_000 + b"\n",
+    "a pickle": b"\x80\x04cposix\nsystem\n(X\x01\x00\x00\x00atR.\n",
     "more than may be": b'{"probabilities": [' + b"0," * 2**20 + b"0]}\n",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("line", LIES.values(), ids=LIES)
@@ -434,7 +455,9 @@ class Lying:
         return getattr(self._process, name)
 
 
-@pytest.mark.parametrize("answers", [[[0.5, 0.6]], [[float("nan"), 1.0]], [[2.0, -1.0]], [[1.0]], [], [[0.5, 0.5], [0.5, 0.5]]], ids=str)
+@pytest.mark.parametrize(
+    "answers", [[[0.5, 0.6]], [[float("nan"), 1.0]], [[2.0, -1.0]], [[1.0]], [], [[0.5, 0.5], [0.5, 0.5]]], ids=str
+)
 def test_only_probabilities_are_taken_from_it(answers):
     with pytest.raises(ModelError, match="no probabilities"):
         sandbox._check(np.array(answers, dtype=np.float64), 1, 2)

@@ -18,9 +18,14 @@ def work(seed=0, **settings):
     y = training.targets(table, LABELS)
     n = len(table)
     data = Dataset(
-        vectors=(rng.normal(size=(n, 4)) + 3 * y[:, np.newaxis]).astype(np.float32), windows=np.zeros((0, 16, 8), np.float16),
-        window_row=np.zeros(0, int), clip=np.arange(n), copy=np.zeros(n, int), problems=(), facts=None,
-    )  # fmt: skip
+        vectors=(rng.normal(size=(n, 4)) + 3 * y[:, np.newaxis]).astype(np.float32),
+        windows=np.zeros((0, 16, 8), np.float16),
+        window_row=np.zeros(0, int),
+        clip=np.arange(n),
+        copy=np.zeros(n, int),
+        problems=(),
+        facts=None,
+    )
     speakers = table["speaker"].astype("category").cat.codes.to_numpy()
     config = TrainingConfig(classifier="svm", labels=LABELS, **settings)
     return search.Work(table, data, config, speakers // 2, np.ones(n, bool))
@@ -32,7 +37,11 @@ def test_a_row_a_combination_with_mean_and_spread(tmp_path):
     first, second = search.table(rows)
     assert first["hyperparameters"] == {"C": 1.0} and first["uar"] >= second["uar"]
     uar = [row["uar"] for row in rows[:4]]
-    assert first["uar"] == pytest.approx(np.mean(uar)) and first["spread"] == pytest.approx(np.std(uar)) and first["folds"] == uar
+    assert (
+        first["uar"] == pytest.approx(np.mean(uar))
+        and first["spread"] == pytest.approx(np.std(uar))
+        and first["folds"] == uar
+    )
     assert first["uar"] > 0.9 and first["seconds"] >= 0
 
 
@@ -54,8 +63,14 @@ def test_finished_fits_are_read_back_and_others_are_not(tmp_path, monkeypatch):
     file = tmp_path / "search.jsonl"
     before = search.run(work(), [{"C": 1.0}], file=file)
     fitted = []
-    monkeypatch.setattr(training, "train_fold", lambda *given, original=training.train_fold, **named: (
-        fitted.append(given[2].hyperparameters), original(*given, **named))[1])  # fmt: skip
+    monkeypatch.setattr(
+        training,
+        "train_fold",
+        lambda *given, original=training.train_fold, **named: (
+            fitted.append(given[2].hyperparameters),
+            original(*given, **named),
+        )[1],
+    )
     assert search.run(work(), [{"C": 1.0}], file=file) == before and fitted == []
     with file.open("a") as lines:
         lines.write("half a li")
@@ -68,5 +83,7 @@ def test_a_stop_keeps_what_was_finished(tmp_path):
     file = tmp_path / "search.jsonl"
     done = []
     with pytest.raises(training.Stopped):
-        search.run(work(), [{"C": 1.0}], file=file, on_fit=lambda *fit: done.append(fit), should_stop=lambda: len(done) == 2)
+        search.run(
+            work(), [{"C": 1.0}], file=file, on_fit=lambda *fit: done.append(fit), should_stop=lambda: len(done) == 2
+        )
     assert len(file.read_text().splitlines()) == 2

@@ -49,9 +49,18 @@ def timeline(memo: np.ndarray, recognizers: list[Recognizer]) -> segments.Timeli
     return segments.analyse(audio.encode_wav(Waveform(memo, RATE)), segments.judge_with(recognizers))
 
 
-@pytest.mark.parametrize(("n", "starts"), [
-    (30, [0]), (60, [0]), (64, [0]), (66, [0, 6]), (70, [0, 10]), (79, [0, 10, 19]), (100, [0, 10, 20, 30, 40]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("n", "starts"),
+    [
+        (30, [0]),
+        (60, [0]),
+        (64, [0]),
+        (66, [0, 6]),
+        (70, [0, 10]),
+        (79, [0, 10, 19]),
+        (100, [0, 10, 20, 30, 40]),
+    ],
+)
 @pytest.mark.parametrize("block", [1, 7, 60, 1000])
 def test_windows_cover_the_sound_and_end_with_it(n, starts, block):
     sound = np.arange(n, dtype=np.float32)
@@ -73,7 +82,9 @@ def test_a_clip_of_one_window_gets_what_it_gets_elsewhere(speech, recognizers):
     assert (segment.start_s, segment.end_s, segment.speech) == (0.0, 2.5, True)
     expected = analysis.recognize(recognizers, heard)
     assert [each.probabilities for each in segment.predictions] == [each.probabilities for each in expected]
-    assert [each.probabilities for each in segments.overall(over_time)] == [pytest.approx(each.probabilities) for each in expected]
+    assert [each.probabilities for each in segments.overall(over_time)] == [
+        pytest.approx(each.probabilities) for each in expected
+    ]
     assert over_time.quality.level_dbfs == heard.quality.level_dbfs
     assert over_time.quality.speech_s == pytest.approx(heard.quality.speech_s, abs=0.05)
 
@@ -92,7 +103,11 @@ def test_speech_is_found_where_it_is_and_nowhere_else(timeline):
     first, second = (stretch for stretch in timeline.activity if stretch[1] - stretch[0] > 0.5)
     for (start, end), expected in ((first, 4), (second, 12)):
         assert expected - 0.1 < start < expected + 0.4 and expected + 1.8 < end < expected + 2.6
-    assert all(not each.speech for each in timeline.segments if each.end_s <= 4 or 6.5 <= each.start_s < 9 or each.start_s >= 14.5)
+    assert all(
+        not each.speech
+        for each in timeline.segments
+        if each.end_s <= 4 or 6.5 <= each.start_s < 9 or each.start_s >= 14.5
+    )
     assert timeline.segments[4].speech and timeline.segments[12].speech
     assert timeline.quality.speech_s == pytest.approx(sum(end - start for start, end in timeline.activity), rel=0.35)
     assert timeline.quality.has_speech and timeline.quality.duration_s == 20.3
@@ -105,7 +120,9 @@ def test_the_envelope_holds_every_peak(memo, timeline):
 
 
 def test_silence_is_given_to_no_model():
-    over_time = segments.analyse(audio.encode_wav(Waveform(np.zeros(10 * RATE, np.float32), RATE)), segments.judge_with([None]))
+    over_time = segments.analyse(
+        audio.encode_wav(Waveform(np.zeros(10 * RATE, np.float32), RATE)), segments.judge_with([None])
+    )
     assert not any(each.speech or each.predictions for each in over_time.segments)
     result = segments.to_dict("quiet.wav", over_time)
     assert (result["speech"], result["predictions"], result["activity"]) == (False, [], [])
@@ -114,7 +131,9 @@ def test_silence_is_given_to_no_model():
 
 def test_borders_give_each_moment_to_the_window_around_it(timeline):
     edges = segments.borders(timeline.segments, timeline.duration_s)
-    assert edges[:3] == [0.0, 2.0, 3.0] and edges[-1] == timeline.duration_s and len(edges) == len(timeline.segments) + 1
+    assert (
+        edges[:3] == [0.0, 2.0, 3.0] and edges[-1] == timeline.duration_s and len(edges) == len(timeline.segments) + 1
+    )
     assert all(a < b for a, b in itertools.pairwise(edges))
 
 
@@ -131,9 +150,14 @@ def test_the_mean_of_windows_is_a_prediction():
 
 
 def test_the_mean_of_a_model_is_over_the_windows_in_which_it_answered():
-    knn, mlp = Prediction("knn", "sad", {"sad": 0.8, "calm": 0.2}, 1.0), Prediction("mlp", "calm", {"sad": 0.1, "calm": 0.9}, 2.0)
-    assert segments.average([[mlp, knn], [knn], [knn]]) == [mlp, Prediction("knn", "sad", {"sad": pytest.approx(0.8), "calm":
-                                                                                         pytest.approx(0.2)}, 3.0)]  # fmt: skip
+    knn, mlp = (
+        Prediction("knn", "sad", {"sad": 0.8, "calm": 0.2}, 1.0),
+        Prediction("mlp", "calm", {"sad": 0.1, "calm": 0.9}, 2.0),
+    )
+    assert segments.average([[mlp, knn], [knn], [knn]]) == [
+        mlp,
+        Prediction("knn", "sad", {"sad": pytest.approx(0.8), "calm": pytest.approx(0.2)}, 3.0),
+    ]
 
 
 def test_runs_join_windows_that_agree_and_leave_no_gap(timeline):
@@ -144,9 +168,12 @@ def test_runs_join_windows_that_agree_and_leave_no_gap(timeline):
     windows = [(0.0, "", 0), (1.0, "sad", 0.8), (2.0, "sad", 0.6), (3.0, "calm", 0.9), (4.0, "", 0), (5.0, "sad", 0.7)]
     over_time = dataclasses.replace(timeline, duration_s=8.0, segments=tuple(window(*each) for each in windows))
     assert segments.runs(over_time, "knn") == [
-        segments.Run(0.0, 2.0, "", 0.0), segments.Run(2.0, 4.0, "sad", pytest.approx(0.7)), segments.Run(4.0, 5.0, "calm", 0.9),
-        segments.Run(5.0, 6.0, "", 0.0), segments.Run(6.0, 8.0, "sad", 0.7),
-    ]  # fmt: skip
+        segments.Run(0.0, 2.0, "", 0.0),
+        segments.Run(2.0, 4.0, "sad", pytest.approx(0.7)),
+        segments.Run(4.0, 5.0, "calm", 0.9),
+        segments.Run(5.0, 6.0, "", 0.0),
+        segments.Run(6.0, 8.0, "sad", 0.7),
+    ]
     assert segments.runs(over_time, "mlp") == [segments.Run(0.0, 8.0, "", 0.0)]
 
 
@@ -158,8 +185,12 @@ def test_what_was_opened_to_be_read_is_taken_too(memo, timeline):
 
 def test_progress_is_told_and_what_is_heard_is_kept(memo, recognizers):
     told, kept = [], []
-    segments.analyse(audio.encode_wav(Waveform(memo, RATE)), segments.judge_with(recognizers), keep=kept.append,
-                     on_progress=lambda done_s, total_s: told.append((done_s, total_s)))  # fmt: skip
+    segments.analyse(
+        audio.encode_wav(Waveform(memo, RATE)),
+        segments.judge_with(recognizers),
+        keep=kept.append,
+        on_progress=lambda done_s, total_s: told.append((done_s, total_s)),
+    )
     np.testing.assert_array_equal(np.concatenate(kept), memo)
     assert told[-1] == (20.3, 20.3) and [done for done, _ in told] == sorted(done for done, _ in told)
 
@@ -179,10 +210,16 @@ def test_it_can_be_stopped_between_windows(memo):
         segments.analyse(audio.encode_wav(Waveform(memo, RATE)), segments.judge_with([]), check_stop=stop)
 
 
-@pytest.mark.parametrize(("window_s", "hop_s", "sentence"), [
-    (0.5, 0.5, r"1 to 10 s long\. Got 0\.5"), (30, 1, "1 to 10 s long"), (3, 0.1, r"every 0\.25 s to 3 s .*Got 0\.1"), (2, 3, "to 2 s"),
-    (float("nan"), 1, "Got nan"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("window_s", "hop_s", "sentence"),
+    [
+        (0.5, 0.5, r"1 to 10 s long\. Got 0\.5"),
+        (30, 1, "1 to 10 s long"),
+        (3, 0.1, r"every 0\.25 s to 3 s .*Got 0\.1"),
+        (2, 3, "to 2 s"),
+        (float("nan"), 1, "Got nan"),
+    ],
+)
 def test_window_and_hop_have_limits(window_s, hop_s, sentence):
     with pytest.raises(ConfigError, match=sentence):
         segments.analyse(b"", segments.judge_with([]), window_s=window_s, hop_s=hop_s)
@@ -197,9 +234,21 @@ def test_an_hour_is_the_most():
 def test_the_result_is_json(timeline):
     result = segments.to_dict("memo.wav", timeline)
     assert json.loads(json.dumps(result, allow_nan=False)) == json.loads(json.dumps(result))
-    assert set(result) >= {"file", "duration_s", "quality", "speech", "predictions", "window_s", "hop_s", "segments", "activity"}
+    assert set(result) >= {
+        "file",
+        "duration_s",
+        "quality",
+        "speech",
+        "predictions",
+        "window_s",
+        "hop_s",
+        "segments",
+        "activity",
+    }
     assert [set(each) for each in result["segments"]] == [{"start_s", "end_s", "speech", "predictions"}] * 19
-    assert [len(each["predictions"]) for each in result["segments"]] == [4 * each["speech"] for each in result["segments"]]
+    assert [len(each["predictions"]) for each in result["segments"]] == [
+        4 * each["speech"] for each in result["segments"]
+    ]
 
 
 MEASURE = """
@@ -223,7 +272,14 @@ def test_memory_does_not_follow_the_length(tmp_path, speech):
         with soundfile.SoundFile(path, "w", 48_000, 2, "PCM_16") as file:
             for _ in range(minutes):
                 file.write(quiet)
-        run = subprocess.run([sys.executable, "-c", MEASURE, str(path)], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+        run = subprocess.run(
+            [sys.executable, "-c", MEASURE, str(path)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        )
         duration_s, n_windows, peak_mb = map(int, run.stdout.split())
         assert (duration_s, n_windows) == (60 * minutes, 20 * minutes)
         peaks.append(peak_mb)

@@ -42,7 +42,9 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Mapping[str, str], Map
     return started
 
 
-def test_alone_it_serves_this_machine_whatever_the_environment_says(settled, served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_alone_it_serves_this_machine_whatever_the_environment_says(
+    settled, served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("STREAMLIT_SERVER_ADDRESS", "0.0.0.0")
     monkeypatch.delenv(admin.VARIABLE, raising=False)
     assert serving.alone(23_000) == 0
@@ -79,10 +81,19 @@ def test_a_class_may_ask_for_the_server_by_its_addresses_and_names_alone(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other rights")
 def test_what_it_starts_inherits_that_files_are_its_users_alone(tmp_path: Path) -> None:
-    code = "import os, subprocess, sys; from ser_core import serving; os.umask(0o022); serving._settle(); " \
-           "subprocess.run([sys.executable, '-c', 'import os; print(os.umask(0))'], check=True)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
-                          env=os.environ | {name: str(tmp_path) for name in ("SER_RUNS", "SER_CACHE", "SER_RESULTS", "SER_CORPORA")})
+    code = (
+        "import os, subprocess, sys; from ser_core import serving; os.umask(0o022); serving._settle(); "
+        "subprocess.run([sys.executable, '-c', 'import os; print(os.umask(0))'], check=True)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        env=os.environ | {name: str(tmp_path) for name in ("SER_RUNS", "SER_CACHE", "SER_RESULTS", "SER_CORPORA")},
+    )
     assert int(done.stdout) == permissions.UMASK
 
 
@@ -90,10 +101,23 @@ def test_what_it_starts_inherits_that_files_are_its_users_alone(tmp_path: Path) 
 def test_the_log_of_a_server_names_no_visitors_address(tmp_path: Path) -> None:
     """With the settings of a class: a page, a websocket that says nothing, a damaged one, nonsense, and one who leaves in the middle."""
     port, _ = classroom.free_port(23_100, "localhost")
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--logger.hideWelcomeMessage", "true",
-               "--logger.level", "warning"]  # fmt: skip
-    upgrade = "GET /_stcore/stream HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" \
-              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "app.py",
+        "--server.port",
+        str(port),
+        "--logger.hideWelcomeMessage",
+        "true",
+        "--logger.level",
+        "warning",
+    ]
+    upgrade = (
+        "GET /_stcore/stream HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+    )
     asked = ["GET / HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n", upgrade, "NONSENSE\r\n\r\n", "GET / HTTP/1.1\r\nHo"]
     with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log) as server:
         try:
@@ -103,7 +127,9 @@ def test_the_log_of_a_server_names_no_visitors_address(tmp_path: Path) -> None:
                 time.sleep(0.2)
             for text in asked:
                 for key in ("dGhlIHNhbXBsZSBub25jZQ==", "x"):
-                    with socket.create_connection(("127.0.0.1", port), timeout=10, source_address=("127.0.0.55", 0)) as visitor:
+                    with socket.create_connection(
+                        ("127.0.0.1", port), timeout=10, source_address=("127.0.0.55", 0)
+                    ) as visitor:
                         visitor.sendall(text.format(port=port, key=key).encode())
                         with contextlib.suppress(TimeoutError):
                             visitor.settimeout(0.5)

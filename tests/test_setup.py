@@ -44,11 +44,17 @@ def tracked_files() -> list[Path]:
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "constraints.txt"])
 def test_every_pin_is_exact(name: str) -> None:
     for line in requirement_lines(name):
-        assert re.match(r"^[A-Za-z0-9_.-]+==[0-9][A-Za-z0-9.]*\s*(;.*)?$", line), f"{name}: '{line}' is no exact pin (name==version)."
+        assert re.match(r"^[A-Za-z0-9_.-]+==[0-9][A-Za-z0-9.]*\s*(;.*)?$", line), (
+            f"{name}: '{line}' is no exact pin (name==version)."
+        )
 
 
 def test_each_library_is_pinned_in_one_place() -> None:
-    pinned = [re.split(r"==", line)[0] for name in ("requirements.txt", "requirements-dev.txt") for line in requirement_lines(name)]
+    pinned = [
+        re.split(r"==", line)[0]
+        for name in ("requirements.txt", "requirements-dev.txt")
+        for line in requirement_lines(name)
+    ]
     pulled_in = {re.split(r"==", line)[0] for line in requirement_lines("constraints.txt")}
     assert len(pinned) == len(set(pinned))
     assert not set(pinned) & pulled_in
@@ -77,10 +83,14 @@ def test_the_lock_has_the_pins_of_requirements_and_constraints() -> None:
     def pin(line: str) -> str:
         return line.split(";")[0].strip().lower().replace("_", "-")
 
-    direct, pulled_in, lock = (set(map(pin, lines)) for lines in (requirement_lines("requirements.txt"),
-                                                                  requirement_lines("constraints.txt"), locked()))  # fmt: skip
+    direct, pulled_in, lock = (
+        set(map(pin, lines))
+        for lines in (requirement_lines("requirements.txt"), requirement_lines("constraints.txt"), locked())
+    )
     assert direct <= lock, f"not in requirements.lock: {sorted(direct - lock)}. Run: make pins"
-    assert lock <= direct | pulled_in, f"in requirements.lock alone: {sorted(lock - direct - pulled_in)}. Run: make pins"
+    assert lock <= direct | pulled_in, (
+        f"in requirements.lock alone: {sorted(lock - direct - pulled_in)}. Run: make pins"
+    )
 
 
 def test_both_set_ups_install_what_the_lock_names_and_again_when_it_changes() -> None:
@@ -88,7 +98,10 @@ def test_both_set_ups_install_what_the_lock_names_and_again_when_it_changes() ->
     assert re.search(r"^\.venv/\.ready: requirements\.lock ", makefile, re.MULTILINE)
     for text in (makefile, batch):
         assert "--require-hashes -r requirements.lock" in text
-    assert "fc /b requirements.lock .venv\\installed.txt" in batch and "copy /b requirements.lock .venv\\installed.txt" in batch
+    assert (
+        "fc /b requirements.lock .venv\\installed.txt" in batch
+        and "copy /b requirements.lock .venv\\installed.txt" in batch
+    )
 
 
 def test_no_download_address_and_no_other_lock_file_is_tracked() -> None:
@@ -155,9 +168,21 @@ def test_the_first_start_at_a_terminal_asks_nothing(tmp_path: Path, headless: st
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, "HOME": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}", "BROWSER": "true"}
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", headless]
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "app.py",
+        "--server.port",
+        str(port),
+        "--server.headless",
+        headless,
+    ]
     terminal, theirs = os.openpty()
-    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    server = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
     os.close(theirs)
     os.set_blocking(terminal, False)
     shown = ""
@@ -199,7 +224,12 @@ def test_two_processes_survive_a_cold_numba_cache(tmp_path: Path) -> None:
 
     def start() -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-c", EXTRACT], cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [sys.executable, "-c", EXTRACT],
+            cwd=ROOT,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
 
     for count in (2, 1):

@@ -53,9 +53,27 @@ def corpus(tmp_path_factory) -> Path:
 
 
 def build(corpus: Path, work: Path, models: Path, slugs: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", BUILD, "build-models", "--corpus", f"ravdess={corpus}", "--models", slugs, "--work", str(work)]
-    environment = {"SER_MODELS": str(models), "PATH": "/usr/bin:/bin", "TF_CPP_MIN_LOG_LEVEL": "3", "OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.run([*command, "--jobs", "1"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280)
+    command = [
+        sys.executable,
+        "-c",
+        BUILD,
+        "build-models",
+        "--corpus",
+        f"ravdess={corpus}",
+        "--models",
+        slugs,
+        "--work",
+        str(work),
+    ]
+    environment = {
+        "SER_MODELS": str(models),
+        "PATH": "/usr/bin:/bin",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    return subprocess.run(
+        [*command, "--jobs", "1"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280
+    )
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +156,9 @@ def test_finished_folds_are_not_run_again(built, corpus, tmp_path):
 def test_a_finished_model_is_not_made_again_unless_it_was_changed(built, corpus):
     work, models, _ = built
     before = store.read_card("mlp", models)
-    store.replace_card(dataclasses.replace(before, threshold=None, evaluation=None), models)  # as an earlier version wrote it
+    store.replace_card(
+        dataclasses.replace(before, threshold=None, evaluation=None), models
+    )  # as an earlier version wrote it
     result = build(corpus, work, models, "mlp")
     assert "mlp: made before" in result.stderr
     assert store.read_card("mlp", models) == before
@@ -152,7 +172,9 @@ def test_a_recipe_is_tested_on_each_corpus_by_a_model_of_the_others(tmp_path):
     """Where the labels lie the same way in all corpora but one, that one alone is not recognised."""
     rng = np.random.default_rng(0)
     names = ("ravdess", "savee", "tess")
-    rows = [(name, speaker, label) for name in names for speaker in range(4) for label in ("sad", "happy") for _ in range(8)]
+    rows = [
+        (name, speaker, label) for name in names for speaker in range(4) for label in ("sad", "happy") for _ in range(8)
+    ]
     clips = pd.DataFrame(rows, columns=[corpora.CORPUS, corpora.SPEAKER, corpora.EMOTION])
     clips[corpora.SPEAKER] = clips[corpora.CORPUS] + ":" + clips[corpora.SPEAKER].astype(str)
     clips.loc[len(clips)] = ["ravdess", "ravdess:0", "calm"]  # a label that the others lack
@@ -162,9 +184,14 @@ def test_a_recipe_is_tested_on_each_corpus_by_a_model_of_the_others(tmp_path):
     side = np.where(clips[corpora.EMOTION] == "sad", 1, -1) * turned
     vectors = np.outer(side, [1.0, 2.0, 0.5]) + rng.normal(scale=0.1, size=(len(clips), 3))
     data = dataset.Dataset(
-        vectors=vectors.astype(np.float32), windows=np.zeros((0, 1, 1), np.float16), window_row=np.zeros(0, int),
-        clip=np.arange(len(clips)), copy=np.zeros(len(clips), int), problems=(), facts=pd.DataFrame(index=range(len(clips))),
-    )  # fmt: skip
+        vectors=vectors.astype(np.float32),
+        windows=np.zeros((0, 1, 1), np.float16),
+        window_row=np.zeros(0, int),
+        clip=np.arange(len(clips)),
+        copy=np.zeros(len(clips), int),
+        problems=(),
+        facts=pd.DataFrame(index=range(len(clips))),
+    )
     material = shipped.Material(clips, data, np.zeros(len(clips), int), {})
     recipe = training.TrainingConfig(classifier="lda", n_copies=0)
     found = shipped.across(material, recipe, work=tmp_path, say=lambda text: None)

@@ -59,7 +59,9 @@ def test_one_band_alone_is_where_everything_lies():
     assert 20 <= values["roll_25"] < values["roll_50"] < values["roll_90"] <= 21
 
 
-@pytest.mark.parametrize(("name", "low", "high"), [("slope_low", 1, 500), ("slope_middle", 500, 1500), ("slope_high", 1500, 5000)])
+@pytest.mark.parametrize(
+    ("name", "low", "high"), [("slope_low", 1, 500), ("slope_middle", 500, 1500), ("slope_high", 1500, 5000)]
+)
 def test_slopes_are_in_db_per_khz(name, low, high):
     falling = 10 ** (-12 * FREQUENCIES_HZ / 1000 / 10)
     assert describe(falling[np.newaxis])[0][name] == pytest.approx(-12, rel=1e-3)

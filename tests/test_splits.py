@@ -11,8 +11,10 @@ from ser_core.errors import ConfigError, CorpusError
 def table(*names, n_clips=2):
     rows = [
         {
-            corpora.CORPUS: name, corpora.SPEAKER: f"{corpora.CORPORA[name].speakers_of or name}:{speaker}",
-            corpora.SEX: sex, corpora.NAME: f"{speaker}-{clip}",
+            corpora.CORPUS: name,
+            corpora.SPEAKER: f"{corpora.CORPORA[name].speakers_of or name}:{speaker}",
+            corpora.SEX: sex,
+            corpora.NAME: f"{speaker}-{clip}",
         }
         for clip in range(n_clips)
         for name in names
@@ -46,7 +48,9 @@ def test_tess_is_tested_both_ways():
 @pytest.mark.parametrize("name", ["savee", "emodb"])
 def test_small_corpora_leave_one_speaker_out(name):
     clips = table(name)
-    assert [len(fold) for fold in speakers_by_fold(clips, splits.speaker_folds(clips, name))] == [1] * len(corpora.CORPORA[name].speakers)
+    assert [len(fold) for fold in speakers_by_fold(clips, splits.speaker_folds(clips, name))] == [1] * len(
+        corpora.CORPORA[name].speakers
+    )
 
 
 def test_cremad_folds_follow_the_actor_number():
@@ -67,7 +71,18 @@ def test_joint_folds_hold_out_groups_of_emodb_and_single_speakers_of_savee(every
     folds = splits.joint_folds(everyone)
     fold_of = dict(zip(everyone[corpora.SPEAKER], folds, strict=True))
     assert [fold_of[f"savee:{speaker}"] for speaker in ("DC", "JE", "JK", "KL")] == [0, 1, 2, 3]
-    assert [fold_of[f"emodb:{s}"] for s in ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 5]
+    assert [fold_of[f"emodb:{s}"] for s in ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")] == [
+        0,
+        0,
+        1,
+        1,
+        2,
+        2,
+        3,
+        3,
+        4,
+        5,
+    ]
     assert (fold_of["tess:OAF"], fold_of["tess:YAF"]) == (0, 1)
     assert set(folds) == set(range(splits.N_JOINT_FOLDS))
 
@@ -124,8 +139,11 @@ def test_songs_are_tested_with_their_singer_never_trained_on():
 def test_clips_of_unknown_speakers_are_refused():
     clips = table("ravdess", "tess")
     clips.loc[[3, 5], corpora.SPEAKER] = corpora.UNKNOWN_SPEAKER
-    for split in (lambda: splits.joint_folds(clips), lambda: splits.speaker_folds(clips, "ravdess"),
-                  lambda: splits.validation_speakers(clips, rng=np.random.default_rng(0))):
+    for split in (
+        lambda: splits.joint_folds(clips),
+        lambda: splits.speaker_folds(clips, "ravdess"),
+        lambda: splits.validation_speakers(clips, rng=np.random.default_rng(0)),
+    ):
         with pytest.raises(CorpusError, match="Of 2 of 52 clips nobody said who speaks"):
             split()
 
@@ -168,7 +186,9 @@ def test_validation_share_out_of_range(fraction, everyone):
 
 def parts_of(clips, parts):
     """Corpus -> part -> number of its speakers."""
-    counts = pd.DataFrame({"corpus": clips[corpora.CORPUS], "speaker": clips[corpora.SPEAKER], "part": parts}).drop_duplicates()
+    counts = pd.DataFrame(
+        {"corpus": clips[corpora.CORPUS], "speaker": clips[corpora.SPEAKER], "part": parts}
+    ).drop_duplicates()
     return {corpus: group["part"].value_counts().to_dict() for corpus, group in counts.groupby("corpus")}
 
 
@@ -177,16 +197,20 @@ def test_a_holdout_takes_a_share_of_the_speakers_of_each_corpus(everyone, seed):
     parts = splits.holdout(everyone, rng=np.random.default_rng(seed))
     splits.assert_disjoint(everyone, {part: parts == part for part in splits.PARTS})
     assert parts_of(everyone, parts) == {
-        "cremad": {"train": 62, "validation": 11, "test": 18}, "emodb": {"train": 7, "validation": 1, "test": 2},
-        "ravdess": {"train": 16, "validation": 3, "test": 5}, "savee": {"train": 2, "validation": 1, "test": 1},
+        "cremad": {"train": 62, "validation": 11, "test": 18},
+        "emodb": {"train": 7, "validation": 1, "test": 2},
+        "ravdess": {"train": 16, "validation": 3, "test": 5},
+        "savee": {"train": 2, "validation": 1, "test": 1},
         "tess": {"train": 1, "test": 1},
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_holdout_tests_both_sexes_in_turns(seed):
     clips = table("ravdess")
-    tested = clips[splits.holdout(clips, test=0.25, rng=np.random.default_rng(seed)) == "test"].drop_duplicates(corpora.SPEAKER)
+    tested = clips[splits.holdout(clips, test=0.25, rng=np.random.default_rng(seed)) == "test"].drop_duplicates(
+        corpora.SPEAKER
+    )
     assert tested[corpora.SEX].value_counts().to_dict() == {"female": 3, "male": 3}
 
 
@@ -205,7 +229,9 @@ def test_a_holdout_keeps_a_singer_and_speaker_in_one_part():
 
 
 def one_clip_each(*speakers):
-    return pd.DataFrame([{corpora.CORPUS: name.split(":")[0], corpora.SPEAKER: name, corpora.SEX: ""} for name in speakers])
+    return pd.DataFrame(
+        [{corpora.CORPUS: name.split(":")[0], corpora.SPEAKER: name, corpora.SEX: ""} for name in speakers]
+    )
 
 
 def test_corpora_of_one_speaker_are_drawn_from_together():
@@ -278,7 +304,11 @@ def test_parts_by_sentence_share_no_sentence():
     parts = splits.parts(clips, "sentence", rng=np.random.default_rng(0))
     keys = clips[corpora.CORPUS] + clips[corpora.SENTENCE]
     sentences = {part: set(keys[parts == part]) for part in splits.PARTS}
-    assert all(sentences.values()) and not sentences["train"] & sentences["test"] and not sentences["train"] & sentences["validation"]
+    assert (
+        all(sentences.values())
+        and not sentences["train"] & sentences["test"]
+        and not sentences["train"] & sentences["validation"]
+    )
     assert set(clips.loc[parts == "train", corpora.SPEAKER]) & set(clips.loc[parts == "test", corpora.SPEAKER])
 
 
@@ -312,7 +342,9 @@ def test_cross_folds_test_every_clip_once_and_part_no_unit(protocol, n_folds):
     clips = spoken("ravdess", "tess", n_clips=8)
     folds = splits.cross_folds(clips, protocol, n_folds, rng=np.random.default_rng(0))
     assert set(folds) == set(range(n_folds))
-    unit = {"speaker": clips[corpora.SPEAKER], "sentence": clips[corpora.CORPUS] + clips[corpora.SENTENCE]}.get(protocol)
+    unit = {"speaker": clips[corpora.SPEAKER], "sentence": clips[corpora.CORPUS] + clips[corpora.SENTENCE]}.get(
+        protocol
+    )
     if unit is not None:
         assert pd.Series(folds).groupby(unit.to_numpy()).nunique().max() == 1
     counts = np.bincount(folds[(clips[corpora.CORPUS] == "ravdess").to_numpy()])
@@ -327,7 +359,10 @@ def test_six_folds_by_speaker_are_the_published_ones():
 
 
 def test_more_folds_than_speakers_are_refused():
-    with pytest.raises(CorpusError, match=r"Corpus 'tess' has 2 speakers; a split by speaker into 5 folds needs 5\. .* or choose 2 folds"):
+    with pytest.raises(
+        CorpusError,
+        match=r"Corpus 'tess' has 2 speakers; a split by speaker into 5 folds needs 5\. .* or choose 2 folds",
+    ):
         splits.cross_folds(spoken("tess"), "speaker", 5, rng=np.random.default_rng(0))
     with pytest.raises(ConfigError, match=r"needs 2 folds or more\. Got 1"):
         splits.cross_folds(spoken("tess"), "speaker", 1, rng=np.random.default_rng(0))

@@ -57,10 +57,17 @@ def change_card(models: Path, slug: str, /, **values: object) -> None:
 
 
 def test_a_saved_model_comes_back_as_it_was(models, trained):
-    saved = store.save(lambda files: replace(store.read_card("mlp", models), files=files, temperature=1.5), trained, models)
+    saved = store.save(
+        lambda files: replace(store.read_card("mlp", models), files=files, temperature=1.5), trained, models
+    )
     assert store.read_card("mlp", models) == saved
     loaded = store.load("mlp", models)
-    assert (loaded.slug, loaded.labels, loaded.config, loaded.temperature) == ("mlp", corpora.LABELS, saved.features, 1.5)
+    assert (loaded.slug, loaded.labels, loaded.config, loaded.temperature) == (
+        "mlp",
+        corpora.LABELS,
+        saved.features,
+        1.5,
+    )
     np.testing.assert_array_equal(loaded.classifier.predict_proba(VECTORS), trained.predict_proba(VECTORS))
     assert sorted(path.name for path in models.iterdir()) == sorted(store.SHIPPED)
 
@@ -72,7 +79,9 @@ def test_a_card_survives_json(models):
 
 def test_a_card_has_every_kind_checked():
     checked = {name for names in store._KINDS.values() for name in names}
-    assert checked | {"evaluation", "temperature", "threshold", "format"} == {field.name for field in fields(store.ModelCard)}
+    assert checked | {"evaluation", "temperature", "threshold", "format"} == {
+        field.name for field in fields(store.ModelCard)
+    }
 
 
 def test_the_shipped_four_come_first_then_the_others_by_title(models):
@@ -177,7 +186,9 @@ def change_inside(name: str, change):
 
 
 def with_clips(n: int):
-    return change_inside("per_corpus", lambda each: each["ravdess"].update(n_clips=n, confusion=[[n] + [0] * 7, *[[0] * 8] * 7]))
+    return change_inside(
+        "per_corpus", lambda each: each["ravdess"].update(n_clips=n, confusion=[[n] + [0] * 7, *[[0] * 8] * 7])
+    )
 
 
 BEYOND = {
@@ -216,12 +227,13 @@ BEYOND = {
     "a layer of a shape of texts": (edit(architecture=[{"shape": ["wide"]}]), "as architecture"),
     "figures of too many clips": (with_clips(10**30), "in per_corpus"),
     "figures of labels that are unknown": (
-        change_inside("per_corpus", lambda each: each["ravdess"].update(labels=list("abcdefgh"), per_label={})), "of other labels",
+        change_inside("per_corpus", lambda each: each["ravdess"].update(labels=list("abcdefgh"), per_label={})),
+        "of other labels",
     ),
     "very many values": (edit(split={"train": {"speakers": ["x"] * 400_000}}), "more than 300,000 values in split"),
     "a deep card": (edit(training={"a": json.loads("[" * 60 + "]" * 60)}), "nested too deeply"),
     "a large card": (edit(limits="x" * (store.MAX_CARD_BYTES + 1)), "more than 5 MB"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("damage", "sentence"), BEYOND.values(), ids=BEYOND)
@@ -234,7 +246,9 @@ def test_a_card_beyond_what_can_be_has_a_sentence_and_the_other_models_stay(mode
 
 def test_a_card_in_other_scripts_and_of_a_training_that_went_astray_is_read(models):
     lost = {"history": [{"loss": float("nan")}]}
-    change_card(models, "mlp", title="语音 ñ é", description="Größe\nعربي 😀", training=lost, created="2026-01-01T00:00:00Z")
+    change_card(
+        models, "mlp", title="语音 ñ é", description="Größe\nعربي 😀", training=lost, created="2026-01-01T00:00:00Z"
+    )
     card = store.read_card("mlp", models)
     assert card.title == "语音 ñ é" and card.training == {"history": [{"loss": None}]}
 
@@ -274,11 +288,17 @@ def plant(step: object):
 
 
 WEIGHT_DAMAGES = {
-    "hash mismatch": (edit(files={"model.skops": "0" * 64}), r"model\.skops is not what its card describes \(the hash differs\)"),
+    "hash mismatch": (
+        edit(files={"model.skops": "0" * 64}),
+        r"model\.skops is not what its card describes \(the hash differs\)",
+    ),
     "truncated": (truncate, r"model\.skops is not what its card describes"),
     "truncated before the card was written": (truncate_and_rehash, r"model\.skops cannot be read as a model"),
     "missing": (lambda folder: (folder / "model.skops").unlink(), r"model\.skops cannot be read \(No such file"),
-    "outside": (edit(files={"../cnn/model.skops": "0" * 64}), r"names a file outside its folder \('\.\./cnn/model\.skops'\)"),
+    "outside": (
+        edit(files={"../cnn/model.skops": "0" * 64}),
+        r"names a file outside its folder \('\.\./cnn/model\.skops'\)",
+    ),
     "absolute": (edit(files={"/etc/hostname": "0" * 64}), r"names a file outside its folder"),
     "fewer labels": (edit(labels=["happy", "sad"]), r"does not hold a classifier of 2 labels"),
     "unknown classifier": (edit(classifier="oracle"), r"is a 'oracle', which this version does not know"),
@@ -375,7 +395,11 @@ def test_a_full_disk_leaves_the_old_model_and_nothing_else(models, trained, monk
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    place = {"weights": (type(trained), "save"), "card": (store.runs, "replace_text"), "folder": (store.tempfile, "mkdtemp")}
+    place = {
+        "weights": (type(trained), "save"),
+        "card": (store.runs, "replace_text"),
+        "folder": (store.tempfile, "mkdtemp"),
+    }
     monkeypatch.setattr(*place[where], full)
     with pytest.raises(ModelError, match=r"could not be saved in .*: No space left on device\. Free some space"):
         save_again(models, trained)
@@ -393,9 +417,10 @@ def test_a_card_of_an_earlier_format_still_loads(models, earlier):
     (models / "mlp" / store.CARD).write_text(json.dumps(values))
     card = store.read_card("mlp", models)
     assert card.threshold is None and card.format == store.FORMAT
-    assert {name: list(value) if isinstance(value := getattr(card, name), tuple) else value for name in store._ADDED[earlier]} == (
-        store._ADDED[earlier]
-    )
+    assert {
+        name: list(value) if isinstance(value := getattr(card, name), tuple) else value
+        for name in store._ADDED[earlier]
+    } == (store._ADDED[earlier])
     assert store.load("mlp", models).threshold is None
 
 
@@ -407,10 +432,20 @@ def test_new_figures_are_written_into_a_card_whose_weights_stay(models):
         store.replace_card(replace(card, files={"model.skops": "0"}), models)
 
 
-@pytest.mark.parametrize(("title", "slug"), [
-    ("My model", "my-model"), ("Größe & Co.", "grosse-co"), ("../../etc/passwd", "etc-passwd"), ("!", "model"), ("语音", "model"),
-    ("con", "model-con"), ("x" * 80, "x" * 40), ("CNN", "cnn-2"), ("CNN LSTM", "cnn-lstm-2"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("title", "slug"),
+    [
+        ("My model", "my-model"),
+        ("Größe & Co.", "grosse-co"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("!", "model"),
+        ("语音", "model"),
+        ("con", "model-con"),
+        ("x" * 80, "x" * 40),
+        ("CNN", "cnn-2"),
+        ("CNN LSTM", "cnn-lstm-2"),
+    ],
+)
 def test_a_new_model_gets_a_plain_name_made_from_its_title(tmp_path, trained, title, slug):
     card = replace(tiny_card(), title=title)
     assert store.save_new(lambda files: replace(card, files=files), trained, tmp_path).slug == slug
@@ -424,7 +459,10 @@ def tiny_card() -> store.ModelCard:
 
 def test_a_new_model_never_replaces_another(models, trained):
     before = {path: path.read_bytes() for path in models.rglob("*") if path.is_file()}
-    slugs = [store.save_new(lambda files: replace(tiny_card(), title="MLP", files=files), trained, models).slug for _ in range(3)]
+    slugs = [
+        store.save_new(lambda files: replace(tiny_card(), title="MLP", files=files), trained, models).slug
+        for _ in range(3)
+    ]
     assert slugs == ["mlp-2", "mlp-3", "mlp-4"]
     assert all(path.read_bytes() == content for path, content in before.items())
 
@@ -501,7 +539,13 @@ def test_an_own_model_is_renamed_and_described(models, trained):
     assert store.read_card("mine", models) == card
     assert (card.slug, card.title, card.description) == ("mine", "Better", "For tests.\nOf two lines.")
     assert sorted(path.name for path in (models / "mine").iterdir()) == ["card.json", "model.skops"]
-    for wrong in ({"title": ""}, {"title": "x" * 81}, {"title": "a\x1b[0m"}, {"description": "x" * 2001}, {"description": "a\0"}):
+    for wrong in (
+        {"title": ""},
+        {"title": "x" * 81},
+        {"title": "a\x1b[0m"},
+        {"description": "x" * 2001},
+        {"description": "a\0"},
+    ):
         with pytest.raises(ModelError, match="characters"):
             store.rename("mine", folder=models, **wrong)
     assert store.read_card("mine", models) == card
@@ -544,4 +588,6 @@ def test_a_kill_while_a_new_model_is_written_leaves_no_model(models, trained, mo
     monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
     with pytest.raises(Killed):
         store.save_new(lambda files: replace(tiny_card(), title="Mine", files=files), trained, models)
-    assert [card.slug for card in store.list_models(models)[0]] == list(store.SHIPPED) and store.list_models(models)[1] == []
+    assert [card.slug for card in store.list_models(models)[0]] == list(store.SHIPPED) and store.list_models(models)[
+        1
+    ] == []

@@ -20,7 +20,11 @@ def words(drawing: ElementTree.Element) -> list[str]:
 
 
 def test_a_bar_is_as_long_as_its_value():
-    drawing = parsed(svg.bars([svg.Bar("a", 0.5, 0.4, 0.6), svg.Bar("b <&>", 1.0, 1.0, 1.0, {"chance": 0.25}, pale=True)], told='"a" & b'))
+    drawing = parsed(
+        svg.bars(
+            [svg.Bar("a", 0.5, 0.4, 0.6), svg.Bar("b <&>", 1.0, 1.0, 1.0, {"chance": 0.25}, pale=True)], told='"a" & b'
+        )
+    )
     widths = [float(each.get("width")) for each in list(drawing.iter(f"{SPACE}rect"))[1:]]
     assert widths[1] == 2 * widths[0] > 0
     assert drawing.get("aria-label") == '"a" & b' and {"a", "b <&>", "50.0 %", "100.0 %"} <= set(words(drawing))
@@ -44,4 +48,7 @@ def test_a_curve_runs_through_its_points(mark):
 
 def test_no_points_and_long_names_do_no_harm():
     parsed(svg.curve([], x="x", y="y", told="c", diagonal=True))
-    assert any(each.endswith("…") and len(each) == svg.NAME_CHARACTERS for each in words(parsed(svg.matrix(["n" * 90], [[1]], told=""))))
+    assert any(
+        each.endswith("…") and len(each) == svg.NAME_CHARACTERS
+        for each in words(parsed(svg.matrix(["n" * 90], [[1]], told="")))
+    )

@@ -50,6 +50,8 @@ def test_a_murmur_far_below_the_loudest_is_no_syllable():
     assert len(syllables.nuclei(extract(np.concatenate([buzz(3), 10 ** (-30 / 20) * buzz(2), buzz(3)])))) == 6
 
 
-@pytest.mark.parametrize("samples", [np.zeros(RATE), np.zeros(1700), 0.1 * np.ones(RATE)], ids=["silence", "short", "constant"])
+@pytest.mark.parametrize(
+    "samples", [np.zeros(RATE), np.zeros(1700), 0.1 * np.ones(RATE)], ids=["silence", "short", "constant"]
+)
 def test_without_a_voice_the_rate_is_zero(samples):
     assert syllables.rate(extract(samples)) == 0

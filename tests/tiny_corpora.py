@@ -26,7 +26,10 @@ def build(root: Path) -> Path:
     for actor in range(1, 9):
         for label, code in RAVDESS.items():
             for repetition in (1, 2):
-                write(root / "ravdess" / f"03-01-{code}-01-{repetition:02d}-01-{actor:02d}.wav", voice(actor, label, repetition))
+                write(
+                    root / "ravdess" / f"03-01-{code}-01-{repetition:02d}-01-{actor:02d}.wav",
+                    voice(actor, label, repetition),
+                )
     for number, speaker in ((20, "OAF"), (30, "YAF")):
         for label in ("neutral", "happy", "sad"):
             for repetition, word in enumerate(("back", "bar", "base", "bath")):

@@ -20,19 +20,43 @@ def build(folder: Path) -> Path:
         X = (rng.normal(size=(len(y), n_columns)) * 50).astype(np.float32)
         classifier = classifiers.build("mlp", corpora.LABELS, {"hidden": 8, "epochs": 3, "seed": seed}).fit(X, y)
         figures = evaluation.evaluate(
-            y, np.full((len(y), 8), 1 / 8), labels=corpora.LABELS, speakers=y % 4, protocol="speaker", corpus="ravdess",
-            rng=rng, n_bootstrap=20,
-        )  # fmt: skip
+            y,
+            np.full((len(y), 8), 1 / 8),
+            labels=corpora.LABELS,
+            speakers=y % 4,
+            protocol="speaker",
+            corpus="ravdess",
+            rng=rng,
+            n_bootstrap=20,
+        )
         store.save(lambda files: _card(slug, title, classifier, figures, files), classifier, folder)  # noqa: B023
     return folder
 
 
 def _card(
-    slug: str, title: str, classifier: classifiers.TrainableClassifier, figures: evaluation.Evaluation, files: dict[str, str]
+    slug: str,
+    title: str,
+    classifier: classifiers.TrainableClassifier,
+    figures: evaluation.Evaluation,
+    files: dict[str, str],
 ) -> store.ModelCard:
     return store.ModelCard(
-        slug=slug, title=title, created="2026-01-01T00:00:00+00:00", classifier="mlp", hyperparameters={},
-        n_parameters=classifier.n_parameters, labels=corpora.LABELS, features=features.FeatureConfig(), training={}, corpora=(),
-        protocol="invented", evaluation=figures, per_corpus={"ravdess": figures}, temperature=1.0, licence="none", limits="tests only",
-        versions={}, files=files,
-    )  # fmt: skip
+        slug=slug,
+        title=title,
+        created="2026-01-01T00:00:00+00:00",
+        classifier="mlp",
+        hyperparameters={},
+        n_parameters=classifier.n_parameters,
+        labels=corpora.LABELS,
+        features=features.FeatureConfig(),
+        training={},
+        corpora=(),
+        protocol="invented",
+        evaluation=figures,
+        per_corpus={"ravdess": figures},
+        temperature=1.0,
+        licence="none",
+        limits="tests only",
+        versions={},
+        files=files,
+    )

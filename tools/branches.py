@@ -26,7 +26,9 @@ def main() -> int:
         measured.json_report(outfile=str(Path(folder) / "coverage.json"))
         totals = json.loads((Path(folder) / "coverage.json").read_text(encoding="utf-8"))["totals"]
     taken, there = totals["covered_branches"], totals["num_branches"]
-    print(f"{taken:,} of {there:,} branches of ser_core are tested: {100 * taken / there:.1f} %; {LEAST:g} % is the least.")
+    print(
+        f"{taken:,} of {there:,} branches of ser_core are tested: {100 * taken / there:.1f} %; {LEAST:g} % is the least."
+    )
     return int(100 * taken < LEAST * there)
 
 

@@ -42,7 +42,9 @@ def install() -> None:
             return
     print("Installing Playwright's Chromium for the browser tests ...", flush=True)
     if subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False).returncode:
-        raise SystemExit("No browser for the browser tests could be installed. Install Chromium or Chrome, then run make test again.")
+        raise SystemExit(
+            "No browser for the browser tests could be installed. Install Chromium or Chrome, then run make test again."
+        )
 
 
 def _starts(path: str) -> bool:

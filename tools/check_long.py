@@ -40,39 +40,70 @@ LOAD = "benchmarks/load.py"
 
 PARTS: dict[str, Part] = {
     "fuzz": Part(
-        "100,000 damaged and hostile files", ("-m", "tools.fuzz", "--inputs", "100000"), ("-m", "tools.fuzz", "--inputs", "300"),
-        {"faults": 0, "worst_s": 30, "peak_mb": 600}, {"inputs": 100_000}, 4 * 3600,
+        "100,000 damaged and hostile files",
+        ("-m", "tools.fuzz", "--inputs", "100000"),
+        ("-m", "tools.fuzz", "--inputs", "300"),
+        {"faults": 0, "worst_s": 30, "peak_mb": 600},
+        {"inputs": 100_000},
+        4 * 3600,
     ),
     "class": Part(
-        "30 visitors, 2 s to think, beside a training", (LOAD, "--visitors", "30", "--think", "2", "--seconds", "60", "--train"),
-        (LOAD, "--visitors", "3", "--think", "2", "--seconds", "10"), {"p95_ms": 400, "errors": 0}, {"uploads": 300}, 900,
+        "30 visitors, 2 s to think, beside a training",
+        (LOAD, "--visitors", "30", "--think", "2", "--seconds", "60", "--train"),
+        (LOAD, "--visitors", "3", "--think", "2", "--seconds", "10"),
+        {"p95_ms": 400, "errors": 0},
+        {"uploads": 300},
+        900,
     ),
     "hundred": Part(
-        "100 visitors, 5 s to think", (LOAD, "--visitors", "100", "--think", "5", "--seconds", "60"),
-        (LOAD, "--visitors", "6", "--think", "5", "--seconds", "10"), {"errors": 0}, {"uploads": 300}, 900,
+        "100 visitors, 5 s to think",
+        (LOAD, "--visitors", "100", "--think", "5", "--seconds", "60"),
+        (LOAD, "--visitors", "6", "--think", "5", "--seconds", "10"),
+        {"errors": 0},
+        {"uploads": 300},
+        900,
     ),
     "soak": Part(
-        "30 visitors for half an hour", (LOAD, "--visitors", "30", "--think", "2", "--seconds", "1800"),
-        (LOAD, "--visitors", "2", "--think", "2", "--seconds", "12"), {"errors": 0, "growth_pct": 5}, {"uploads": 9000}, 3600,
+        "30 visitors for half an hour",
+        (LOAD, "--visitors", "30", "--think", "2", "--seconds", "1800"),
+        (LOAD, "--visitors", "2", "--think", "2", "--seconds", "12"),
+        {"errors": 0, "growth_pct": 5},
+        {"uploads": 9000},
+        3600,
     ),
     "flood": Part(
-        "500 idle websockets, 200 trickling uploads, 100 pages of other origins", ("benchmarks/flood.py",),
+        "500 idle websockets, 200 trickling uploads, 100 pages of other origins",
+        ("benchmarks/flood.py",),
         ("benchmarks/flood.py", "--websockets", "20", "--uploads", "10", "--origins", "5", "--seconds", "3"),
-        {"worst_ms": 100, "errors": 0, "outside": 0}, {"open": 500, "refused": 100}, 900,
+        {"worst_ms": 100, "errors": 0, "outside": 0},
+        {"open": 500, "refused": 100},
+        900,
     ),
     "hour": Part(
-        "an hour of speech as one file", ("benchmarks/memory.py",), ("benchmarks/memory.py", "--minutes", "2", "--formats", "ogg"),
-        {"wav.peak_mb": 600, "ogg.peak_mb": 600}, {}, 3600,
+        "an hour of speech as one file",
+        ("benchmarks/memory.py",),
+        ("benchmarks/memory.py", "--minutes", "2", "--formats", "ogg"),
+        {"wav.peak_mb": 600, "ogg.peak_mb": 600},
+        {},
+        3600,
     ),
     "live": Part(
-        "ten minutes of the Live page", ("benchmarks/live.py", "--seconds", "600"), ("benchmarks/live.py", "--seconds", "20"),
-        {"p95_ms": 800, "lost_ms": 50}, {"pulses": 100}, 1800,
+        "ten minutes of the Live page",
+        ("benchmarks/live.py", "--seconds", "600"),
+        ("benchmarks/live.py", "--seconds", "20"),
+        {"p95_ms": 800, "lost_ms": 50},
+        {"pulses": 100},
+        1800,
     ),
     "recorders": Part(
-        "8 browsers that record at once", ("benchmarks/recorders.py",), ("benchmarks/recorders.py", "--contexts", "2", "--rounds", "1"),
-        {"errors": 0}, {"recordings": 24}, 900,
+        "8 browsers that record at once",
+        ("benchmarks/recorders.py",),
+        ("benchmarks/recorders.py", "--contexts", "2", "--rounds", "1"),
+        {"errors": 0},
+        {"recordings": 24},
+        900,
     ),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -95,7 +126,9 @@ def judge(name: str, part: Part, figures: Mapping[str, Any]) -> list[Row]:
             for step in figure.split("."):
                 value = value.get(step) if isinstance(value, Mapping) else None
             good = isinstance(value, int | float) and (value <= limit if sign == "at most" else value >= limit)
-            rows.append(Row(name, figure, value, f"{sign} {limit:g}" if limit < 10_000 else f"{sign} {limit:,.0f}", good))
+            rows.append(
+                Row(name, figure, value, f"{sign} {limit:g}" if limit < 10_000 else f"{sign} {limit:,.0f}", good)
+            )
     return rows
 
 
@@ -105,7 +138,9 @@ def run(name: str, part: Part, *, short: bool = False) -> tuple[dict[str, Any], 
     command = [sys.executable, *(part.short if short else part.command), "--json"]
     try:
         with (KEPT / f"{name}.log").open("wb") as log:
-            done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, timeout=part.limit_s, check=False)
+            done = subprocess.run(
+                command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, timeout=part.limit_s, check=False
+            )
     except subprocess.TimeoutExpired:
         return {}, f"it was not done after {part.limit_s:.0f} s"
     lines = done.stdout.decode(errors="replace").strip().splitlines()

@@ -14,9 +14,12 @@ FLOAT = TensorProto.FLOAT
 def network(*nodes: onnx.NodeProto, initializers: Iterable[onnx.TensorProto] = ()) -> onnx.ModelProto:
     """Return a network of these nodes, from x, windows, to y, a number a label."""
     graph = helper.make_graph(
-        list(nodes), "g", [helper.make_tensor_value_info("x", FLOAT, [None, N_FRAMES, N_COLUMNS])],
-        [helper.make_tensor_value_info("y", FLOAT, [None, N_LABELS])], list(initializers),
-    )  # fmt: skip
+        list(nodes),
+        "g",
+        [helper.make_tensor_value_info("x", FLOAT, [None, N_FRAMES, N_COLUMNS])],
+        [helper.make_tensor_value_info("y", FLOAT, [None, N_LABELS])],
+        list(initializers),
+    )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
 
 
@@ -31,11 +34,12 @@ CUT = (whole("from", 0), whole("to", N_LABELS), whole("axis", 1))
 def honest(*before: onnx.NodeProto, initializers: Iterable[onnx.TensorProto] = (), plus: str = "") -> onnx.ModelProto:
     """Return a network that answers with probabilities; plus: what of `before` is added to what they are made from."""
     nodes = [
-        *before, helper.make_node("ReduceMean", ["x"], ["mean"], axes=[1], keepdims=0),
+        *before,
+        helper.make_node("ReduceMean", ["x"], ["mean"], axes=[1], keepdims=0),
         helper.make_node("Slice", ["mean", "from", "to", "axis"], ["first"]),
         *([helper.make_node("Add", ["first", plus], ["sum"])] if plus else []),
         helper.make_node("Softmax", ["sum" if plus else "first"], ["y"], axis=1),
-    ]  # fmt: skip
+    ]
     return network(*nodes, initializers=[*CUT, *initializers])
 
 
@@ -59,8 +63,9 @@ def expanding(size: int) -> onnx.ModelProto:
         helper.make_node("Expand", ["one", "size"], ["many"]),
         helper.make_node("ReduceMax", ["many"], ["most"], axes=[1, 2], keepdims=0),
         helper.make_node("Unsqueeze", ["most", "axis"], ["column"]),
-        initializers=[whole("size", 1, size, size)], plus="column",
-    )  # fmt: skip
+        initializers=[whole("size", 1, size, size)],
+        plus="column",
+    )
 
 
 def multiplying(times: int, size: int = 1500) -> onnx.ModelProto:
@@ -72,15 +77,18 @@ def multiplying(times: int, size: int = 1500) -> onnx.ModelProto:
         *products,
         helper.make_node("ReduceMax", [f"m{times}"], ["most"], axes=[1, 2], keepdims=0),
         helper.make_node("Unsqueeze", ["most", "axis"], ["column"]),
-        initializers=[whole("size", 1, size, size)], plus="column",
-    )  # fmt: skip
+        initializers=[whole("size", 1, size, size)],
+        plus="column",
+    )
 
 
 def nested(depth: int) -> bytes:
     """Return the bytes of a network with a branch in a branch in a branch: no library makes them deep enough."""
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "inner", [], []).SerializeToString()
     for _ in range(depth):
-        attribute = onnx.AttributeProto(name="then_branch", type=onnx.AttributeProto.GRAPH).SerializeToString() + _field(6, graph)
+        attribute = onnx.AttributeProto(
+            name="then_branch", type=onnx.AttributeProto.GRAPH
+        ).SerializeToString() + _field(6, graph)
         node = onnx.NodeProto(op_type="If", input=["x"], output=["y"]).SerializeToString() + _field(5, attribute)
         graph = onnx.GraphProto(name="inner").SerializeToString() + _field(1, node)
     return honest().SerializeToString() + _field(7, graph)  # a second graph is read on top of the first
@@ -113,7 +121,14 @@ def _constant(name: str, tensor: onnx.TensorProto) -> onnx.NodeProto:
     """Return a constant that holds a tensor in the field of an attribute that is so called."""
     sparse = onnx.SparseTensorProto(values=tensor, indices=whole("i", 0), dims=[N_LABELS])
     graph = helper.make_graph([], "inner", [], [], [tensor])
-    held = {"t": tensor, "tensors": [tensor] * 2, "sparse_tensor": sparse, "sparse_tensors": [sparse], "g": graph, "graphs": [graph] * 2}
+    held = {
+        "t": tensor,
+        "tensors": [tensor] * 2,
+        "sparse_tensor": sparse,
+        "sparse_tensors": [sparse],
+        "g": graph,
+        "graphs": [graph] * 2,
+    }
     return onnx.NodeProto(op_type="Constant", output=["c"], attribute=[helper.make_attribute("value", held[name])])
 
 

@@ -67,9 +67,10 @@ class Tally:
 
     def line(self) -> str:
         """Return it in a line."""
-        return (f"{self.target:14}{self.inputs:8,} inputs{self.accepted:8,} accepted{self.refused:8,} refused{self.seconds:7.0f} s, "
-                f"worst {self.worst_s:5.2f} s{self.peak_mb:5} MB{len(self.faults):4} faults")  # fmt: skip
-
+        return (
+            f"{self.target:14}{self.inputs:8,} inputs{self.accepted:8,} accepted{self.refused:8,} refused{self.seconds:7.0f} s, "
+            f"worst {self.worst_s:5.2f} s{self.peak_mb:5} MB{len(self.faults):4} faults"
+        )
 
 
 class Watched:
@@ -80,8 +81,11 @@ class Watched:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tools.fuzz_work", json.dumps(plan)],
-                cwd=ROOT, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
         self._lines: queue.Queue[bytes] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -147,7 +151,11 @@ def _watch(folder: Path, names: Sequence[str], wanted: dict[str, int], seed: int
                     if len(tally.faults) >= MOST_FAULTS:
                         first[name] = wanted[name]
                         break
-                    if told["kind"] in ("memory", "crash", "hang"):  # a process that was large once cannot tell of the next time
+                    if told["kind"] in (
+                        "memory",
+                        "crash",
+                        "hang",
+                    ):  # a process that was large once cannot tell of the next time
                         break
         finally:
             watched.end()
@@ -167,7 +175,9 @@ def _next(watched: Watched) -> dict[str, Any] | None:
     except queue.Empty:
         told = {"kind": "hang", "text": f"no answer for {LIMIT_S:.0f} s: {watched.traces()}"}
     if begun is None:
-        raise SystemExit(f"The process that tries inputs came to no start:\n{watched.log.read_text(errors='replace')[-3000:]}")
+        raise SystemExit(
+            f"The process that tries inputs came to no start:\n{watched.log.read_text(errors='replace')[-3000:]}"
+        )
     if told is None:
         told = {"kind": "crash", "text": f"it ended with {watched.ended()}: {watched.tail()}"}
     return {"seconds": 0.0, "peak": 0} | told | begun
@@ -188,7 +198,9 @@ def _keep(kept: Path, folder: Path, told: dict[str, Any], seed: int) -> Fault:
     kept.mkdir(parents=True, exist_ok=True)
     path = kept / f"{name}.{seed}.{number}"
     path.write_bytes(fuzz_work.Inputs(TARGETS[name], folder / "given" / name, seed).make(number))
-    return Fault(name, number, told["kind"], told["text"], str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path))
+    return Fault(
+        name, number, told["kind"], told["text"], str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+    )
 
 
 def again(path: Path) -> int:
@@ -201,7 +213,9 @@ def again(path: Path) -> int:
         (tally,) = _watch(Path(place), [name], {name: 1}, 0, Path(place) / "kept")
     for fault in tally.faults:
         print(f"{fault.kind}: {fault.text}")
-    print(f"{'found' if tally.faults else 'accepted' if tally.accepted else 'refused'} in {tally.worst_s:.2f} s, {tally.peak_mb} MB")
+    print(
+        f"{'found' if tally.faults else 'accepted' if tally.accepted else 'refused'} in {tally.worst_s:.2f} s, {tally.peak_mb} MB"
+    )
     return 1 if tally.faults else 0
 
 
@@ -210,7 +224,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inputs", type=int, default=100_000, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="S")
-    parser.add_argument("--target", action="append", default=[], metavar="NAME", help="only this one; may be given more than once")
+    parser.add_argument(
+        "--target", action="append", default=[], metavar="NAME", help="only this one; may be given more than once"
+    )
     parser.add_argument("--again", type=Path, metavar="FILE", help="an input that was kept")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -226,10 +242,14 @@ def main() -> int:
             print(tally.line(), *(fault.sentence() for fault in tally.faults), sep="\n", flush=True)
     faults = Counter(fault.kind for tally in tallies for fault in tally.faults)
     figures = {
-        "inputs": sum(each.inputs for each in tallies), "seed": options.seed, "seconds": round(time.perf_counter() - begun),
-        "worst_s": round(max(each.worst_s for each in tallies), 2), "peak_mb": max(each.peak_mb for each in tallies),
-        "faults": faults.total(), "kinds": dict(faults),
-    }  # fmt: skip
+        "inputs": sum(each.inputs for each in tallies),
+        "seed": options.seed,
+        "seconds": round(time.perf_counter() - begun),
+        "worst_s": round(max(each.worst_s for each in tallies), 2),
+        "peak_mb": max(each.peak_mb for each in tallies),
+        "faults": faults.total(),
+        "kinds": dict(faults),
+    }
     print(json.dumps(figures | {"targets": [asdict(each) for each in tallies]} if options.json else figures))
     return 1 if faults else 0
 

@@ -16,28 +16,113 @@ from ser_core import store
 from tools import foreign_networks, fuzz_seeds, mutate
 
 TYPES = (
-    ("posix", "system"), ("os", "system"), ("builtins", "exec"), ("builtins", "eval"), ("subprocess", "Popen"),
+    ("posix", "system"),
+    ("os", "system"),
+    ("builtins", "exec"),
+    ("builtins", "eval"),
+    ("subprocess", "Popen"),
     ("operator", "methodcaller"),
-    ("operator", "attrgetter"), ("functools", "partial"), ("builtins", "getattr"), ("pickle", "loads"), ("joblib", "load"),
-    ("sklearn.utils", "Bunch"), ("numpy", "load"), ("numpy", "fromfile"), ("numpy", "memmap"), ("importlib", "import_module"),
-    ("sklearn.neighbors", "KNeighborsClassifier"), ("sklearn.pipeline", "Pipeline"), ("sklearn.preprocessing", "FunctionTransformer"),
-    ("sklearn.preprocessing", "StandardScaler"), ("tempfile", "TemporaryDirectory"), ("pathlib", "Path"), ("builtins", "open"),
-)  # fmt: skip
+    ("operator", "attrgetter"),
+    ("functools", "partial"),
+    ("builtins", "getattr"),
+    ("pickle", "loads"),
+    ("joblib", "load"),
+    ("sklearn.utils", "Bunch"),
+    ("numpy", "load"),
+    ("numpy", "fromfile"),
+    ("numpy", "memmap"),
+    ("importlib", "import_module"),
+    ("sklearn.neighbors", "KNeighborsClassifier"),
+    ("sklearn.pipeline", "Pipeline"),
+    ("sklearn.preprocessing", "FunctionTransformer"),
+    ("sklearn.preprocessing", "StandardScaler"),
+    ("tempfile", "TemporaryDirectory"),
+    ("pathlib", "Path"),
+    ("builtins", "open"),
+)
 """What a stranger's skops file may ask to be made, some of it of scikit-learn itself."""
 
-LOADERS = ("ObjectNode", "FunctionNode", "MethodNode", "OperatorFuncNode", "PartialNode", "TypeNode", "ConstructorFromReduceNode",
-           "ReduceNode",
-           "TreeNode", "NdArrayNode", "JsonNode", "BytesNode", "DefaultDictNode", "SliceNode", "RandomStateNode", "SparseMatrixNode",
-           "MaskedArrayNode", "DTypeNode", "CachedNode", "Nothing")  # fmt: skip
+LOADERS = (
+    "ObjectNode",
+    "FunctionNode",
+    "MethodNode",
+    "OperatorFuncNode",
+    "PartialNode",
+    "TypeNode",
+    "ConstructorFromReduceNode",
+    "ReduceNode",
+    "TreeNode",
+    "NdArrayNode",
+    "JsonNode",
+    "BytesNode",
+    "DefaultDictNode",
+    "SliceNode",
+    "RandomStateNode",
+    "SparseMatrixNode",
+    "MaskedArrayNode",
+    "DTypeNode",
+    "CachedNode",
+    "Nothing",
+)
 
-DTYPES = ("|O", "<f8", "<f4", "<i8", "|u1", "|S1000000", "<U100", "|V8", "<M8[s]", "<c16", "|b1", ">f8",
-          [("a", "|O")], [("a", "<f8", (9, 9))])  # fmt: skip
-SHAPES: tuple[Any, ...] = ((), (0,), (1,), (-1,), (2**31,), (2**62,), (10**7,), (0, 2**40), (1, 1, 1, 1), (3, 3), (2**20, 2**20), (True,),
-                           (1.5,))  # fmt: skip
+DTYPES = (
+    "|O",
+    "<f8",
+    "<f4",
+    "<i8",
+    "|u1",
+    "|S1000000",
+    "<U100",
+    "|V8",
+    "<M8[s]",
+    "<c16",
+    "|b1",
+    ">f8",
+    [("a", "|O")],
+    [("a", "<f8", (9, 9))],
+)
+SHAPES: tuple[Any, ...] = (
+    (),
+    (0,),
+    (1,),
+    (-1,),
+    (2**31,),
+    (2**62,),
+    (10**7,),
+    (0, 2**40),
+    (1, 1, 1, 1),
+    (3, 3),
+    (2**20, 2**20),
+    (True,),
+    (1.5,),
+)
 
-OPERATORS = ("Loop", "If", "Scan", "ConstantOfShape", "Range", "Tile", "Expand", "Pad", "Concat", "Reshape", "Gather", "LSTM", "Conv",
-             "MatMul",
-             "MaxPool", "Slice", "Split", "Transpose", "Cast", "Flatten", "GlobalMaxPool", "Softmax", "Einsum", "Resize")  # fmt: skip
+OPERATORS = (
+    "Loop",
+    "If",
+    "Scan",
+    "ConstantOfShape",
+    "Range",
+    "Tile",
+    "Expand",
+    "Pad",
+    "Concat",
+    "Reshape",
+    "Gather",
+    "LSTM",
+    "Conv",
+    "MatMul",
+    "MaxPool",
+    "Slice",
+    "Split",
+    "Transpose",
+    "Cast",
+    "Flatten",
+    "GlobalMaxPool",
+    "Softmax",
+    "Einsum",
+    "Resize",
+)
 NUMBERS = (0, 1, -1, 2, 7, 2**16, 2**24, 2**31 - 1, 2**31, 2**40, 2**62, -(2**63))
 
 
@@ -62,7 +147,13 @@ def mutate_part(content: bytes, rng: np.random.Generator) -> bytes:
             return _array(content, rng)
         if content.startswith(b"{"):
             return _schema(content, rng)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # it was changed once before, and is damaged already
+    except (
+        ValueError,
+        TypeError,
+        SyntaxError,
+        MemoryError,
+        RecursionError,
+    ):  # it was changed once before, and is damaged already
         pass
     return mutate.mutate_bytes(content, [content], rng)
 
@@ -84,7 +175,9 @@ def _schema(content: bytes, rng: np.random.Generator) -> bytes:
             node.clear()
             node.update(json.loads(json.dumps(other)))
         elif "file" in node:
-            node["file"] = mutate.pick(rng, ("../card.json", "schema.json", "/etc/passwd", mutate.pick(rng, nodes).get("file", "x")))
+            node["file"] = mutate.pick(
+                rng, ("../card.json", "schema.json", "/etc/passwd", mutate.pick(rng, nodes).get("file", "x"))
+            )
         else:
             node["content"] = {"func": "os.system", "args": [f"touch {mutate.CANARY}"]}
     return json.dumps(root).encode()
@@ -110,14 +203,28 @@ def _array(content: bytes, rng: np.random.Generator) -> bytes:
         values = (np.nan, np.inf, 1e308, -1.0) if array.dtype.kind == "f" else NUMBERS
         with np.errstate(all="ignore"):
             if array.dtype.kind in "fiu":
-                flat[rng.integers(len(flat), size=int(rng.integers(1, 9)))] = np.array(mutate.pick(rng, values)).astype(array.dtype)
+                flat[rng.integers(len(flat), size=int(rng.integers(1, 9)))] = np.array(mutate.pick(rng, values)).astype(
+                    array.dtype
+                )
             else:
                 content = mutate.mutate_bytes(array.tobytes(), [b"\xff" * 64], rng)[: array.nbytes]
                 changed = np.frombuffer(content.ljust(array.nbytes, b"\xff"), array.dtype).reshape(array.shape)
         return _npy(changed)
     if choice < 0.5 and array.ndim:
-        return _npy(mutate.pick(rng, (array[:1], array[..., :1], np.concatenate([array, array]), array.T,
-                                      array.ravel(), np.zeros(0), array.astype("f4") if array.dtype.kind in "fiu" else array)))  # fmt: skip
+        return _npy(
+            mutate.pick(
+                rng,
+                (
+                    array[:1],
+                    array[..., :1],
+                    np.concatenate([array, array]),
+                    array.T,
+                    array.ravel(),
+                    np.zeros(0),
+                    array.astype("f4") if array.dtype.kind in "fiu" else array,
+                ),
+            )
+        )
     kind = array.dtype.descr if array.dtype.names else array.dtype.str
     header = {"descr": kind, "fortran_order": bool(rng.integers(2)), "shape": array.shape}
     if rng.random() < 0.6:
@@ -154,9 +261,15 @@ def _change(model: onnx.ModelProto, rng: np.random.Generator) -> None:
     graph = model.graph
     node = mutate.pick(rng, graph.node)
     choice = rng.random()
-    whole = [each for each in graph.initializer  # those whose shape and place an earlier change has left as they were
-             if each.data_type == onnx.TensorProto.INT64 and not each.data_location and not each.int64_data
-             and min(each.dims, default=0) >= 0 and 8 * math.prod(each.dims) == len(each.raw_data) > 0]  # fmt: skip
+    whole = [
+        each
+        for each in graph.initializer  # those whose shape and place an earlier change has left as they were
+        if each.data_type == onnx.TensorProto.INT64
+        and not each.data_location
+        and not each.int64_data
+        and min(each.dims, default=0) >= 0
+        and 8 * math.prod(each.dims) == len(each.raw_data) > 0
+    ]
     if choice < 0.25 and whole:
         tensor = mutate.pick(rng, whole)
         numbers = onnx.numpy_helper.to_array(tensor).copy().reshape(-1)
@@ -194,7 +307,18 @@ def _change(model: onnx.ModelProto, rng: np.random.Generator) -> None:
 
 def mutate_graph(data: bytes, others: Sequence[bytes], rng: np.random.Generator) -> bytes:
     """Return a network that reads, grows or runs on in one more way, or is only changed; some are changed once more."""
-    ways = (_with_file, _with_file, _with_shape, _with_shape, _with_loop, _deep, _with_function, _long, mutate_network, mutate_network)
+    ways = (
+        _with_file,
+        _with_file,
+        _with_shape,
+        _with_shape,
+        _with_loop,
+        _deep,
+        _with_function,
+        _long,
+        mutate_network,
+        mutate_network,
+    )
     changed = mutate.pick(rng, ways)(data, rng)
     return mutate_network(changed, rng) if rng.random() < 0.3 else changed
 
@@ -217,7 +341,9 @@ def _with_shape(data: bytes, rng: np.random.Generator) -> bytes:
     graph, large = model.graph, [mutate.pick(rng, NUMBERS) for _ in range(int(rng.integers(1, 10)))]
     choice = rng.random()
     if choice < 0.3:
-        graph.initializer.add(name="large", data_type=int(rng.integers(0, 24)), dims=large, raw_data=bytes(int(rng.integers(0, 99))))
+        graph.initializer.add(
+            name="large", data_type=int(rng.integers(0, 24)), dims=large, raw_data=bytes(int(rng.integers(0, 99)))
+        )
     elif choice < 0.5:
         graph.value_info.append(onnx.helper.make_tensor_value_info("large", 1, large))
     elif choice < 0.6:
@@ -227,7 +353,9 @@ def _with_shape(data: bytes, rng: np.random.Generator) -> bytes:
         size = foreign_networks.whole("large", *(abs(n) % 5000 if rng.random() < 0.8 else n for n in large[:4]))
         graph.initializer.append(size)
         operator = mutate.pick(rng, ("Expand", "Reshape", "ConstantOfShape", "Tile", "Pad"))
-        grown = onnx.helper.make_node(operator, ["large"] if operator == "ConstantOfShape" else [node.output[0], "large"], ["grown"])
+        grown = onnx.helper.make_node(
+            operator, ["large"] if operator == "ConstantOfShape" else [node.output[0], "large"], ["grown"]
+        )
         graph.node.insert(list(graph.node).index(node) + 1, grown)
         for each in list(graph.node)[list(graph.node).index(grown) + 1 :]:
             for place, name in enumerate(each.input):
@@ -243,7 +371,9 @@ def _with_loop(data: bytes, rng: np.random.Generator) -> bytes:
         body = onnx.GraphProto()
         body.CopyFrom(model.graph)
         del body.initializer[:]
-        name, operator = mutate.pick(rng, (("body", "Loop"), ("body", "Scan"), ("then_branch", "If"), ("body", "Relu"), ("", "Identity")))
+        name, operator = mutate.pick(
+            rng, (("body", "Loop"), ("body", "Scan"), ("then_branch", "If"), ("body", "Relu"), ("", "Identity"))
+        )
         output = [each.name for each in model.graph.output]
         del model.graph.node[:]
         model.graph.node.append(onnx.helper.make_node(operator, ["x"], output, **{name or "value": body}))
@@ -260,7 +390,9 @@ def _with_function(data: bytes, rng: np.random.Generator) -> bytes:
     node = mutate.pick(rng, model.graph.node)
     domain = mutate.pick(rng, ("", "mine", "ai.onnx.ml"))
     inner = onnx.helper.make_node(mutate.pick(rng, (node.op_type, "Relu", "F")), ["a"], ["b"], domain=domain)
-    model.functions.append(onnx.helper.make_function(domain, node.op_type, ["a"], ["b"], [inner], list(model.opset_import)))
+    model.functions.append(
+        onnx.helper.make_function(domain, node.op_type, ["a"], ["b"], [inner], list(model.opset_import))
+    )
     if rng.random() < 0.5:
         node.domain = domain
     return model.SerializeToString()

@@ -34,33 +34,66 @@ from ser_core import (
     runs,
     store,
     supervisor,
-)  # fmt: skip
+)
 from ser_core.run_config import RunConfig
 from tools import foreign_networks
 
 VOICES = Path(__file__).resolve().parents[1] / "pages" / "samples"
 
 SNDFILE = (
-    ("WAV", "PCM_16", 16_000, 1), ("WAV", "PCM_24", 44_100, 2), ("WAV", "PCM_U8", 8000, 1), ("WAV", "FLOAT", 48_000, 1),
-    ("WAV", "DOUBLE", 16_000, 1), ("WAV", "ULAW", 8000, 1), ("WAV", "IMA_ADPCM", 16_000, 1), ("WAV", "MS_ADPCM", 16_000, 1),
-    ("WAV", "GSM610", 8000, 1), ("WAVEX", "PCM_16", 16_000, 6), ("RF64", "PCM_16", 16_000, 1), ("W64", "PCM_16", 16_000, 1),
-    ("AIFF", "PCM_16", 16_000, 1), ("AIFF", "IMA_ADPCM", 16_000, 1), ("AU", "PCM_16", 16_000, 1), ("AU", "G721_32", 8000, 1),
-    ("CAF", "PCM_16", 16_000, 1), ("CAF", "ALAC_16", 16_000, 1), ("FLAC", "PCM_16", 16_000, 1), ("FLAC", "PCM_24", 48_000, 2),
-    ("OGG", "VORBIS", 16_000, 1), ("OGG", "OPUS", 16_000, 1), ("MP3", "MPEG_LAYER_III", 16_000, 1), ("NIST", "PCM_16", 16_000, 1),
+    ("WAV", "PCM_16", 16_000, 1),
+    ("WAV", "PCM_24", 44_100, 2),
+    ("WAV", "PCM_U8", 8000, 1),
+    ("WAV", "FLOAT", 48_000, 1),
+    ("WAV", "DOUBLE", 16_000, 1),
+    ("WAV", "ULAW", 8000, 1),
+    ("WAV", "IMA_ADPCM", 16_000, 1),
+    ("WAV", "MS_ADPCM", 16_000, 1),
+    ("WAV", "GSM610", 8000, 1),
+    ("WAVEX", "PCM_16", 16_000, 6),
+    ("RF64", "PCM_16", 16_000, 1),
+    ("W64", "PCM_16", 16_000, 1),
+    ("AIFF", "PCM_16", 16_000, 1),
+    ("AIFF", "IMA_ADPCM", 16_000, 1),
+    ("AU", "PCM_16", 16_000, 1),
+    ("AU", "G721_32", 8000, 1),
+    ("CAF", "PCM_16", 16_000, 1),
+    ("CAF", "ALAC_16", 16_000, 1),
+    ("FLAC", "PCM_16", 16_000, 1),
+    ("FLAC", "PCM_24", 48_000, 2),
+    ("OGG", "VORBIS", 16_000, 1),
+    ("OGG", "OPUS", 16_000, 1),
+    ("MP3", "MPEG_LAYER_III", 16_000, 1),
+    ("NIST", "PCM_16", 16_000, 1),
     ("VOC", "PCM_16", 16_000, 1),
-)  # fmt: skip
+)
 """libsndfile's formats: container, samples, rate in Hz, channels."""
 
 FFMPEG = (
-    ("mp4", "aac", 44_100, "fltp"), ("mov", "pcm_s16le", 16_000, "s16"), ("ipod", "alac", 16_000, "s16p"), ("adts", "aac", 16_000, "fltp"),
-    ("webm", "libopus", 48_000, "s16"), ("webm", "libvorbis", 16_000, "fltp"), ("matroska", "pcm_f32le", 16_000, "flt"),
-    ("matroska", "libmp3lame", 16_000, "s16p"), ("asf", "wmav2", 44_100, "fltp"), ("avi", "pcm_s16le", 16_000, "s16"),
-    ("avi", "libmp3lame", 16_000, "s16p"), ("flv", "libmp3lame", 22_050, "s16p"), ("mp3", "libmp3lame", 44_100, "s16p"),
-    ("ogg", "libopus", 48_000, "s16"), ("wv", "wavpack", 16_000, "s16p"), ("tta", "tta", 16_000, "s16"),
-    ("ac3", "ac3", 48_000, "fltp"), ("mpegts", "mp2", 48_000, "s16"), ("3gp", "aac", 16_000, "fltp"),
+    ("mp4", "aac", 44_100, "fltp"),
+    ("mov", "pcm_s16le", 16_000, "s16"),
+    ("ipod", "alac", 16_000, "s16p"),
+    ("adts", "aac", 16_000, "fltp"),
+    ("webm", "libopus", 48_000, "s16"),
+    ("webm", "libvorbis", 16_000, "fltp"),
+    ("matroska", "pcm_f32le", 16_000, "flt"),
+    ("matroska", "libmp3lame", 16_000, "s16p"),
+    ("asf", "wmav2", 44_100, "fltp"),
+    ("avi", "pcm_s16le", 16_000, "s16"),
+    ("avi", "libmp3lame", 16_000, "s16p"),
+    ("flv", "libmp3lame", 22_050, "s16p"),
+    ("mp3", "libmp3lame", 44_100, "s16p"),
+    ("ogg", "libopus", 48_000, "s16"),
+    ("wv", "wavpack", 16_000, "s16p"),
+    ("tta", "tta", 16_000, "s16"),
+    ("ac3", "ac3", 48_000, "fltp"),
+    ("mpegts", "mp2", 48_000, "s16"),
+    ("3gp", "aac", 16_000, "fltp"),
     ("amr", "libopencore_amrnb", 8000, "s16"),
-    ("aiff", "pcm_s16be", 16_000, "s16"), ("caf", "pcm_s16be", 16_000, "s16"), ("wav", "adpcm_ms", 16_000, "s16"),
-)  # fmt: skip
+    ("aiff", "pcm_s16be", 16_000, "s16"),
+    ("caf", "pcm_s16be", 16_000, "s16"),
+    ("wav", "adpcm_ms", 16_000, "s16"),
+)
 """FFmpeg's: container, encoder, rate in Hz, format of samples. A build that lacks an encoder has a seed less."""
 
 
@@ -82,7 +115,9 @@ def sounds(place: Path) -> list[bytes]:
     found = []
     for container, samples, rate, channels in SNDFILE:
         file = io.BytesIO()
-        soundfile.write(file, np.repeat(voice(rate=rate)[:, np.newaxis], channels, axis=1), rate, format=container, subtype=samples)
+        soundfile.write(
+            file, np.repeat(voice(rate=rate)[:, np.newaxis], channels, axis=1), rate, format=container, subtype=samples
+        )
         found.append(file.getvalue())
     return found + [_encoded(*row) for row in FFMPEG if row[1] in av.codecs_available]
 
@@ -96,7 +131,9 @@ def _encoded(container: str, encoder: str, rate: int, sample_format: str) -> byt
         stream.bit_rate = stream.bit_rate or 64_000
         frame = av.AudioFrame.from_ndarray(pcm, format="s16", layout="mono")
         frame.sample_rate = rate
-        resampled = av.AudioResampler(format=sample_format, layout="mono", rate=rate, frame_size=stream.codec_context.frame_size or None)
+        resampled = av.AudioResampler(
+            format=sample_format, layout="mono", rate=rate, frame_size=stream.codec_context.frame_size or None
+        )
         for part in (*resampled.resample(frame), *resampled.resample(None)):
             part.pts = None
             for packet in stream.encode(part):
@@ -132,19 +169,23 @@ def zips(place: Path) -> list[bytes]:
     files = {"happy/a.wav": short, "sad/b.wav": short, "sad/c.flac": flac}
     told = b"file,label\na.wav,happy\nsad/b.wav,boredom\n"
     return [
-        packed(files), packed({"clips.csv": TABLE, **files}), packed({f"mine/{name}": content for name, content in files.items()}),
+        packed(files),
+        packed({"clips.csv": TABLE, **files}),
+        packed({f"mine/{name}": content for name, content in files.items()}),
         packed({"labels.csv": told, **files, "notes.txt": b"hello", "__MACOSX/._a.wav": b"x"}),
         packed({"Actor_01/03-01-03-01-01-01-01.wav": short, "Actor_02/03-01-04-01-02-01-02.wav": short}),
         packed({"DC_a01.wav": short, "JK_sa02.wav": short}),
-    ]  # fmt: skip
+    ]
 
 
 def tables(place: Path) -> list[bytes]:
     """Return tables that list recordings and their labels."""
     return [
-        TABLE, b"file;label\r\na.wav;happy\r\nb.wav;sad\r\n", b"filename\temotion\na.wav\tangry\nc.flac\tneutral\n",
+        TABLE,
+        b"file;label\r\na.wav;happy\r\nb.wav;sad\r\n",
+        b"filename\temotion\na.wav\tangry\nc.flac\tneutral\n",
         b'\xef\xbb\xbfpath,emotion,speaker,name\n"happy/a.wav",Happy,"anna, b.",x\nsad/b.wav,SAD,,y\n',
-    ]  # fmt: skip
+    ]
 
 
 def own_tables(place: Path) -> list[bytes]:
@@ -163,7 +204,11 @@ QUICK = ("mlp", "svm", "forest", "logistic")
 @functools.cache
 def _fitted(classifier: str) -> classifiers.TrainableClassifier:
     """Return a small classifier of summaries, fitted to invented numbers."""
-    small = {"mlp": {"hidden": 8, "epochs": 2}, "forest": {"n_trees": 10}, "boosting": {"epochs": 1, "max_leaves": 4}}.get(classifier, {})
+    small = {
+        "mlp": {"hidden": 8, "epochs": 2},
+        "forest": {"n_trees": 10},
+        "boosting": {"epochs": 1, "max_leaves": 4},
+    }.get(classifier, {})
     y = np.arange(48) % 4
     X = np.zeros((len(y), len(features.summary_columns(SMALL))), np.float32)
     X[:, :40] = np.random.default_rng(0).normal(size=(len(y), 40)) * 50
@@ -178,8 +223,17 @@ def models(place: Path, kinds: Iterable[str] = tuple(classifiers.CLASSIFIERS)) -
         spec = classifiers.CLASSIFIERS[name]
         if spec.input_kind == "vector":
             made = _fitted(name)
-            card = replace(shipped, slug=name, title=f"A {spec.title}", classifier=name, labels=corpora.LABELS[:4], hyperparameters={},
-                           features=SMALL, evaluation=_evaluation(), per_corpus={"ravdess": _evaluation()})  # fmt: skip
+            card = replace(
+                shipped,
+                slug=name,
+                title=f"A {spec.title}",
+                classifier=name,
+                labels=corpora.LABELS[:4],
+                hyperparameters={},
+                features=SMALL,
+                evaluation=_evaluation(),
+                per_corpus={"ravdess": _evaluation()},
+            )
             store.save(lambda files, card=card: replace(card, files=files), made, place)  # type: ignore[misc]
             found.append(bundles.export_model(name, place))
     return found + networks(place)
@@ -208,8 +262,16 @@ def graphs(place: Path) -> list[bytes]:
 
 def _evaluation() -> evaluation.Evaluation:
     y = np.arange(40) % 4
-    return evaluation.evaluate(y, np.eye(4)[(y + (np.arange(40) % 3 == 0)) % 4] * 0.8 + 0.05, labels=corpora.LABELS[:4], speakers=y % 5,
-                               protocol="speaker", corpus="ravdess", rng=np.random.default_rng(0), n_bootstrap=20)  # fmt: skip
+    return evaluation.evaluate(
+        y,
+        np.eye(4)[(y + (np.arange(40) % 3 == 0)) % 4] * 0.8 + 0.05,
+        labels=corpora.LABELS[:4],
+        speakers=y % 5,
+        protocol="speaker",
+        corpus="ravdess",
+        rng=np.random.default_rng(0),
+        n_bootstrap=20,
+    )
 
 
 def unpacked(bundle: bytes) -> list[tuple[str, bytes]]:
@@ -233,32 +295,67 @@ def fixed(files: Mapping[str, bytes]) -> bytes:
 def cards(place: Path) -> list[bytes]:
     """Return the cards of a small model and of the shipped networks."""
     small = dict(unpacked(models(place, ("mlp",))[0]))[store.CARD]
-    return [json.dumps(json.loads(card) | {"slug": "mine"}).encode() for card in (small, (store.MODELS / "cnn" / store.CARD).read_bytes())]
+    return [
+        json.dumps(json.loads(card) | {"slug": "mine"}).encode()
+        for card in (small, (store.MODELS / "cnn" / store.CARD).read_bytes())
+    ]
 
 
 def configs(place: Path) -> list[bytes]:
     """Return settings of training runs."""
     plain = RunConfig(corpora=("ravdess",))
-    rich = RunConfig(corpora=("ravdess", "mine"), classifier="mlp", name="A name", hyperparameters={"hidden": 64}, effects={"noise": 0.5},
-                     grid={"alpha": (1e-4, 1e-2)}, folds=3, seed=7)  # fmt: skip
+    rich = RunConfig(
+        corpora=("ravdess", "mine"),
+        classifier="mlp",
+        name="A name",
+        hyperparameters={"hidden": 64},
+        effects={"noise": 0.5},
+        grid={"alpha": (1e-4, 1e-2)},
+        folds=3,
+        seed=7,
+    )
     return [json.dumps(each.to_dict()).encode() for each in (plain, rich)]
 
 
-RUN_FILES = (runs.CONFIG, runs.STATUS, jobs.JOB, runs.EPOCHS, runs.RESULT, runs.SEARCH, "rates.json", runs.STOP, supervisor.CAME)
+RUN_FILES = (
+    runs.CONFIG,
+    runs.STATUS,
+    jobs.JOB,
+    runs.EPOCHS,
+    runs.RESULT,
+    runs.SEARCH,
+    "rates.json",
+    runs.STOP,
+    supervisor.CAME,
+)
 
 
 def run_folders(place: Path) -> list[bytes]:
     """Return the folders of runs, each as one JSON value: name of a file -> what is in it."""
     values = {
         runs.CONFIG: json.loads(configs(place)[1]),
-        runs.STATUS: {"stage": "training", "fraction": 0.4, "text": "epoch 2 of 5", "left_s": 3.5, "epoch": 2, "epochs": 5, "pid": 1,
-                      "started": runs.now(), "updated": runs.now(), "model": None, "problem": "", "clips_per_s": 12.5},
+        runs.STATUS: {
+            "stage": "training",
+            "fraction": 0.4,
+            "text": "epoch 2 of 5",
+            "left_s": 3.5,
+            "epoch": 2,
+            "epochs": 5,
+            "pid": 1,
+            "started": runs.now(),
+            "updated": runs.now(),
+            "model": None,
+            "problem": "",
+            "clips_per_s": 12.5,
+        },
         jobs.JOB: {"title": "A name", "created": runs.now(), "key": "0" * 64, "browser": "0" * 64},
         runs.EPOCHS: {"fold": None, "epoch": 1, "epochs": 5, "loss": 1.5, "validation_uar": 0.4},
         runs.RESULT: {"model": "mine", "seconds": 12.0, "evaluation": _evaluation().to_dict()},
         runs.SEARCH: {"fold": 0, "settings": {"alpha": 0.1}, "uar": 0.4},
-        "rates.json": {"features": 40.0, "mlp": 1000.0}, runs.STOP: "keep", supervisor.CAME: 1_700_000_000_000_000_000,
-    }  # fmt: skip
+        "rates.json": {"features": 40.0, "mlp": 1000.0},
+        runs.STOP: "keep",
+        supervisor.CAME: 1_700_000_000_000_000_000,
+    }
     done = {**values, runs.STATUS: {**values[runs.STATUS], "stage": "done", "fraction": 1.0, "model": "mine"}}
     waiting = {**values, runs.STATUS: {**values[runs.STATUS], "stage": "queued"}}
     return [json.dumps(each).encode() for each in (values, done, waiting)]
@@ -270,15 +367,27 @@ def results(place: Path) -> list[bytes]:
     cells = json.loads(matrix.RESULTS.read_text(encoding="utf-8"))
     studies["studies"] = studies["studies"][:3]
     cells["models"] = {slug: rows[:2] for slug, rows in cells["models"].items()}
-    stored = {"clips": [0, 1, 2], "probabilities": [[0.5, 0.5], [0.1, 0.9], [1, 0]], "temperature": 1.5, "answers": [[0.5, 0.5]] * 3}
+    stored = {
+        "clips": [0, 1, 2],
+        "probabilities": [[0.5, 0.5], [0.1, 0.9], [1, 0]],
+        "temperature": 1.5,
+        "answers": [[0.5, 0.5]] * 3,
+    }
     return [json.dumps(each).encode() for each in (studies, cells, _evaluation().to_dict(), stored)]
 
 
 def lessons(place: Path) -> list[bytes]:
     """Return what is kept of a lesson."""
-    kept = lesson.Lesson(began=runs.now(), began_ns=1_700_000_000_000_000_000, corpora={"mine": ["0" * 16], "other": []}, models=["mlp"],
-                         runs=["20260101-000000-abcdef00"], told=["Removed: 1 model."], url="https://192.168.0.2:8501",
-                         checks=(("Port", True, "8501 is free."),))  # fmt: skip
+    kept = lesson.Lesson(
+        began=runs.now(),
+        began_ns=1_700_000_000_000_000_000,
+        corpora={"mine": ["0" * 16], "other": []},
+        models=["mlp"],
+        runs=["20260101-000000-abcdef00"],
+        told=["Removed: 1 model."],
+        url="https://192.168.0.2:8501",
+        checks=(("Port", True, "8501 is free."),),
+    )
     lesson.write(place, kept)
     return [(place / "lesson.json").read_bytes()]
 
@@ -290,7 +399,11 @@ def lists(place: Path) -> list[bytes]:
 
 def arrays(place: Path) -> list[bytes]:
     """Return a file of the features' cache."""
-    values: dict[str, Any] = {"vector": np.arange(20, dtype=np.float32), "windows": np.zeros((2, 8, 4), np.float16), "facts": np.ones(8)}
+    values: dict[str, Any] = {
+        "vector": np.arange(20, dtype=np.float32),
+        "windows": np.zeros((2, 8, 4), np.float16),
+        "facts": np.ones(8),
+    }
     dataset.write_arrays(place / "aa" / "a.npz", **values)
     return [(place / "aa" / "a.npz").read_bytes()]
 

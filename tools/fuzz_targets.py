@@ -45,7 +45,7 @@ from ser_core import (
     supervisor,
     training,
     uploads,
-)  # fmt: skip
+)
 from ser_core.classifiers import _onnx
 from ser_core.evaluation import Evaluation
 from ser_core.run_config import RunConfig
@@ -95,7 +95,9 @@ def analyse(data: bytes, place: Path) -> None:
 
 def timeline(data: bytes, place: Path) -> None:
     """Cut a recording into windows, and measure each."""
-    json.dumps(segments.to_dict("clip.wav", segments.analyse(data, segments.judge_with([]), name="clip.wav")), allow_nan=False)
+    json.dumps(
+        segments.to_dict("clip.wav", segments.analyse(data, segments.judge_with([]), name="clip.wav")), allow_nan=False
+    )
 
 
 def record(data: bytes, place: Path) -> None:
@@ -115,7 +117,9 @@ def upload(data: bytes, place: Path) -> None:
 
 def upload_table(data: bytes, place: Path) -> None:
     """Read a table of true labels that comes with recordings."""
-    given = uploads.collect([("labels.csv", io.BytesIO(data)), ("a.wav", io.BytesIO(b"RIFF")), ("happy/b.wav", io.BytesIO(b"RIFF"))])
+    given = uploads.collect(
+        [("labels.csv", io.BytesIO(data)), ("a.wav", io.BytesIO(b"RIFF")), ("happy/b.wav", io.BytesIO(b"RIFF"))]
+    )
     assert len(given.recordings) == 2
 
 
@@ -138,7 +142,9 @@ def bundle(data: bytes, place: Path) -> None:
     card = bundles.import_model(data, models)
     heard = store.load(card.slug, models)
     samples = np.random.default_rng(1).normal(scale=0.1, size=3 * card.features.sample_rate).astype(np.float32)
-    measured = analysis.measure(audio.Clip(audio.Waveform(samples, card.features.sample_rate), "WAV", 16_000, 1), card.features)
+    measured = analysis.measure(
+        audio.Clip(audio.Waveform(samples, card.features.sample_rate), "WAV", 16_000, 1), card.features
+    )
     answer = heard.predict(measured.features)
     assert abs(sum(answer.probabilities.values()) - 1) < 1e-3, answer
     bundles.import_model(bundles.export_model(card.slug, models), models)
@@ -152,7 +158,9 @@ def network(data: bytes, place: Path) -> None:
     sandbox.try_out(sandbox.Model("cnn", corpora.LABELS, data), WINDOWS)
 
 
-WINDOWS = np.random.default_rng(0).normal(size=(2, foreign_networks.N_FRAMES, foreign_networks.N_COLUMNS)).astype(np.float32)
+WINDOWS = (
+    np.random.default_rng(0).normal(size=(2, foreign_networks.N_FRAMES, foreign_networks.N_COLUMNS)).astype(np.float32)
+)
 
 _START = sandbox.Process
 _SPARE: dict[str, sandbox.Process] = {}
@@ -170,7 +178,10 @@ class _Again:
         self._kind = kind
         self._process: sandbox.Process | None = _SPARE.pop(kind, None)
         if self._process is None:
-            watched, tempfile.tempdir = tempfile.tempdir, None  # its folder stays for longer than the input for which it is made
+            watched, tempfile.tempdir = (
+                tempfile.tempdir,
+                None,
+            )  # its folder stays for longer than the input for which it is made
             try:
                 self._process = _START(kind)
             finally:
@@ -265,7 +276,11 @@ def run_folder(data: bytes, place: Path) -> None:
         values = None
     for name in fuzz_seeds.RUN_FILES:
         value = values.get(name) if isinstance(values, dict) else None
-        text = data if value is None else (value if isinstance(value, str) else json.dumps(value)).encode("utf-8", "surrogatepass")
+        text = (
+            data
+            if value is None
+            else (value if isinstance(value, str) else json.dumps(value)).encode("utf-8", "surrogatepass")
+        )
         (folder / name).write_bytes(text)
         (place / name).write_bytes(text)
     (folder / supervisor.OUTPUT).write_bytes(data[:3000])
@@ -329,7 +344,10 @@ def _some_clips(place: Path) -> None:
 
 
 def _clips() -> pd.DataFrame:
-    rows = [(f"/nowhere/{n}.wav", "ravdess", f"ravdess:{n:02}", "happy", "", "", "", f"03-01-03-01-01-01-{n:02}") for n in range(1, 4)]
+    rows = [
+        (f"/nowhere/{n}.wav", "ravdess", f"ravdess:{n:02}", "happy", "", "", "", f"03-01-03-01-01-01-{n:02}")
+        for n in range(1, 4)
+    ]
     return pd.DataFrame(rows, columns=list(corpora.COLUMNS))
 
 
@@ -342,8 +360,13 @@ def loud() -> list[bytes]:
     pcm = audio.to_pcm(second)
     silence = np.zeros(590 * 48_000, np.int16)
     many = io.BytesIO()
-    soundfile.write(many, np.tile(np.float64(fuzz_seeds.voice(rate=384_000, seconds=1.0))[:, None], (8, 8)), 384_000, format="WAV",
-                    subtype="DOUBLE")  # fmt: skip
+    soundfile.write(
+        many,
+        np.tile(np.float64(fuzz_seeds.voice(rate=384_000, seconds=1.0))[:, None], (8, 8)),
+        384_000,
+        format="WAV",
+        subtype="DOUBLE",
+    )
     return [audio.encode_pcm(pcm, 16_000), audio.encode_pcm(silence, 48_000, container="FLAC"), many.getvalue()]
 
 
@@ -362,11 +385,17 @@ def heavy_models() -> list[bytes]:
         heavy = mutate.pack([*members[:at], (members[at][0], npy.getvalue()), *members[at + 1 :]])
         found.append(fuzz_seeds.fixed(files | {"model.skops": heavy}))
     model = onnx.load_model_from_string(network["model.onnx"])
-    model.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros((bundles.MAX_LOADED_BYTES - 2**21) // 4, np.float32), "heavy"))
+    model.graph.initializer.append(
+        onnx.numpy_helper.from_array(np.zeros((bundles.MAX_LOADED_BYTES - 2**21) // 4, np.float32), "heavy")
+    )
     keras = fuzz_seeds.packed({"a": bytes(bundles.MAX_BYTES - 2**20)})
     found.append(fuzz_seeds.fixed(network | {"model.onnx": model.SerializeToString(), store.KERAS_FILE: keras}))
     deep = b'{"a":' * 800_000
-    found.append(fuzz_seeds.packed({**files, store.CARD: files[store.CARD][:-2] + b"," + b" " * (bundles.MAX_CARD_BYTES - 2**20) + deep}))
+    found.append(
+        fuzz_seeds.packed(
+            {**files, store.CARD: files[store.CARD][:-2] + b"," + b" " * (bundles.MAX_CARD_BYTES - 2**20) + deep}
+        )
+    )
     return found
 
 
@@ -386,9 +415,21 @@ TARGETS: dict[str, Target] = {
     "upload-table": Target("Tables of true labels", 60, fuzz_seeds.tables, mutate.mutate_csv, upload_table),
     "install-own": Target("Zips of people's own corpora", 25, fuzz_seeds.zips, mutate.mutate_zip, install_own),
     "install-known": Target("Zips of known corpora", 20, fuzz_seeds.zips, mutate.mutate_zip, install_known),
-    "bundle": Target("Models as files", 15, fuzz_seeds.models, mutate.mutate_zip, bundle, few=fuzz_seeds.few_models, worst=heavy_models),
-    "weights": Target("Models behind their hashes", 15, fuzz_seeds.models, fuzz_models.mutate_model, bundle, few=fuzz_seeds.few_models),
-    "networks": Target("Networks in their sandbox", 100, fuzz_seeds.graphs, fuzz_models.mutate_graph, network, worst=greedy_networks),
+    "bundle": Target(
+        "Models as files",
+        15,
+        fuzz_seeds.models,
+        mutate.mutate_zip,
+        bundle,
+        few=fuzz_seeds.few_models,
+        worst=heavy_models,
+    ),
+    "weights": Target(
+        "Models behind their hashes", 15, fuzz_seeds.models, fuzz_models.mutate_model, bundle, few=fuzz_seeds.few_models
+    ),
+    "networks": Target(
+        "Networks in their sandbox", 100, fuzz_seeds.graphs, fuzz_models.mutate_graph, network, worst=greedy_networks
+    ),
     "card": Target("Cards of models", 50, fuzz_seeds.cards, mutate.mutate_json, card),
     "table": Target("Tables of clips", 50, fuzz_seeds.tables, mutate.mutate_csv, table),
     "parquet": Target("Tables of clips as Parquet", 10, fuzz_seeds.parquets, mutate.mutate_bytes, parquet),

@@ -28,7 +28,6 @@ ADDRESS_SPACE = 8 * 2**30
 Tell = Callable[[dict[str, Any]], None]
 
 
-
 def work(spans: Sequence[tuple[str, int, int]], given: Path, seed: int, tell: Tell) -> None:
     """Try the inputs of targets, each from one number to another, and tell of each before and after.
 
@@ -82,7 +81,10 @@ def try_one(call: Callable[[bytes, Path], None], data: bytes, yard: Yard) -> dic
     except BaseException as error:
         last = traceback.extract_tb(error.__traceback__)
         ours = next((each for each in reversed(last) if "ser_core" in each.filename), last[-1])
-        found = {"kind": "error", "text": f"{type(error).__name__}: {str(error)[:200]!r} at {Path(ours.filename).name}:{ours.lineno}"}
+        found = {
+            "kind": "error",
+            "text": f"{type(error).__name__}: {str(error)[:200]!r} at {Path(ours.filename).name}:{ours.lineno}",
+        }
     seconds, peak = time.perf_counter() - begun, peak_mb()
     if peak == before:  # what made the input needed more than what was tested
         peak = 0

@@ -39,27 +39,80 @@ class Voice:
 
 
 VOICES = (
-    Voice("bright", "Synthetic voice, bright", "Look, the sun is out, and the whole garden is in bloom!",
-          voice="en-us+f4", pitch=65, words_per_minute=175, pitch_range="high", peak_dbfs=-6.0),
-    Voice("flat", "Synthetic voice, flat", "The next train to the harbour leaves from platform two.",
-          voice="en-gb+m3", pitch=40, words_per_minute=160, pitch_range="x-low", peak_dbfs=-9.0),
-    Voice("slow_low", "Synthetic voice, slow and low", "It has been raining for nine days.",
-          voice="en-gb+m7", pitch=12, words_per_minute=100, pitch_range="low", peak_dbfs=-14.0),
-    Voice("fast_loud", "Synthetic voice, fast and loud", "I told you twice to close that door, and now it is wide open again!",
-          voice="en-us+m1", pitch=80, words_per_minute=235, pitch_range="x-high", peak_dbfs=-0.5),
-    Voice("whisper", "Synthetic voice, whispering", "Be quiet, there is somebody behind the curtain.",
-          voice="en-gb+whisper", pitch=50, words_per_minute=150, pitch_range="medium", peak_dbfs=-16.0),
+    Voice(
+        "bright",
+        "Synthetic voice, bright",
+        "Look, the sun is out, and the whole garden is in bloom!",
+        voice="en-us+f4",
+        pitch=65,
+        words_per_minute=175,
+        pitch_range="high",
+        peak_dbfs=-6.0,
+    ),
+    Voice(
+        "flat",
+        "Synthetic voice, flat",
+        "The next train to the harbour leaves from platform two.",
+        voice="en-gb+m3",
+        pitch=40,
+        words_per_minute=160,
+        pitch_range="x-low",
+        peak_dbfs=-9.0,
+    ),
+    Voice(
+        "slow_low",
+        "Synthetic voice, slow and low",
+        "It has been raining for nine days.",
+        voice="en-gb+m7",
+        pitch=12,
+        words_per_minute=100,
+        pitch_range="low",
+        peak_dbfs=-14.0,
+    ),
+    Voice(
+        "fast_loud",
+        "Synthetic voice, fast and loud",
+        "I told you twice to close that door, and now it is wide open again!",
+        voice="en-us+m1",
+        pitch=80,
+        words_per_minute=235,
+        pitch_range="x-high",
+        peak_dbfs=-0.5,
+    ),
+    Voice(
+        "whisper",
+        "Synthetic voice, whispering",
+        "Be quiet, there is somebody behind the curtain.",
+        voice="en-gb+whisper",
+        pitch=50,
+        words_per_minute=150,
+        pitch_range="medium",
+        peak_dbfs=-16.0,
+    ),
 )
 
 
 def speak(voice: Voice) -> np.ndarray:
     """Return what espeak-ng says, float (n,) at SAMPLE_RATE, with a short pause before and after, at the level of `voice`."""
     ssml = f'<speak><prosody range="{voice.pitch_range}">{voice.text}</prosody></speak>'
-    command = ["espeak-ng", "-m", "-v", voice.voice, "-p", str(voice.pitch), "-s", str(voice.words_per_minute), "--stdout", ssml]
+    command = [
+        "espeak-ng",
+        "-m",
+        "-v",
+        voice.voice,
+        "-p",
+        str(voice.pitch),
+        "-s",
+        str(voice.words_per_minute),
+        "--stdout",
+        ssml,
+    ]
     spoken = subprocess.run(command, check=True, capture_output=True).stdout
     samples, rate = soundfile.read(io.BytesIO(spoken))
     if rate != SAMPLE_RATE:
-        raise RuntimeError(f"espeak-ng speaks at {rate} Hz, expected {SAMPLE_RATE} Hz. Choose one of its own voices, not an MBROLA voice.")
+        raise RuntimeError(
+            f"espeak-ng speaks at {rate} Hz, expected {SAMPLE_RATE} Hz. Choose one of its own voices, not an MBROLA voice."
+        )
     heard = np.flatnonzero(np.abs(samples) > 1e-3)
     samples = samples[heard[0] : heard[-1] + 1]
     return np.pad(samples / np.abs(samples).max() * 10 ** (voice.peak_dbfs / 20), round(PAUSE_S * SAMPLE_RATE))
@@ -77,17 +130,35 @@ def background_noise(*, duration_s: float, level_dbfs: float, rng: np.random.Gen
 def main() -> int:
     """Write the clips and samples.json."""
     if not shutil.which("espeak-ng"):
-        print("The program espeak-ng is missing. Install it (Debian: apt-get install espeak-ng) and call this again.", file=sys.stderr)
+        print(
+            "The program espeak-ng is missing. Install it (Debian: apt-get install espeak-ng) and call this again.",
+            file=sys.stderr,
+        )
         return 1
     FOLDER.mkdir(parents=True, exist_ok=True)
     rows = []
     for voice in VOICES:
         settings = {name: value for name, value in asdict(voice).items() if name not in ("slug", "title", "text")}
-        rows.append(_write(voice.slug, speak(voice), title=voice.title, text=voice.text, made_with={"program": "espeak-ng", **settings}))
+        rows.append(
+            _write(
+                voice.slug,
+                speak(voice),
+                title=voice.title,
+                text=voice.text,
+                made_with={"program": "espeak-ng", **settings},
+            )
+        )
     noise_settings = {"duration_s": 2.5, "level_dbfs": -58.0}
     noise = background_noise(**noise_settings, rng=np.random.default_rng(0))
-    rows.append(_write(NO_SPEECH, noise, title="No speech, only background noise", text="(nobody speaks)",
-                       made_with={"program": "numpy, pink noise", **noise_settings}))
+    rows.append(
+        _write(
+            NO_SPEECH,
+            noise,
+            title="No speech, only background noise",
+            text="(nobody speaks)",
+            made_with={"program": "numpy, pink noise", **noise_settings},
+        )
+    )
     (FOLDER / "samples.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
     return 0
 

@@ -31,25 +31,104 @@ PICKLE = f"cposix\nsystem\n(S'touch {CANARY}'\ntR.".encode()
 """What a careless reader would run."""
 
 NAMES = (
-    "../ser-fuzz-escaped.wav", "../../../../../../../../../../tmp/ser-fuzz-escaped.wav", str(ESCAPED), "happy/../../ser-fuzz-escaped.wav",
-    "..\\..\\ser-fuzz-escaped.wav", "C:\\ser-fuzz-escaped.wav", "C:ser-fuzz-escaped.wav", "\\\\host\\share\\a.wav",
-    "//host/share/a.wav", "/", "", ".", "..", "./", "happy/", "happy", "happy/\0.wav", "happy/a\n.wav", "happy/\x1b[31m.wav",
+    "../ser-fuzz-escaped.wav",
+    "../../../../../../../../../../tmp/ser-fuzz-escaped.wav",
+    str(ESCAPED),
+    "happy/../../ser-fuzz-escaped.wav",
+    "..\\..\\ser-fuzz-escaped.wav",
+    "C:\\ser-fuzz-escaped.wav",
+    "C:ser-fuzz-escaped.wav",
+    "\\\\host\\share\\a.wav",
+    "//host/share/a.wav",
+    "/",
+    "",
+    ".",
+    "..",
+    "./",
+    "happy/",
+    "happy",
+    "happy/\0.wav",
+    "happy/a\n.wav",
+    "happy/\x1b[31m.wav",
     "happy/\u202egnp.wav",
-    "happy/é.wav", "happy/e\u0301.wav", "happy/😀.wav", "happy/\ud800.wav", "con.wav", "happy/nul", "a" * 300 + ".wav",
+    "happy/é.wav",
+    "happy/e\u0301.wav",
+    "happy/😀.wav",
+    "happy/\ud800.wav",
+    "con.wav",
+    "happy/nul",
+    "a" * 300 + ".wav",
     "a/" * 300 + "b.wav",
-    "happy/" + "b" * 70_000 + ".wav", ".hidden.wav", "__MACOSX/happy/._a.wav", "clips.csv", "clips.parquet", "CLIPS.CSV", "card.json",
-    "model.onnx", "model.skops", "model.keras", "title.txt", "recorded-here.txt", "recordings/../../x.wav", "~/.bashrc", "%2e%2e/x.wav",
-    "$HOME/x.wav", "<img src=x onerror=alert(1)>.wav", "=cmd|' /C calc'!A0.wav", "happy/a.wav ", "happy /a.wav", "HAPPY/A.WAV", "-rf.wav",
-)  # fmt: skip
+    "happy/" + "b" * 70_000 + ".wav",
+    ".hidden.wav",
+    "__MACOSX/happy/._a.wav",
+    "clips.csv",
+    "clips.parquet",
+    "CLIPS.CSV",
+    "card.json",
+    "model.onnx",
+    "model.skops",
+    "model.keras",
+    "title.txt",
+    "recorded-here.txt",
+    "recordings/../../x.wav",
+    "~/.bashrc",
+    "%2e%2e/x.wav",
+    "$HOME/x.wav",
+    "<img src=x onerror=alert(1)>.wav",
+    "=cmd|' /C calc'!A0.wav",
+    "happy/a.wav ",
+    "happy /a.wav",
+    "HAPPY/A.WAV",
+    "-rf.wav",
+)
 """File names that lead elsewhere, or are hard to keep."""
 
 VALUES: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 2, 255, 2**31, 2**32, 2**63, -(2**63), 10**30, 10**400, 0.5, -0.5, 1e-320, 1e308, float("nan"),
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1,
+    2,
+    255,
+    2**31,
+    2**32,
+    2**63,
+    -(2**63),
+    10**30,
+    10**400,
+    0.5,
+    -0.5,
+    1e-320,
+    1e308,
+    float("nan"),
     float("inf"),
-    "", " ", "0", "nan", "happy", "boredom", "speaker", "../..", str(ESCAPED), "\0", "\ud800", "<b>&\"'", "a" * 100_000, [], {}, [[]],
+    "",
+    " ",
+    "0",
+    "nan",
+    "happy",
+    "boredom",
+    "speaker",
+    "../..",
+    str(ESCAPED),
+    "\0",
+    "\ud800",
+    "<b>&\"'",
+    "a" * 100_000,
+    [],
+    {},
+    [[]],
     [None],
-    [0] * 1000, ["happy", "happy"], {"": None}, {"a": {"a": {"a": []}}}, [[[[[[[[]]]]]]]], {"__class__": "system", "__module__": "os"},
-)  # fmt: skip
+    [0] * 1000,
+    ["happy", "happy"],
+    {"": None},
+    {"a": {"a": {"a": []}}},
+    [[[[[[[[]]]]]]]],
+    {"__class__": "system", "__module__": "os"},
+)
 
 Change = Callable[[bytes, np.random.Generator], bytes]
 
@@ -118,7 +197,9 @@ def mutate_json(data: bytes, others: Sequence[bytes], rng: np.random.Generator) 
         holder, key = _pick_place(root, rng)
         choice = rng.random()
         if choice < 0.5:
-            holder[key] = copy.deepcopy(pick(rng, VALUES))  # a list that was put in once would grow with what is put into it
+            holder[key] = copy.deepcopy(
+                pick(rng, VALUES)
+            )  # a list that was put in once would grow with what is put into it
         elif choice < 0.65 and holder is not root:
             del holder[key]
         elif choice < 0.75 and isinstance(holder, dict):
@@ -131,7 +212,9 @@ def mutate_json(data: bytes, others: Sequence[bytes], rng: np.random.Generator) 
     text = json.dumps(root[0])
     depth = int(pick(rng, (50, 900, 100_000)))
     if '"@deep@"' in text:
-        text = text.replace('"@deep@"', pick(rng, ("[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth, "[" * depth)))
+        text = text.replace(
+            '"@deep@"', pick(rng, ("[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth, "[" * depth))
+        )
     elif rng.random() < 0.05:
         text = text.replace("{", '{"labels": 1, "labels": 2, ', 1)
     return text.encode("utf-8", "surrogatepass")
@@ -157,7 +240,11 @@ def mutate_csv(data: bytes, others: Sequence[bytes], rng: np.random.Generator) -
         cell = int(rng.integers(len(row))) if row else 0
         choice = rng.random()
         if choice < 0.45 and row:
-            row[cell] = str(pick(rng, (*NAMES, *map(str, VALUES[:20]), "=1+1", '"', "'", '"a\n', "\r", "\r\n", ",;,", "x" * 200_000)))
+            row[cell] = str(
+                pick(
+                    rng, (*NAMES, *map(str, VALUES[:20]), "=1+1", '"', "'", '"a\n', "\r", "\r\n", ",;,", "x" * 200_000)
+                )
+            )
         elif choice < 0.55 and row:
             del row[cell]
         elif choice < 0.65:
@@ -177,11 +264,16 @@ def mutate_csv(data: bytes, others: Sequence[bytes], rng: np.random.Generator) -
             rows = [[]]
     text = io.StringIO()
     writer = csv.writer(
-        text, delimiter=pick(rng, (",", ",", ",", ",", ";", "\t", "|", " ")), lineterminator=pick(rng, ("\n", "\r\n", "\r")),
-        quoting=pick(rng, (csv.QUOTE_MINIMAL, csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC)), escapechar="\\",
-    )  # fmt: skip
+        text,
+        delimiter=pick(rng, (",", ",", ",", ",", ";", "\t", "|", " ")),
+        lineterminator=pick(rng, ("\n", "\r\n", "\r")),
+        quoting=pick(rng, (csv.QUOTE_MINIMAL, csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC)),
+        escapechar="\\",
+    )
     writer.writerows(rows)
-    encoded = text.getvalue().encode(pick(rng, ("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "latin-1")), "replace")
+    encoded = text.getvalue().encode(
+        pick(rng, ("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "latin-1")), "replace"
+    )
     return encoded if rng.random() < 0.95 else encoded.replace(b"\n", b"\0\n")
 
 
@@ -232,11 +324,29 @@ def mutate_zip(data: bytes, others: Sequence[bytes], rng: np.random.Generator, *
 def _lie(rng: np.random.Generator) -> Callable[[bytes], bytes]:
     """Return what changes a field of the headers of a zip: sizes, method, flags, counts, places, times."""
     central, local = b"PK\x01\x02", b"PK\x03\x04"
-    mark, offset, size = pick(rng, (
-        (central, 24, 4), (central, 20, 4), (local, 22, 4), (local, 18, 4), (central, 10, 2), (local, 8, 2), (central, 8, 2), (local, 6, 2),
-        (central, 42, 4), (central, 28, 2), (central, 30, 2), (central, 16, 4), (b"PK\x05\x06", 8, 2), (b"PK\x05\x06", 10, 2),
-        (b"PK\x05\x06", 12, 4), (b"PK\x05\x06", 16, 4), (central, 12, 4), (central, 38, 4),
-    ))  # fmt: skip
+    mark, offset, size = pick(
+        rng,
+        (
+            (central, 24, 4),
+            (central, 20, 4),
+            (local, 22, 4),
+            (local, 18, 4),
+            (central, 10, 2),
+            (local, 8, 2),
+            (central, 8, 2),
+            (local, 6, 2),
+            (central, 42, 4),
+            (central, 28, 2),
+            (central, 30, 2),
+            (central, 16, 4),
+            (b"PK\x05\x06", 8, 2),
+            (b"PK\x05\x06", 10, 2),
+            (b"PK\x05\x06", 12, 4),
+            (b"PK\x05\x06", 16, 4),
+            (central, 12, 4),
+            (central, 38, 4),
+        ),
+    )
     number = int(pick(rng, (*EXTREMES, 8, 9, 12, 14, 93, 95, 99))) % 2 ** (8 * size)
     every = rng.random() < 0.3
 
@@ -263,18 +373,34 @@ def pack(members: Sequence[tuple[zipfile.ZipInfo, bytes]]) -> bytes:
         deflated = info.compress_type == zipfile.ZIP_DEFLATED
         body = _deflated(content) if deflated else content
         name = info.filename.encode("utf-8", "surrogatepass")[:65_535]
-        shared = b"".join((
-            (20).to_bytes(2, "little"), (0x800).to_bytes(2, "little"), (8 if deflated else 0).to_bytes(2, "little"), b"\0\0\x21\0",
-            zlib.crc32(content).to_bytes(4, "little"), len(body).to_bytes(4, "little"), len(content).to_bytes(4, "little"),
-            len(name).to_bytes(2, "little"), b"\0\0",
-        ))  # fmt: skip
+        shared = b"".join(
+            (
+                (20).to_bytes(2, "little"),
+                (0x800).to_bytes(2, "little"),
+                (8 if deflated else 0).to_bytes(2, "little"),
+                b"\0\0\x21\0",
+                zlib.crc32(content).to_bytes(4, "little"),
+                len(body).to_bytes(4, "little"),
+                len(content).to_bytes(4, "little"),
+                len(name).to_bytes(2, "little"),
+                b"\0\0",
+            )
+        )
         place = out.tell().to_bytes(4, "little")
         attributes = (info.external_attr % 2**32).to_bytes(4, "little")
         directory.append(b"PK\x01\x02" + b"\x14\x03" + shared + bytes(6) + attributes + place + name)
         out.write(b"PK\x03\x04" + shared + name + body)
     start, entries = out.tell(), b"".join(directory)
     count = (len(members) % 2**16).to_bytes(2, "little")
-    out.write(entries + b"PK\x05\x06" + bytes(4) + 2 * count + len(entries).to_bytes(4, "little") + start.to_bytes(4, "little") + b"\0\0")
+    out.write(
+        entries
+        + b"PK\x05\x06"
+        + bytes(4)
+        + 2 * count
+        + len(entries).to_bytes(4, "little")
+        + start.to_bytes(4, "little")
+        + b"\0\0"
+    )
     return out.getvalue()
 
 

@@ -71,7 +71,9 @@ class Visitor:
         await self.rerun()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._socket:
             await self._socket.close()
         self.http.close()
@@ -95,13 +97,17 @@ class Visitor:
 
     def problems(self) -> list[str]:
         """Return what the page says went wrong."""
-        return [each.body for each in self.all("alert") if each.format == 1] + [each.message for each in self.all("exception")]
+        return [each.body for each in self.all("alert") if each.format == 1] + [
+            each.message for each in self.all("exception")
+        ]
 
     async def rerun(self, *changed: WidgetState, fragment: str = "") -> None:
         """Tell the server what changed, and wait until the page, or one fragment of it, is drawn."""
         message = BackMsg()
         message.rerun_script.page_name = "" if self._page_hash else self.page
-        message.rerun_script.page_script_hash = self._page_hash  # the name alone would lead a fragment that asks for the page elsewhere
+        message.rerun_script.page_script_hash = (
+            self._page_hash
+        )  # the name alone would lead a fragment that asks for the page elsewhere
         message.rerun_script.fragment_id = fragment
         message.rerun_script.is_auto_rerun = bool(fragment)
         message.rerun_script.widget_states.widgets.extend([*self._states.values(), *changed])
@@ -130,10 +136,14 @@ class Visitor:
         urls = await self.address(name)
         await asyncio.to_thread(self.put, urls.upload_url, name, data)
         state = WidgetState(id=widget.id)
-        state.file_uploader_state_value.uploaded_file_info.add(name=name, size=len(data), file_id=urls.file_id, file_urls=urls)
+        state.file_uploader_state_value.uploaded_file_info.add(
+            name=name, size=len(data), file_id=urls.file_id, file_urls=urls
+        )
         await self.rerun(state)
         for each in before:
-            await asyncio.to_thread(self.http.delete, f"{self.url}{each.file_urls.delete_url}", headers={"X-Xsrftoken": self._token})
+            await asyncio.to_thread(
+                self.http.delete, f"{self.url}{each.file_urls.delete_url}", headers={"X-Xsrftoken": self._token}
+            )
 
     async def address(self, name: str) -> FileURLs:
         """Return where the server wants a file."""
@@ -151,8 +161,12 @@ class Visitor:
 
     def put(self, path: str, name: str, data: bytes) -> None:
         """Send a file up; raises Refused where the server does not take it."""
-        answer = self.http.put(f"{self.url}{path}", files={"file": (name, data, "application/octet-stream")},
-                               headers={"X-Xsrftoken": self._token}, timeout=self.patience_s)  # fmt: skip
+        answer = self.http.put(
+            f"{self.url}{path}",
+            files={"file": (name, data, "application/octet-stream")},
+            headers={"X-Xsrftoken": self._token},
+            timeout=self.patience_s,
+        )
         if answer.status_code != 204:
             raise Refused(f"{answer.status_code}: {answer.text[:300]}")
 
@@ -209,7 +223,9 @@ class Visitor:
                 self.tabs.append(message.delta.add_block.tab_container.id)
             elif kind == "script_finished" and message.script_finished in (0, 1):
                 self.elements = {place: each for place, each in self.elements.items() if place in drawn}
-                there = {getattr(getattr(each, str(each.WhichOneof("type"))), "id", "") for each in self.elements.values()}
+                there = {
+                    getattr(getattr(each, str(each.WhichOneof("type"))), "id", "") for each in self.elements.values()
+                }
                 self._states = {name: state for name, state in self._states.items() if name in there.union(self.tabs)}
                 return
             elif kind == "script_finished" and message.script_finished == 3:
@@ -218,4 +234,8 @@ class Visitor:
 
 def cards_in(elements: Iterable[tuple[float, Element]]) -> list[tuple[float, str]]:
     """Return when HTML with model cards arrived, and that HTML."""
-    return [(at, each.html.body) for at, each in elements if each.WhichOneof("type") == "html" and "<section>" in each.html.body]
+    return [
+        (at, each.html.body)
+        for at, each in elements
+        if each.WhichOneof("type") == "html" and "<section>" in each.html.body
+    ]

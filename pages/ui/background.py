@@ -49,7 +49,9 @@ class Task:
 
     def start(self, work: Callable[[Task], Any]) -> None:
         """Run work(task) in a thread of its own; does nothing while an earlier one runs. What it returns becomes the result."""
-        if self.place and (current := _listed(self)) is not self:  # a page that was drawn long ago holds one that is listed no more
+        if (
+            self.place and (current := _listed(self)) is not self
+        ):  # a page that was drawn long ago holds one that is listed no more
             current.start(work)
             return
         owner = state.browser()
@@ -61,7 +63,9 @@ class Task:
             self.running, self.progress, self.problem = True, (0.0, "Starting …"), ""
             self.partial = self.result = None
             self._owner = owner
-        threading.Thread(target=contextvars.copy_context().run, args=(self._run, work), daemon=True).start()  # works for the same visitor
+        threading.Thread(
+            target=contextvars.copy_context().run, args=(self._run, work), daemon=True
+        ).start()  # works for the same visitor
 
     def _run(self, work: Callable[[Task], Any]) -> None:
         try:

@@ -57,7 +57,9 @@ def choose(models: list[ModelCard]) -> None:
     """Draw the uploader and the button that starts."""
     st.markdown(HOW)
     key = f"batch.files.{st.session_state.get(state.BATCH_ROUND, 0)}"
-    files = st.file_uploader("Recordings, or a zip of them", type=[*inputs.FORMATS, "zip", "csv"], accept_multiple_files=True, key=key)
+    files = st.file_uploader(
+        "Recordings, or a zip of them", type=[*inputs.FORMATS, "zip", "csv"], accept_multiple_files=True, key=key
+    )
     found = None
     if files:
         try:
@@ -68,8 +70,15 @@ def choose(models: list[ModelCard]) -> None:
         for note in found.notes:
             st.markdown(f":material/info: {frame.plain(note)}")
     n = len(found.recordings) if found else 0
-    st.button(f"Ask about {n:,} recording{'s' * (n != 1)}" if n else "Ask the models", key="batch.start", type="primary", disabled=not n,
-              icon=":material/play_arrow:", on_click=_start, args=(files, found, models))
+    st.button(
+        f"Ask about {n:,} recording{'s' * (n != 1)}" if n else "Ask the models",
+        key="batch.start",
+        type="primary",
+        disabled=not n,
+        icon=":material/play_arrow:",
+        on_click=_start,
+        args=(files, found, models),
+    )
 
 
 def _start(files: list[UploadedFile], found: uploads.Uploads, models: list[ModelCard]) -> None:
@@ -106,7 +115,9 @@ def _heard(run: Run, recording: uploads.Recording, models: list[ModelCard]) -> b
         return _answered(run, recording, cached.analyse_long(recording.read(), recording.name), models)
 
 
-def _answered(run: Run, recording: uploads.Recording, heard: analysis.Analysis, models: list[ModelCard]) -> batch.Result:
+def _answered(
+    run: Run, recording: uploads.Recording, heard: analysis.Analysis, models: list[ModelCard]
+) -> batch.Result:
     answers = cached.ask(heard, models) if heard.quality.has_speech else []
     run.problems += [each for each in answers if isinstance(each, str) and each not in run.problems]
     return analysis.to_dict(recording.name, heard, [each for each in answers if isinstance(each, Prediction)])

@@ -13,9 +13,24 @@ from pages.ui import batch_run, cached, cards, exports, frame, sound, state
 from ser_core import batch, certainty, corpora, csv_tables, untrusted_text, uploads
 from ser_core.errors import SerError
 
-ALL, AGREE, DIFFER, SILENT, FAILED, WRONG = "All", "Models agree", "Models differ", "No speech", "Problems", "Nobody right"
+ALL, AGREE, DIFFER, SILENT, FAILED, WRONG = (
+    "All",
+    "Models agree",
+    "Models differ",
+    "No speech",
+    "Problems",
+    "Nobody right",
+)
 
-FILE, TRUTH, AGREED, VOTES, LENGTH, SPEECH, PROBLEM = "File", "Acted as", "Most say", "Votes", "Length", "Quality", "Problem"
+FILE, TRUTH, AGREED, VOTES, LENGTH, SPEECH, PROBLEM = (
+    "File",
+    "Acted as",
+    "Most say",
+    "Votes",
+    "Length",
+    "Quality",
+    "Problem",
+)
 UNSURE = f"{certainty.NOT_SURE}: "
 """Before the leading guess of a model that is not sure of it: it has no vote."""
 HEIGHT = 420
@@ -32,16 +47,33 @@ def table(run: batch_run.Run) -> pd.DataFrame:
     for result, truth in zip(run.results, run.truths, strict=False):
         answers = {each["model"]: each for each in result.get("predictions", [])}
         label, votes = batch.majority(batch.voices(list(answers.values())))
-        row = {FILE: result["file"], TRUTH: truth or "", AGREED: label if answers else "", VOTES: votes if answers else None}
+        row = {
+            FILE: result["file"],
+            TRUTH: truth or "",
+            AGREED: label if answers else "",
+            VOTES: votes if answers else None,
+        }
         for slug, title in run.titles.items():
             answer = answers.get(slug)
             row[title] = f"{UNSURE if answer['sure'] is False else ''}{answer['label']}" if answer else ""
             row[f"{title} %"] = 100 * answer["probabilities"][answer["label"]] if answer else None
         quality = result.get("quality")
-        row |= {LENGTH: result.get("duration_s"), SPEECH: quality["summary"] if quality else "", PROBLEM: result.get("error", "")}
+        row |= {
+            LENGTH: result.get("duration_s"),
+            SPEECH: quality["summary"] if quality else "",
+            PROBLEM: result.get("error", ""),
+        }
         rows.append(row)
-    columns = [FILE, TRUTH, AGREED, VOTES, *(name for title in run.titles.values() for name in (title, f"{title} %")),
-               LENGTH, SPEECH, PROBLEM]  # fmt: skip
+    columns = [
+        FILE,
+        TRUTH,
+        AGREED,
+        VOTES,
+        *(name for title in run.titles.values() for name in (title, f"{title} %")),
+        LENGTH,
+        SPEECH,
+        PROBLEM,
+    ]
     found = pd.DataFrame(rows, columns=columns)
     empty = [TRUTH] * (not any(run.truths)) + [PROBLEM] * (not found[PROBLEM].any())
     return found.drop(columns=empty)
@@ -55,9 +87,17 @@ def chosen(found: pd.DataFrame, titles: Sequence[str], *, which: str = ALL, labe
     answered = found[VOTES].notna()
     problem = found[PROBLEM] != "" if PROBLEM in found else pd.Series(False, found.index)
     agree = found[VOTES] == len(titles)
-    kinds = {ALL: answered | True, AGREE: answered & agree, DIFFER: answered & ~agree, SILENT: ~answered & ~problem, FAILED: problem}
+    kinds = {
+        ALL: answered | True,
+        AGREE: answered & agree,
+        DIFFER: answered & ~agree,
+        SILENT: ~answered & ~problem,
+        FAILED: problem,
+    }
     if TRUTH in found:
-        right = pd.concat([found[title].str.removeprefix(UNSURE) == found[TRUTH] for title in titles], axis=1).any(axis=1)
+        right = pd.concat([found[title].str.removeprefix(UNSURE) == found[TRUTH] for title in titles], axis=1).any(
+            axis=1
+        )
         kinds[WRONG] = answered & (found[TRUTH] != "") & ~right
     rows = kinds[which]
     return found[rows & found[AGREED].isin(labels)] if labels else found[rows]
@@ -65,11 +105,17 @@ def chosen(found: pd.DataFrame, titles: Sequence[str], *, which: str = ALL, labe
 
 def _columns(run: batch_run.Run) -> dict[str, object]:
     """Return how the columns look."""
-    percent = {f"{title} %": st.column_config.NumberColumn("%", format="%.0f", width=52, help=f"Probability that {title} gives its label")
-               for title in run.titles.values()}  # fmt: skip
+    percent = {
+        f"{title} %": st.column_config.NumberColumn(
+            "%", format="%.0f", width=52, help=f"Probability that {title} gives its label"
+        )
+        for title in run.titles.values()
+    }
     return percent | {
         FILE: st.column_config.TextColumn(width="medium", pinned=True),
-        VOTES: st.column_config.NumberColumn(format=f"%d of {len(run.titles)}", width=64, help="How many models say what most say"),
+        VOTES: st.column_config.NumberColumn(
+            format=f"%d of {len(run.titles)}", width=64, help="How many models say what most say"
+        ),
         LENGTH: st.column_config.NumberColumn(format="%.1f s", width=72),
         PROBLEM: st.column_config.TextColumn(width="large"),
     }
@@ -84,7 +130,9 @@ def fill(run: batch_run.Run) -> None:
     st.progress(fraction, text=frame.plain("Stopping …" if run.task.stopping else text))
     st.button("Stop", key="batch.stop", icon=":material/stop:", disabled=run.task.stopping, on_click=run.task.stop)
     if run.results:
-        st.dataframe(exports.cells(table(run)), hide_index=True, height=HEIGHT, column_config=_columns(run), key="batch.filling")
+        st.dataframe(
+            exports.cells(table(run)), hide_index=True, height=HEIGHT, column_config=_columns(run), key="batch.filling"
+        )
 
 
 @st.fragment
@@ -100,8 +148,15 @@ def show(run: batch_run.Run) -> None:
     shown = chosen(found, titles, which=which, labels=labels)
     st.markdown(f"{len(shown):,} of {len(found):,}. Tick one to hear it; click a heading to sort.")
     # A key of the filters: a tick must not move to another row when the rows change.
-    picked = st.dataframe(exports.cells(shown), hide_index=True, height=HEIGHT, column_config=_columns(run), on_select="rerun",
-                          selection_mode="single-row", key=" ".join(["batch.table", which, *labels]))
+    picked = st.dataframe(
+        exports.cells(shown),
+        hide_index=True,
+        height=HEIGHT,
+        column_config=_columns(run),
+        on_select="rerun",
+        selection_mode="single-row",
+        key=" ".join(["batch.table", which, *labels]),
+    )
     rows = picked["selection"]["rows"]
     if rows and rows[0] < len(shown):
         _hear(run.uploads.recordings[int(shown.index[rows[0]])])
@@ -127,22 +182,29 @@ def scores(run: batch_run.Run) -> None:
     if not figures:
         return
     st.header("How often they are right", anchor=False)
-    st.table(pd.DataFrame([
-        {
-            "Model": frame.plain(run.titles[slug]),
-            "Accuracy": cards.percent(each.accuracy),
-            "95 %": f"{100 * each.interval['accuracy'][0]:.0f} to {cards.percent(each.interval['accuracy'][1])}",
-            "UAR": cards.percent(each.uar),
-            "Guessing": f"{100 * each.chance:.3g} %",
-            "Clips": f"{each.n_clips:,}",
-        }
-        for slug, each in figures.items()
-    ]).set_index("Model"))  # fmt: skip
+    st.table(
+        pd.DataFrame(
+            [
+                {
+                    "Model": frame.plain(run.titles[slug]),
+                    "Accuracy": cards.percent(each.accuracy),
+                    "95 %": f"{100 * each.interval['accuracy'][0]:.0f} to {cards.percent(each.interval['accuracy'][1])}",
+                    "UAR": cards.percent(each.uar),
+                    "Guessing": f"{100 * each.chance:.3g} %",
+                    "Clips": f"{each.n_clips:,}",
+                }
+                for slug, each in figures.items()
+            ]
+        ).set_index("Model")
+    )
     known = sorted({each.corpus for each in run.uploads.recordings if each.corpus} & run.trained_on)
     if known:
         titles = " and ".join(corpora.CORPORA[name].title for name in known)
-        st.warning(f"These are named like clips of {titles}, and the models have learned from that very corpus: what they get right here "
-                   "proves little. Their cards on Recognize have figures on speakers that they had never heard.", icon=":material/warning:")
+        st.warning(
+            f"These are named like clips of {titles}, and the models have learned from that very corpus: what they get right here "
+            "proves little. Their cards on Recognize have figures on speakers that they had never heard.",
+            icon=":material/warning:",
+        )
     st.markdown(CAVEAT)
 
 
@@ -160,13 +222,22 @@ def downloads(run: batch_run.Run) -> None:
     st.header("Take it with you", anchor=False)
     with st.container(key="batch_downloads", horizontal=True):
         for offer in offers(run):
-            st.download_button(offer.title, offer.build, offer.file_name, offer.mime, key=f"batch.download.{offer.key}",
-                               icon=":material/download:", on_click="ignore")
+            st.download_button(
+                offer.title,
+                offer.build,
+                offer.file_name,
+                offer.mime,
+                key=f"batch.download.{offer.key}",
+                icon=":material/download:",
+                on_click="ignore",
+            )
 
 
 def frame_of(run: batch_run.Run) -> pd.DataFrame:
     """Return the rows that `python -m ser_core predict --csv` prints for these files, with the true labels where they are told."""
-    found = pd.DataFrame([row for result in run.results for row in batch.rows(result)], columns=batch.columns(run.labels))
+    found = pd.DataFrame(
+        [row for result in run.results for row in batch.rows(result)], columns=batch.columns(run.labels)
+    )
     found = found.astype({"speech": "boolean", "votes": "Int64"} | {f"{slug}_sure": "boolean" for slug in run.labels})
     if any(run.truths):
         found.insert(1, "label", [truth or "" for truth in run.truths])
@@ -175,7 +246,9 @@ def frame_of(run: batch_run.Run) -> pd.DataFrame:
 
 def as_json(run: batch_run.Run) -> str:
     """Return what `python -m ser_core predict --json` prints for these files, with the true labels where they are told."""
-    results = [{**result, "label": truth} if truth else result for result, truth in zip(run.results, run.truths, strict=True)]
+    results = [
+        {**result, "label": truth} if truth else result for result, truth in zip(run.results, run.truths, strict=True)
+    ]
     return untrusted_text.json_text(results)
 
 

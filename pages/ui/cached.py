@@ -140,12 +140,17 @@ def answers(given: state.Given, cards: list[store.ModelCard]) -> list[Answer]:
         return []
     try:
         said = _asked(given.digest, _slugs_and_keys(cards), heard, cards)
-        if silent := [card for card, answer in zip(cards, said, strict=True) if isinstance(answer, str)]:  # mended meanwhile, perhaps
+        if silent := [
+            card for card, answer in zip(cards, said, strict=True) if isinstance(answer, str)
+        ]:  # mended meanwhile, perhaps
             again = dict(zip([card.slug for card in silent], _ask(heard, silent), strict=True))
             said = [again.get(card.slug, answer) for card, answer in zip(cards, said, strict=True)]
     except SerError as error:
         return [Answer(card, None, str(error)) for card in cards]
-    return [Answer(card, None, each) if isinstance(each, str) else Answer(card, each) for card, each in zip(cards, said, strict=True)]
+    return [
+        Answer(card, None, each) if isinstance(each, str) else Answer(card, each)
+        for card, each in zip(cards, said, strict=True)
+    ]
 
 
 @st.cache_data(scope="session", max_entries=16, show_spinner=False)
@@ -173,7 +178,9 @@ def judge(cards: Sequence[store.ModelCard]) -> segments.Judge:
     return functools.partial(_judge, tuple(cards))
 
 
-def _judge(cards: Sequence[store.ModelCard], waveform: audio.Waveform) -> tuple[analysis.Analysis, list[recognizer.Prediction]]:
+def _judge(
+    cards: Sequence[store.ModelCard], waveform: audio.Waveform
+) -> tuple[analysis.Analysis, list[recognizer.Prediction]]:
     ours, foreign = _by_origin(cards)
     measured, said = beside.run(beside.judge, _slugs_and_keys(ours), store.MODELS, waveform)
     if foreign and measured.quality.has_speech:
@@ -336,7 +343,9 @@ def clips_of_all(folders: dict[str, Path]) -> pd.DataFrame:
 
 
 @st.cache_data(max_entries=16, show_spinner="Reading the corpus …")
-def _clips(name: str, folder: Path, fingerprint: str, left_out: tuple[tuple[str, tuple[str, ...]], ...]) -> pd.DataFrame:
+def _clips(
+    name: str, folder: Path, fingerprint: str, left_out: tuple[tuple[str, tuple[str, ...]], ...]
+) -> pd.DataFrame:
     return library.clips(folder.parent, [name])
 
 
@@ -347,14 +356,23 @@ def left_out(name: str, folder: Path) -> dict[str, tuple[str, ...]]:
 
 def plan(folders: dict[str, Path], config: RunConfig, rates: dict[str, float]) -> plans.Plan:
     """Return what a training with these settings on these corpora (name -> folder) will be."""
-    start = next((_model_key(card) for card in models()[0] if card.slug == config.start_from), "") if config.start_from else ""
+    start = (
+        next((_model_key(card) for card in models()[0] if card.slug == config.start_from), "")
+        if config.start_from
+        else ""
+    )
     state_of_clips = tuple(f"{fingerprint(folder)} {left_out(name, folder)}" for name, folder in folders.items())
     return _plan(state_of_clips, json.dumps(config.to_dict()), start, folders, config, rates)
 
 
 @st.cache_data(max_entries=64, ttl=60, show_spinner=False)
 def _plan(
-    state_of_clips: tuple[str, ...], settings: str, start: str, _folders: dict[str, Path], _config: RunConfig, _rates: dict[str, float]
+    state_of_clips: tuple[str, ...],
+    settings: str,
+    start: str,
+    _folders: dict[str, Path],
+    _config: RunConfig,
+    _rates: dict[str, float],
 ) -> plans.Plan:
     return plans.plan(clips_of_all(_folders), _config, rates=_rates, models=store.MODELS)
 
@@ -380,7 +398,10 @@ def clips_of(name: str, folder: Path, speaker: str) -> dict[str, CorpusClip]:
     """Return the clips of a speaker by path, ordered by label."""
     table = clips(name, folder)
     rows = table[table[corpora.SPEAKER] == speaker].sort_values([corpora.EMOTION, corpora.NAME]).to_dict("records")
-    return {row[corpora.PATH]: CorpusClip(Path(row[corpora.PATH]), row[corpora.EMOTION], _clip_title(name, row)) for row in rows}
+    return {
+        row[corpora.PATH]: CorpusClip(Path(row[corpora.PATH]), row[corpora.EMOTION], _clip_title(name, row))
+        for row in rows
+    }
 
 
 def corpus_clip(clips: pd.DataFrame, number: int) -> CorpusClip:

@@ -18,9 +18,11 @@ from ser_core.recognizer import Prediction
 from ser_core.store import SHIPPED, ModelCard
 
 TESTED = {
-    "speaker": "unseen speakers", "sentence": "unseen sentences of known speakers", "random": "other clips of known speakers",
+    "speaker": "unseen speakers",
+    "sentence": "unseen sentences of known speakers",
+    "random": "other clips of known speakers",
     "cross-corpus": "an unseen corpus",
-}  # fmt: skip
+}
 """Protocol -> what a figure was measured on."""
 
 
@@ -51,7 +53,9 @@ def card(answer: Answer, before: Answer | None = None) -> str:
             _label(now, past),
             bars(now.probabilities, before=past.probabilities if past else None),
         ]
-    told = filter(None, [score(answer.card), when_sure(answer.card.evaluation), f"{answer.card.n_parameters:,} parameters"])
+    told = filter(
+        None, [score(answer.card), when_sure(answer.card.evaluation), f"{answer.card.n_parameters:,} parameters"]
+    )
     parts.append(f'<p class="ser-small">{"<br>".join(map(_explained, told))}</p>')
     return f"<section>{''.join(parts)}</section>"
 
@@ -95,7 +99,9 @@ def bars(probabilities: Mapping[str, float], *, before: Mapping[str, float] | No
             fills = f'<i class="ser-before" style="width:{past:.1%};background:{palette.emotion(label)}"></i>{fills}'
             value = f"{100 * past:.0f} → {value}"
         chosen = ' class="ser-top"' if label == top else ""
-        rows.append(f'<li{chosen}><span>{escape(label)}</span><span class="ser-track">{fills}</span><span>{value}</span></li>')
+        rows.append(
+            f'<li{chosen}><span>{escape(label)}</span><span class="ser-track">{fills}</span><span>{value}</span></li>'
+        )
     paired = " ser-pair" if before is not None else ""
     return f'<ul class="ser-bars{paired}">{"".join(rows)}</ul>'
 
@@ -121,12 +127,14 @@ def errors(cards: Sequence[ModelCard]) -> str:
     names = dict.fromkeys(name for card in shown for name, _ in _unseen(card))
     if not names:
         return '<p class="ser-small">No shipped model is here, so there is nothing to tell.</p>'
-    head = "".join(f"<th scope=\"col\">{escape(card.title)}</th>" for card in shown)
+    head = "".join(f'<th scope="col">{escape(card.title)}</th>' for card in shown)
     rows = []
     for name in names:
         measured = [dict(_unseen(card)).get(name) for card in shown]
         known = next(each for each in measured if each)
-        cells = "".join(f"<td><span>{percent(1 - each.accuracy) if each else 'not tested'}</span></td>" for each in measured)
+        cells = "".join(
+            f"<td><span>{percent(1 - each.accuracy) if each else 'not tested'}</span></td>" for each in measured
+        )
         told = f"{known.n_clips:,} clips, {known.n_test_speakers} speakers; guessing: {percent(1 - known.chance)}"
         rows.append(f'<tr><th scope="row">{escape(_corpus(name))}<small>{told}</small></th>{cells}</tr>')
     head = f'<tr><th scope="col">Corpus</th>{head}</tr>'
@@ -155,7 +163,11 @@ def when_sure(figures: Evaluation | None) -> str:
     if figures is None or figures.sure is None:
         return ""
     n = figures.sure["answered"]
-    right = f", and {percent(figures.sure['right'] / n)} of its answers are right (of all {percent(figures.accuracy)})" if n else ""
+    right = (
+        f", and {percent(figures.sure['right'] / n)} of its answers are right (of all {percent(figures.accuracy)})"
+        if n
+        else ""
+    )
     return f"It answers {percent(n / max(figures.n_clips, 1))} of these clips{right}."
 
 
@@ -167,8 +179,10 @@ def percent(fraction: float) -> str:
 def verdict(answers: Sequence[Answer], before: Sequence[Answer] = ()) -> str:
     """Return at a glance how far the models agree: a coloured square a model, and a sentence; also for the clip put aside."""
     lines = [("Before: ", before), ("Now: ", answers)] if before else [("", answers)]
-    return "".join(f'<p class="ser-verdict">{_squares(*_labels(each))}<span>{word}{escape(agreement(*_labels(each)))}</span></p>'
-                   for word, each in lines)
+    return "".join(
+        f'<p class="ser-verdict">{_squares(*_labels(each))}<span>{word}{escape(agreement(*_labels(each)))}</span></p>'
+        for word, each in lines
+    )
 
 
 def _squares(labels: Sequence[str], n_unsure: int) -> str:
@@ -212,9 +226,16 @@ def agreement(labels: Sequence[str], n_unsure: int = 0) -> str:
 def _with_unsure(labels: Sequence[str], n_unsure: int) -> str:
     n = len(labels) + n_unsure
     if not labels:
-        return "The one model here is not sure." if n == 1 else f"{'Neither of the 2' if n == 2 else f'None of the {n}'} models is sure."
+        return (
+            "The one model here is not sure."
+            if n == 1
+            else f"{'Neither of the 2' if n == 2 else f'None of the {n}'} models is sure."
+        )
     (first, votes), *others = Counter(labels).most_common()
-    said = [f"{votes} of {n} models {_says(votes)} {first}", *(f"{count} {_says(count)} {label}" for label, count in others)]
+    said = [
+        f"{votes} of {n} models {_says(votes)} {first}",
+        *(f"{count} {_says(count)} {label}" for label, count in others),
+    ]
     return f"{', '.join(said)}; {n_unsure} {'is' if n_unsure == 1 else 'are'} {certainty.NOT_SURE}."
 
 

@@ -119,49 +119,121 @@ def pictures(
         is_heat = trace["type"] == "heatmap"
         if is_heat:
             trace["colorbar"] = {
-                "title": {"text": row.unit, "side": "top"}, "thickness": 8, "outlinewidth": 0, "nticks": 5,
-                "x": 1.01, "xpad": 0, "y": sum(domain) / 2, "ypad": 0, "len": height / inner,
+                "title": {"text": row.unit, "side": "top"},
+                "thickness": 8,
+                "outlinewidth": 0,
+                "nticks": 5,
+                "x": 1.01,
+                "xpad": 0,
+                "y": sum(domain) / 2,
+                "ypad": 0,
+                "len": height / inner,
             }
         traces.append(trace | {"name": row.title, "xaxis": "x", "yaxis": axis})
         axes[f"yaxis{axis[1:]}"] = {
-            "domain": domain, "anchor": "x", "zeroline": False, "showgrid": not is_heat, "gridcolor": palette.GRID,
-            "fixedrange": True, "title": {"text": row.axis, "standoff": 4}, **axis_options,
+            "domain": domain,
+            "anchor": "x",
+            "zeroline": False,
+            "showgrid": not is_heat,
+            "gridcolor": palette.GRID,
+            "fixedrange": True,
+            "title": {"text": row.axis, "standoff": 4},
+            **axis_options,
         }
-        notes.append({"text": f"<b>{row.title}</b>", "xref": "paper", "yref": "paper", "x": 0, "y": domain[1], "xanchor": "left",
-                      "yanchor": "bottom", "yshift": 2, "showarrow": False})
-        shades += [{"type": "rect", "xref": "x", "yref": f"{axis} domain", "x0": start_s, "x1": stop_s, "y0": 0, "y1": 1,
-                    "line": {"width": 0}, "fillcolor": palette.NOT_USED, "layer": "above"} for start_s, stop_s in stretches]
+        notes.append(
+            {
+                "text": f"<b>{row.title}</b>",
+                "xref": "paper",
+                "yref": "paper",
+                "x": 0,
+                "y": domain[1],
+                "xanchor": "left",
+                "yanchor": "bottom",
+                "yshift": 2,
+                "showarrow": False,
+            }
+        )
+        shades += [
+            {
+                "type": "rect",
+                "xref": "x",
+                "yref": f"{axis} domain",
+                "x0": start_s,
+                "x1": stop_s,
+                "y0": 0,
+                "y1": 1,
+                "line": {"width": 0},
+                "fillcolor": palette.NOT_USED,
+                "layer": "above",
+            }
+            for start_s, stop_s in stretches
+        ]
         top -= height + GAP_PX
-    notes += [{"text": "not used", "xref": "x", "yref": "y domain", "x": (start_s + stop_s) / 2, "y": 0.98, "yanchor": "top",
-               "showarrow": False} for start_s, stop_s in stretches if stop_s - start_s > 0.2 * ranges.duration_s]
+    notes += [
+        {
+            "text": "not used",
+            "xref": "x",
+            "yref": "y domain",
+            "x": (start_s + stop_s) / 2,
+            "y": 0.98,
+            "yanchor": "top",
+            "showarrow": False,
+        }
+        for start_s, stop_s in stretches
+        if stop_s - start_s > 0.2 * ranges.duration_s
+    ]
     # Plotly's check of every entry takes longer than all the rest; tests/pages/test_charts.py has it made.
-    return go.Figure(_validate=False, data=traces, layout=axes | {
-        "annotations": notes,
-        "shapes": shades,
-        "height": inner + TOP_PX + BOTTOM_PX,
-        "margin": {"l": 62, "r": 56, "t": TOP_PX, "b": BOTTOM_PX},
-        "showlegend": False,
-        "hovermode": "x",
-        "hoversubplots": "axis",
-        "template": {"layout": {}},  # Streamlit's page fills in its own; the usual one would be most of what is copied and sent
-        "xaxis": {
-            "range": [0, ranges.duration_s], "minallowed": 0, "maxallowed": ranges.duration_s, "anchor": "free", "position": 0,
-            "title": {"text": "Time", "standoff": 6}, "ticksuffix": " s", "hoverformat": ".2f", "showgrid": False, "zeroline": False,
-            "showspikes": True, "spikemode": "across", "spikesnap": "cursor", "spikethickness": 1, "spikedash": "solid",
-            "spikecolor": palette.LINE,
+    return go.Figure(
+        _validate=False,
+        data=traces,
+        layout=axes
+        | {
+            "annotations": notes,
+            "shapes": shades,
+            "height": inner + TOP_PX + BOTTOM_PX,
+            "margin": {"l": 62, "r": 56, "t": TOP_PX, "b": BOTTOM_PX},
+            "showlegend": False,
+            "hovermode": "x",
+            "hoversubplots": "axis",
+            "template": {
+                "layout": {}
+            },  # Streamlit's page fills in its own; the usual one would be most of what is copied and sent
+            "xaxis": {
+                "range": [0, ranges.duration_s],
+                "minallowed": 0,
+                "maxallowed": ranges.duration_s,
+                "anchor": "free",
+                "position": 0,
+                "title": {"text": "Time", "standoff": 6},
+                "ticksuffix": " s",
+                "hoverformat": ".2f",
+                "showgrid": False,
+                "zeroline": False,
+                "showspikes": True,
+                "spikemode": "across",
+                "spikesnap": "cursor",
+                "spikethickness": 1,
+                "spikedash": "solid",
+                "spikecolor": palette.LINE,
+            },
         },
-    })
+    )
 
 
-def cells(share: np.ndarray, words: Sequence[Sequence[str]], names: Sequence[str], *, size: int) -> list[dict[str, Any]]:
+def cells(
+    share: np.ndarray, words: Sequence[Sequence[str]], names: Sequence[str], *, size: int
+) -> list[dict[str, Any]]:
     """Return the words in the cells of a heat map of shares, (n, n), as annotations in black or white, whichever reads better.
 
     Plotly's own choice, dark grey or white, falls to a contrast of 4:1 in the middle of the scale.
     """
     inks = [[ink(each) for each in row] for row in share]
-    return [{"text": word, "x": column, "y": row, "showarrow": False, "font": {"size": size, "color": colour}}
-            for row, line, colours in zip(names, words, inks, strict=True)
-            for column, word, colour in zip(names, line, colours, strict=True) if word]
+    return [
+        {"text": word, "x": column, "y": row, "showarrow": False, "font": {"size": size, "color": colour}}
+        for row, line, colours in zip(names, words, inks, strict=True)
+        for column, word, colour in zip(names, line, colours, strict=True)
+        if word
+    ]
 
 
 def ink(share: float) -> str:
@@ -204,23 +276,42 @@ class Row:
 
 def _waveform(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
     times, values = envelope(heard.clip.waveform.samples, heard.clip.waveform.sample_rate)
-    trace = {"type": "scatter", "x": times.astype(np.float32), "y": values.astype(np.float32), "mode": "lines",
-             "line": {"width": 1, "color": palette.LINE}, "hovertemplate": "%{y:.3f} of full scale<extra></extra>"}
+    trace = {
+        "type": "scatter",
+        "x": times.astype(np.float32),
+        "y": values.astype(np.float32),
+        "mode": "lines",
+        "line": {"width": 1, "color": palette.LINE},
+        "hovertemplate": "%{y:.3f} of full scale<extra></extra>",
+    }
     return trace, {"range": [-ranges.amplitude, ranges.amplitude], "nticks": 5}
 
 
 def _mel(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
     bands_hz = features.mel_frequencies(heard.features.config)
     level_db = heard.features.log_mel - np.float32(heard.features.gain_db)
-    trace = _heat(level_db, heard.features, hover="%{customdata} Hz: %{z:.0f} dB", told=np.round(bands_hz).astype(np.uint16),
-                  zmin=ranges.top_db - DYNAMIC_RANGE_DB, zmax=ranges.top_db)
+    trace = _heat(
+        level_db,
+        heard.features,
+        hover="%{customdata} Hz: %{z:.0f} dB",
+        told=np.round(bands_hz).astype(np.uint16),
+        zmin=ranges.top_db - DYNAMIC_RANGE_DB,
+        zmax=ranges.top_db,
+    )
     ticks = [hz for hz in MEL_TICKS_HZ if bands_hz[0] / 1.5 <= hz <= heard.features.config.fmax]
     # Mel bands are equally spaced in mel: the row's number is the mel scale, and only its ticks speak Hz.
     step = bands_hz[-1] - bands_hz[-2]
-    places = np.minimum(np.interp(ticks, [*bands_hz, bands_hz[-1] + step], np.arange(len(bands_hz) + 1)), len(bands_hz) - 0.5)
+    places = np.minimum(
+        np.interp(ticks, [*bands_hz, bands_hz[-1] + step], np.arange(len(bands_hz) + 1)), len(bands_hz) - 0.5
+    )
     names = [f"{hz // 1000}k" if hz >= 1000 else str(hz) for hz in ticks]
-    return trace, {"tickmode": "array", "tickvals": places, "ticktext": names, "tickfont": {"size": 10},
-                   "range": [-0.5, len(bands_hz) - 0.5]}
+    return trace, {
+        "tickmode": "array",
+        "tickvals": places,
+        "ticktext": names,
+        "tickfont": {"size": 10},
+        "range": [-0.5, len(bands_hz) - 0.5],
+    }
 
 
 def _mfcc(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -230,16 +321,39 @@ def _mfcc(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict
     used = values[start:stop]
     relative = (values - used.mean(axis=0)) / np.maximum(used.std(axis=0), 1e-3)
     numbers = np.arange(1, heard.features.mfcc.shape[1], dtype=np.uint16)
-    trace = _heat(relative, heard.features, hover="MFCC %{customdata}: %{z:+.1f} SD", told=numbers, zmin=-MFCC_REACH_SD, zmax=MFCC_REACH_SD)
+    trace = _heat(
+        relative,
+        heard.features,
+        hover="MFCC %{customdata}: %{z:+.1f} SD",
+        told=numbers,
+        zmin=-MFCC_REACH_SD,
+        zmax=MFCC_REACH_SD,
+    )
     ticks = np.arange(0, len(numbers), 4)
-    return trace, {"tickmode": "array", "tickvals": ticks, "ticktext": [str(n) for n in numbers[ticks]],
-                   "range": [-0.5, len(numbers) - 0.5]}
+    return trace, {
+        "tickmode": "array",
+        "tickvals": ticks,
+        "ticktext": [str(n) for n in numbers[ticks]],
+        "range": [-0.5, len(numbers) - 0.5],
+    }
 
 
 def _chroma(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
-    trace = _heat(heard.features.chroma, heard.features, hover="%{customdata}: %{z:.2f}", told=np.array(PITCH_CLASSES), zmin=0, zmax=1)
+    trace = _heat(
+        heard.features.chroma,
+        heard.features,
+        hover="%{customdata}: %{z:.2f}",
+        told=np.array(PITCH_CLASSES),
+        zmin=0,
+        zmax=1,
+    )
     ticks = [0, 3, 6, 9]
-    return trace, {"tickmode": "array", "tickvals": ticks, "ticktext": [PITCH_CLASSES[n] for n in ticks], "range": [-0.5, 11.5]}
+    return trace, {
+        "tickmode": "array",
+        "tickvals": ticks,
+        "ticktext": [PITCH_CLASSES[n] for n in ticks],
+        "range": [-0.5, 11.5],
+    }
 
 
 def _zcr(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -255,16 +369,29 @@ def _rms(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[
 def _f0(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
     trace = _curve(heard.features.f0_hz, heard.features, hover="%{y:.0f} Hz")
     trace |= {"mode": "lines+markers", "marker": {"size": 3, "color": palette.LINE}, "connectgaps": False}
-    return trace, {"type": "log", "range": [np.log10(60), np.log10(500)], "tickmode": "array", "tickvals": [75, 100, 150, 200, 300, 400]}
+    return trace, {
+        "type": "log",
+        "range": [np.log10(60), np.log10(500)],
+        "tickmode": "array",
+        "tickvals": [75, 100, 150, 200, 300, 400],
+    }
 
 
-def _heat(values: np.ndarray, measured: features.Features, *, hover: str, told: np.ndarray, zmin: float, zmax: float) -> dict[str, Any]:
+def _heat(
+    values: np.ndarray, measured: features.Features, *, hover: str, told: np.ndarray, zmin: float, zmax: float
+) -> dict[str, Any]:
     """Return a heat map of (n_frames, n_rows) values; `told`, (n_rows,), is what the hover says of a row."""
     columns, group = thin(values)
     step = measured.config.hop_length / measured.config.sample_rate
     return {
-        "type": "heatmap", "z": columns.T.astype(np.float32), "x0": (group - 1) * step / 2, "dx": group * step, "zmin": zmin, "zmax": zmax,
-        "customdata": np.repeat(told[:, None], len(columns), axis=1), "colorscale": palette.HEAT,
+        "type": "heatmap",
+        "z": columns.T.astype(np.float32),
+        "x0": (group - 1) * step / 2,
+        "dx": group * step,
+        "zmin": zmin,
+        "zmax": zmax,
+        "customdata": np.repeat(told[:, None], len(columns), axis=1),
+        "colorscale": palette.HEAT,
         "hovertemplate": hover + "<extra></extra>",
     }
 
@@ -273,8 +400,14 @@ def _curve(values: np.ndarray, measured: features.Features, *, hover: str) -> di
     """Return a line through (n_frames,) values; NaN leaves a gap."""
     points, _ = thin(values)
     times, _ = thin(measured.times_s)
-    return {"type": "scatter", "x": times, "y": points.astype(np.float32), "mode": "lines", "line": {"width": 1.6, "color": palette.LINE},
-            "hovertemplate": hover + "<extra></extra>"}
+    return {
+        "type": "scatter",
+        "x": times,
+        "y": points.astype(np.float32),
+        "mode": "lines",
+        "line": {"width": 1.6, "color": palette.LINE},
+        "hovertemplate": hover + "<extra></extra>",
+    }
 
 
 ROWS = {

@@ -22,44 +22,82 @@ Column = tuple[str, str]
 @st.fragment
 def show(cards: Sequence[ModelCard]) -> None:
     """Draw the table of all models and the figures of the column that is chosen; or, by protocol, what comes with the project."""
-    view = st.segmented_control("Which figures", list(VIEWS), format_func=VIEWS.get, default=OF_CARDS, required=True,
-                                key="compare.cards.view", label_visibility="collapsed")
+    view = st.segmented_control(
+        "Which figures",
+        list(VIEWS),
+        format_func=VIEWS.get,
+        default=OF_CARDS,
+        required=True,
+        key="compare.cards.view",
+        label_visibility="collapsed",
+    )
     if view == BY_PROTOCOL:
         compare_protocols.show(cards)
         return
     columns = measured(cards)
     if not columns:
-        st.info("No model here was tested on clips held out from it. Score models on a corpus, in the next section.",
-                icon=":material/info:")
+        st.info(
+            "No model here was tested on clips held out from it. Score models on a corpus, in the next section.",
+            icon=":material/info:",
+        )
         return
     titles = cached.model_titles(cards)
-    st.markdown("Each figure is the UAR on clips that the model had not learned from. **Each column is a protocol and a corpus of its own: "
-                "compare down a column, never across.** A click on a heading sorts.")
-    st.dataframe(exports.cells(table(cards, titles, columns)), hide_index=True, key="compare.cards.table",
-                 placeholder=compare_figures.MISSING, column_config=dict.fromkeys(map(title, columns), compare_figures.PERCENT))
-    chosen = st.selectbox("Column", columns, format_func=title, key="compare.cards.column", width=360,
-                          index=_place(columns, st.session_state.get(state.COMPARE_COLUMN)),
-                          on_change=state.remember, args=(state.COMPARE_COLUMN, "compare.cards.column"))
+    st.markdown(
+        "Each figure is the UAR on clips that the model had not learned from. **Each column is a protocol and a corpus of its own: "
+        "compare down a column, never across.** A click on a heading sorts."
+    )
+    st.dataframe(
+        exports.cells(table(cards, titles, columns)),
+        hide_index=True,
+        key="compare.cards.table",
+        placeholder=compare_figures.MISSING,
+        column_config=dict.fromkeys(map(title, columns), compare_figures.PERCENT),
+    )
+    chosen = st.selectbox(
+        "Column",
+        columns,
+        format_func=title,
+        key="compare.cards.column",
+        width=360,
+        index=_place(columns, st.session_state.get(state.COMPARE_COLUMN)),
+        on_change=state.remember,
+        args=(state.COMPARE_COLUMN, "compare.cards.column"),
+    )
     compare_figures.held_out(chosen[0])
-    compare_figures.show({titles[card.slug]: figures for card in cards if (figures := of(card, chosen))}, key="compare.cards")
+    compare_figures.show(
+        {titles[card.slug]: figures for card in cards if (figures := of(card, chosen))}, key="compare.cards"
+    )
     _pages(cards, titles)
 
 
 def _pages(cards: Sequence[ModelCard], titles: dict[str, str]) -> None:
-    st.markdown("**Result cards**: two pages a model to print or pass on, with all figures, what they are worth, limits and licence.")
+    st.markdown(
+        "**Result cards**: two pages a model to print or pass on, with all figures, what they are worth, limits and licence."
+    )
     with st.container(key="compare_result_cards", horizontal=True):
         for card in cards:
-            st.download_button(frame.plain(titles[card.slug]), lambda card=card: result_card.html(card), result_card.file_name(card),
-                               "text/html", key=f"compare.cards.page.{card.slug}", icon=":material/description:", on_click="ignore")
+            st.download_button(
+                frame.plain(titles[card.slug]),
+                lambda card=card: result_card.html(card),
+                result_card.file_name(card),
+                "text/html",
+                key=f"compare.cards.page.{card.slug}",
+                icon=":material/description:",
+                on_click="ignore",
+            )
 
 
 def measured(cards: Sequence[ModelCard]) -> list[Column]:
     """Return the protocols and corpora that some card has figures of, the strictest protocol first."""
     found = {(each.protocol, name) for card in cards for name, each in card.measured}
     strict, known = [*reversed(protocols.PROTOCOLS)], list(corpora.CORPORA)
-    return sorted(found, key=lambda column: tuple(
-        (order.index(name) if name in order else len(order), name) for order, name in zip((_usual(strict), known), column, strict=True)
-    ))  # fmt: skip
+    return sorted(
+        found,
+        key=lambda column: tuple(
+            (order.index(name) if name in order else len(order), name)
+            for order, name in zip((_usual(strict), known), column, strict=True)
+        ),
+    )
 
 
 def _usual(strict: list[str]) -> list[str]:
@@ -81,8 +119,13 @@ def table(cards: Sequence[ModelCard], titles: dict[str, str], columns: Sequence[
     rows = []
     for card in cards:
         figures = {title(column): of(card, column) for column in columns}
-        rows.append({"Model": titles[card.slug], "Parameters": card.n_parameters,
-                     **{name: 100 * each.uar if each else None for name, each in figures.items()}})  # fmt: skip
+        rows.append(
+            {
+                "Model": titles[card.slug],
+                "Parameters": card.n_parameters,
+                **{name: 100 * each.uar if each else None for name, each in figures.items()},
+            }
+        )
     return pd.DataFrame(rows)
 
 

@@ -8,7 +8,17 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from pages.ui import background, cached, compare_charts, compare_curves, compare_figures, compare_recipes, exports, frame, state
+from pages.ui import (
+    background,
+    cached,
+    compare_charts,
+    compare_curves,
+    compare_figures,
+    compare_recipes,
+    exports,
+    frame,
+    state,
+)
 from ser_core import classifiers, corpora, matrix
 from ser_core.assessment import Recipe
 from ser_core.matrix import Cell
@@ -20,7 +30,9 @@ HOW = (
     "framed diagonal it is tested on other speakers of the same corpus.** What is lost beside it is how much a model learns of a corpus "
     "rather than of emotion."
 )
-NETWORKS = "Networks take minutes a cell and are measured from a shell: `python -m ser_core matrix --model cnn --corpus …`"
+NETWORKS = (
+    "Networks take minutes a cell and are measured from a shell: `python -m ser_core matrix --model cnn --corpus …`"
+)
 
 
 @st.fragment
@@ -33,9 +45,18 @@ def show(cards: Sequence[ModelCard]) -> None:
     places = {READY: f"{len(titles)} corpora, worked out before"}
     if len(found) > 1:
         places[HERE] = "Corpora here, measured now"
-    if st.selectbox("What to look at", list(places), format_func=places.get, key="compare.cross.place", width=420) == READY:
-        slug = st.segmented_control("Model", list(ready.models), format_func=lambda slug: classifiers.CLASSIFIERS[slug].title,
-                                    default=next(iter(ready.models)), required=True, key="compare.cross.model")
+    if (
+        st.selectbox("What to look at", list(places), format_func=places.get, key="compare.cross.place", width=420)
+        == READY
+    ):
+        slug = st.segmented_control(
+            "Model",
+            list(ready.models),
+            format_func=lambda slug: classifiers.CLASSIFIERS[slug].title,
+            default=next(iter(ready.models)),
+            required=True,
+            key="compare.cross.model",
+        )
         cells = ready.models[slug]
         _map(cells, titles, key="ready")
         _conclude(cells)
@@ -50,10 +71,22 @@ def show(cards: Sequence[ModelCard]) -> None:
 def _here(cards: Sequence[ModelCard], found: dict[str, Path]) -> None:
     can = compare_recipes.offered(cards)
     last_names, last_key = st.session_state.get(state.COMPARE_CROSS, ((), ""))
-    names = st.pills("Corpora", list(found), selection_mode="multi", format_func=frame.corpus,
-                     default=[name for name in last_names or found if name in found], key="compare.cross.corpora")
-    key = st.selectbox("Recipe", list(can), format_func=lambda key: can[key][0], key="compare.cross.recipe", width=260,
-                       index=list(can).index(last_key) if last_key in can else 0)
+    names = st.pills(
+        "Corpora",
+        list(found),
+        selection_mode="multi",
+        format_func=frame.corpus,
+        default=[name for name in last_names or found if name in found],
+        key="compare.cross.corpora",
+    )
+    key = st.selectbox(
+        "Recipe",
+        list(can),
+        format_func=lambda key: can[key][0],
+        key="compare.cross.recipe",
+        width=260,
+        index=list(can).index(last_key) if last_key in can else 0,
+    )
     (recipe,) = compare_recipes.with_copies_or_not([can[key][1]], key="compare.cross")
     st.markdown(f":small[{NETWORKS}]")
     if len(names) < 2:
@@ -68,10 +101,18 @@ def _here(cards: Sequence[ModelCard], found: dict[str, Path]) -> None:
         background.watch(task, key="compare.cross", draw=lambda so_far: _map(so_far, titles, key="live"))
         return
     if task.result is None:
-        st.button(f"Measure these {len(names) ** 2} cells", key="compare.cross.start", type="primary", icon=":material/grid_on:",
-                  on_click=_start, args=(task, recipe, folders))
-        st.markdown(":small[Seconds to a minute a cell, and once the measuring of clips that nobody has measured yet. What is finished is "
-                    "kept, and goes on where it was stopped. The app stays usable meanwhile.]")
+        st.button(
+            f"Measure these {len(names) ** 2} cells",
+            key="compare.cross.start",
+            type="primary",
+            icon=":material/grid_on:",
+            on_click=_start,
+            args=(task, recipe, folders),
+        )
+        st.markdown(
+            ":small[Seconds to a minute a cell, and once the measuring of clips that nobody has measured yet. What is finished is "
+            "kept, and goes on where it was stopped. The app stays usable meanwhile.]"
+        )
     background.show_problem(task)
     if task.result:
         _map(task.result, titles, key="here")
@@ -87,6 +128,7 @@ def _start(task: background.Task, recipe: Recipe, folders: dict[str, Path]) -> N
 def measure(task: background.Task, recipe: Recipe, tables: dict[str, pd.DataFrame]) -> list[Cell]:
     """Return every cell; those so far are the task's partial result."""
     with task.turn(compare_recipes.ONE_AT_A_TIME, compare_recipes.WAITS_FOR):
+
         def on_cell(cells: Sequence[Cell]) -> None:
             task.partial = list(cells)
 
@@ -95,9 +137,16 @@ def measure(task: background.Task, recipe: Recipe, tables: dict[str, pd.DataFram
 
 def _map(cells: Sequence[Cell], titles: dict[str, str], *, key: str) -> None:
     st.markdown(f":small[{said_labels(cells)}]")
-    st.plotly_chart(compare_curves.heat(cells, titles), key=f"compare.cross.{key}.map", config=compare_charts.CONFIG, width=680,
-                    alt="; ".join(f"trained on {titles[cell.train]}, tested on {titles[cell.test]}: {cell.problem or f'{cell.uar:.0%}'}"
-                                  for cell in cells))
+    st.plotly_chart(
+        compare_curves.heat(cells, titles),
+        key=f"compare.cross.{key}.map",
+        config=compare_charts.CONFIG,
+        width=680,
+        alt="; ".join(
+            f"trained on {titles[cell.train]}, tested on {titles[cell.test]}: {cell.problem or f'{cell.uar:.0%}'}"
+            for cell in cells
+        ),
+    )
 
 
 def said_labels(cells: Sequence[Cell]) -> str:
@@ -113,11 +162,18 @@ def _conclude(cells: Sequence[Cell]) -> None:
     both = matrix.means(cells)
     if both:
         own, other = (100 * each for each in both)
-        st.markdown(f"On average **{own:.0f} %** on other speakers of the same corpus, **{other:.0f} %** on another corpus: "
-                    f"leaving the corpus costs {own - other:.0f} points of UAR.")
+        st.markdown(
+            f"On average **{own:.0f} %** on other speakers of the same corpus, **{other:.0f} %** on another corpus: "
+            f"leaving the corpus costs {own - other:.0f} points of UAR."
+        )
 
 
 def _table(cells: Sequence[Cell], titles: dict[str, str], *, key: str) -> None:
     with st.expander("The same as a table", key=f"compare.cross.{key}.table"):
-        st.dataframe(exports.cells(compare_curves.cell_table(cells, titles)), hide_index=True, column_config=compare_figures.COLUMNS,
-                     key=f"compare.cross.{key}.rows", placeholder=compare_figures.MISSING)
+        st.dataframe(
+            exports.cells(compare_curves.cell_table(cells, titles)),
+            hide_index=True,
+            column_config=compare_figures.COLUMNS,
+            key=f"compare.cross.{key}.rows",
+            placeholder=compare_figures.MISSING,
+        )

@@ -25,8 +25,14 @@ WORDS: dict[str, dict[Any, str]] = {
 }
 """Field of Switches -> value -> words."""
 
-TITLES = {"split": "Held out", "augment": "Augmented copies", "scaler": "Scaler fitted on", "early_stopping": "Epoch chosen on",
-          "twins": "Second copies of the files", "classifier": "Model"}  # fmt: skip
+TITLES = {
+    "split": "Held out",
+    "augment": "Augmented copies",
+    "scaler": "Scaler fitted on",
+    "early_stopping": "Epoch chosen on",
+    "twins": "Second copies of the files",
+    "classifier": "Model",
+}
 METRIC = "accuracy"
 OPEN = Switches(split="random", augment=lab.BEFORE, scaler=lab.ALL, early_stopping=lab.TEST, twins=True)
 """Every leak at once: where the lab begins, so that a class sees the score fall."""
@@ -53,8 +59,11 @@ def show() -> None:
     """Draw the switches and the bars: of RAVDESS at once, as it was worked out before; of corpora here, as they are measured."""
     st.markdown(HOW)
     found = cached.installed(cached.corpora_root())
-    places = {READY: "RAVDESS, worked out before"} | {f"preset {name}": preset.title for name, preset in lab.PRESETS.items()
-                                                      if any(corpus in found for corpus in preset.corpora)}  # fmt: skip
+    places = {READY: "RAVDESS, worked out before"} | {
+        f"preset {name}": preset.title
+        for name, preset in lab.PRESETS.items()
+        if any(corpus in found for corpus in preset.corpora)
+    }
     places |= {name: f"{cached.corpus_title(name)}, measured here" for name in found}
     place = st.selectbox("What to look at", list(places), format_func=places.get, key="compare.lab.place", width=420)
     preset = lab.PRESETS.get(place.removeprefix("preset ")) if place.startswith("preset ") else None
@@ -70,7 +79,9 @@ def show() -> None:
         worked_out = [Step(title, known[each]) for title, each in steps]
         _bars(worked_out)
         _conclude(worked_out)
-        st.markdown(f":small[Measured beforehand on the 1,440 clips of RAVDESS, with the small MLP of the lab: `{lab.command()}`]")
+        st.markdown(
+            f":small[Measured beforehand on the 1,440 clips of RAVDESS, with the small MLP of the lab: `{lab.command()}`]"
+        )
         return
     names = [name for name in (preset.corpora if preset else (place,)) if name in found]
     _measured(names, {name: found[name] for name in names}, preset, steps)
@@ -78,8 +89,10 @@ def show() -> None:
 
 def _claim(preset: lab.Preset, here: Sequence[str]) -> None:
     missing = [corpora.CORPORA[name].title for name in preset.corpora if name not in here]
-    st.markdown(f"**Published:** {frame.plain(preset.claim)} The lab follows the recipe, with a smaller model of its own"
-                f"{f' and without {frame.plain(_and(missing))}, not installed here' if missing else ''}.")
+    st.markdown(
+        f"**Published:** {frame.plain(preset.claim)} The lab follows the recipe, with a smaller model of its own"
+        f"{f' and without {frame.plain(_and(missing))}, not installed here' if missing else ''}."
+    )
 
 
 def _and(names: Sequence[str]) -> str:
@@ -97,27 +110,45 @@ def _switches(*, ready: bool) -> Switches:
 
 
 def _choice(name: str, default: Any, *, key: str) -> Any:
-    return st.segmented_control(TITLES[name], list(WORDS[name]), format_func=WORDS[name].get, default=default, required=True,
-                                key=f"compare.lab.{key}.{name}")
+    return st.segmented_control(
+        TITLES[name],
+        list(WORDS[name]),
+        format_func=WORDS[name].get,
+        default=default,
+        required=True,
+        key=f"compare.lab.{key}.{name}",
+    )
 
 
-def _measured(names: Sequence[str], folders: dict[str, Any], preset: lab.Preset | None, steps: list[tuple[str, Switches]]) -> None:
+def _measured(
+    names: Sequence[str], folders: dict[str, Any], preset: lab.Preset | None, steps: list[tuple[str, Switches]]
+) -> None:
     prints = [(name, str(folder), cached.fingerprint(folder)) for name, folder in folders.items()]
     task = background.task("lab", f"{prints} {preset.title if preset else ''} {steps[0][1]}")
     if task.running:
         background.watch(task, key="compare.lab", draw=lambda so_far: _bars(so_far, key="live") if so_far else None)
         return
     if task.result is None:
-        st.button(f"Measure these {len(steps)} steps", key="compare.lab.start", type="primary", icon=":material/science:",
-                  on_click=_start, args=(task, folders, preset, steps))
-        st.markdown(":small[Each step trains the model two to ten times: seconds to a minute. What has been measured once is kept.]")
+        st.button(
+            f"Measure these {len(steps)} steps",
+            key="compare.lab.start",
+            type="primary",
+            icon=":material/science:",
+            on_click=_start,
+            args=(task, folders, preset, steps),
+        )
+        st.markdown(
+            ":small[Each step trains the model two to ten times: seconds to a minute. What has been measured once is kept.]"
+        )
     background.show_problem(task)
     if task.result:
         _bars(task.result)
         _conclude(task.result)
 
 
-def _start(task: background.Task, folders: dict[str, Any], preset: lab.Preset | None, steps: list[tuple[str, Switches]]) -> None:
+def _start(
+    task: background.Task, folders: dict[str, Any], preset: lab.Preset | None, steps: list[tuple[str, Switches]]
+) -> None:
     tables = {name: cached.clips(name, folder) for name, folder in folders.items()}
     task.start(lambda task: measure(task, tables, preset, steps))
 
@@ -131,27 +162,45 @@ def measure(
         assert clips is not None, "the page offers a preset only where one of its corpora is here"
         made: list[Step] = []
         for number, (title, switches) in enumerate(steps):
+
             def tell(fraction: float, text: str, number: int = number, title: str = title) -> None:
                 task.check_stop()
                 task.tell((number + fraction) / len(steps), f"{title}: {text[:1].lower()}{text[1:]}")
 
-            def on_round(done: int, rounds: int, figures: Any, title: str = title, switches: Switches = switches) -> None:
+            def on_round(
+                done: int, rounds: int, figures: Any, title: str = title, switches: Switches = switches
+            ) -> None:
                 task.partial = [*made, Step(title, lab.to_row(switches, figures))]
 
-            desk = assessment.Desk(cache=dataset.cache_folder(), results=assessment.results_folder(), on_progress=tell,
-                                   should_stop=lambda: task.stopping)
+            desk = assessment.Desk(
+                cache=dataset.cache_folder(),
+                results=assessment.results_folder(),
+                on_progress=tell,
+                should_stop=lambda: task.stopping,
+            )
             made.append(Step(title, lab.to_row(switches, lab.study(switches, clips, desk, on_round=on_round))))
             task.partial = list(made)
         return made
 
 
 def _bars(steps: Sequence[Step], *, key: str = "bars") -> None:
-    st.plotly_chart(compare_charts.ladder([(step.title, step.row) for step in steps], METRIC), key=f"compare.lab.{key}",
-                    config=compare_charts.CONFIG, alt="; ".join(f"{step.title}: {step.row[METRIC]:.0%}" for step in steps))
+    st.plotly_chart(
+        compare_charts.ladder([(step.title, step.row) for step in steps], METRIC),
+        key=f"compare.lab.{key}",
+        config=compare_charts.CONFIG,
+        alt="; ".join(f"{step.title}: {step.row[METRIC]:.0%}" for step in steps),
+    )
     with st.expander("The same as a table", key=f"compare.lab.{key}.table"):
-        st.dataframe(exports.cells(table(steps)), hide_index=True, key=f"compare.lab.{key}.rows", placeholder=compare_figures.MISSING,
-                     column_config=dict.fromkeys(("Accuracy", "from", "to", "UAR", "Speaker in training", "Recording in training"),
-                                                 compare_figures.PERCENT))
+        st.dataframe(
+            exports.cells(table(steps)),
+            hide_index=True,
+            key=f"compare.lab.{key}.rows",
+            placeholder=compare_figures.MISSING,
+            column_config=dict.fromkeys(
+                ("Accuracy", "from", "to", "UAR", "Speaker in training", "Recording in training"),
+                compare_figures.PERCENT,
+            ),
+        )
 
 
 def _conclude(steps: Sequence[Step]) -> None:
@@ -160,16 +209,26 @@ def _conclude(steps: Sequence[Step]) -> None:
     if len(steps) == 1:
         st.markdown("Nothing leaks with this setting: it is what the model reaches on speakers it has never heard.")
     else:
-        st.markdown(f"**{first:.1f} %** as chosen, **{last:.1f} %** on speakers never heard: "
-                    f"{first - last:.0f} points of the score came from the leaks.")
+        st.markdown(
+            f"**{first:.1f} %** as chosen, **{last:.1f} %** on speakers never heard: "
+            f"{first - last:.0f} points of the score came from the leaks."
+        )
 
 
 def table(steps: Sequence[Step]) -> pd.DataFrame:
     """Return a row a step: its figures and what of the test clips was in training, in %."""
-    return pd.DataFrame([
-        {"Step": step.title, "Accuracy": 100 * step.row["accuracy"], "from": 100 * step.row["interval"]["accuracy"][0],
-         "to": 100 * step.row["interval"]["accuracy"][1], "UAR": 100 * step.row["uar"],
-         "Speaker in training": 100 * step.row["seen"]["speaker"], "Recording in training": 100 * step.row["seen"]["twin"],
-         "Clips tested": step.row["n_clips"]}
-        for step in steps
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "Step": step.title,
+                "Accuracy": 100 * step.row["accuracy"],
+                "from": 100 * step.row["interval"]["accuracy"][0],
+                "to": 100 * step.row["interval"]["accuracy"][1],
+                "UAR": 100 * step.row["uar"],
+                "Speaker in training": 100 * step.row["seen"]["speaker"],
+                "Recording in training": 100 * step.row["seen"]["twin"],
+                "Clips tested": step.row["n_clips"],
+            }
+            for step in steps
+        ]
+    )

@@ -13,8 +13,15 @@ from ser_core.assessment import Outcome
 from ser_core.evaluation import Evaluation
 
 MEAN = "Mean of these"
-BY = {corpora.SPEAKER: "Speaker", corpora.SEX: "Sex", comparison.AGE: "Age", corpora.INTENSITY: "Intensity",
-      corpora.SENTENCE: "Sentence", corpora.CORPUS: "Corpus", corpora.EMOTION: "Label"}  # fmt: skip
+BY = {
+    corpora.SPEAKER: "Speaker",
+    corpora.SEX: "Sex",
+    comparison.AGE: "Age",
+    corpora.INTENSITY: "Intensity",
+    corpora.SENTENCE: "Sentence",
+    corpora.CORPUS: "Corpus",
+    corpora.EMOTION: "Label",
+}
 MAX_GROUPS = 60
 """Rows of a figure of slices, at most; its table has all."""
 
@@ -25,8 +32,14 @@ def show(outcomes: Sequence[Outcome], *, key: str) -> None:
     names = list(next(iter(by_model.values())))
     name = names[0]
     if len(names) > 1:
-        name = st.segmented_control("On", names, format_func=lambda name: name if name == assessment.OVERALL else frame.corpus(name),
-                                    default=name, required=True, key=f"{key}.on")
+        name = st.segmented_control(
+            "On",
+            names,
+            format_func=lambda name: name if name == assessment.OVERALL else frame.corpus(name),
+            default=name,
+            required=True,
+            key=f"{key}.on",
+        )
     compare_figures.show({model: each[name] for model, each in by_model.items()}, key=f"{key}.{name}")
     if name != assessment.OVERALL and len(names) > 1:
         outcomes = [assessment.part(each, (each.clips[corpora.CORPUS] == name).to_numpy()) for each in outcomes]
@@ -49,7 +62,11 @@ def with_mean(outcomes: Sequence[Outcome], *, key: str) -> list[Outcome]:
 
 
 def _figures(outcome: Outcome) -> dict[str, Evaluation]:
-    return _computed(outcome.model, f"{outcome.protocol} {hash(outcome.probabilities.tobytes())} {hash(outcome.y.tobytes())}", outcome)
+    return _computed(
+        outcome.model,
+        f"{outcome.protocol} {hash(outcome.probabilities.tobytes())} {hash(outcome.y.tobytes())}",
+        outcome,
+    )
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -62,25 +79,39 @@ def _slices(outcomes: Sequence[Outcome], key: str) -> None:
     if not there:
         st.markdown("All of these clips are alike in what is known of them.")
         return
-    by = st.segmented_control("By", there, format_func=BY.get, default=there[0], required=True, key=f"{key}.by",
-                              label_visibility="collapsed")
+    by = st.segmented_control(
+        "By", there, format_func=BY.get, default=there[0], required=True, key=f"{key}.by", label_visibility="collapsed"
+    )
     tables = {each.model: comparison.slices(each, by).set_index("group") for each in outcomes}
     first = next(iter(tables.values()))
     groups = list(first.index if by == corpora.EMOTION else sorted(first.index))
     shown = groups[:MAX_GROUPS]
     st.plotly_chart(
         compare_charts.dots(
-            [_called(by, name) for name in shown], {model: table.loc[shown, "uar"].to_list() for model, table in tables.items()},
+            [_called(by, name) for name in shown],
+            {model: table.loc[shown, "uar"].to_list() for model, table in tables.items()},
             axis="Recall" if by == corpora.EMOTION else "UAR",
         ),
-        key=f"{key}.slices.{by}", config=compare_charts.CONFIG,
+        key=f"{key}.slices.{by}",
+        config=compare_charts.CONFIG,
         alt=f"UAR by {BY[by].lower()} and model. The table has all figures.",
-    )  # fmt: skip
+    )
     with st.expander("The same as a table", key=f"{key}.slices_table"):
-        rows = [{BY[by]: _called(by, name), "Clips": int(first.loc[name, "n_clips"]),
-                 **{model: 100 * table.loc[name, "uar"] for model, table in tables.items()}} for name in groups]  # fmt: skip
-        st.dataframe(exports.cells(pd.DataFrame(rows)), hide_index=True, key=f"{key}.slice_rows.{by}",
-                     column_config=dict.fromkeys(tables, compare_figures.PERCENT), placeholder=compare_figures.MISSING)
+        rows = [
+            {
+                BY[by]: _called(by, name),
+                "Clips": int(first.loc[name, "n_clips"]),
+                **{model: 100 * table.loc[name, "uar"] for model, table in tables.items()},
+            }
+            for name in groups
+        ]
+        st.dataframe(
+            exports.cells(pd.DataFrame(rows)),
+            hide_index=True,
+            key=f"{key}.slice_rows.{by}",
+            column_config=dict.fromkeys(tables, compare_figures.PERCENT),
+            placeholder=compare_figures.MISSING,
+        )
 
 
 def _called(by: str, name: str) -> str:

@@ -23,16 +23,24 @@ def show(outcomes: Sequence[Outcome]) -> None:
     """Draw the differences between all pairs, and the clips on which the models disagree."""
     st.header("Does the difference mean anything?", anchor=False)
     pairs = [
-        _difference(f"{one.model} {other.model} {hash(one.probabilities.tobytes())} {hash(other.probabilities.tobytes())}", one, other)
+        _difference(
+            f"{one.model} {other.model} {hash(one.probabilities.tobytes())} {hash(other.probabilities.tobytes())}",
+            one,
+            other,
+        )
         for one, other in itertools.combinations(outcomes, 2)
     ]
     over = "speakers" if pairs[0].over == "speakers" else "clips, because there are too few speakers"
-    st.markdown(f"Each pair is compared on the same {over}, drawn again and again. An interval that holds 0 says: with other voices, the "
-                "order might have been the other way round.")
+    st.markdown(
+        f"Each pair is compared on the same {over}, drawn again and again. An interval that holds 0 says: with other voices, the "
+        "order might have been the other way round."
+    )
     st.html(f"<ul>{''.join(f'<li>{_html(each)}</li>' for each in pairs)}</ul>")
     if len(pairs) > 2:
-        st.markdown(f":small[With {len(pairs)} pairs, one may seem to differ by chance alone: of twenty such intervals, "
-                    "one misses the truth.]")
+        st.markdown(
+            f":small[With {len(pairs)} pairs, one may seem to differ by chance alone: of twenty such intervals, "
+            "one misses the truth.]"
+        )
     st.header("Where they disagree", anchor=False)
     _disagreements(outcomes)
 
@@ -63,18 +71,35 @@ def _disagreements(outcomes: Sequence[Outcome]) -> None:
     if table.empty:
         st.markdown(f"They answer the same on all {n:,} clips.")
         return
-    which = st.segmented_control("Clips", list(WHICH), format_func=WHICH.get, default="all", required=True, key="compare.pairs.which",
-                                 label_visibility="collapsed")
+    which = st.segmented_control(
+        "Clips",
+        list(WHICH),
+        format_func=WHICH.get,
+        default="all",
+        required=True,
+        key="compare.pairs.which",
+        label_visibility="collapsed",
+    )
     if which != "all":
         table = table[table["n_right"] == (0 if which == "none" else 1)].reset_index(drop=True)
     st.markdown(f"{len(table):,} of {n:,} clips. Tick one to hear it.")
     clips = outcomes[0].clips.iloc[table["place"]].reset_index(drop=True)
-    shown = pd.DataFrame({
-        "Corpus": [cached.corpus_title(name) for name in clips[corpora.CORPUS]], "Name": clips[corpora.NAME], "Acted": table["truth"],
-        **{each.model: table[each.model] for each in outcomes},
-    })  # fmt: skip
-    picked = st.dataframe(exports.cells(shown), hide_index=True, height=300, on_select="rerun", selection_mode="single-row",
-                          key=f"compare.pairs.clips.{which}.{len(table)}")
+    shown = pd.DataFrame(
+        {
+            "Corpus": [cached.corpus_title(name) for name in clips[corpora.CORPUS]],
+            "Name": clips[corpora.NAME],
+            "Acted": table["truth"],
+            **{each.model: table[each.model] for each in outcomes},
+        }
+    )
+    picked = st.dataframe(
+        exports.cells(shown),
+        hide_index=True,
+        height=300,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"compare.pairs.clips.{which}.{len(table)}",
+    )
     rows = picked["selection"]["rows"]
     if rows and rows[0] < len(clips):
         _hear(cached.corpus_clip(clips, rows[0]))
@@ -85,7 +110,9 @@ def _hear(clip: cached.CorpusClip) -> None:
         given = inputs.read(clip)
         heard = cached.hear(given)
     except OSError:
-        st.error(f"{frame.plain(clip.path.name)} cannot be read any more. Score the corpus again.", icon=":material/error:")
+        st.error(
+            f"{frame.plain(clip.path.name)} cannot be read any more. Score the corpus again.", icon=":material/error:"
+        )
         return
     except SerError as error:
         st.error(frame.plain(str(error)), icon=":material/error:")

@@ -26,27 +26,54 @@ def show(cards: Sequence[ModelCard]) -> None:
     words, _, rule = protocol_table.WORDS.partition("compare down")
     st.markdown(f"{words}**compare down{rule}**")
     with st.container(key="compare_protocols_choice", horizontal=True):
-        corpus = st.segmented_control("Corpus", protocol_table.usual(cell.corpus for cell in cells), default=cells[0].corpus, required=True,
-                                      format_func=frame.corpus, key="compare.protocols.corpus", label_visibility="collapsed")
-        metric = st.segmented_control("Figure", list(protocol_table.METRICS), format_func=protocol_table.METRICS.get, default="uar",
-                                      required=True, key="compare.protocols.metric", label_visibility="collapsed")
+        corpus = st.segmented_control(
+            "Corpus",
+            protocol_table.usual(cell.corpus for cell in cells),
+            default=cells[0].corpus,
+            required=True,
+            format_func=frame.corpus,
+            key="compare.protocols.corpus",
+            label_visibility="collapsed",
+        )
+        metric = st.segmented_control(
+            "Figure",
+            list(protocol_table.METRICS),
+            format_func=protocol_table.METRICS.get,
+            default="uar",
+            required=True,
+            key="compare.protocols.metric",
+            label_visibility="collapsed",
+        )
     own = [cell for cell in cells if cell.corpus == corpus]
     with st.container(key="compare_protocols", horizontal=True, gap="small"):
         for protocol in protocols.PROTOCOLS:
             with st.container(border=True, width=PANEL_PX):
                 _panel(protocol, [cell for cell in own if cell.protocol == protocol], metric)
     shown = exports.cells(table(own, metric))
-    st.dataframe(shown, hide_index=True, key="compare.protocols.table", placeholder=compare_figures.MISSING, column_config={
-        name: st.column_config.NumberColumn(format="%.1f %%", help=f"Held out: {row.held_out}. {row.worth}")
-        for name, row in protocols.PROTOCOLS.items()
-    })  # fmt: skip
+    st.dataframe(
+        shown,
+        hide_index=True,
+        key="compare.protocols.table",
+        placeholder=compare_figures.MISSING,
+        column_config={
+            name: st.column_config.NumberColumn(format="%.1f %%", help=f"Held out: {row.held_out}. {row.worth}")
+            for name, row in protocols.PROTOCOLS.items()
+        },
+    )
     _notes(own, current)
     with st.expander("All figures as a table", key="compare.protocols.all"):
-        st.dataframe(exports.cells(every(own)), hide_index=True, key="compare.protocols.rows", placeholder=compare_figures.MISSING,
-                     column_config=COLUMNS)
+        st.dataframe(
+            exports.cells(every(own)),
+            hide_index=True,
+            key="compare.protocols.rows",
+            placeholder=compare_figures.MISSING,
+            column_config=COLUMNS,
+        )
     _detail(own)
-    st.markdown(f":small[Measured beforehand: `{protocol_table.command(cells)}`. Quick recipes can be trained anew on the corpora here, "
-                "in the next section.]")
+    st.markdown(
+        f":small[Measured beforehand: `{protocol_table.command(cells)}`. Quick recipes can be trained anew on the corpora here, "
+        "in the next section.]"
+    )
 
 
 def _panel(protocol: str, cells: Sequence[Cell], metric: str) -> None:
@@ -55,8 +82,12 @@ def _panel(protocol: str, cells: Sequence[Cell], metric: str) -> None:
     figures = figures_of(cells)
     problems = {cell.problem for cell in cells if cell.problem}
     if figures:
-        st.plotly_chart(compare_charts.bars(figures, metric, order=TITLES), key=f"compare.protocols.panel.{protocol}",
-                        config=compare_charts.CONFIG, alt=compare_figures.told(figures, metric))
+        st.plotly_chart(
+            compare_charts.bars(figures, metric, order=TITLES),
+            key=f"compare.protocols.panel.{protocol}",
+            config=compare_charts.CONFIG,
+            alt=compare_figures.told(figures, metric),
+        )
     else:
         st.info(frame.plain(problems.pop()) if problems else "Not measured yet.", icon=":material/info:")
     st.markdown(f":small[{row.worth}]")
@@ -79,51 +110,90 @@ def table(cells: Sequence[Cell], metric: str) -> pd.DataFrame:
     """Return a row a model and a column a protocol with its figure in %, empty where it was not measured; cells of one corpus."""
     by_place = {(cell.model, cell.protocol): cell.figures for cell in cells}
     models = dict.fromkeys([*protocol_table.MODELS, *(cell.model for cell in cells)])
-    return pd.DataFrame([
-        {"Model": title(model),
-         **{name: 100 * getattr(figures, metric) if (figures := by_place.get((model, name))) else None for name in protocols.PROTOCOLS}}
-        for model in models
-    ]).astype(dict.fromkeys(protocols.PROTOCOLS, float))  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "Model": title(model),
+                **{
+                    name: 100 * getattr(figures, metric) if (figures := by_place.get((model, name))) else None
+                    for name in protocols.PROTOCOLS
+                },
+            }
+            for model in models
+        ]
+    ).astype(dict.fromkeys(protocols.PROTOCOLS, float))
 
 
-COLUMNS = {**compare_figures.COLUMNS, **dict.fromkeys(
-    ("Accuracy from", "Accuracy to", "Speaker in training", "Sentence in training", "Recording in training"), compare_figures.PERCENT
-)}  # fmt: skip
+COLUMNS = {
+    **compare_figures.COLUMNS,
+    **dict.fromkeys(
+        ("Accuracy from", "Accuracy to", "Speaker in training", "Sentence in training", "Recording in training"),
+        compare_figures.PERCENT,
+    ),
+}
 
 
 def every(cells: Sequence[Cell]) -> pd.DataFrame:
     """Return a row a model and protocol that was measured, with all figures, what they were measured on and what was in training."""
-    return pd.DataFrame([
-        {
-            "Protocol": cell.protocol, "Model": title(cell.model), "UAR": 100 * each.uar, "UAR from": 100 * each.interval["uar"][0],
-            "UAR to": 100 * each.interval["uar"][1], "Accuracy": 100 * each.accuracy, "Accuracy from": 100 * each.interval["accuracy"][0],
-            "Accuracy to": 100 * each.interval["accuracy"][1], "F1": 100 * each.macro_f1, "ECE": 100 * each.ece,
-            "Chance": 100 * each.chance, "Labels": len(each.per_label), "Clips": each.n_clips, "Speakers": each.n_test_speakers,
-            "Rounds": f"{cell.done} of {cell.rounds}",
-            **{f"{name} in training": 100 * each.seen[kind] if each.seen else None
-               for name, kind in (("Speaker", "speaker"), ("Sentence", "sentence"), ("Recording", "twin"))},
-            "Trained on": ", ".join(corpus_charts.title(corpora.CORPUS, name) for name in cell.trained_on),
-        }
-        for cell in cells if (each := cell.figures)
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "Protocol": cell.protocol,
+                "Model": title(cell.model),
+                "UAR": 100 * each.uar,
+                "UAR from": 100 * each.interval["uar"][0],
+                "UAR to": 100 * each.interval["uar"][1],
+                "Accuracy": 100 * each.accuracy,
+                "Accuracy from": 100 * each.interval["accuracy"][0],
+                "Accuracy to": 100 * each.interval["accuracy"][1],
+                "F1": 100 * each.macro_f1,
+                "ECE": 100 * each.ece,
+                "Chance": 100 * each.chance,
+                "Labels": len(each.per_label),
+                "Clips": each.n_clips,
+                "Speakers": each.n_test_speakers,
+                "Rounds": f"{cell.done} of {cell.rounds}",
+                **{
+                    f"{name} in training": 100 * each.seen[kind] if each.seen else None
+                    for name, kind in (("Speaker", "speaker"), ("Sentence", "sentence"), ("Recording", "twin"))
+                },
+                "Trained on": ", ".join(corpus_charts.title(corpora.CORPUS, name) for name in cell.trained_on),
+            }
+            for cell in cells
+            if (each := cell.figures)
+        ]
+    )
 
 
 def _notes(cells: Sequence[Cell], current: dict[str, str]) -> None:
-    parts = [f"{title(cell.model)}, {cell.protocol}: {cell.done} of {cell.rounds} rounds are measured."
-             for cell in cells if cell.figures and not cell.whole]
-    parts += [f"{title(cell.model)}, {cell.protocol}: of an earlier recipe. The model has been made anew with other settings since."
-              for cell in cells if protocol_table.is_stale(cell, current)]
+    parts = [
+        f"{title(cell.model)}, {cell.protocol}: {cell.done} of {cell.rounds} rounds are measured."
+        for cell in cells
+        if cell.figures and not cell.whole
+    ]
+    parts += [
+        f"{title(cell.model)}, {cell.protocol}: of an earlier recipe. The model has been made anew with other settings since."
+        for cell in cells
+        if protocol_table.is_stale(cell, current)
+    ]
     if parts:
         st.warning("  \n".join(map(frame.plain, parts)), icon=":material/history:")
 
 
 def _detail(cells: Sequence[Cell]) -> None:
-    there = [name for name in reversed(protocols.PROTOCOLS) if any(cell.figures for cell in cells if cell.protocol == name)]
+    there = [
+        name for name in reversed(protocols.PROTOCOLS) if any(cell.figures for cell in cells if cell.protocol == name)
+    ]
     if not there:
         return
     st.header("One column in detail", anchor=False)
-    protocol = st.selectbox("Protocol", there, index=there.index("speaker") if "speaker" in there else 0, key="compare.protocols.detail",
-                            width=260)
+    protocol = st.selectbox(
+        "Protocol",
+        there,
+        index=there.index("speaker") if "speaker" in there else 0,
+        key="compare.protocols.detail",
+        width=260,
+    )
     compare_figures.held_out(protocol)
     figures = figures_of([cell for cell in cells if cell.protocol == protocol])
     compare_figures.show(figures, key=f"compare.protocols.{protocol}")

@@ -27,11 +27,20 @@ def offered(cards: Sequence[ModelCard]) -> dict[str, tuple[str, Recipe]]:
     """
     quick = [name for name, row in classifiers.CLASSIFIERS.items() if row.input_kind == "vector"]
     titles = cached.model_titles(cards)
-    made = {f"model {card.slug}": (titles[card.slug], assessment.recipe_of(card)) for card in cards
-            if card.classifier in quick and not card.training.get("start_from")}  # fmt: skip
+    made = {
+        f"model {card.slug}": (titles[card.slug], assessment.recipe_of(card))
+        for card in cards
+        if card.classifier in quick and not card.training.get("start_from")
+    }
     used = {recipe.config.classifier for _, recipe in made.values()}
-    others = {name: Recipe(name=name, config=TrainingConfig(classifier=name, n_copies=0)) for name in quick if name not in used}
-    return made | {name: (f"{classifiers.CLASSIFIERS[name].title}, usual settings", recipe) for name, recipe in others.items()}
+    others = {
+        name: Recipe(name=name, config=TrainingConfig(classifier=name, n_copies=0))
+        for name in quick
+        if name not in used
+    }
+    return made | {
+        name: (f"{classifiers.CLASSIFIERS[name].title}, usual settings", recipe) for name, recipe in others.items()
+    }
 
 
 def with_copies_or_not(recipes: Sequence[Recipe], *, key: str) -> list[Recipe]:
@@ -45,5 +54,11 @@ def with_copies_or_not(recipes: Sequence[Recipe], *, key: str) -> list[Recipe]:
 
 def desk(task: background.Task) -> Desk:
     """Return where a task measures: with the caches of this machine, on all cores, and ended when the task is."""
-    return Desk(cache=dataset.cache_folder(), results=assessment.results_folder(), n_jobs=-1, niced=True, on_progress=task.tell,
-                should_stop=lambda: task.stopping)
+    return Desk(
+        cache=dataset.cache_folder(),
+        results=assessment.results_folder(),
+        n_jobs=-1,
+        niced=True,
+        on_progress=task.tell,
+        should_stop=lambda: task.stopping,
+    )

@@ -9,7 +9,16 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from pages.ui import background, cached, compare_charts, compare_figures, compare_outcomes, compare_recipes, frame, state
+from pages.ui import (
+    background,
+    cached,
+    compare_charts,
+    compare_figures,
+    compare_outcomes,
+    compare_recipes,
+    frame,
+    state,
+)
 from ser_core import assessment, corpora, protocol_table, protocols, splits
 from ser_core.assessment import Outcome, Recipe
 from ser_core.errors import CorpusError
@@ -34,24 +43,55 @@ def show(cards: Sequence[ModelCard], found: dict[str, Path]) -> None:
     """Draw the choice of recipes, corpus and protocol, the work, and the result. found: the installed corpora, name -> folder."""
     st.markdown(HOW)
     can = compare_recipes.offered(cards)
-    last_keys, last_name, last_protocol = st.session_state.get(state.COMPARE_RETRAINED, ((), "", splits.SPEAKER_PROTOCOL))
-    keys = st.pills("Recipes", list(can), selection_mode="multi", format_func=lambda key: frame.plain(can[key][0]),
-                    default=[key for key in last_keys or list(can)[:2] if key in can], key="compare.retrain.recipes")
-    name = st.selectbox("Tested on", list(found), format_func=cached.corpus_title, key="compare.retrain.corpus", width=420,
-                        index=list(found).index(last_name) if last_name in found else 0)
-    protocol = st.segmented_control("Protocol", list(protocols.PROTOCOLS), default=last_protocol, required=True,
-                                    key="compare.retrain.protocol")
+    last_keys, last_name, last_protocol = st.session_state.get(
+        state.COMPARE_RETRAINED, ((), "", splits.SPEAKER_PROTOCOL)
+    )
+    keys = st.pills(
+        "Recipes",
+        list(can),
+        selection_mode="multi",
+        format_func=lambda key: frame.plain(can[key][0]),
+        default=[key for key in last_keys or list(can)[:2] if key in can],
+        key="compare.retrain.recipes",
+    )
+    name = st.selectbox(
+        "Tested on",
+        list(found),
+        format_func=cached.corpus_title,
+        key="compare.retrain.corpus",
+        width=420,
+        index=list(found).index(last_name) if last_name in found else 0,
+    )
+    protocol = st.segmented_control(
+        "Protocol", list(protocols.PROTOCOLS), default=last_protocol, required=True, key="compare.retrain.protocol"
+    )
     compare_figures.held_out(protocol)
     others = [other for other in found if other != name]
     across = protocol == protocol_table.ACROSS
-    more = st.pills("Trained on" if across else "Trained on as well", others, selection_mode="multi", format_func=frame.corpus,
-                    default=others if across else [], key=f"compare.retrain.more.{across}.{name}") if others else []
+    more = (
+        st.pills(
+            "Trained on" if across else "Trained on as well",
+            others,
+            selection_mode="multi",
+            format_func=frame.corpus,
+            default=others if across else [],
+            key=f"compare.retrain.more.{across}.{name}",
+        )
+        if others
+        else []
+    )
     st.session_state[state.COMPARE_RETRAINED] = (tuple(keys), name, protocol)
     recipes = compare_recipes.with_copies_or_not([can[key][1] for key in keys], key="compare.retrain")
     _networks(name, more, protocol)
     if not keys or (across and not more):
-        st.info("Choose a recipe." if not keys else "Choose another corpus to train on." if others else
-                "To be tested across corpora, a second corpus has to be installed.", icon=":material/info:")
+        st.info(
+            "Choose a recipe."
+            if not keys
+            else "Choose another corpus to train on."
+            if others
+            else "To be tested across corpora, a second corpus has to be installed.",
+            icon=":material/info:",
+        )
         return
     folders = {each: found[each] for each in protocol_table.usual([name, *more])}
     prints = [(each, str(folder), cached.fingerprint(folder)) for each, folder in folders.items()]
@@ -61,8 +101,14 @@ def show(cards: Sequence[ModelCard], found: dict[str, Path]) -> None:
         background.watch(task, key="compare.retrain", draw=_so_far)
         return
     if task.result is None:
-        st.button("Train and test", key="compare.retrain.start", type="primary", icon=":material/model_training:",
-                  on_click=_start, args=(task, dict(zip(titles, recipes, strict=True)), folders, name, protocol))
+        st.button(
+            "Train and test",
+            key="compare.retrain.start",
+            type="primary",
+            icon=":material/model_training:",
+            on_click=_start,
+            args=(task, dict(zip(titles, recipes, strict=True)), folders, name, protocol),
+        )
         st.markdown(KEPT)
     background.show_problem(task)
     if task.result:
@@ -71,12 +117,20 @@ def show(cards: Sequence[ModelCard], found: dict[str, Path]) -> None:
 
 def _networks(name: str, more: Sequence[str], protocol: str) -> None:
     with st.expander("Networks, from a shell", key="compare.retrain.networks"):
-        st.markdown("Networks take minutes a round, and TensorFlow would slow the pages down for everyone. From a shell:")
+        st.markdown(
+            "Networks take minutes a round, and TensorFlow would slow the pages down for everyone. From a shell:"
+        )
         extra = "".join(f" --train-corpus {other}" for other in more)
-        st.code(f"python -m ser_core evaluate --model cnn --corpus {name}{extra} --protocol {protocol}", language="bash", wrap_lines=True)
+        st.code(
+            f"python -m ser_core evaluate --model cnn --corpus {name}{extra} --protocol {protocol}",
+            language="bash",
+            wrap_lines=True,
+        )
 
 
-def _start(task: background.Task, recipes: dict[str, Recipe], folders: dict[str, Path], name: str, protocol: str) -> None:
+def _start(
+    task: background.Task, recipes: dict[str, Recipe], folders: dict[str, Path], name: str, protocol: str
+) -> None:
     tables = {each: cached.clips(each, folder) for each, folder in folders.items()}
     task.start(lambda task: measure(task, recipes, tables, name, protocol))
 
@@ -90,12 +144,17 @@ def measure(
     kept = clips[clips[corpora.EMOTION].isin(known)].reset_index(drop=True)
     tested = (kept[corpora.CORPUS] == name).to_numpy()
     if not tested.any():
-        raise CorpusError("No clip of this corpus has a label that all chosen recipes know. Choose fewer recipes, or another corpus.")
+        raise CorpusError(
+            "No clip of this corpus has a label that all chosen recipes know. Choose fewer recipes, or another corpus."
+        )
     with task.turn(compare_recipes.ONE_AT_A_TIME, compare_recipes.WAITS_FOR):
         desk = compare_recipes.desk(task)
         made: list[Outcome] = []
         for number, (title, recipe) in enumerate(recipes.items()):
-            def tell(fraction: float, text: str, number: int = number, title: str = title, name: str = recipe.name) -> None:
+
+            def tell(
+                fraction: float, text: str, number: int = number, title: str = title, name: str = recipe.name
+            ) -> None:
                 task.tell((number + fraction) / len(recipes), f"{title}: {text.removeprefix(f'{name}, ')}")
 
             outcome = assessment.held_out(recipe, kept, protocol, replace(desk, on_progress=tell), tested=tested)
@@ -106,8 +165,12 @@ def measure(
 
 def _so_far(outcomes: Sequence[Outcome]) -> None:
     figures = compare_outcomes.figures(outcomes)
-    st.plotly_chart(compare_charts.bars(figures, compare_figures.UAR), key="compare.retrain.live", config=compare_charts.CONFIG,
-                    alt="; ".join(f"{title}: UAR {each.uar:.0%}" for title, each in figures.items()))
+    st.plotly_chart(
+        compare_charts.bars(figures, compare_figures.UAR),
+        key="compare.retrain.live",
+        config=compare_charts.CONFIG,
+        alt="; ".join(f"{title}: UAR {each.uar:.0%}" for title, each in figures.items()),
+    )
 
 
 @st.fragment
@@ -116,6 +179,8 @@ def _result(found: Retrained) -> None:
     if found.left_out:
         st.markdown(f":small[{found.left_out:,} clips are left out: not all of these recipes know their label.]")
     if protocols.PROTOCOLS[outcomes[0].protocol].copies:
-        st.markdown(":small[Every copy counts as a clip, as it does where recordings are copied first. A name with # is a copy's; to be "
-                    "heard is the recording.]")
+        st.markdown(
+            ":small[Every copy counts as a clip, as it does where recordings are copied first. A name with # is a copy's; to be "
+            "heard is the recording.]"
+        )
     compare_outcomes.show(outcomes, key="compare.retrain")

@@ -10,7 +10,17 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui import background, cached, compare_charts, compare_curves, compare_figures, compare_score, exports, frame, state
+from pages.ui import (
+    background,
+    cached,
+    compare_charts,
+    compare_curves,
+    compare_figures,
+    compare_score,
+    exports,
+    frame,
+    state,
+)
 from ser_core import assessment, conditions, corpora, robustness, store, untrusted_text
 from ser_core.robustness import CLEAN, Robustness
 from ser_core.store import ModelCard
@@ -35,19 +45,39 @@ def show(cards: Sequence[ModelCard]) -> None:
         st.page_link("pages/corpora.py", label="Get a corpus", icon=":material/arrow_forward:", icon_position="right")
         return
     by_slug, titles = {card.slug: card for card in cards}, cached.model_titles(cards)
-    last_slugs, last_corpora, last_names, last_n = st.session_state.get(state.COMPARE_ROBUST, ((), (), (), robustness.N_CLIPS))
-    slugs = st.pills("Models", list(by_slug), selection_mode="multi", format_func=lambda slug: frame.plain(titles[slug]),
-                     default=[slug for slug in last_slugs or list(by_slug)[:4] if slug in by_slug], key="compare.robust.models")
-    names = st.pills("Corpora", list(found), selection_mode="multi", format_func=frame.corpus,
-                     default=[name for name in last_corpora or list(found)[:1] if name in found], key="compare.robust.corpora")
+    last_slugs, last_corpora, last_names, last_n = st.session_state.get(
+        state.COMPARE_ROBUST, ((), (), (), robustness.N_CLIPS)
+    )
+    slugs = st.pills(
+        "Models",
+        list(by_slug),
+        selection_mode="multi",
+        format_func=lambda slug: frame.plain(titles[slug]),
+        default=[slug for slug in last_slugs or list(by_slug)[:4] if slug in by_slug],
+        key="compare.robust.models",
+    )
+    names = st.pills(
+        "Corpora",
+        list(found),
+        selection_mode="multi",
+        format_func=frame.corpus,
+        default=[name for name in last_corpora or list(found)[:1] if name in found],
+        key="compare.robust.corpora",
+    )
     if not slugs or not names:
         st.info("Choose a model and a corpus.", icon=":material/info:")
         return
     folders = {name: found[name] for name in names}
     clips = cached.clips_of_all(folders)
     there = robustness.possible(clips)
-    chosen = st.pills("Conditions", there, selection_mode="multi", format_func=lambda name: conditions.CONDITIONS[name].title,
-                      default=[name for name in last_names or there if name in there], key=f"compare.robust.conditions.{len(there)}")
+    chosen = st.pills(
+        "Conditions",
+        there,
+        selection_mode="multi",
+        format_func=lambda name: conditions.CONDITIONS[name].title,
+        default=[name for name in last_names or there if name in there],
+        key=f"compare.robust.conditions.{len(there)}",
+    )
     n_clips = st.segmented_control("Clips", SIZES, default=last_n, required=True, key="compare.robust.clips")
     if not chosen:
         st.info("Choose a condition.", icon=":material/info:")
@@ -61,10 +91,18 @@ def show(cards: Sequence[ModelCard]) -> None:
         background.watch(task, key="compare.robust", draw=lambda so_far: _overview(so_far, called, key="live"))
         return
     if task.result is None:
-        st.button(f"Measure on {min(n_clips, len(clips)):,} clips", key="compare.robust.start", icon=":material/graphic_eq:",
-                  type="primary", on_click=_start, args=(task, of, clips, list(chosen), n_clips))
-        st.markdown(":small[One or two minutes for all conditions the first time. Each that was measured is kept, and goes on where it was "
-                    "stopped. The app stays usable meanwhile.]")
+        st.button(
+            f"Measure on {min(n_clips, len(clips)):,} clips",
+            key="compare.robust.start",
+            icon=":material/graphic_eq:",
+            type="primary",
+            on_click=_start,
+            args=(task, of, clips, list(chosen), n_clips),
+        )
+        st.markdown(
+            ":small[One or two minutes for all conditions the first time. Each that was measured is kept, and goes on where it was "
+            "stopped. The app stays usable meanwhile.]"
+        )
     background.show_problem(task)
     if task.result is not None:
         _result(task.result, called, list(names))
@@ -74,11 +112,19 @@ def _start(task: background.Task, cards: list[ModelCard], clips: pd.DataFrame, n
     task.start(lambda task: measure(task, cards, clips, names, n_clips))
 
 
-def measure(task: background.Task, cards: list[ModelCard], clips: pd.DataFrame, names: list[str], n_clips: int) -> Robustness:
+def measure(
+    task: background.Task, cards: list[ModelCard], clips: pd.DataFrame, names: list[str], n_clips: int
+) -> Robustness:
     """Return what the models reach under the conditions; what there is so far is the task's partial result."""
     with task.turn(_ONE_AT_A_TIME, "another measurement has ended"):
-        desk = assessment.Desk(results=assessment.results_folder(), models=store.MODELS, n_jobs=-1, niced=True, on_progress=task.tell,
-                               should_stop=lambda: task.stopping)
+        desk = assessment.Desk(
+            results=assessment.results_folder(),
+            models=store.MODELS,
+            n_jobs=-1,
+            niced=True,
+            on_progress=task.tell,
+            should_stop=lambda: task.stopping,
+        )
 
         def on_part(part: Robustness) -> None:
             task.partial = part
@@ -92,23 +138,46 @@ def _result(found: Robustness, titles: dict[str, str], names: Sequence[str]) -> 
     if any(marks.values()):
         st.markdown(robustness.FLATTERED)
     under = [name for name in conditions.CONDITIONS if name in set(found.rows["condition"])]
-    name = st.pills("Condition", under, default=under[0], required=True, key=f"compare.robust.name.{'.'.join(under)}",
-                    format_func=lambda name: conditions.CONDITIONS[name].title, label_visibility="collapsed")
-    metric = st.segmented_control("Figure", list(compare_figures.METRICS), format_func=compare_figures.METRICS.get,
-                                  default=compare_figures.UAR, required=True, key="compare.robust.metric", label_visibility="collapsed")
+    name = st.pills(
+        "Condition",
+        under,
+        default=under[0],
+        required=True,
+        key=f"compare.robust.name.{'.'.join(under)}",
+        format_func=lambda name: conditions.CONDITIONS[name].title,
+        label_visibility="collapsed",
+    )
+    metric = st.segmented_control(
+        "Figure",
+        list(compare_figures.METRICS),
+        format_func=compare_figures.METRICS.get,
+        default=compare_figures.UAR,
+        required=True,
+        key="compare.robust.metric",
+        label_visibility="collapsed",
+    )
     row = conditions.CONDITIONS[name]
     st.markdown(f"**{row.title}:** {row.imitates}.")
     told = [say(each, titles[each["model"]], row.unit) for each in worst(found, name)]
-    st.plotly_chart(compare_curves.under(found.rows, name, titles, metric, chance=chance(found)), key=f"compare.robust.curve.{name}",
-                    config=compare_charts.CONFIG, alt=" ".join(told))
+    st.plotly_chart(
+        compare_curves.under(found.rows, name, titles, metric, chance=chance(found)),
+        key=f"compare.robust.curve.{name}",
+        config=compare_charts.CONFIG,
+        alt=" ".join(told),
+    )
     st.html(f"<ul>{''.join(f'<li>{escape(each)}</li>' for each in told)}</ul>")
     st.markdown(f":small[{frame.plain(caption(found, names))}]")
     st.header("All conditions, each at its worst", anchor=False)
     _overview(found, titles, key="all")
     with st.expander("Every level as a table", key="compare.robust.table"):
-        st.dataframe(exports.cells(table(found, titles)), hide_index=True, key="compare.robust.rows", placeholder=compare_figures.MISSING,
-                     column_config=dict.fromkeys(("UAR", "UAR from", "UAR to", "Accuracy"), compare_figures.PERCENT)
-                     | dict.fromkeys(("Points lost", "lost from", "lost to"), st.column_config.NumberColumn(format="%.1f")))
+        st.dataframe(
+            exports.cells(table(found, titles)),
+            hide_index=True,
+            key="compare.robust.rows",
+            placeholder=compare_figures.MISSING,
+            column_config=dict.fromkeys(("UAR", "UAR from", "UAR to", "Accuracy"), compare_figures.PERCENT)
+            | dict.fromkeys(("Points lost", "lost from", "lost to"), st.column_config.NumberColumn(format="%.1f")),
+        )
     for path, reason in found.problems:
         st.markdown(f":small[Left out: {frame.plain(f'{untrusted_text.file_name(path)}: {reason}')}]")
 
@@ -116,7 +185,10 @@ def _result(found: Robustness, titles: dict[str, str], names: Sequence[str]) -> 
 def worst(found: Robustness, name: str) -> list[dict[str, Any]]:
     """Return the row of each model at the level that costs it most, the largest loss first."""
     rows = robustness.worst(found.rows[found.rows["condition"] == name])
-    return [{str(key): value for key, value in row.items()} for row in rows.sort_values("lost", ascending=False).to_dict("records")]
+    return [
+        {str(key): value for key, value in row.items()}
+        for row in rows.sort_values("lost", ascending=False).to_dict("records")
+    ]
 
 
 def say(row: dict[str, Any], title: str, unit: str) -> str:
@@ -153,22 +225,37 @@ def _overview(found: Robustness, titles: dict[str, str], *, key: str) -> None:
     shown = {CLEAN: "Clean"} | {name: conditions.CONDITIONS[name].title for name in order[1:]}
     values = rows.pivot_table(index="condition", columns="model", values="uar").reindex(order)
     st.plotly_chart(
-        compare_charts.dots([shown[name] for name in order], {titles[slug]: values[slug].to_list() for slug in titles if slug in values},
-                            axis="UAR at the worst level"),
-        key=f"compare.robust.{key}", config=compare_charts.CONFIG, alt="UAR of each model at the worst level of each condition. "
-        "The table has all figures.",
-    )  # fmt: skip
+        compare_charts.dots(
+            [shown[name] for name in order],
+            {titles[slug]: values[slug].to_list() for slug in titles if slug in values},
+            axis="UAR at the worst level",
+        ),
+        key=f"compare.robust.{key}",
+        config=compare_charts.CONFIG,
+        alt="UAR of each model at the worst level of each condition. The table has all figures.",
+    )
 
 
 def table(found: Robustness, titles: dict[str, str]) -> pd.DataFrame:
     """Return a row a model, condition and level, in % and points."""
     rows = found.rows
-    return pd.DataFrame({
-        "Model": rows["model"].map(titles),
-        "Condition": ["Clean" if name == CLEAN else conditions.CONDITIONS[name].title for name in rows["condition"]],
-        "Level": ["" if name == CLEAN else f"{level:g} {conditions.CONDITIONS[name].unit}"
-                  for name, level in zip(rows["condition"], rows["level"], strict=True)],
-        "UAR": 100 * rows["uar"], "UAR from": 100 * rows["low"], "UAR to": 100 * rows["high"], "Accuracy": 100 * rows["accuracy"],
-        "Points lost": 100 * rows["lost"], "lost from": 100 * rows["lost_low"], "lost to": 100 * rows["lost_high"],
-        "Clips": rows["n_clips"],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "Model": rows["model"].map(titles),
+            "Condition": [
+                "Clean" if name == CLEAN else conditions.CONDITIONS[name].title for name in rows["condition"]
+            ],
+            "Level": [
+                "" if name == CLEAN else f"{level:g} {conditions.CONDITIONS[name].unit}"
+                for name, level in zip(rows["condition"], rows["level"], strict=True)
+            ],
+            "UAR": 100 * rows["uar"],
+            "UAR from": 100 * rows["low"],
+            "UAR to": 100 * rows["high"],
+            "Accuracy": 100 * rows["accuracy"],
+            "Points lost": 100 * rows["lost"],
+            "lost from": 100 * rows["lost_low"],
+            "lost to": 100 * rows["lost_high"],
+            "Clips": rows["n_clips"],
+        }
+    )

@@ -39,17 +39,36 @@ def show(cards: Sequence[ModelCard]) -> None:
         st.info("No corpus is installed here to score the models on.", icon=":material/library_music:")
         st.page_link("pages/corpora.py", label="Get a corpus", icon=":material/arrow_forward:", icon_position="right")
         return
-    how = st.segmented_control("What is scored", list(HOW), format_func=HOW.get, default=AS_THEY_ARE, required=True,
-                               key="compare.score.how", label_visibility="collapsed")
+    how = st.segmented_control(
+        "What is scored",
+        list(HOW),
+        format_func=HOW.get,
+        default=AS_THEY_ARE,
+        required=True,
+        key="compare.score.how",
+        label_visibility="collapsed",
+    )
     if how == ANEW:
         compare_retrain.show(cards, found)
         return
     by_slug, titles = {card.slug: card for card in cards}, cached.model_titles(cards)
     last_slugs, last_names = st.session_state.get(state.COMPARE_SCORED, ((), ()))
-    slugs = st.pills("Models", list(by_slug), selection_mode="multi", format_func=lambda slug: frame.plain(titles[slug]),
-                     default=[slug for slug in last_slugs or list(by_slug)[:4] if slug in by_slug], key="compare.score.models")
-    names = st.pills("Corpora", list(found), selection_mode="multi", format_func=frame.corpus,
-                     default=[name for name in last_names or list(found)[:1] if name in found], key="compare.score.corpora")
+    slugs = st.pills(
+        "Models",
+        list(by_slug),
+        selection_mode="multi",
+        format_func=lambda slug: frame.plain(titles[slug]),
+        default=[slug for slug in last_slugs or list(by_slug)[:4] if slug in by_slug],
+        key="compare.score.models",
+    )
+    names = st.pills(
+        "Corpora",
+        list(found),
+        selection_mode="multi",
+        format_func=frame.corpus,
+        default=[name for name in last_names or list(found)[:1] if name in found],
+        key="compare.score.corpora",
+    )
     st.page_link("pages/corpora.py", label="Score recordings of your own: add them as a corpus", icon=":material/add:")
     if not slugs or not names:
         st.info("Choose a model and a corpus.", icon=":material/info:")
@@ -62,13 +81,20 @@ def show(cards: Sequence[ModelCard]) -> None:
         background.watch(task, key="compare.score")
         return
     clips = cached.clips_of_all(folders)
-    st.button(f"Score on {len(clips):,} clips" if task.result is None else "Score again", key="compare.score.start",
-              icon=":material/speed:", type="primary" if task.result is None else "secondary", on_click=_start,
-              args=(task, chosen, titles, clips))
+    st.button(
+        f"Score on {len(clips):,} clips" if task.result is None else "Score again",
+        key="compare.score.start",
+        icon=":material/speed:",
+        type="primary" if task.result is None else "secondary",
+        on_click=_start,
+        args=(task, chosen, titles, clips),
+    )
     background.show_problem(task)
     if task.result is None:
-        st.markdown("The models answer as they are. Measuring a thousand clips takes about half a minute the first time; "
-                    "later their features are there already. What a model was trained on is marked in red.")
+        st.markdown(
+            "The models answer as they are. Measuring a thousand clips takes about half a minute the first time; "
+            "later their features are there already. What a model was trained on is marked in red."
+        )
         return
     _result(task.result)
 
@@ -77,22 +103,32 @@ def _start(task: background.Task, cards: list[ModelCard], titles: dict[str, str]
     task.start(lambda task: score(task, cards, titles, clips, store.MODELS))
 
 
-def score(task: background.Task, cards: list[ModelCard], titles: dict[str, str], clips: pd.DataFrame, models: Path) -> Scored:
+def score(
+    task: background.Task, cards: list[ModelCard], titles: dict[str, str], clips: pd.DataFrame, models: Path
+) -> Scored:
     """Return what the models said of the clips whose label all of them know; tells the task how far it is."""
     known = set.intersection(*(set(card.labels) for card in cards))
     kept = clips[clips[corpora.EMOTION].isin(known)].reset_index(drop=True)
     if kept.empty:
-        raise CorpusError("No clip of these corpora has a label that all chosen models know. Choose fewer models, or other corpora.")
+        raise CorpusError(
+            "No clip of these corpora has a label that all chosen models know. Choose fewer models, or other corpora."
+        )
     with task.turn(_ONE_AT_A_TIME, "another scoring has ended"):
         outcomes = []
         for number, card in enumerate(cards):
+
             def tell(fraction: float, text: str, number: int = number, title: str = titles[card.slug]) -> None:
                 task.check_stop()
                 task.tell((number + fraction) / len(cards), f"{title}: {text[:1].lower()}{text[1:]}")
 
             tell(0, "starting")
-            desk = assessment.Desk(cache=dataset.cache_folder(), results=assessment.results_folder(), models=models, on_progress=tell,
-                                   should_stop=lambda: task.stopping)
+            desk = assessment.Desk(
+                cache=dataset.cache_folder(),
+                results=assessment.results_folder(),
+                models=models,
+                on_progress=tell,
+                should_stop=lambda: task.stopping,
+            )
             outcomes.append(replace(assessment.as_trained(card, kept, desk), model=titles[card.slug]))
         return Scored(tuple(outcomes), len(clips) - len(kept))
 
@@ -103,8 +139,9 @@ def _result(scored: Scored) -> None:
     touched = np.any([each.heard.any for each in outcomes if each.heard], axis=0)
     with st.container(horizontal=True, key="compare_score_options"):
         outcomes = compare_outcomes.with_mean(outcomes, key="compare.score")
-        clean = 0 < touched.sum() < len(touched) and st.toggle(f"Only the {(~touched).sum():,} clips that none of them has heard",
-                                                              key="compare.score.clean")  # fmt: skip
+        clean = 0 < touched.sum() < len(touched) and st.toggle(
+            f"Only the {(~touched).sum():,} clips that none of them has heard", key="compare.score.clean"
+        )
     if clean:
         outcomes = [assessment.part(each, ~touched) for each in outcomes]
     else:
@@ -118,5 +155,7 @@ def show_marks(marks: dict[str, str]) -> None:
     """Draw in red what each model has heard before: one line for models that have heard the same."""
     for text in dict.fromkeys(filter(None, marks.values())):
         of = [model for model, mark in marks.items() if mark == text]
-        st.error(f"**{frame.plain(', '.join(of))}.** {frame.plain(text)} Its true score on new voices is lower: see its held-out figures.",
-                 icon=":material/hearing:")
+        st.error(
+            f"**{frame.plain(', '.join(of))}.** {frame.plain(text)} Its true score on new voices is lower: see its held-out figures.",
+            icon=":material/hearing:",
+        )

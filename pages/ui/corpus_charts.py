@@ -54,17 +54,30 @@ def readable(table: pd.DataFrame, *, as_shares: bool) -> pd.DataFrame:
 def labels(clips: pd.DataFrame) -> go.Figure:
     """Return one bar a label over all clips, with its count and share."""
     total = clips[corpora.EMOTION].value_counts()
-    order = [*(label for label in corpora.ALL_LABELS if label in total), *sorted(set(total.index) - set(corpora.ALL_LABELS))]
+    order = [
+        *(label for label in corpora.ALL_LABELS if label in total),
+        *sorted(set(total.index) - set(corpora.ALL_LABELS)),
+    ]
     total = total.reindex(order)
     told = [f"{n:,} · {n / len(clips):.1%}" for n in total]
     trace = go.Bar(
-        y=order, x=total.to_list(), orientation="h", marker={"color": [palette.emotion(label) for label in order]},
-        text=told, textposition="outside", cliponaxis=False, hovertemplate="%{y}: %{text}<extra></extra>",
+        y=order,
+        x=total.to_list(),
+        orientation="h",
+        marker={"color": [palette.emotion(label) for label in order]},
+        text=told,
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{y}: %{text}<extra></extra>",
     )
-    return go.Figure(trace, _layout(len(order)) | {
-        "xaxis": _amount("Clips") | {"range": (0, 1.32 * float(total.max()))},
-        "showlegend": False,
-    })
+    return go.Figure(
+        trace,
+        _layout(len(order))
+        | {
+            "xaxis": _amount("Clips") | {"range": (0, 1.32 * float(total.max()))},
+            "showlegend": False,
+        },
+    )
 
 
 def groups(table: pd.DataFrame, *, as_shares: bool) -> go.Figure:
@@ -74,7 +87,10 @@ def groups(table: pd.DataFrame, *, as_shares: bool) -> go.Figure:
     rows = [charts.literal(str(name)) for name in table.index]
     traces = [
         go.Bar(
-            y=rows, x=(fractions if as_shares else table)[label].to_list(), orientation="h", name=label,
+            y=rows,
+            x=(fractions if as_shares else table)[label].to_list(),
+            orientation="h",
+            name=label,
             marker={"color": palette.emotion(label)},
             customdata=[[n, share] for n, share in zip(table[label], fractions[label], strict=True)],
             hovertemplate="%{y}, " + label + ": %{customdata[0]:,} clips, %{customdata[1]:.1%}<extra></extra>",
@@ -83,11 +99,26 @@ def groups(table: pd.DataFrame, *, as_shares: bool) -> go.Figure:
     ]
     amount = _amount("Share of the clips") | {"tickformat": ".0%", "range": (0, 1)} if as_shares else _amount("Clips")
     layout = _layout(len(rows))
-    return go.Figure(traces, layout | {
-        "barmode": "stack", "xaxis": amount, "height": layout["height"] + 60, "margin": {**layout["margin"], "t": 70},
-        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom", "traceorder": "normal",
-                   "itemclick": False, "itemdoubleclick": False},
-    })  # fmt: skip
+    return go.Figure(
+        traces,
+        layout
+        | {
+            "barmode": "stack",
+            "xaxis": amount,
+            "height": layout["height"] + 60,
+            "margin": {**layout["margin"], "t": 70},
+            "legend": {
+                "orientation": "h",
+                "x": 0,
+                "xanchor": "left",
+                "y": 1,
+                "yanchor": "bottom",
+                "traceorder": "normal",
+                "itemclick": False,
+                "itemdoubleclick": False,
+            },
+        },
+    )
 
 
 def describe(table: pd.DataFrame) -> str:
@@ -99,8 +130,17 @@ def describe(table: pd.DataFrame) -> str:
 def _layout(n_rows: int) -> dict[str, Any]:
     row_px = 30 if n_rows <= 12 else 20
     return {
-        "height": n_rows * row_px + 80, "margin": {"l": 8, "r": 12, "t": 26, "b": 44}, "bargap": 0.25,
-        "yaxis": {"autorange": "reversed", "automargin": True, "fixedrange": True, "ticksuffix": "  ", "type": "category", "dtick": 1},
+        "height": n_rows * row_px + 80,
+        "margin": {"l": 8, "r": 12, "t": 26, "b": 44},
+        "bargap": 0.25,
+        "yaxis": {
+            "autorange": "reversed",
+            "automargin": True,
+            "fixedrange": True,
+            "ticksuffix": "  ",
+            "type": "category",
+            "dtick": 1,
+        },
     }
 
 
@@ -112,15 +152,17 @@ def listing(clips: pd.DataFrame) -> pd.DataFrame:
     """Return the clips as people read them, row by row in the same order: corpus, speaker, emotion, sex, intensity, sentence, name."""
     texts = {(name, code): text for name, spec in corpora.CORPORA.items() for code, text in spec.sentences.items()}
     pairs = zip(clips[corpora.CORPUS], clips[corpora.SENTENCE], strict=True)
-    return pd.DataFrame({
-        "Corpus": clips[corpora.CORPUS].map(lambda name: title(corpora.CORPUS, name)),
-        "Speaker": clips[corpora.SPEAKER].map(lambda code: code.partition(":")[2]),
-        "Emotion": clips[corpora.EMOTION],
-        "Sex": clips[corpora.SEX],
-        "Intensity": clips[corpora.INTENSITY],
-        "Sentence": [texts.get(pair, pair[1]) for pair in pairs],
-        "Name": clips[corpora.NAME],
-    })
+    return pd.DataFrame(
+        {
+            "Corpus": clips[corpora.CORPUS].map(lambda name: title(corpora.CORPUS, name)),
+            "Speaker": clips[corpora.SPEAKER].map(lambda code: code.partition(":")[2]),
+            "Emotion": clips[corpora.EMOTION],
+            "Sex": clips[corpora.SEX],
+            "Intensity": clips[corpora.INTENSITY],
+            "Sentence": [texts.get(pair, pair[1]) for pair in pairs],
+            "Name": clips[corpora.NAME],
+        }
+    )
 
 
 def chosen(clips: pd.DataFrame, *, labels: list[str], speakers: list[str]) -> pd.DataFrame:

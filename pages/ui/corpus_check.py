@@ -29,8 +29,14 @@ def show(found: dict[str, Path]) -> None:
         background.watch(task, key=f"corpora.check.{name}")
         return
     title = frame.corpus(name)
-    st.button(f"Check {title} again" if task.result else f"Check {title}", key=f"corpora.check.start.{name}",
-              icon=":material/troubleshoot:", type="secondary" if task.result else "primary", on_click=_start, args=(task, name, folder))
+    st.button(
+        f"Check {title} again" if task.result else f"Check {title}",
+        key=f"corpora.check.start.{name}",
+        icon=":material/troubleshoot:",
+        type="secondary" if task.result else "primary",
+        on_click=_start,
+        args=(task, name, folder),
+    )
     background.show_problem(task)
     if task.result:
         report(name, folder, task.result)
@@ -58,8 +64,11 @@ def _left_out(name: str, folder: Path) -> None:
         return
     with st.container(border=True, key="corpora_left_out", horizontal=True, vertical_alignment="center"):
         why = ", ".join(f"{words(reason)} {len(files):,}" for reason, files in reasons.items() if files)
-        st.markdown(f":material/do_not_disturb_on: **{_clips(n)} of {frame.plain(cached.corpus_title(name))} {_are(n)} left out** "
-                    f"({frame.plain(why)}), for everyone on this server: neither training nor the other tabs use them.", width="stretch")
+        st.markdown(
+            f":material/do_not_disturb_on: **{_clips(n)} of {frame.plain(cached.corpus_title(name))} {_are(n)} left out** "
+            f"({frame.plain(why)}), for everyone on this server: neither training nor the other tabs use them.",
+            width="stretch",
+        )
         if st.button("Use all again", key=f"corpora.check.all.{name}", icon=":material/undo:"):
             _remember(name, folder, dict.fromkeys(reasons, ()))
 
@@ -74,12 +83,18 @@ def _choice(name: str, folder: Path, finding: doctor.Finding) -> None:
         return
     with st.container(key=f"corpora_choice_{finding.kind}", horizontal=True, vertical_alignment="center"):
         if kept:
-            st.markdown(f":material/do_not_disturb_on: **{_clips(len(kept))} {_are(len(kept))} left out**", width="content")
+            st.markdown(
+                f":material/do_not_disturb_on: **{_clips(len(kept))} {_are(len(kept))} left out**", width="content"
+            )
             if st.button("Use again", key=f"corpora.check.use.{finding.kind}", icon=":material/undo:"):
                 _remember(name, folder, {finding.kind: ()})
         if more:
             some = f" of {len(finding.files):,}" if len(finding.surplus) < len(finding.files) else ""
-            if st.button(f"Leave {len(more):,}{some} out", key=f"corpora.check.leave.{finding.kind}", icon=":material/do_not_disturb_on:"):
+            if st.button(
+                f"Leave {len(more):,}{some} out",
+                key=f"corpora.check.leave.{finding.kind}",
+                icon=":material/do_not_disturb_on:",
+            ):
                 _remember(name, folder, {finding.kind: finding.surplus})
 
 
@@ -107,7 +122,9 @@ def report(name: str, folder: Path, found: doctor.Report) -> None:
     st.header(f"{n} finding{'s' * (n != 1)}" if n else "Nothing is wrong", anchor=False)
     who = f"{found.n_speakers} speaker{'s' * (found.n_speakers != 1)}" if found.n_speakers else "unknown speakers"
     labels = ", ".join(f"{label} {n:,}" for label, n in found.labels.items())
-    st.markdown(f"{_clips(found.n_clips)} by {who} of {frame.plain(cached.corpus_title(name))}, as they are here: {frame.plain(labels)}.")
+    st.markdown(
+        f"{_clips(found.n_clips)} by {who} of {frame.plain(cached.corpus_title(name))}, as they are here: {frame.plain(labels)}."
+    )
     for finding in found.findings:
         with st.container(border=True, key=f"corpora_finding_{finding.kind}"):
             st.markdown(f"**{frame.plain(heading(finding))}**")
@@ -115,11 +132,23 @@ def report(name: str, folder: Path, found: doctor.Report) -> None:
             st.markdown(f":material/insights: **What it does to a score.** {frame.plain(finding.effect)}")
             _choice(name, folder, finding)
             if finding.files:
-                with st.expander(f"{len(finding.files):,} file{'s' * (len(finding.files) != 1)}", key=f"corpora.files.{finding.kind}"):
-                    st.dataframe(exports.cells(pd.DataFrame({"File": finding.files})), hide_index=True,
-                                 key=f"corpora.files.table.{finding.kind}")
-    st.download_button("Report (JSON)", lambda: as_json(found), f"{name}-check.json", "application/json", key="corpora.check.json",
-                       icon=":material/download:", on_click="ignore")
+                with st.expander(
+                    f"{len(finding.files):,} file{'s' * (len(finding.files) != 1)}", key=f"corpora.files.{finding.kind}"
+                ):
+                    st.dataframe(
+                        exports.cells(pd.DataFrame({"File": finding.files})),
+                        hide_index=True,
+                        key=f"corpora.files.table.{finding.kind}",
+                    )
+    st.download_button(
+        "Report (JSON)",
+        lambda: as_json(found),
+        f"{name}-check.json",
+        "application/json",
+        key="corpora.check.json",
+        icon=":material/download:",
+        on_click="ignore",
+    )
 
 
 def heading(finding: doctor.Finding) -> str:

@@ -27,8 +27,13 @@ def show(clips: pd.DataFrame) -> None:
         return
     become = labels.choose(clips, key="corpora.export")
     chosen = mapping.apply(clips.assign(**{_ROW: np.arange(len(clips))}), become)
-    speakers = st.multiselect("Speakers", sorted(set(chosen[corpora.SPEAKER])), placeholder="All speakers", key="corpora.export.speakers",
-                              format_func=lambda code: corpus_charts.title(corpora.SPEAKER, code))
+    speakers = st.multiselect(
+        "Speakers",
+        sorted(set(chosen[corpora.SPEAKER])),
+        placeholder="All speakers",
+        key="corpora.export.speakers",
+        format_func=lambda code: corpus_charts.title(corpora.SPEAKER, code),
+    )
     chosen = corpus_charts.chosen(chosen, labels=[], speakers=speakers)
     rows = chosen[_ROW].to_numpy()
     # Drawn over all clips of these corpora: who is tested does not change with the labels and speakers that are chosen.
@@ -37,14 +42,24 @@ def show(clips: pd.DataFrame) -> None:
     some = found.take(rows)
     n = int(some.readable.sum())
     st.markdown(f"**{n:,} clips.** {ABOUT.format(facts=len(dataset.FACTS), columns=len(found.columns))}")
-    counts = ", ".join(f"{part} {count:,}" for part, count in pd.Series(parts[some.readable]).value_counts().items() if part)
+    counts = ", ".join(
+        f"{part} {count:,}" for part, count in pd.Series(parts[some.readable]).value_counts().items() if part
+    )
     st.markdown(frame.plain(f"{meaning}{f' Here: {counts}.' if counts else ''}"))
     shell = "" if speakers else f" In a shell: `{command(clips, become)}`"
     st.markdown(f":small[What the licence of a corpus allows holds for its features too.{shell}]")
     with st.container(key="corpora_export", horizontal=True):
         for kind, (title, mime) in MIMES.items():
-            st.download_button(f"Features ({title})", functools.partial(_build, chosen, some, parts, kind), f"features.{kind}", mime,
-                               key=f"corpora.export.{kind}", icon=":material/download:", on_click="ignore", disabled=not n)
+            st.download_button(
+                f"Features ({title})",
+                functools.partial(_build, chosen, some, parts, kind),
+                f"features.{kind}",
+                mime,
+                key=f"corpora.export.{kind}",
+                icon=":material/download:",
+                on_click="ignore",
+                disabled=not n,
+            )
 
 
 def command(clips: pd.DataFrame, become: mapping.LabelMapping) -> str:

@@ -19,15 +19,28 @@ def show(clips: pd.DataFrame) -> None:
         return
     st.dataframe(exports.cells(corpus_figures.summary(clips, found.facts)), key="corpora.facts.table")
     with st.container(key="corpora_facts", horizontal=True, vertical_alignment="bottom"):
-        name = st.segmented_control("Fact", list(corpus_figures.VIEWS), format_func=lambda name: corpus_figures.VIEWS[name].title,
-                                    default="duration_s", required=True, key="corpora.facts.view", wrap=True)
-        by = st.segmented_control("By", list(BY), format_func=BY.get, default=corpora.CORPUS, required=True, key="corpora.facts.by")
+        name = st.segmented_control(
+            "Fact",
+            list(corpus_figures.VIEWS),
+            format_func=lambda name: corpus_figures.VIEWS[name].title,
+            default="duration_s",
+            required=True,
+            key="corpora.facts.view",
+            wrap=True,
+        )
+        by = st.segmented_control(
+            "By", list(BY), format_func=BY.get, default=corpora.CORPUS, required=True, key="corpora.facts.by"
+        )
     view, values = corpus_figures.VIEWS[name], found.facts[name].to_numpy(float)
     if clips[by].nunique() > corpus_charts.MAX_GROUPS:
         st.info("There are too many to draw them all. Choose fewer corpora.", icon=":material/info:")
     else:
-        st.plotly_chart(corpus_figures.boxes(values, clips, by, title=view.title, unit=view.unit), key=f"corpora.facts.boxes.{by}",
-                        config=corpus_figures.CONFIG, alt=corpus_figures.describe(values, clips, by, title=view.title, unit=view.unit))
+        st.plotly_chart(
+            corpus_figures.boxes(values, clips, by, title=view.title, unit=view.unit),
+            key=f"corpora.facts.boxes.{by}",
+            config=corpus_figures.CONFIG,
+            alt=corpus_figures.describe(values, clips, by, title=view.title, unit=view.unit),
+        )
     st.markdown(f"{view.how} {corpus_figures.BOXES}")
     odd = corpus_figures.worth_a_look(found.facts)
     if odd:
@@ -39,6 +52,10 @@ def problems(found: tuple[tuple[str, str], ...]) -> None:
     """Draw which clips could not be read, and why."""
     if found:
         n = len(found)
-        with st.expander(f"{n:,} clip{'s' * (n != 1)} could not be read", key="corpora.facts.problems", icon=":material/warning:"):
-            rows = pd.DataFrame([(untrusted_text.file_name(path), reason) for path, reason in found], columns=["File", "Why"])
+        with st.expander(
+            f"{n:,} clip{'s' * (n != 1)} could not be read", key="corpora.facts.problems", icon=":material/warning:"
+        ):
+            rows = pd.DataFrame(
+                [(untrusted_text.file_name(path), reason) for path, reason in found], columns=["File", "Why"]
+            )
             st.dataframe(exports.cells(rows), hide_index=True, key="corpora.facts.unread")

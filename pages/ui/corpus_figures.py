@@ -14,15 +14,17 @@ from pages.ui import charts, corpus_charts, palette
 from ser_core import clip_map, corpora, exploration, quality
 
 CONFIG: dict[str, Any] = {**charts.CONFIG, "toImageButtonOptions": {"format": "png", "filename": "clips", "scale": 2}}
-MAP_CONFIG: dict[str, Any] = {**CONFIG, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"], "scrollZoom": False}
+MAP_CONFIG: dict[str, Any] = {
+    **CONFIG,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+    "scrollZoom": False,
+}
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star")
 """Shapes of corpora and speakers on the map: colours alone would run out, and do not reach everyone."""
 
 MAX_LEGEND = 14
-BOXES = (
-    "A box holds the middle half of the clips, its whiskers nine tenths; the line in it is the median, the dashed one the mean."
-)
+BOXES = "A box holds the middle half of the clips, its whiskers nine tenths; the line in it is the median, the dashed one the mean."
 PROFILE_REACH_SD = 1.5
 
 
@@ -38,12 +40,22 @@ class View:
 VIEWS = {
     "duration_s": View("Length", "s", "The whole file, with the silence at both ends."),
     "speech_s": View("Speech", "s", "How much of it is voiced, with what joins the voiced parts."),
-    "level_dbfs": View("Level", "dBFS", "The root mean square of the loud frames; 0 is the loudest that a file can hold."),
-    "snr_db": View("Background", "dB below the speech", "How far the pauses lie below the speech; 60 dB at the most, "
-                   "where they are digital silence. Clips without a pause have none."),
+    "level_dbfs": View(
+        "Level", "dBFS", "The root mean square of the loud frames; 0 is the loudest that a file can hold."
+    ),
+    "snr_db": View(
+        "Background",
+        "dB below the speech",
+        "How far the pauses lie below the speech; 60 dB at the most, "
+        "where they are digital silence. Clips without a pause have none.",
+    ),
     "silence": View("Silence", "of the clip", "The share of frames that are far below the loudest."),
-    "bandwidth_hz": View("Bandwidth", "Hz", "Up to where there is sound, within 55 dB of the strongest band. A telephone ends at 3.4 kHz."),
-}  # fmt: skip
+    "bandwidth_hz": View(
+        "Bandwidth",
+        "Hz",
+        "Up to where there is sound, within 55 dB of the strongest band. A telephone ends at 3.4 kHz.",
+    ),
+}
 """Columns of dataset.FACTS that the page draws."""
 
 
@@ -55,18 +67,20 @@ def summary(clips: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
         who = part[part[corpora.SPEAKER] != corpora.UNKNOWN_SPEAKER].drop_duplicates(corpora.SPEAKER)
         rates = part["source_rate"].dropna().astype(int).value_counts()
         sentences = part.loc[part[corpora.SENTENCE] != "", corpora.SENTENCE].nunique()
-        rows.append({
-            "Corpus": corpus_charts.title(corpora.CORPUS, str(name)),
-            "Clips": len(part),
-            "Speakers": len(who) or None,
-            "Female": int((who[corpora.SEX] == "female").sum()) if (who[corpora.SEX] != "").any() else None,
-            "Male": int((who[corpora.SEX] == "male").sum()) if (who[corpora.SEX] != "").any() else None,
-            "Sentences": sentences or None,
-            "Minutes": round(float(part["duration_s"].sum()) / 60, 1),
-            "Median length (s)": round(float(part["duration_s"].median()), 2),
-            "Sample rate (kHz)": ", ".join(f"{rate / 1000:g}" for rate in sorted(rates.index)),
-            "Median level (dBFS)": round(float(part["level_dbfs"].median()), 1),
-        })
+        rows.append(
+            {
+                "Corpus": corpus_charts.title(corpora.CORPUS, str(name)),
+                "Clips": len(part),
+                "Speakers": len(who) or None,
+                "Female": int((who[corpora.SEX] == "female").sum()) if (who[corpora.SEX] != "").any() else None,
+                "Male": int((who[corpora.SEX] == "male").sum()) if (who[corpora.SEX] != "").any() else None,
+                "Sentences": sentences or None,
+                "Minutes": round(float(part["duration_s"].sum()) / 60, 1),
+                "Median length (s)": round(float(part["duration_s"].median()), 2),
+                "Sample rate (kHz)": ", ".join(f"{rate / 1000:g}" for rate in sorted(rates.index)),
+                "Median level (dBFS)": round(float(part["level_dbfs"].median()), 1),
+            }
+        )
     whole = ("Speakers", "Female", "Male", "Sentences")
     return pd.DataFrame(rows).set_index("Corpus").astype(dict.fromkeys(whole, "Int64"))
 
@@ -76,7 +90,8 @@ def worth_a_look(facts: pd.DataFrame) -> list[str]:
     found = {
         "cut off at full scale": facts["clipped"] > quality.CLIPPED_SHARE,
         f"quiet (below {quality.QUIET_DBFS:g} dBFS)": facts["level_dbfs"] < quality.QUIET_DBFS,
-        f"noisy (background less than {quality.NOISY_SNR_DB:g} dB below the speech)": facts["snr_db"] < quality.NOISY_SNR_DB,
+        f"noisy (background less than {quality.NOISY_SNR_DB:g} dB below the speech)": facts["snr_db"]
+        < quality.NOISY_SNR_DB,
         f"narrow (no sound above {quality.NARROW_HZ:,.0f} Hz)": facts["bandwidth_hz"] < quality.NARROW_HZ,
         f"with less than {quality.MIN_SPEECH_S:g} s of speech": facts["speech_s"] < quality.MIN_SPEECH_S,
     }
@@ -118,7 +133,9 @@ def boxes(values: np.ndarray, clips: pd.DataFrame, by: str, *, title: str, unit:
     groups = there if apart else [""]
     columns = clips[[by, corpora.CORPUS]].to_numpy()
     row_px = 34 if len(names) <= 12 else 22
-    heights = [len(set(columns[columns[:, 1] == group, 0])) * row_px for group in groups] if apart else [len(names) * row_px]
+    heights = (
+        [len(set(columns[columns[:, 1] == group, 0])) * row_px for group in groups] if apart else [len(names) * row_px]
+    )
     gap = 34
     inner = sum(heights) + gap * (len(groups) - 1)
     traces, layout, notes, top = [], {}, [], inner
@@ -128,30 +145,80 @@ def boxes(values: np.ndarray, clips: pd.DataFrame, by: str, *, title: str, unit:
             those = values[(columns[:, 0] == name) & ((columns[:, 1] == group) | (not apart)) & np.isfinite(values)]
             if len(those):
                 low, q1, median, q3, high = np.percentile(those.astype(float), (5, 25, 50, 75, 95)).round(4)
-                traces.append(go.Box(
-                    lowerfence=[low], q1=[q1], median=[median], q3=[q3], upperfence=[high], mean=[round(float(those.mean()), 4)],
-                    y=[_titled(by, name)], name=_titled(by, name), orientation="h", boxmean=True, xaxis="x",
-                    yaxis=axis, marker={"color": _box_colour(by, name, number, there)}, line={"width": 1.6}, hoverinfo="x",
-                ))  # fmt: skip
+                traces.append(
+                    go.Box(
+                        lowerfence=[low],
+                        q1=[q1],
+                        median=[median],
+                        q3=[q3],
+                        upperfence=[high],
+                        mean=[round(float(those.mean()), 4)],
+                        y=[_titled(by, name)],
+                        name=_titled(by, name),
+                        orientation="h",
+                        boxmean=True,
+                        xaxis="x",
+                        yaxis=axis,
+                        marker={"color": _box_colour(by, name, number, there)},
+                        line={"width": 1.6},
+                        hoverinfo="x",
+                    )
+                )
         layout[f"yaxis{axis[1:]}"] = {
-            "domain": (max(0.0, (top - height) / inner), top / inner), "autorange": "reversed", "automargin": True, "fixedrange": True,
-            "ticksuffix": "  ", "type": "category", "dtick": 1, "anchor": "x", "showgrid": False,
-        }  # fmt: skip
+            "domain": (max(0.0, (top - height) / inner), top / inner),
+            "autorange": "reversed",
+            "automargin": True,
+            "fixedrange": True,
+            "ticksuffix": "  ",
+            "type": "category",
+            "dtick": 1,
+            "anchor": "x",
+            "showgrid": False,
+        }
         if apart:
-            notes.append({"text": f"<b>{_titled(corpora.CORPUS, group)}</b>", "xref": "paper", "yref": "paper", "x": 0,
-                          "y": top / inner, "xanchor": "left", "yanchor": "bottom", "showarrow": False})
+            notes.append(
+                {
+                    "text": f"<b>{_titled(corpora.CORPUS, group)}</b>",
+                    "xref": "paper",
+                    "yref": "paper",
+                    "x": 0,
+                    "y": top / inner,
+                    "xanchor": "left",
+                    "yanchor": "bottom",
+                    "showarrow": False,
+                }
+            )
         top -= height + gap
-    return go.Figure(traces, layout | {
-        "height": inner + 88, "margin": {"l": 8, "r": 16, "t": 34, "b": 54}, "showlegend": False, "boxgap": 0.35, "annotations": notes,
-        "xaxis": {"title": {"text": f"{title} ({unit})", "standoff": 8}, "showgrid": True, "gridcolor": palette.GRID, "zeroline": False,
-                  "fixedrange": True, "anchor": "free", "position": 0},
-    })  # fmt: skip
+    return go.Figure(
+        traces,
+        layout
+        | {
+            "height": inner + 88,
+            "margin": {"l": 8, "r": 16, "t": 34, "b": 54},
+            "showlegend": False,
+            "boxgap": 0.35,
+            "annotations": notes,
+            "xaxis": {
+                "title": {"text": f"{title} ({unit})", "standoff": 8},
+                "showgrid": True,
+                "gridcolor": palette.GRID,
+                "zeroline": False,
+                "fixedrange": True,
+                "anchor": "free",
+                "position": 0,
+            },
+        },
+    )
 
 
 def describe(values: np.ndarray, clips: pd.DataFrame, by: str, *, title: str, unit: str) -> str:
     """Return the medians that the boxes show, in a sentence for a screen reader."""
     medians = pd.Series(values).groupby(clips[by].to_numpy()).median()
-    told = [f"{corpus_charts.title(by, name)} {medians[name]:.3g}" for name in in_order(list(clips[by]), by)[:12] if name in medians]
+    told = [
+        f"{corpus_charts.title(by, name)} {medians[name]:.3g}"
+        for name in in_order(list(clips[by]), by)[:12]
+        if name in medians
+    ]
     return f"{title} by {by}, medians in {unit}: {', '.join(told)}."
 
 
@@ -159,16 +226,45 @@ def profile(table: pd.DataFrame) -> go.Figure:
     """Return exploration.mfcc_profile as a heat map, a row a label, a column a coefficient."""
     table = table.reindex(in_order(list(table.index), corpora.EMOTION))
     trace = go.Heatmap(
-        z=table.to_numpy().round(3), x=[str(column) for column in table.columns], y=list(table.index), zmid=0, zmin=-PROFILE_REACH_SD,
-        zmax=PROFILE_REACH_SD, colorscale=[(0, palette.BELOW), (0.5, palette.MIDDLE), (1, palette.ABOVE)], xgap=1, ygap=1,
+        z=table.to_numpy().round(3),
+        x=[str(column) for column in table.columns],
+        y=list(table.index),
+        zmid=0,
+        zmin=-PROFILE_REACH_SD,
+        zmax=PROFILE_REACH_SD,
+        colorscale=[(0, palette.BELOW), (0.5, palette.MIDDLE), (1, palette.ABOVE)],
+        xgap=1,
+        ygap=1,
         hovertemplate="%{y}, MFCC %{x}: %{z:+.2f} SD<extra></extra>",
-        colorbar={"title": {"text": "SD", "side": "top"}, "thickness": 8, "outlinewidth": 0, "nticks": 5, "x": 1.01, "xpad": 0},
+        colorbar={
+            "title": {"text": "SD", "side": "top"},
+            "thickness": 8,
+            "outlinewidth": 0,
+            "nticks": 5,
+            "x": 1.01,
+            "xpad": 0,
+        },
     )
-    return go.Figure(trace, {
-        "height": 34 * len(table) + 90, "margin": {"l": 8, "r": 8, "t": 30, "b": 54},
-        "xaxis": {"title": {"text": "MFCC (0 is the level)", "standoff": 8}, "type": "category", "fixedrange": True, "showgrid": False},
-        "yaxis": {"autorange": "reversed", "automargin": True, "fixedrange": True, "ticksuffix": "  ", "showgrid": False},
-    })  # fmt: skip
+    return go.Figure(
+        trace,
+        {
+            "height": 34 * len(table) + 90,
+            "margin": {"l": 8, "r": 8, "t": 30, "b": 54},
+            "xaxis": {
+                "title": {"text": "MFCC (0 is the level)", "standoff": 8},
+                "type": "category",
+                "fixedrange": True,
+                "showgrid": False,
+            },
+            "yaxis": {
+                "autorange": "reversed",
+                "automargin": True,
+                "fixedrange": True,
+                "ticksuffix": "  ",
+                "showgrid": False,
+            },
+        },
+    )
 
 
 def scatter(drawn: clip_map.Map, clips: pd.DataFrame, by: str) -> go.Figure:
@@ -176,26 +272,53 @@ def scatter(drawn: clip_map.Map, clips: pd.DataFrame, by: str) -> go.Figure:
     shown = clips.iloc[drawn.rows]
     names = in_order(list(shown[by]), by)
     values = shown[by].to_numpy()
-    told = [f"{emotion} · {corpus_charts.title(corpora.SPEAKER, speaker)} · {name}" for emotion, speaker, name in
-            zip(shown[corpora.EMOTION], shown[corpora.SPEAKER], shown[corpora.NAME], strict=True)]  # fmt: skip
+    told = [
+        f"{emotion} · {corpus_charts.title(corpora.SPEAKER, speaker)} · {name}"
+        for emotion, speaker, name in zip(
+            shown[corpora.EMOTION], shown[corpora.SPEAKER], shown[corpora.NAME], strict=True
+        )
+    ]
     told = np.array([charts.literal(text) for text in told], dtype=object)
     points = np.round(drawn.points, 3)
     traces = []
     for number, name in enumerate(names):
         mask = values == name
         symbol = "circle" if by == corpora.EMOTION else SYMBOLS[(number + number // len(palette.GROUPS)) % len(SYMBOLS)]
-        traces.append(go.Scatter(
-            x=points[mask, 0], y=points[mask, 1], mode="markers", name=_titled(by, name), customdata=drawn.rows[mask],
-            text=told[mask], hovertemplate="%{text}<extra></extra>",
-            marker={"size": 6, "opacity": 0.75, "color": colour(by, name, number), "symbol": symbol},
-            unselected={"marker": {"opacity": 0.35}}, selected={"marker": {"size": 14, "opacity": 1}},
-        ))  # fmt: skip
+        traces.append(
+            go.Scatter(
+                x=points[mask, 0],
+                y=points[mask, 1],
+                mode="markers",
+                name=_titled(by, name),
+                customdata=drawn.rows[mask],
+                text=told[mask],
+                hovertemplate="%{text}<extra></extra>",
+                marker={"size": 6, "opacity": 0.75, "color": colour(by, name, number), "symbol": symbol},
+                unselected={"marker": {"opacity": 0.35}},
+                selected={"marker": {"size": 14, "opacity": 1}},
+            )
+        )
     axis = {"showticklabels": False, "zeroline": False, "showgrid": True, "gridcolor": palette.GRID}
-    return go.Figure(traces, {
-        "height": 640, "margin": {"l": 8, "r": 8, "t": 34, "b": 8}, "showlegend": len(names) <= MAX_LEGEND, "hovermode": "closest",
-        "dragmode": "pan", "xaxis": axis, "yaxis": axis,
-        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.01, "yanchor": "top", "itemsizing": "constant"},
-    })  # fmt: skip
+    return go.Figure(
+        traces,
+        {
+            "height": 640,
+            "margin": {"l": 8, "r": 8, "t": 34, "b": 8},
+            "showlegend": len(names) <= MAX_LEGEND,
+            "hovermode": "closest",
+            "dragmode": "pan",
+            "xaxis": axis,
+            "yaxis": axis,
+            "legend": {
+                "orientation": "h",
+                "x": 0,
+                "xanchor": "left",
+                "y": -0.01,
+                "yanchor": "top",
+                "itemsizing": "constant",
+            },
+        },
+    )
 
 
 def likeness(drawn: clip_map.Map, clips: pd.DataFrame) -> str:

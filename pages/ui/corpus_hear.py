@@ -15,7 +15,9 @@ def read(clip: cached.CorpusClip) -> tuple[state.Given, analysis.Analysis] | Non
         given = inputs.read(clip)
         return given, cached.hear(given)
     except OSError:
-        st.error(f"{frame.plain(clip.path.name)} cannot be read any more. Check the corpus again.", icon=":material/error:")
+        st.error(
+            f"{frame.plain(clip.path.name)} cannot be read any more. Check the corpus again.", icon=":material/error:"
+        )
     except SerError as error:
         st.error(frame.plain(str(error)), icon=":material/error:")
     return None

@@ -59,8 +59,11 @@ def here(name: str, root: Path, found: dict[str, Path]) -> Here:
         return Here(has_folder=True, problem=str(error))
     counts = clips[corpora.EMOTION].value_counts()
     return Here(
-        len(clips), clips.loc[clips[corpora.SPEAKER] != corpora.UNKNOWN_SPEAKER, corpora.SPEAKER].nunique(), has_folder=True,
-        left_out=len(left_out), labels={label: int(counts[label]) for label in corpora.ALL_LABELS if label in counts},
+        len(clips),
+        clips.loc[clips[corpora.SPEAKER] != corpora.UNKNOWN_SPEAKER, corpora.SPEAKER].nunique(),
+        has_folder=True,
+        left_out=len(left_out),
+        labels={label: int(counts[label]) for label in corpora.ALL_LABELS if label in counts},
     )
 
 
@@ -70,12 +73,18 @@ def status(name: str, spec: CorpusSpec, there: Here) -> str:
         return f":material/error: **Cannot be used**: {frame.plain(there.problem)}"
     if there.n_clips:
         whole = there.n_clips + there.left_out >= spec.n_clips and there.n_speakers >= len(spec.speakers)
-        icon, word = (":material/check_circle:", "Installed") if whole else (":material/incomplete_circle:", "Installed in part")
-        return (f"{icon} **{word}** in `{name}/`: {there.n_clips:,} of {spec.n_clips:,} clips, "
-                f"{there.n_speakers} of {len(spec.speakers)} speakers{_left_out(there)}")
+        icon, word = (
+            (":material/check_circle:", "Installed") if whole else (":material/incomplete_circle:", "Installed in part")
+        )
+        return (
+            f"{icon} **{word}** in `{name}/`: {there.n_clips:,} of {spec.n_clips:,} clips, "
+            f"{there.n_speakers} of {len(spec.speakers)} speakers{_left_out(there)}"
+        )
     if there.has_folder:
-        return (f":material/help: **Not recognised**: the folder `{name}/` is there, but holds no clip named like `{spec.example}`. "
-                f"It should be {frame.plain(spec.place)}.")
+        return (
+            f":material/help: **Not recognised**: the folder `{name}/` is there, but holds no clip named like `{spec.example}`. "
+            f"It should be {frame.plain(spec.place)}."
+        )
     return f":material/radio_button_unchecked: **Not installed**; its folder is `{name}/`"
 
 
@@ -84,17 +93,23 @@ def facts(spec: CorpusSpec) -> str:
     sexes = Counter(spec.speakers.values())
     who = ", ".join(f"{sexes[sex]} {sex}" for sex in ("female", "male") if sexes[sex])
     labels = set(spec.labels.values())
-    return "  \n".join([
-        f"{spec.n_clips:,} clips, {len(spec.speakers)} speakers ({who})",
-        ", ".join(label for label in corpora.ALL_LABELS if label in labels),
-        f"Licence: {frame.plain(spec.licence or 'not stated in its publication; ask at the official page')}",
-        f":small[{frame.plain(spec.citation)}]",
-    ])
+    return "  \n".join(
+        [
+            f"{spec.n_clips:,} clips, {len(spec.speakers)} speakers ({who})",
+            ", ".join(label for label in corpora.ALL_LABELS if label in labels),
+            f"Licence: {frame.plain(spec.licence or 'not stated in its publication; ask at the official page')}",
+            f":small[{frame.plain(spec.citation)}]",
+        ]
+    )
 
 
 def _left_out(there: Here) -> str:
     n = there.left_out
-    return f"  \n:material/do_not_disturb_on: **{n:,} clip{'s are' if n != 1 else ' is'} left out**; the Check tab tells why" if n else ""
+    return (
+        f"  \n:material/do_not_disturb_on: **{n:,} clip{'s are' if n != 1 else ' is'} left out**; the Check tab tells why"
+        if n
+        else ""
+    )
 
 
 def own_status(name: str, there: Here) -> str:
@@ -140,8 +155,13 @@ def _card(name: str, spec: CorpusSpec, root: Path, found: dict[str, Path]) -> No
         st.link_button("Official page", spec.page, key=f"corpora.page.{name}", icon=":material/open_in_new:")
         if spec.download and not there.n_clips and not task.running:
             megabytes = sum(archive.size for archive in spec.download) / 1e6
-            st.button(f"Download {megabytes:,.0f} MB", key=f"corpora.download.{name}", icon=":material/download:",
-                      on_click=_fetch, args=(task, name, root))
+            st.button(
+                f"Download {megabytes:,.0f} MB",
+                key=f"corpora.download.{name}",
+                icon=":material/download:",
+                on_click=_fetch,
+                args=(task, name, root),
+            )
     if task.running:
         background.watch(task, key=f"corpora.download.{name}")
     if spec.commands and not there.n_clips:
@@ -192,16 +212,29 @@ def _unpack(root: Path, names: list[str]) -> None:
     """Draw the uploader for a zip: of a known corpus as its source offers it, or of somebody's own recordings."""
     with st.expander("Install from a zip that you have", key="corpora.zip", icon=":material/folder_zip:"):
         limit = st.get_option("server.maxUploadSize")
-        name = st.selectbox("What is in it", names, key=ZIP_CORPUS,
-                            format_func=lambda name: cached.corpus_title(name) if name else "Recordings of your own")
+        name = st.selectbox(
+            "What is in it",
+            names,
+            key=ZIP_CORPUS,
+            format_func=lambda name: cached.corpus_title(name) if name else "Recordings of your own",
+        )
         if name:
             st.markdown(f"The zip as its source offers it, up to {limit} MB; unpack a larger one into its folder.")
         else:
-            st.markdown(f"Folders named after labels ({', '.join(corpora.ALL_LABELS)}) with recordings in them, or a table `clips.csv` "
-                        f"with the columns path, label and speaker beside them; up to {limit} MB. Everyone who uses this server can "
-                        "see and hear what is installed.")
-            st.text_input("What people will call it", max_chars=library.MAX_TITLE, key=ZIP_TITLE, placeholder="Class 9b")
-            st.selectbox("Who speaks, where folders are named after labels", list(SPEAKERS), format_func=SPEAKERS.get, key=ZIP_SPEAKERS)
+            st.markdown(
+                f"Folders named after labels ({', '.join(corpora.ALL_LABELS)}) with recordings in them, or a table `clips.csv` "
+                f"with the columns path, label and speaker beside them; up to {limit} MB. Everyone who uses this server can "
+                "see and hear what is installed."
+            )
+            st.text_input(
+                "What people will call it", max_chars=library.MAX_TITLE, key=ZIP_TITLE, placeholder="Class 9b"
+            )
+            st.selectbox(
+                "Who speaks, where folders are named after labels",
+                list(SPEAKERS),
+                format_func=SPEAKERS.get,
+                key=ZIP_SPEAKERS,
+            )
         # Another key once a corpus is installed: its zip is let go of.
         file_key = f"corpora.zip.file.{len(cached.rows(root))}"
         file = st.file_uploader("Zip", type=["zip"], key=file_key)
@@ -209,8 +242,14 @@ def _unpack(root: Path, names: list[str]) -> None:
         if task.running:
             background.watch(task, key=f"corpora.zip.{name or 'own'}")
         else:
-            st.button("Install", key="corpora.zip.install", icon=":material/unarchive:", disabled=file is None,
-                      on_click=_install, args=(file_key, root))
+            st.button(
+                "Install",
+                key="corpora.zip.install",
+                icon=":material/unarchive:",
+                disabled=file is None,
+                on_click=_install,
+                args=(file_key, root),
+            )
         _after(task)
 
 

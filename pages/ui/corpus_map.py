@@ -14,7 +14,9 @@ HOW = {
     clip_map.TSNE: "t-SNE: neighbours stay neighbours, but distances between heaps, and their sizes, mean nothing.",
 }
 BY = {corpora.EMOTION: "Label", corpora.SPEAKER: "Speaker", corpora.CORPUS: "Corpus"}
-SPEAKER_HELP = "Subtracts from each clip the mean of all clips of its speaker, so that the map shows less of who speaks."
+SPEAKER_HELP = (
+    "Subtracts from each clip the mean of all clips of its speaker, so that the map shows less of who speaks."
+)
 
 
 def show(clips: pd.DataFrame) -> None:
@@ -24,9 +26,12 @@ def show(clips: pd.DataFrame) -> None:
     if found is None:
         return
     with st.container(key="corpora_map", horizontal=True, vertical_alignment="bottom", gap="medium"):
-        method = st.segmented_control("Map", list(METHODS), format_func=METHODS.get, default=clip_map.PCA, required=True,
-                                      key="corpora.map.method")
-        by = st.segmented_control("Colour", list(BY), format_func=BY.get, default=corpora.EMOTION, required=True, key="corpora.map.by")
+        method = st.segmented_control(
+            "Map", list(METHODS), format_func=METHODS.get, default=clip_map.PCA, required=True, key="corpora.map.method"
+        )
+        by = st.segmented_control(
+            "Colour", list(BY), format_func=BY.get, default=corpora.EMOTION, required=True, key="corpora.map.by"
+        )
         apart = st.toggle("Remove the speaker", key="corpora.map.apart", help=SPEAKER_HELP)
     drawn = measured.drawn(found, clips[corpora.SPEAKER].to_numpy() if apart else None, method=method)
     if drawn is None:
@@ -34,9 +39,13 @@ def show(clips: pd.DataFrame) -> None:
     picture, player = st.columns([7, 3], gap="medium")
     with picture:
         picked = st.plotly_chart(
-            corpus_figures.scatter(drawn, clips, by), key=f"corpora.map.points {found.key[:12]} {method} {by} {apart}", on_select="rerun",
-            selection_mode="points", config=corpus_figures.MAP_CONFIG, alt=f"A map of {len(drawn.rows):,} clips by {BY[by].lower()}.",
-        )  # fmt: skip
+            corpus_figures.scatter(drawn, clips, by),
+            key=f"corpora.map.points {found.key[:12]} {method} {by} {apart}",
+            on_select="rerun",
+            selection_mode="points",
+            config=corpus_figures.MAP_CONFIG,
+            alt=f"A map of {len(drawn.rows):,} clips by {BY[by].lower()}.",
+        )
     with player:
         points = picked["selection"]["points"]
         if points:
@@ -44,9 +53,13 @@ def show(clips: pd.DataFrame) -> None:
         else:
             st.info("Click a point to hear its clip.", icon=":material/touch_app:")
     how = HOW[method].format(shares=f"{sum(drawn.shares):.0%}")
-    st.markdown(f"**{corpus_figures.likeness(drawn, clips)}** {how} Each clip is {len(found.columns)} figures (the summary vector), "
-                "standardised.")
+    st.markdown(
+        f"**{corpus_figures.likeness(drawn, clips)}** {how} Each clip is {len(found.columns)} figures (the summary vector), "
+        "standardised."
+    )
     if by == corpora.SPEAKER and clips[by].nunique() > corpus_figures.MAX_LEGEND:
-        st.markdown(f"{clips[by].nunique()} speakers cannot all be told apart by colour: point at one to read who it is.")
+        st.markdown(
+            f"{clips[by].nunique()} speakers cannot all be told apart by colour: point at one to read who it is."
+        )
     if len(drawn.rows) < int(found.readable.sum()):
         st.markdown(f"{len(drawn.rows):,} of {len(clips):,} clips are on the map, drawn by lot.")

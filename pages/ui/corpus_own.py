@@ -68,8 +68,14 @@ def _choose(root: Path, there: dict[str, str]) -> str:
         last = st.session_state.get(state.OWN_CORPUS)
         st.session_state[NAME] = last if last in there else options[0]
     choice, naming = st.columns(2)
-    name = choice.selectbox("Corpus of your own", options, key=NAME, on_change=state.remember, args=(state.OWN_CORPUS, NAME),
-                            format_func=lambda name: there.get(name, "Another one …" if there else "A new one …"))
+    name = choice.selectbox(
+        "Corpus of your own",
+        options,
+        key=NAME,
+        on_change=state.remember,
+        args=(state.OWN_CORPUS, NAME),
+        format_func=lambda name: there.get(name, "Another one …" if there else "A new one …"),
+    )
     if name == NEW:
         with naming.container(horizontal=True, vertical_alignment="bottom", key="corpora_own_new"):
             st.text_input("What people will call it", key=TITLE, max_chars=library.MAX_TITLE, placeholder="Class 9b")
@@ -87,26 +93,50 @@ def _create(root: Path) -> None:
 def _add(root: Path, name: str, clips: Sequence[own.Clip]) -> None:
     st.header("Add clips", anchor=False)
     who = _who()
-    label = st.pills("The label to act", corpora.ALL_LABELS, default=corpora.ALL_LABELS[0], key=LABEL, required=True, wrap=True)
+    label = st.pills(
+        "The label to act", corpora.ALL_LABELS, default=corpora.ALL_LABELS[0], key=LABEL, required=True, wrap=True
+    )
     recording, uploading = st.tabs(["Record", "Upload"], key="corpora.own.way")
     number = st.session_state.get(state.OWN_ROUND, 0)
     with recording:
         done = sum(clip.label == label and clip.speaker == who for clip in clips)
-        sentence = st.selectbox(f"Say, acting “{label}”", [*own.SENTENCES, FREE], index=done % len(own.SENTENCES),
-                                key=f"{SENTENCE}.{name}.{label}.{who}.{done}",
-                                format_func=lambda text: text or "Something else, of your own")
+        sentence = st.selectbox(
+            f"Say, acting “{label}”",
+            [*own.SENTENCES, FREE],
+            index=done % len(own.SENTENCES),
+            key=f"{SENTENCE}.{name}.{label}.{who}.{done}",
+            format_func=lambda text: text or "Something else, of your own",
+        )
         key = f"corpora.own.record.{number}"
         # 44.1 kHz: at 48 kHz the browser's gain control gets in, at 16 kHz its codec costs the upper band.
         heard = st.audio_input("Two to four seconds; listen to it before you add it", sample_rate=44_100, key=key)
-        st.button("Add this recording", key="corpora.own.add", type="primary", icon=":material/add:", disabled=heard is None,
-                  on_click=_take, args=(root, name, [key], sentence))
+        st.button(
+            "Add this recording",
+            key="corpora.own.add",
+            type="primary",
+            icon=":material/add:",
+            disabled=heard is None,
+            on_click=_take,
+            args=(root, name, [key], sentence),
+        )
     with uploading:
         key = f"corpora.own.upload.{number}"
-        files = st.file_uploader(f"Audio files that all have this label and this speaker, up to {own.MAX_CLIP_S:.0f} s each",
-                                 type=inputs.FORMATS, accept_multiple_files=True, key=key)
+        files = st.file_uploader(
+            f"Audio files that all have this label and this speaker, up to {own.MAX_CLIP_S:.0f} s each",
+            type=inputs.FORMATS,
+            accept_multiple_files=True,
+            key=key,
+        )
         n = len(files)
-        st.button(f"Add {n} files" if n > 1 else "Add this file", key="corpora.own.add_files", type="primary", icon=":material/add:",
-                  disabled=not files, on_click=_take, args=(root, name, [key], FREE))
+        st.button(
+            f"Add {n} files" if n > 1 else "Add this file",
+            key="corpora.own.add_files",
+            type="primary",
+            icon=":material/add:",
+            disabled=not files,
+            on_click=_take,
+            args=(root, name, [key], FREE),
+        )
 
 
 def _who() -> str:
@@ -116,12 +146,21 @@ def _who() -> str:
     code = st.session_state[state.OWN_ANONYMOUS]
     with st.container(horizontal=True, vertical_alignment="bottom", key="corpora_own_who"):
         hidden = st.session_state.get(HIDDEN, False)
-        name = st.text_input("Who speaks", value=st.session_state.get(state.OWN_SPEAKER, ""), key=WHO, max_chars=own.MAX_SPEAKER,
-                             disabled=hidden, placeholder="A first name, or a code",
-                             on_change=state.remember, args=(state.OWN_SPEAKER, WHO))
+        name = st.text_input(
+            "Who speaks",
+            value=st.session_state.get(state.OWN_SPEAKER, ""),
+            key=WHO,
+            max_chars=own.MAX_SPEAKER,
+            disabled=hidden,
+            placeholder="A first name, or a code",
+            on_change=state.remember,
+            args=(state.OWN_SPEAKER, WHO),
+        )
         hidden = st.toggle("Stay anonymous", key=HIDDEN)
     if hidden:
-        st.markdown(f":small[You are called **{code}** during this visit, so that your clips are never both trained on and tested on.]")
+        st.markdown(
+            f":small[You are called **{code}** during this visit, so that your clips are never both trained on and tested on.]"
+        )
     return code if hidden else name.strip()
 
 
@@ -134,8 +173,15 @@ def _take(root: Path, name: str, keys: Sequence[str], sentence: str) -> None:
     for file in held[:MAX_FILES]:
         recorded = len(held) == 1 and "record" in keys[0]
         with _Telling() as tell:
-            result = own.add(root, name, file.getvalue(), label=label, speaker=who, sentence=sentence,
-                             source="The recording" if recorded else untrusted_text.one_line(file.name, 60))
+            result = own.add(
+                root,
+                name,
+                file.getvalue(),
+                label=label,
+                speaker=who,
+                sentence=sentence,
+                source="The recording" if recorded else untrusted_text.one_line(file.name, 60),
+            )
             added += 1
             for advice in result.advice:
                 tell("warning", f"Added, but: {advice}")
@@ -175,11 +221,19 @@ def _list(root: Path, name: str, clips: Sequence[own.Clip]) -> None:
     # A key of the clips: a tick must not move to another clip when somebody adds or deletes one.
     digest = hashlib.sha256(" ".join(clip.id for clip in newest).encode()).hexdigest()[:12]
     picked = st.dataframe(
-        exports.cells(pd.DataFrame({
-            "Label": [clip.label for clip in newest], "Speaker": [clip.speaker for clip in newest],
-            "Sentence": [clip.sentence for clip in newest],
-        })),
-        hide_index=True, height=min(300, 40 + 35 * len(newest)), on_select="rerun", selection_mode="single-row",
+        exports.cells(
+            pd.DataFrame(
+                {
+                    "Label": [clip.label for clip in newest],
+                    "Speaker": [clip.speaker for clip in newest],
+                    "Sentence": [clip.sentence for clip in newest],
+                }
+            )
+        ),
+        hide_index=True,
+        height=min(300, 40 + 35 * len(newest)),
+        on_select="rerun",
+        selection_mode="single-row",
         key=f"corpora.own.clips.{name}.{digest}",
     )
     rows = picked["selection"]["rows"]
@@ -195,13 +249,29 @@ def _clip(root: Path, name: str, clip: own.Clip) -> None:
         st.error("This clip is not there any more: somebody deleted it.", icon=":material/error:")
         return
     with st.container(border=True, key="corpora_own_clip"):
-        st.markdown(f"**{clip.label}** by {frame.plain(clip.speaker)}" + (f": {frame.plain(clip.sentence)}" if clip.sentence else ""))
+        st.markdown(
+            f"**{clip.label}** by {frame.plain(clip.speaker)}"
+            + (f": {frame.plain(clip.sentence)}" if clip.sentence else "")
+        )
         st.audio(data, format="audio/wav", alt=f"{clip.label} by {clip.speaker}")
         with st.container(horizontal=True, vertical_alignment="bottom", key="corpora_own_clip_change"):
             key = f"corpora.own.relabel.{clip.id}"
-            st.selectbox("Label", corpora.ALL_LABELS, index=corpora.ALL_LABELS.index(clip.label), key=key, width=180,
-                         on_change=_relabel, args=(root, name, clip.id, key))
-            st.button("Delete this clip", key="corpora.own.delete", icon=":material/delete:", on_click=_delete, args=(root, name, clip.id))
+            st.selectbox(
+                "Label",
+                corpora.ALL_LABELS,
+                index=corpora.ALL_LABELS.index(clip.label),
+                key=key,
+                width=180,
+                on_change=_relabel,
+                args=(root, name, clip.id, key),
+            )
+            st.button(
+                "Delete this clip",
+                key="corpora.own.delete",
+                icon=":material/delete:",
+                on_click=_delete,
+                args=(root, name, clip.id),
+            )
 
 
 def _relabel(root: Path, name: str, id: str, key: str) -> None:
@@ -221,14 +291,26 @@ def _whole(root: Path, name: str, title: str, clips: Sequence[own.Clip]) -> None
     """Draw what can be done with the corpus as a whole."""
     with st.container(key="corpora_own_whole", horizontal=True):
         if clips:
-            st.download_button("Download all (zip)", lambda: own.pack(root, name), f"{name}.zip", "application/zip", key="corpora.own.zip",
-                               icon=":material/download:", on_click="ignore")
+            st.download_button(
+                "Download all (zip)",
+                lambda: own.pack(root, name),
+                f"{name}.zip",
+                "application/zip",
+                key="corpora.own.zip",
+                icon=":material/download:",
+                on_click="ignore",
+            )
         with st.popover("Delete all …", key="corpora.own.sure", icon=":material/delete_forever:"):
             n = len(clips)
             told = f"{n:,} recording{'s' * (n != 1)}"
             st.markdown(f"**{frame.plain(title)}** and its {told} will be gone for everyone. Nothing brings them back.")
-            st.button(f"Delete {told} for ever", key="corpora.own.delete_all", type="primary",
-                      on_click=_delete_all, args=(root, name, title))
+            st.button(
+                f"Delete {told} for ever",
+                key="corpora.own.delete_all",
+                type="primary",
+                on_click=_delete_all,
+                args=(root, name, title),
+            )
 
 
 def _delete_all(root: Path, name: str, title: str) -> None:
@@ -264,9 +346,10 @@ def _note(kind: str, sentence: str) -> None:
 def _notes() -> None:
     """Draw what became of the last change, once."""
     shown: dict[str, tuple[Callable[..., Any], str]] = {
-        "success": (st.success, ":material/check_circle:"), "warning": (st.warning, ":material/warning:"),
+        "success": (st.success, ":material/check_circle:"),
+        "warning": (st.warning, ":material/warning:"),
         "error": (st.error, ":material/error:"),
-    }  # fmt: skip
+    }
     for kind, sentence in st.session_state.pop(state.OWN_NOTES, []):
         draw, icon = shown[kind]
         draw(frame.plain(sentence), icon=icon)

@@ -25,14 +25,27 @@ def show(clips: pd.DataFrame) -> None:
     if found is None:
         return
     given, before = found
-    name = st.segmented_control("Effect", list(augment.EFFECTS), format_func=lambda name: augment.EFFECTS[name].title, default="noise",
-                                required=True, key="corpora.preview.effect")
+    name = st.segmented_control(
+        "Effect",
+        list(augment.EFFECTS),
+        format_func=lambda name: augment.EFFECTS[name].title,
+        default="noise",
+        required=True,
+        key="corpora.preview.effect",
+    )
     effect = augment.EFFECTS[name]
     with st.container(key="corpora_preview", horizontal=True, vertical_alignment="bottom", gap="medium"):
-        strength = st.slider("Strength", 0.0, 1.0, effect.strength, 0.05, key=f"corpora.preview.strength.{name}", width=360)
+        strength = st.slider(
+            "Strength", 0.0, 1.0, effect.strength, 0.05, key=f"corpora.preview.strength.{name}", width=360
+        )
         draw = st.session_state.setdefault(state.PREVIEW_DRAW, 0)
-        st.button("Draw again", key="corpora.preview.again", icon=":material/casino:", on_click=_draw_again,
-                  help="What is left to chance, such as up or down, is drawn anew.")
+        st.button(
+            "Draw again",
+            key="corpora.preview.again",
+            icon=":material/casino:",
+            on_click=_draw_again,
+            help="What is left to chance, such as up or down, is drawn anew.",
+        )
     amount = f"about {effect.amount(strength):.3g} {effect.unit}" if strength else "nothing is changed"
     st.markdown(f"**{effect.title}** stands for {effect.imitates}: {amount}.")
     after_bytes, after = _changed(f"{given.digest} {name} {strength} {draw}", before, name, strength, draw)
@@ -43,14 +56,25 @@ def _choose(clips: pd.DataFrame) -> int:
     """Draw the choice of speaker, label and clip; return the row of the clip."""
     who, what, which = st.columns(3)
     speakers = sorted(set(clips[corpora.SPEAKER]))
-    speaker = who.selectbox("Speaker", speakers, format_func=lambda code: corpus_charts.title(corpora.SPEAKER, code),
-                            key="corpora.preview.speaker")
+    speaker = who.selectbox(
+        "Speaker",
+        speakers,
+        format_func=lambda code: corpus_charts.title(corpora.SPEAKER, code),
+        key="corpora.preview.speaker",
+    )
     theirs = clips[clips[corpora.SPEAKER] == speaker]
-    label = what.selectbox("Label", [label for label in corpora.ALL_LABELS if label in set(theirs[corpora.EMOTION])],
-                           key=f"corpora.preview.label.{speaker}")
+    label = what.selectbox(
+        "Label",
+        [label for label in corpora.ALL_LABELS if label in set(theirs[corpora.EMOTION])],
+        key=f"corpora.preview.label.{speaker}",
+    )
     rows = [int(row) for row in np.flatnonzero((clips[corpora.SPEAKER] == speaker) & (clips[corpora.EMOTION] == label))]
-    return which.selectbox("Clip", rows, format_func=lambda row: cached.corpus_clip(clips, row).title,
-                           key=f"corpora.preview.clip.{speaker}.{label}")
+    return which.selectbox(
+        "Clip",
+        rows,
+        format_func=lambda row: cached.corpus_clip(clips, row).title,
+        key=f"corpora.preview.clip.{speaker}.{label}",
+    )
 
 
 def _draw_again() -> None:
@@ -58,7 +82,9 @@ def _draw_again() -> None:
 
 
 @st.cache_resource(scope="session", max_entries=8, show_spinner="Changing the clip …")
-def _changed(key: str, _before: analysis.Analysis, name: str, strength: float, draw: int) -> tuple[bytes, analysis.Analysis]:
+def _changed(
+    key: str, _before: analysis.Analysis, name: str, strength: float, draw: int
+) -> tuple[bytes, analysis.Analysis]:
     """Return the changed clip as a WAV, and as it is heard and seen."""
     changed = augment.EFFECTS[name].apply(_before.clip.waveform, strength, np.random.default_rng(draw))
     data = audio.encode_wav(changed)
@@ -73,5 +99,9 @@ def _compare(given: state.Given, before: analysis.Analysis, after_bytes: bytes, 
         with column:
             st.markdown(f"**{title}** · {heard.quality.duration_s:.2f} s, {heard.quality.level_dbfs:.0f} dBFS")
             st.audio(sound, format=kind, alt=f"{title}: {heard.quality.duration_s:.1f} seconds of sound")
-            st.plotly_chart(charts.pictures(heard, rows=ROWS, shared=shared), key=f"corpora.preview.picture.{place}", config=charts.CONFIG,
-                            alt=charts.describe(heard, ROWS))
+            st.plotly_chart(
+                charts.pictures(heard, rows=ROWS, shared=shared),
+                key=f"corpora.preview.picture.{place}",
+                config=charts.CONFIG,
+                alt=charts.describe(heard, ROWS),
+            )

@@ -23,16 +23,25 @@ def show(clips: pd.DataFrame) -> None:
     if found is None:
         return
     titles = {name: row.title for name, row in exploration.TRENDS.items()} | {MFCC: "MFCC"}
-    name = st.segmented_control("Feature", list(titles), format_func=titles.get, default="f0", required=True, key="corpora.trends.feature")
+    name = st.segmented_control(
+        "Feature", list(titles), format_func=titles.get, default="f0", required=True, key="corpora.trends.feature"
+    )
     with st.container(key="corpora_trends", horizontal=True, gap="medium"):
         apart = st.toggle("Remove the speaker", key="corpora.trends.apart", help=SPEAKER_HELP)
-        split = (name != MFCC and clips[corpora.CORPUS].nunique() > 1
-                 and st.toggle("One picture a corpus", key="corpora.trends.split"))  # fmt: skip
+        split = (
+            name != MFCC
+            and clips[corpora.CORPUS].nunique() > 1
+            and st.toggle("One picture a corpus", key="corpora.trends.split")
+        )
     speakers = clips[corpora.SPEAKER].to_numpy() if apart else None
     if name == MFCC:
         table = exploration.mfcc_profile(found, clips[corpora.EMOTION].to_numpy(), speakers=speakers)
-        st.plotly_chart(corpus_figures.profile(table), key="corpora.trends.mfcc", config=corpus_figures.CONFIG,
-                        alt="Mean MFCCs by label, as distances from the mean of all clips.")
+        st.plotly_chart(
+            corpus_figures.profile(table),
+            key="corpora.trends.mfcc",
+            config=corpus_figures.CONFIG,
+            alt="Mean MFCCs by label, as distances from the mean of all clips.",
+        )
         st.markdown(MFCC_HOW)
     else:
         _boxes(clips, found, name, split=split, apart=apart)
@@ -43,7 +52,12 @@ def _boxes(clips: pd.DataFrame, found: exploration.Measured, name: str, *, split
     row = exploration.TRENDS[name]
     values = exploration.trend(found, name, speakers=clips[corpora.SPEAKER].to_numpy() if apart else None)
     title, unit = (f"{row.title}, from the speaker's own mean", row.apart) if apart else (row.title, row.unit)
-    st.plotly_chart(corpus_figures.boxes(values, clips, corpora.EMOTION, title=title, unit=unit, apart=split),
-                    key=f"corpora.trends.boxes.{split}", config=corpus_figures.CONFIG,
-                    alt=corpus_figures.describe(values, clips, corpora.EMOTION, title=title, unit=unit))
-    st.markdown(f"**{corpus_figures.shares(values, clips, title=row.title, apart_from_speaker=apart)}** {row.how} {corpus_figures.BOXES}")
+    st.plotly_chart(
+        corpus_figures.boxes(values, clips, corpora.EMOTION, title=title, unit=unit, apart=split),
+        key=f"corpora.trends.boxes.{split}",
+        config=corpus_figures.CONFIG,
+        alt=corpus_figures.describe(values, clips, corpora.EMOTION, title=title, unit=unit),
+    )
+    st.markdown(
+        f"**{corpus_figures.shares(values, clips, title=row.title, apart_from_speaker=apart)}** {row.how} {corpus_figures.BOXES}"
+    )

@@ -38,7 +38,13 @@ def offers(name: str, data: bytes | Spool, heard: analysis.Analysis, predictions
     """Return what there is to download of a clip; `name` is its untrusted file name."""
     name, stem = untrusted_text.one_line(name), safe_stem(name)
     answers = [
-        Offer("json", "Predictions (JSON)", f"{stem}.json", "application/json", lambda: predictions_json(name, heard, predictions)),
+        Offer(
+            "json",
+            "Predictions (JSON)",
+            f"{stem}.json",
+            "application/json",
+            lambda: predictions_json(name, heard, predictions),
+        ),
         Offer("csv", "Probabilities (CSV)", f"{stem}.csv", "text/csv", lambda: probabilities_csv(predictions)),
     ]
     sound = [
@@ -59,7 +65,9 @@ def table(predictions: Sequence[Prediction]) -> pd.DataFrame:
     """Return one row a label and one column a model, probabilities in words such as '63 %'."""
     labels = list(dict.fromkeys(label for each in predictions for label in each.probabilities))
     columns = {
-        each.model: [f"{100 * each.probabilities[label]:.1f} %" if label in each.probabilities else "" for label in labels]
+        each.model: [
+            f"{100 * each.probabilities[label]:.1f} %" if label in each.probabilities else "" for label in labels
+        ]
         for each in predictions
     }
     return pd.DataFrame(columns, index=pd.Index(labels, name="emotion"))
@@ -68,9 +76,14 @@ def table(predictions: Sequence[Prediction]) -> pd.DataFrame:
 def cells(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table as st.dataframe may show it: text as one line, and no formula, because its toolbar saves the cells as they are."""
     names = [_cell(name) for name in table.columns]
-    names = [f"{name} ({names[:place].count(name) + 1})" if name in names[:place] else name for place, name in enumerate(names)]
+    names = [
+        f"{name} ({names[:place].count(name) + 1})" if name in names[:place] else name
+        for place, name in enumerate(names)
+    ]
     texts = table.columns.difference(table.select_dtypes(["number", "bool", "boolean"]).columns)
-    columns = {name: table[name].map({value: _cell(value) for value in table[name].dropna().unique()}) for name in texts}
+    columns = {
+        name: table[name].map({value: _cell(value) for value in table[name].dropna().unique()}) for name in texts
+    }
     shown = table.assign(**columns).set_axis(names, axis="columns")
     return shown.set_axis(shown.index.map(_cell).set_names([_cell(name) for name in table.index.names]), axis="index")
 
@@ -86,7 +99,10 @@ def predictions_json(name: str, heard: analysis.Analysis, predictions: Sequence[
 
 def probabilities_csv(predictions: Sequence[Prediction]) -> str:
     """Return one line a model: its label, whether it is sure of it, its probabilities as fractions, its milliseconds."""
-    rows = [{"model": p.model, "label": p.label, "sure": p.sure, **p.probabilities, "milliseconds": p.milliseconds} for p in predictions]
+    rows = [
+        {"model": p.model, "label": p.label, "sure": p.sure, **p.probabilities, "milliseconds": p.milliseconds}
+        for p in predictions
+    ]
     return csv_tables.encode(pd.DataFrame(rows))
 
 
@@ -94,9 +110,11 @@ def pictures_html(name: str, heard: analysis.Analysis) -> str:
     """Return a page with all pictures of the clip that works without a network."""
     figure = charts.pictures(heard, rows=tuple(charts.ROWS))
     figure.update_layout(
-        template=plotly.io.templates["plotly_white"].to_plotly_json(), title={"text": safe_stem(name)}, margin={"t": 80},
+        template=plotly.io.templates["plotly_white"].to_plotly_json(),
+        title={"text": safe_stem(name)},
+        margin={"t": 80},
         height=figure.layout.height + 60,
-    )  # fmt: skip
+    )
     return str(figure.to_html(include_plotlyjs=True, config=charts.CONFIG))
 
 

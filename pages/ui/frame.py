@@ -154,8 +154,9 @@ def page(title: str, *, lead: str = "", problems: Sequence[str] = (), wrong: str
     wrong
         How often the models are wrong, a sentence for the pages that show what they say (cards.caution).
     """
-    st.set_page_config(page_title=f"{title} · Speech emotion", page_icon=str(ICON), layout="wide",
-                       initial_sidebar_state="collapsed")
+    st.set_page_config(
+        page_title=f"{title} · Speech emotion", page_icon=str(ICON), layout="wide", initial_sidebar_state="collapsed"
+    )
     visit.here()
     st.html(STYLE)
     with st.container(key="menu", horizontal=True, gap="small"):
@@ -168,11 +169,19 @@ def page(title: str, *, lead: str = "", problems: Sequence[str] = (), wrong: str
     with st.container(key="caution", horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f":material/info: {CAUTION} {wrong}", width="content")
         if title != "Guide":
-            st.page_link("pages/guide.py", label="What this means", icon=":material/arrow_forward:", icon_position="right")
+            st.page_link(
+                "pages/guide.py", label="What this means", icon=":material/arrow_forward:", icon_position="right"
+            )
         if visit.holds():
-            st.button("Forget my recordings", key="forget", type="tertiary", icon=":material/delete_sweep:", on_click=_forget,
-                      help="Wipes what you recorded or uploaded in this visit, and what was made of it, from this server now. "
-                           "What you added to a corpus of your own stays.")
+            st.button(
+                "Forget my recordings",
+                key="forget",
+                type="tertiary",
+                icon=":material/delete_sweep:",
+                on_click=_forget,
+                help="Wipes what you recorded or uploaded in this visit, and what was made of it, from this server now. "
+                "What you added to a corpus of your own stays.",
+            )
     if forgotten := st.session_state.pop(state.FORGOTTEN, ""):
         st.info(forgotten, icon=":material/delete_sweep:")
     for problem in problems:

@@ -44,7 +44,9 @@ class Shown(NamedTuple):
 def voices() -> dict[str, analysis.Analysis]:
     """Return the synthetic voices in which somebody speaks: title -> what was measured of it, that of the pictures first."""
     rows = sorted(cached.samples(), key=lambda row: row["file"] != VOICE)
-    heard = {row["title"].removeprefix("Synthetic voice, "): analysis.analyse(cached.SAMPLES / row["file"]) for row in rows}
+    heard = {
+        row["title"].removeprefix("Synthetic voice, "): analysis.analyse(cached.SAMPLES / row["file"]) for row in rows
+    }
     return {title: each for title, each in heard.items() if each.quality.has_speech}
 
 
@@ -85,13 +87,31 @@ def _stft(_: Mapping[str, ModelCard]) -> Shown:
     hz, level_db = stft(heard.clip.waveform.samples, settings)
     step_s = settings.hop_length / settings.sample_rate
     top = float(level_db.max())
-    trace = go.Heatmap(z=level_db.T[::2], x0=0, dx=step_s, y=hz[::2], colorscale=palette.HEAT, showscale=False,
-                       zmin=top - charts.DYNAMIC_RANGE_DB, zmax=top, hovertemplate="%{y:.0f} Hz at %{x:.2f} s: %{z:.0f} dB<extra></extra>")
-    figure = go.Figure(trace, {**SMALL, "xaxis": {**AXIS, "title": {"text": "Time"}, "ticksuffix": " s"},
-                               "yaxis": {**AXIS, "title": {"text": "Frequency (Hz)"}}})  # fmt: skip
+    trace = go.Heatmap(
+        z=level_db.T[::2],
+        x0=0,
+        dx=step_s,
+        y=hz[::2],
+        colorscale=palette.HEAT,
+        showscale=False,
+        zmin=top - charts.DYNAMIC_RANGE_DB,
+        zmax=top,
+        hovertemplate="%{y:.0f} Hz at %{x:.2f} s: %{z:.0f} dB<extra></extra>",
+    )
+    figure = go.Figure(
+        trace,
+        {
+            **SMALL,
+            "xaxis": {**AXIS, "title": {"text": "Time"}, "ticksuffix": " s"},
+            "yaxis": {**AXIS, "title": {"text": "Frequency (Hz)"}},
+        },
+    )
     width_ms = 1000 * settings.win_length / settings.sample_rate
-    return Shown(figure, f"The same voice: {len(level_db)} pieces of {width_ms:.0f} ms each, one every {1000 * step_s:.0f} ms, and "
-                         f"{len(hz)} frequencies in each.")  # fmt: skip
+    return Shown(
+        figure,
+        f"The same voice: {len(level_db)} pieces of {width_ms:.0f} ms each, one every {1000 * step_s:.0f} ms, and "
+        f"{len(hz)} frequencies in each.",
+    )
 
 
 def stft(samples: np.ndarray, settings: features.FeatureConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -103,22 +123,53 @@ def stft(samples: np.ndarray, settings: features.FeatureConfig) -> tuple[np.ndar
 
 
 def _knn(_: Mapping[str, ModelCard]) -> Shown:
-    measured = {title: (float(np.nanmedian(each.features.f0_hz)), each.quality.level_dbfs) for title, each in voices().items()}
+    measured = {
+        title: (float(np.nanmedian(each.features.f0_hz)), each.quality.level_dbfs) for title, each in voices().items()
+    }
     titles, points = list(measured), np.array(list(measured.values()))
     apart = np.linalg.norm((points - points[0]) / points.std(axis=0), axis=1)
     nearest = [int(place) for place in np.argsort(apart)[1:3]]
-    lines = [go.Scatter(x=points[[0, place], 0], y=points[[0, place], 1], mode="lines", line={"color": palette.LINE, "dash": "dot"},
-                        hoverinfo="skip") for place in nearest]  # fmt: skip
-    dots = go.Scatter(x=points[:, 0], y=points[:, 1], mode="markers+text", text=titles, textposition="top center",
-                      marker={"size": [16] + [10] * (len(titles) - 1), "color": [palette.ABOVE] + [palette.LINE] * (len(titles) - 1)},
-                      hovertemplate="%{text}: %{x:.0f} Hz, %{y:.0f} dBFS<extra></extra>")  # fmt: skip
+    lines = [
+        go.Scatter(
+            x=points[[0, place], 0],
+            y=points[[0, place], 1],
+            mode="lines",
+            line={"color": palette.LINE, "dash": "dot"},
+            hoverinfo="skip",
+        )
+        for place in nearest
+    ]
+    dots = go.Scatter(
+        x=points[:, 0],
+        y=points[:, 1],
+        mode="markers+text",
+        text=titles,
+        textposition="top center",
+        marker={"size": [16] + [10] * (len(titles) - 1), "color": [palette.ABOVE] + [palette.LINE] * (len(titles) - 1)},
+        hovertemplate="%{text}: %{x:.0f} Hz, %{y:.0f} dBFS<extra></extra>",
+    )
     room = (points.max(axis=0) - points.min(axis=0)) * 0.25
-    figure = go.Figure([*lines, dots], {
-        **SMALL, "xaxis": {**AXIS, "title": {"text": "Pitch (Hz)"}, "range": (points[:, 0].min() - room[0], points[:, 0].max() + room[0])},
-        "yaxis": {**AXIS, "title": {"text": "Level (dBFS)"}, "range": (points[:, 1].min() - room[1], points[:, 1].max() + room[1])},
-    })  # fmt: skip
-    return Shown(figure, f"The synthetic voices by two measures. Nearest to “{titles[0]}”: “{titles[nearest[0]]}”, then "
-                         f"“{titles[nearest[1]]}”.")  # fmt: skip
+    figure = go.Figure(
+        [*lines, dots],
+        {
+            **SMALL,
+            "xaxis": {
+                **AXIS,
+                "title": {"text": "Pitch (Hz)"},
+                "range": (points[:, 0].min() - room[0], points[:, 0].max() + room[0]),
+            },
+            "yaxis": {
+                **AXIS,
+                "title": {"text": "Level (dBFS)"},
+                "range": (points[:, 1].min() - room[1], points[:, 1].max() + room[1]),
+            },
+        },
+    )
+    return Shown(
+        figure,
+        f"The synthetic voices by two measures. Nearest to “{titles[0]}”: “{titles[nearest[0]]}”, then "
+        f"“{titles[nearest[1]]}”.",
+    )
 
 
 def _layers(slug: str) -> Callable[[Mapping[str, ModelCard]], Shown | None]:
@@ -126,9 +177,14 @@ def _layers(slug: str) -> Callable[[Mapping[str, ModelCard]], Shown | None]:
         card = cards.get(slug)
         if card is None or not card.architecture:
             return None
-        learned = [row for row in card.architecture if row.get("parameters") and row.get("name") != "BatchNormalization"]
-        return Shown(train_result.architecture(learned), f"The layers of the {card.title} here that learn: {len(learned)} of "
-                                                         f"{len(card.architecture)}, with {card.n_parameters:,} numbers in all.")
+        learned = [
+            row for row in card.architecture if row.get("parameters") and row.get("name") != "BatchNormalization"
+        ]
+        return Shown(
+            train_result.architecture(learned),
+            f"The layers of the {card.title} here that learn: {len(learned)} of "
+            f"{len(card.architecture)}, with {card.n_parameters:,} numbers in all.",
+        )
 
     return draw
 
@@ -149,17 +205,32 @@ def _lstm(cards: Mapping[str, ModelCard]) -> Shown | None:
     if len(answers) < len(said):
         return None
     likely = sorted(answers[-1], key=lambda label: -max(each[label] for each in answers))[:N_LINES]
-    lines = [go.Scatter(x=ends_s, y=[each[label] for each in answers], mode="lines+markers", name=label,
-                        line={"color": palette.emotion(label)}, marker={"symbol": palette.SYMBOLS[number], "size": 8},
-                        hovertemplate=label + " %{y:.0%} after %{x:.1f} s<extra></extra>")
-             for number, label in enumerate(likely)]  # fmt: skip
-    figure = go.Figure(lines, {
-        **SMALL, "showlegend": True, "legend": compare_charts.LEGEND,
-        "xaxis": {**AXIS, "title": {"text": "Heard so far"}, "ticksuffix": " s"},
-        "yaxis": {**AXIS, "tickformat": ".0%", "range": (-0.03, 1.03)},
-    })  # fmt: skip
+    lines = [
+        go.Scatter(
+            x=ends_s,
+            y=[each[label] for each in answers],
+            mode="lines+markers",
+            name=label,
+            line={"color": palette.emotion(label)},
+            marker={"symbol": palette.SYMBOLS[number], "size": 8},
+            hovertemplate=label + " %{y:.0%} after %{x:.1f} s<extra></extra>",
+        )
+        for number, label in enumerate(likely)
+    ]
+    figure = go.Figure(
+        lines,
+        {
+            **SMALL,
+            "showlegend": True,
+            "legend": compare_charts.LEGEND,
+            "xaxis": {**AXIS, "title": {"text": "Heard so far"}, "ticksuffix": " s"},
+            "yaxis": {**AXIS, "tickformat": ".0%", "range": (-0.03, 1.03)},
+        },
+    )
     last = ", ".join(f"{label} {answers[-1][label]:.0%}" for label in likely)
-    return Shown(figure, f"What the {card.title} here says of the voice “{title}” as it hears more of it; at the end {last}.")
+    return Shown(
+        figure, f"What the {card.title} here says of the voice “{title}” as it hears more of it; at the end {last}."
+    )
 
 
 def _uar(cards: Mapping[str, ModelCard]) -> Shown | None:
@@ -168,20 +239,52 @@ def _uar(cards: Mapping[str, ModelCard]) -> Shown | None:
         return None
     measured = card.evaluation
     recall = {label: row["recall"] for label, row in measured.per_label.items()}
-    bars = go.Bar(x=list(recall), y=list(recall.values()), marker={"color": [palette.emotion(label) for label in recall]},
-                  hovertemplate="%{x}: %{y:.0%}<extra></extra>")  # fmt: skip
+    bars = go.Bar(
+        x=list(recall),
+        y=list(recall.values()),
+        marker={"color": [palette.emotion(label) for label in recall]},
+        hovertemplate="%{x}: %{y:.0%}<extra></extra>",
+    )
     marks = {f"UAR {measured.uar:.0%}": measured.uar, f"guessing {measured.chance:.1%}": measured.chance}
-    figure = go.Figure(bars, {
-        **SMALL, "margin": {**MARGIN, "r": 96},
-        "xaxis": {**AXIS, "tickangle": -45}, "yaxis": {**AXIS, "tickformat": ".0%", "range": (0, 1)},
-        "shapes": [{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y, "line": {"color": palette.CHANCE, "dash": "dash"}}
-                   for y in marks.values()],
-        "annotations": [{"text": text, "xref": "paper", "x": 1.01, "xanchor": "left", "y": y, "yanchor": "middle", "showarrow": False}
-                        for text, y in marks.items()],
-    })  # fmt: skip
+    figure = go.Figure(
+        bars,
+        {
+            **SMALL,
+            "margin": {**MARGIN, "r": 96},
+            "xaxis": {**AXIS, "tickangle": -45},
+            "yaxis": {**AXIS, "tickformat": ".0%", "range": (0, 1)},
+            "shapes": [
+                {
+                    "type": "line",
+                    "xref": "paper",
+                    "x0": 0,
+                    "x1": 1,
+                    "y0": y,
+                    "y1": y,
+                    "line": {"color": palette.CHANCE, "dash": "dash"},
+                }
+                for y in marks.values()
+            ],
+            "annotations": [
+                {
+                    "text": text,
+                    "xref": "paper",
+                    "x": 1.01,
+                    "xanchor": "left",
+                    "y": y,
+                    "yanchor": "middle",
+                    "showarrow": False,
+                }
+                for text, y in marks.items()
+            ],
+        },
+    )
     told = ", ".join(f"{label} {share:.0%}" for label, share in recall.items())
-    return Shown(figure, f"Of the clips of each emotion, the share that the {card.title} here recognised in "
-                         f"{cached.corpus_title(measured.corpus)}, on speakers it had never heard: {told}. Their mean is the UAR.")
+    return Shown(
+        figure,
+        f"Of the clips of each emotion, the share that the {card.title} here recognised in "
+        f"{cached.corpus_title(measured.corpus)}, on speakers it had never heard: {told}. Their mean is the UAR.",
+    )
 
 
 def _confusion(cards: Mapping[str, ModelCard]) -> Shown | None:
@@ -198,13 +301,24 @@ def _leakage(_: Mapping[str, ModelCard]) -> Shown:
     (_, leaky), *_, (_, clean) = lab.ladder(compare_lab.OPEN)
     steps = [("With every leak", known[leaky]), ("With none", known[clean])]
     first, last = (row[compare_lab.METRIC] for _, row in steps)
-    return Shown(compare_charts.ladder(steps, compare_lab.METRIC), f"One small model on RAVDESS: {first:.0%} of answers right where "
-                 f"training and test share speakers and copies, {last:.0%} where they do not. The Compare page has the steps between.")
+    return Shown(
+        compare_charts.ladder(steps, compare_lab.METRIC),
+        f"One small model on RAVDESS: {first:.0%} of answers right where "
+        f"training and test share speakers and copies, {last:.0%} where they do not. The Compare page has the steps between.",
+    )
 
 
 FIGURES: dict[str, Callable[[Mapping[str, ModelCard]], Shown | None]] = {
-    "waveform": _picture("waveform"), "stft": _stft, "mel": _picture("mel"), "mfcc": _picture("mfcc"),
-    "knn": _knn, "mlp": _layers("mlp"), "cnn": _layers("cnn"), "lstm": _lstm,
-    "uar": _uar, "confusion": _confusion, "leakage": _leakage,
-}  # fmt: skip
+    "waveform": _picture("waveform"),
+    "stft": _stft,
+    "mel": _picture("mel"),
+    "mfcc": _picture("mfcc"),
+    "knn": _knn,
+    "mlp": _layers("mlp"),
+    "cnn": _layers("cnn"),
+    "lstm": _lstm,
+    "uar": _uar,
+    "confusion": _confusion,
+    "leakage": _leakage,
+}
 """Anchor of a term -> what draws its figure."""

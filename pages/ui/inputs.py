@@ -11,7 +11,25 @@ from pages.ui import cached, frame, state
 from ser_core import store
 from ser_core.errors import SerError
 
-FORMATS = ["wav", "flac", "ogg", "opus", "mp3", "aiff", "aif", "au", "caf", "w64", "m4a", "aac", "mp4", "webm", "wma", "amr", "3gp"]
+FORMATS = [
+    "wav",
+    "flac",
+    "ogg",
+    "opus",
+    "mp3",
+    "aiff",
+    "aif",
+    "au",
+    "caf",
+    "w64",
+    "m4a",
+    "aac",
+    "mp4",
+    "webm",
+    "wma",
+    "amr",
+    "3gp",
+]
 """File name endings that the uploader lets through; what a file is, its content says (audio.decode)."""
 
 
@@ -25,15 +43,25 @@ def record() -> None:
     """Draw the recorder."""
     key = f"{state.RECORD}.{state.round_number()}"
     # 44.1 kHz: at 48 kHz the browser's gain control gets in, at 16 kHz its codec costs the upper band.
-    st.audio_input("Say one sentence, two to four seconds long", sample_rate=44_100, key=key,
-                   on_change=state.receive, args=(key, state.RECORDING))
+    st.audio_input(
+        "Say one sentence, two to four seconds long",
+        sample_rate=44_100,
+        key=key,
+        on_change=state.receive,
+        args=(key, state.RECORDING),
+    )
 
 
 def upload() -> None:
     """Draw the uploader."""
     key = f"{state.UPLOADED}.{state.round_number()}"
-    st.file_uploader("An audio file, or a video with sound, up to an hour", type=FORMATS, key=key,
-                     on_change=state.receive, args=(key, state.UPLOAD))
+    st.file_uploader(
+        "An audio file, or a video with sound, up to an hour",
+        type=FORMATS,
+        key=key,
+        on_change=state.receive,
+        args=(key, state.UPLOAD),
+    )
 
 
 def sample() -> None:
@@ -41,8 +69,13 @@ def sample() -> None:
     st.markdown("**Synthetic voices**, made by a speech synthesiser: nobody feels anything in them.")
     with st.container(key="samples", horizontal=True, gap="small"):
         for row in cached.samples():
-            st.button(frame.plain(_short(row["title"])), key=f"recognize.sample.{row['file']}", help=frame.plain(row["text"]),
-                      on_click=_give_sample, args=(row,))
+            st.button(
+                frame.plain(_short(row["title"])),
+                key=f"recognize.sample.{row['file']}",
+                help=frame.plain(row["text"]),
+                on_click=_give_sample,
+                args=(row,),
+            )
     found = cached.installed(cached.corpora_root())
     if found:
         _corpus_clip(found)
@@ -70,8 +103,14 @@ def _corpus_clip(found: dict[str, Path]) -> None:
         return
     speaker = speaker_box.selectbox("Speaker", speakers, format_func=speakers.get, key=f"recognize.speaker.{name}")
     clips = cached.clips_of(name, found[name], speaker)
-    clip = st.selectbox("Clip", clips, index=None, format_func=lambda path: clips[path].title, placeholder="Choose a clip",
-                        key=f"recognize.clip.{name}.{speaker}")
+    clip = st.selectbox(
+        "Clip",
+        clips,
+        index=None,
+        format_func=lambda path: clips[path].title,
+        placeholder="Choose a clip",
+        key=f"recognize.clip.{name}.{speaker}",
+    )
     st.button("Use this clip", key="recognize.use", disabled=clip is None, on_click=_give_clip, args=(clips.get(clip),))
 
 
@@ -81,8 +120,13 @@ def _give_clip(clip: cached.CorpusClip) -> None:
 
 def read(clip: cached.CorpusClip) -> state.Given:
     """Return a clip of a corpus with its bytes and its true label; raises OSError where its file cannot be read."""
-    return state.given(clip.path.name, clip.path.read_bytes(), state.SAMPLE, label=clip.label,
-                       note="The models may have learned from this very clip: a right answer proves little.")
+    return state.given(
+        clip.path.name,
+        clip.path.read_bytes(),
+        state.SAMPLE,
+        label=clip.label,
+        note="The models may have learned from this very clip: a right answer proves little.",
+    )
 
 
 def models(cards: list[store.ModelCard]) -> list[store.ModelCard]:
@@ -90,9 +134,16 @@ def models(cards: list[store.ModelCard]) -> list[store.ModelCard]:
     by_slug = {card.slug: card for card in cards}
     if set(by_slug) <= set(store.SHIPPED):
         return cards
-    chosen = st.pills("Models to ask", by_slug, selection_mode="multi", default=state.picked(store.SHIPPED, by_slug),
-                      format_func=lambda slug: frame.plain(by_slug[slug].title), key="recognize.models.choice",
-                      on_change=state.remember, args=(state.PICKED, "recognize.models.choice"))
+    chosen = st.pills(
+        "Models to ask",
+        by_slug,
+        selection_mode="multi",
+        default=state.picked(store.SHIPPED, by_slug),
+        format_func=lambda slug: frame.plain(by_slug[slug].title),
+        key="recognize.models.choice",
+        on_change=state.remember,
+        args=(state.PICKED, "recognize.models.choice"),
+    )
     return [card for card in cards if card.slug in (chosen or state.picked(store.SHIPPED, by_slug))]
 
 

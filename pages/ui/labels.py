@@ -24,7 +24,9 @@ def choose(clips: pd.DataFrame, *, key: str) -> LabelMapping:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key=f"{key}_labels"):
         calm = last["calm"]
         if "calm" in present:
-            calm = st.segmented_control("Calm becomes", list(CALM), format_func=CALM.get, default=calm, required=True, key=f"{key}.calm")
+            calm = st.segmented_control(
+                "Calm becomes", list(CALM), format_func=CALM.get, default=calm, required=True, key=f"{key}.calm"
+            )
         boredom = "boredom" in present and st.toggle("Boredom is in", value=last["boredom"], key=f"{key}.boredom")
         shared = several and st.toggle("Only labels that every corpus has", value=last["shared"], key=f"{key}.shared")
     # What a page does not ask about keeps its place for a page that does.
@@ -41,7 +43,10 @@ def choose(clips: pd.DataFrame, *, key: str) -> LabelMapping:
             chosen = LabelMapping(calm=calm, boredom=boredom, labels=common)
             kept = mapping.apply(clips, chosen)
         else:
-            st.warning("No label is in every one of these corpora, so all labels stay. Choose other corpora.", icon=":material/warning:")
+            st.warning(
+                "No label is in every one of these corpora, so all labels stay. Choose other corpora.",
+                icon=":material/warning:",
+            )
     left = mapping.present(kept)
     gone = len(clips) - len(kept)
     out = f"; {gone:,} clip{'s are' if gone != 1 else ' is'} left out" if gone else ""

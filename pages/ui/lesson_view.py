@@ -28,21 +28,33 @@ ENDING = "The lesson is ending: the server takes away what was made in it and st
 def told(here: lesson.Lesson) -> None:
     """Draw what the end of the lesson before took away."""
     if here.told:
-        st.success("The lesson before has ended.  \n" + "  \n".join(map(frame.plain, here.told)), icon=":material/done_all:")
+        st.success(
+            "The lesson before has ended.  \n" + "  \n".join(map(frame.plain, here.told)), icon=":material/done_all:"
+        )
 
 
 def codes(here: lesson.Lesson) -> None:
     """Draw the QR codes and the addresses."""
-    first = _figure(here.url, "", "Open on your phone",
-                    "The browser warns once, because only your teacher vouches for this address: choose Advanced, then Proceed.")
-    second = _figure(here.install_url, "ser-second", "iPhone or iPad, if that does not open",
-                     f"How to trust this classroom for the lesson. The fingerprint to compare:<br><code>{escape(here.fingerprint)}</code>")
+    first = _figure(
+        here.url,
+        "",
+        "Open on your phone",
+        "The browser warns once, because only your teacher vouches for this address: choose Advanced, then Proceed.",
+    )
+    second = _figure(
+        here.install_url,
+        "ser-second",
+        "iPhone or iPad, if that does not open",
+        f"How to trust this classroom for the lesson. The fingerprint to compare:<br><code>{escape(here.fingerprint)}</code>",
+    )
     st.html(f'<div class="ser-codes">{first}{second}</div>')
 
 
 def _figure(url: str, kind: str, above: str, below: str) -> str:
-    return (f'<figure class="{kind}"><img src="{_qr(url)}" alt="QR code of {escape(url)}"><figcaption>{above}<b>{escape(url)}</b>{below}'
-            "</figcaption></figure>")
+    return (
+        f'<figure class="{kind}"><img src="{_qr(url)}" alt="QR code of {escape(url)}"><figcaption>{above}<b>{escape(url)}</b>{below}'
+        "</figcaption></figure>"
+    )
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -53,7 +65,7 @@ def _qr(text: str) -> str:
 def checks(here: lesson.Lesson) -> None:
     """Draw what the start looked at, a line each."""
     rows = "".join(
-        f'<li><span>{"✓" if good else "⚠"} <b>{escape(title)}</b></span><span>{escape(text)}</span></li>'
+        f"<li><span>{'✓' if good else '⚠'} <b>{escape(title)}</b></span><span>{escape(text)}</span></li>"
         for title, good, text in here.checks
     )
     st.html(f'<ul class="ser-checks">{rows}</ul>')
@@ -66,8 +78,15 @@ def end(folder: Path, here: lesson.Lesson) -> None:
     lines = lesson.made(here).lines()
     st.markdown("So far that is: " + ("; ".join(map(frame.plain, lines)) if lines else "nothing on the disk") + ".")
     sure = st.checkbox("Take all of it away", key="lesson.sure")
-    st.button("End of lesson", key="lesson.end", type="primary", icon=":material/delete_forever:", disabled=not sure, on_click=_end,
-              args=(folder,))
+    st.button(
+        "End of lesson",
+        key="lesson.end",
+        type="primary",
+        icon=":material/delete_forever:",
+        disabled=not sure,
+        on_click=_end,
+        args=(folder,),
+    )
 
 
 def _end(folder: Path) -> None:

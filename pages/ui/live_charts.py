@@ -53,8 +53,14 @@ def heard(latest: analysis.Analysis) -> str:
     )
 
 
-def trace(moments: Sequence[Moment], predictions: Sequence[Sequence[Prediction]], titles: Mapping[str, str], *, hop_s: float,
-          span_s: float = TRACE_S) -> str:  # fmt: skip
+def trace(
+    moments: Sequence[Moment],
+    predictions: Sequence[Sequence[Prediction]],
+    titles: Mapping[str, str],
+    *,
+    hop_s: float,
+    span_s: float = TRACE_S,
+) -> str:
     """Return the level and a lane a model (slug -> title) over the last span_s seconds: a column a moment, the latest at the right.
 
     A column is coloured as on a timeline, and stays empty without speech and where a moment was left out.
@@ -63,22 +69,39 @@ def trace(moments: Sequence[Moment], predictions: Sequence[Sequence[Prediction]]
     lefts = [100 * (1 - (now_s - each.end_s + hop_s) / span_s) for each in moments]
     width = 100 * hop_s / span_s
     bars = [
-        _box(left, width, f"height:{100 * max(1 - each.level_dbfs / FLOOR_DBFS, 0):.0f}%;background:{palette.LINE}", end=each.end_s)
+        _box(
+            left,
+            width,
+            f"height:{100 * max(1 - each.level_dbfs / FLOOR_DBFS, 0):.0f}%;background:{palette.LINE}",
+            end=each.end_s,
+        )
         for left, each in zip(lefts, moments, strict=True)
     ]
     rows = [f'<span>Level</span><div class="ser-lane ser-level">{"".join(bars)}</div>']
     for slug, title in titles.items():
         cells = [
-            _box(left, width, f"background:{palette.emotion(said.label)};opacity:{_strength(said):.2f}", end=each.end_s, label=said.label)
+            _box(
+                left,
+                width,
+                f"background:{palette.emotion(said.label)};opacity:{_strength(said):.2f}",
+                end=each.end_s,
+                label=said.label,
+            )
             for left, each, window in zip(lefts, moments, predictions, strict=True)
             for said in window
             if said.model == slug
         ]
-        rows.append(f'<span>{escape(title)}</span><div class="ser-lane" data-model="{escape(slug)}">{"".join(cells)}</div>')
+        rows.append(
+            f'<span>{escape(title)}</span><div class="ser-lane" data-model="{escape(slug)}">{"".join(cells)}</div>'
+        )
     latest = predictions[-1] if predictions else ()
-    words = "; ".join(f"{titles[each.model]} says {timeline_charts.word(each)}" for each in latest if each.model in titles)
-    return (f'<div class="ser-trace" role="img" aria-label="Level and answers over the last {span_s:g} seconds. {escape(words)}">'
-            f"{''.join(rows)}{_axis(span_s)}</div>")  # fmt: skip
+    words = "; ".join(
+        f"{titles[each.model]} says {timeline_charts.word(each)}" for each in latest if each.model in titles
+    )
+    return (
+        f'<div class="ser-trace" role="img" aria-label="Level and answers over the last {span_s:g} seconds. {escape(words)}">'
+        f"{''.join(rows)}{_axis(span_s)}</div>"
+    )
 
 
 def _box(left: float, width: float, style: str, *, end: float, label: str = "") -> str:
@@ -119,7 +142,9 @@ def png(pixels: np.ndarray) -> str:
     lines = b"".join(b"\0" + row.tobytes() for row in np.ascontiguousarray(pixels))
     header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)  # 8 bits, colours from a table
     chunks = [(b"IHDR", header), (b"PLTE", _heat()), (b"IDAT", zlib.compress(lines, 1)), (b"IEND", b"")]
-    packed = b"".join(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks)
+    packed = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
     return _address("image/png", b"\x89PNG\r\n\x1a\n" + packed)
 
 

@@ -61,7 +61,9 @@ def is_insecure(url: str | None) -> bool:
     """Return whether a browser that shows this address gives no microphone to it."""
     parts = urlsplit(url or "")
     host = parts.hostname or ""
-    return parts.scheme == "http" and host not in LOCAL and not host.startswith("127.") and not host.endswith(".localhost")
+    return (
+        parts.scheme == "http" and host not in LOCAL and not host.startswith("127.") and not host.endswith(".localhost")
+    )
 
 
 def explain_https(url: str) -> None:

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages.ui import cached, cards, exports, live_charts, live_connection, live_session, state, timeline_charts, timeline_exports, visit
+from pages.ui import (
+    cached,
+    cards,
+    exports,
+    live_charts,
+    live_connection,
+    live_session,
+    state,
+    timeline_charts,
+    timeline_exports,
+    visit,
+)
 from ser_core import live
 from ser_core.live import Listener, Moment
 from ser_core.recognizer import Prediction
@@ -25,12 +36,33 @@ WINDOW, HOP, SMOOTH = "live.window", "live.hop", "live.smooth"
 def settings(*, disabled: bool) -> tuple[float, float]:
     """Draw the choice of window and hop, and return both in s; they hold from one start to the next."""
     with st.container(key="live_settings", horizontal=True, vertical_alignment="bottom"):
-        window_s = st.segmented_control("They hear the last", WINDOWS_S, default=3.0, format_func=lambda s: f"{s:g} s", required=True,
-                                        key=WINDOW, persist_state="session", disabled=disabled)
-        hop_s = st.segmented_control("and answer every", HOPS_S, default=live.HOP_S, format_func=lambda s: f"{s:g} s", required=True,
-                                     key=HOP, persist_state="session", disabled=disabled)
-        st.toggle(f"Smooth over {SMOOTHED} answers", value=True, key=SMOOTH, persist_state="session",
-                  help="Shows the mean of the last answers: calmer, and later. Saved files have the answers as they were.")
+        window_s = st.segmented_control(
+            "They hear the last",
+            WINDOWS_S,
+            default=3.0,
+            format_func=lambda s: f"{s:g} s",
+            required=True,
+            key=WINDOW,
+            persist_state="session",
+            disabled=disabled,
+        )
+        hop_s = st.segmented_control(
+            "and answer every",
+            HOPS_S,
+            default=live.HOP_S,
+            format_func=lambda s: f"{s:g} s",
+            required=True,
+            key=HOP,
+            persist_state="session",
+            disabled=disabled,
+        )
+        st.toggle(
+            f"Smooth over {SMOOTHED} answers",
+            value=True,
+            key=SMOOTH,
+            persist_state="session",
+            help="Shows the mean of the last answers: calmer, and later. Saved files have the answers as they were.",
+        )
     return window_s, hop_s
 
 
@@ -50,7 +82,9 @@ def follow(visitor: live_session.Visitor, models: list[ModelCard]) -> None:
     visit.here()
     listener = visitor.listener
     if visitor.refused:
-        st.warning("All places are taken since you came. Press Stop, and try again in a minute.", icon=":material/group:")
+        st.warning(
+            "All places are taken since you came. Press Stop, and try again in a minute.", icon=":material/group:"
+        )
     elif listener is None or listener.closed:
         _wait(visitor)
     else:
@@ -105,7 +139,9 @@ def _drawn(visitor: live_session.Visitor, listener: Listener, models: list[Model
 
 def shown(moments: list[Moment]) -> list[tuple[Prediction, ...]]:
     """Return what is shown of some moments: their predictions, smoothed where that is switched on."""
-    return live.smooth(moments, SMOOTHED) if st.session_state.get(SMOOTH, True) else [each.predictions for each in moments]
+    return (
+        live.smooth(moments, SMOOTHED) if st.session_state.get(SMOOTH, True) else [each.predictions for each in moments]
+    )
 
 
 def _smoothing() -> str:
@@ -116,8 +152,10 @@ def _status(listener: Listener) -> None:
     moments = listener.moments(2 * listener.hop_s)
     word = "Speech" if moments and moments[-1].speaking else "No speech"
     late = f" · {listener.n_skipped} answers left out: the server is busy" if listener.n_skipped else ""
-    st.html(f'<div class="ser-live"><span><b>{word}</b> · {timeline_charts.clock(listener.duration_s)}{late}</span>'
-            f"{live_charts.meter(listener.level())}</div>")
+    st.html(
+        f'<div class="ser-live"><span><b>{word}</b> · {timeline_charts.clock(listener.duration_s)}{late}</span>'
+        f"{live_charts.meter(listener.level())}</div>"
+    )
 
 
 def _answers(predictions: tuple[Prediction, ...], models: list[ModelCard]) -> list[cached.Answer]:
@@ -136,8 +174,12 @@ def heard(listener: Listener, models: list[ModelCard]) -> None:
         st.markdown(f"The last {live.KEEP_S / 60:.0f} minutes are kept.")
     data = listener.sound()
     st.audio(data, format="audio/wav", alt=f"{found.duration_s:.0f} seconds of your session")
-    st.plotly_chart(timeline_charts.figure(found, {card.slug: card.title for card in models}), key="live.timeline",
-                    config=timeline_charts.CONFIG, alt=timeline_charts.describe(found))
+    st.plotly_chart(
+        timeline_charts.figure(found, {card.slug: card.title for card in models}),
+        key="live.timeline",
+        config=timeline_charts.CONFIG,
+        alt=timeline_charts.describe(found),
+    )
     if legend := timeline_charts.legend(found):
         st.html(legend)
     st.markdown(f"Each column is a window of {found.window_s:g} s, around its middle, as each model answered then.")
@@ -150,8 +192,15 @@ def heard(listener: Listener, models: list[ModelCard]) -> None:
             state.give("live.wav", data, state.SAMPLE, note="Spoken live.")
             st.switch_page("app.py")
         for offer in offers:
-            st.download_button(offer.title, offer.build, offer.file_name, offer.mime, key=f"live.download.{offer.key}",
-                               icon=":material/download:", on_click="ignore")
+            st.download_button(
+                offer.title,
+                offer.build,
+                offer.file_name,
+                offer.mime,
+                key=f"live.download.{offer.key}",
+                icon=":material/download:",
+                on_click="ignore",
+            )
         st.button("Forget it", key="live.forget", icon=":material/delete:", on_click=_forget)
 
 

@@ -64,7 +64,9 @@ def _start(task: background.Task, title: str, *, key: str, work: Callable[[backg
         background.watch(task, key=key)
     elif task.problem:
         background.show_problem(task)
-        st.button(title, key=f"{key}.start", icon=":material/graphic_eq:", type="primary", on_click=task.start, args=(work,))
+        st.button(
+            title, key=f"{key}.start", icon=":material/graphic_eq:", type="primary", on_click=task.start, args=(work,)
+        )
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
@@ -92,13 +94,20 @@ def _measure(task: background.Task, clips: pd.DataFrame) -> exploration.Measured
             left = f", about {left_s:.0f} s left" if done < total and time.monotonic() - start > 4 else ""
             task.tell(done / total, f"Measuring the clips: {done:,} of {total:,}{left}")
 
-        return exploration.measure(clips, cache=dataset.cache_folder(), niced=True, on_progress=tell, should_stop=lambda: task.stopping)
+        return exploration.measure(
+            clips, cache=dataset.cache_folder(), niced=True, on_progress=tell, should_stop=lambda: task.stopping
+        )
 
 
 def _draw(task: background.Task, clips: exploration.Measured, speakers: np.ndarray | None, method: str) -> clip_map.Map:
     with task.turn(_ONE_AT_A_TIME, WAITS_FOR):
-        task.tell(0.5, f"Laying out {min(len(clips.facts), clip_map.MAX_CLIPS):,} clips by t-SNE; thousands take half a minute, once")
-        return clip_map.draw(clips, speakers, method=method, cache=dataset.cache_folder(), should_stop=lambda: task.stopping)
+        task.tell(
+            0.5,
+            f"Laying out {min(len(clips.facts), clip_map.MAX_CLIPS):,} clips by t-SNE; thousands take half a minute, once",
+        )
+        return clip_map.draw(
+            clips, speakers, method=method, cache=dataset.cache_folder(), should_stop=lambda: task.stopping
+        )
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)

@@ -141,7 +141,11 @@ class Uploads:
         elif self._by_address[address] >= MOST_UPLOADS:
             await _refuse(send, 429, "Too many files are on their way from this address. Wait until some have arrived.")
         elif not visit.make_room(self._on_the_way + size, found["session"], address):
-            await _refuse(send, 507, "The server holds as many recordings as it may just now. Try again in some minutes, or send less.")
+            await _refuse(
+                send,
+                507,
+                "The server holds as many recordings as it may just now. Try again in some minutes, or send less.",
+            )
         else:
             self._by_address[address] += 1
             self._on_the_way += size
@@ -165,6 +169,10 @@ def _size(scope: Scope) -> int | None:
 
 async def _refuse(send: Send, status: int, text: str) -> None:
     body = text.encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

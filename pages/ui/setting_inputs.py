@@ -11,7 +11,9 @@ from ser_core.errors import ConfigError
 from ser_core.setting import CHOICE, NUMBER, SIZES, WHOLE, Setting
 
 
-def draw(settings: Iterable[Setting], *, key: str, values: dict[str, Any] | None = None, columns: int = 2) -> dict[str, Any]:
+def draw(
+    settings: Iterable[Setting], *, key: str, values: dict[str, Any] | None = None, columns: int = 2
+) -> dict[str, Any]:
     """Draw the settings in columns, and return what was chosen by name. values: what stands there at first, where not the default."""
     values = values or {}
     narrow = [setting for setting in settings if setting.kind != SIZES]
@@ -28,24 +30,35 @@ def one(setting: Setting, value: Any, key: str) -> Any:
     """Draw one setting that holds a single value, and return it."""
     shown: dict[str, Any] = {"key": f"{key}.{setting.name}", "help": setting.help, "persist_state": "session"}
     if setting.kind == CHOICE:
-        return st.selectbox(setting.title, setting.choices, index=setting.choices.index(value), format_func=str, **shown)
+        return st.selectbox(
+            setting.title, setting.choices, index=setting.choices.index(value), format_func=str, **shown
+        )
     if setting.kind == WHOLE:
-        return st.number_input(setting.title, int(setting.low), int(setting.high), int(value), int(setting.step), **shown)
+        return st.number_input(
+            setting.title, int(setting.low), int(setting.high), int(value), int(setting.step), **shown
+        )
     if setting.kind == NUMBER:
         low, high, step = float(setting.low), float(setting.high), float(setting.step)
         return st.number_input(setting.title, low, high, float(value), step, format="%g", **shown)
-    return st.select_slider(setting.title, magnitudes(setting, value), value=value, format_func=lambda number: f"{number:.2g}", **shown)
+    return st.select_slider(
+        setting.title, magnitudes(setting, value), value=value, format_func=lambda number: f"{number:.2g}", **shown
+    )
 
 
 def _sizes(setting: Setting, value: Sequence[int], key: str) -> tuple[int, ...]:
     st.markdown(setting.title, help=setting.help)
     return tuple(
         place.number_input(
-            f"{setting.title} {number}", int(setting.low), int(setting.high), int(size), int(setting.step) * 8,
-            key=f"{key}.{setting.name}.{number}", persist_state="session",
+            f"{setting.title} {number}",
+            int(setting.low),
+            int(setting.high),
+            int(size),
+            int(setting.step) * 8,
+            key=f"{key}.{setting.name}.{number}",
+            persist_state="session",
         )
         for number, (place, size) in enumerate(zip(st.columns(len(value)), value, strict=True), start=1)
-    )  # fmt: skip
+    )
 
 
 def magnitudes(setting: Setting, value: float) -> list[float]:
@@ -69,9 +82,13 @@ def grid(settings: Iterable[Setting], *, key: str) -> dict[str, tuple[Any, ...]]
     for setting in settings:
         shown: dict[str, Any] = {"key": f"{key}.{setting.name}", "help": setting.help, "persist_state": "session"}
         if setting.kind == CHOICE:
-            values = tuple(st.multiselect(setting.title, setting.choices, default=setting.grid, format_func=str, **shown))
+            values = tuple(
+                st.multiselect(setting.title, setting.choices, default=setting.grid, format_func=str, **shown)
+            )
         else:
-            text = st.text_input(setting.title, ", ".join(f"{value:g}" for value in setting.grid), max_chars=200, **shown)
+            text = st.text_input(
+                setting.title, ", ".join(f"{value:g}" for value in setting.grid), max_chars=200, **shown
+            )
             values = numbers(setting, text or "")
         if values:
             searched[setting.name] = values
@@ -86,4 +103,6 @@ def numbers(setting: Setting, text: str) -> tuple[float, ...]:
     except ValueError:
         example = ", ".join(f"{value:g}" for value in setting.grid or (setting.default,))
         what = "whole numbers" if kind is int else "numbers"
-        raise ConfigError(f"{setting.title}: the search needs {what} with commas between them, such as {example}. Got {text!r}.") from None
+        raise ConfigError(
+            f"{setting.title}: the search needs {what} with commas between them, such as {example}. Got {text!r}."
+        ) from None

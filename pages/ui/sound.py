@@ -19,7 +19,11 @@ def show(given: state.Given, heard: analysis.Analysis, *, title: str, autoplay: 
     data, mime = cached.playable(given, heard)
     st.audio(data, format=mime, autoplay=autoplay, alt=f"{title}: {heard.quality.duration_s:.1f} seconds of sound")
     clip = heard.clip
-    judge(heard.quality, facts(clip.container, clip.source_rate, clip.source_channels, heard.quality.duration_s), truncated=clip.truncated)
+    judge(
+        heard.quality,
+        facts(clip.container, clip.source_rate, clip.source_channels, heard.quality.duration_s),
+        truncated=clip.truncated,
+    )
 
 
 def judge(quality: Quality, facts: str, *, truncated: bool) -> None:
@@ -42,8 +46,14 @@ def facts(container: str, rate: int, channels: int, duration_s: float) -> str:
 @st.fragment
 def pictures(given: state.Given, kept: state.Given | None) -> None:
     """Draw the pictures of the clip, beside those of the kept one on the same scales where there is one."""
-    extra = st.pills("More rows", charts.EXTRA_ROWS, selection_mode="multi", key="recognize.rows", persist_state="session",
-                     format_func=lambda name: charts.ROWS[name].title)
+    extra = st.pills(
+        "More rows",
+        charts.EXTRA_ROWS,
+        selection_mode="multi",
+        key="recognize.rows",
+        persist_state="session",
+        format_func=lambda name: charts.ROWS[name].title,
+    )
     rows = (*charts.STANDARD_ROWS, *(name for name in charts.EXTRA_ROWS if name in extra))
     if kept is None:
         _picture(given, rows, "now", shared=None)
@@ -60,5 +70,9 @@ def pictures(given: state.Given, kept: state.Given | None) -> None:
 
 def _picture(given: state.Given, rows: tuple[str, ...], place: str, *, shared: charts.Scale | None) -> None:
     heard = cached.hear(given)
-    st.plotly_chart(charts.pictures(heard, rows=rows, shared=shared), key=f"recognize.picture.{place}", config=charts.CONFIG,
-                    alt=charts.describe(heard, rows))
+    st.plotly_chart(
+        charts.pictures(heard, rows=rows, shared=shared),
+        key=f"recognize.picture.{place}",
+        config=charts.CONFIG,
+        alt=charts.describe(heard, rows),
+    )

@@ -9,8 +9,10 @@ import streamlit as st
 from pages.ui import frame, state
 from ser_core import admin
 
-HOW = (f"No admin word is set, so nobody can stop what others have started. To be able to: start the app with the environment variable "
-       f"`{admin.VARIABLE}` set, or write `{admin.VARIABLE} = \"…\"` into `.streamlit/secrets.toml`.")
+HOW = (
+    f"No admin word is set, so nobody can stop what others have started. To be able to: start the app with the environment variable "
+    f'`{admin.VARIABLE}` set, or write `{admin.VARIABLE} = "…"` into `.streamlit/secrets.toml`.'
+)
 _FIELD = "teacher.word"
 
 

@@ -68,7 +68,13 @@ def _start(run: Run, given: state.Given, models: list[ModelCard], window_s: floa
 
 
 def _listen(
-    run: Run, name: str, stream: audio.Stream, models: list[ModelCard], window_s: float, hop_s: float, task: background.Task
+    run: Run,
+    name: str,
+    stream: audio.Stream,
+    models: list[ModelCard],
+    window_s: float,
+    hop_s: float,
+    task: background.Task,
 ) -> None:
     def tell(done_s: float, total_s: float) -> None:
         task.tell(done_s / total_s, f"Listening: {timeline_charts.clock(done_s)} of {timeline_charts.clock(total_s)}")
@@ -80,8 +86,16 @@ def _listen(
         for each in filter(None, (tape, player)):
             each.push(samples)
 
-    found = segments.analyse(stream, cached.judge(models), name=name, window_s=window_s, hop_s=hop_s, keep=keep, on_progress=tell,
-                             check_stop=task.check_stop)  # fmt: skip
+    found = segments.analyse(
+        stream,
+        cached.judge(models),
+        name=name,
+        window_s=window_s,
+        hop_s=hop_s,
+        keep=keep,
+        on_progress=tell,
+        check_stop=task.check_stop,
+    )
     run.tape = tape.close()
     run.player = player.close() if player else run.tape
     run.found = found
@@ -99,8 +113,13 @@ def head(given: state.Given, models: list[ModelCard]) -> None:
         return
     if run.found is None or run.player is None:
         background.show_problem(run.task)
-        st.button("Start again", key="timeline.again", icon=":material/restart_alt:", on_click=st.session_state.pop,
-                  args=(state.TIMELINE, None))  # fmt: skip
+        st.button(
+            "Start again",
+            key="timeline.again",
+            icon=":material/restart_alt:",
+            on_click=st.session_state.pop,
+            args=(state.TIMELINE, None),
+        )
         return
     # A large file is played as it was heard: its bytes would come back into memory.
     if isinstance(given.data, bytes) and run.found.container in cached.PLAYABLE:
@@ -108,8 +127,11 @@ def head(given: state.Given, models: list[ModelCard]) -> None:
     else:
         data, mime = run.player.read(), "audio/flac" if run.player is run.tape else "audio/mpeg"
     st.audio(data, format=mime, alt=f"Clip: {run.found.duration_s:.0f} seconds of sound")
-    sound.judge(run.found.quality, sound.facts(run.found.container, run.found.source_rate, run.found.source_channels, run.found.duration_s),
-                truncated=run.found.truncated)  # fmt: skip
+    sound.judge(
+        run.found.quality,
+        sound.facts(run.found.container, run.found.source_rate, run.found.source_channels, run.found.duration_s),
+        truncated=run.found.truncated,
+    )
 
 
 def show(given: state.Given, models: list[ModelCard]) -> None:
@@ -126,15 +148,24 @@ def show(given: state.Given, models: list[ModelCard]) -> None:
         st.info("No speech was found in this clip, so no model guesses.", icon=":material/hearing_disabled:")
     else:
         n = sum(each.speech for each in found.segments)
-        st.markdown(f"The mean of each model's probabilities over the {n:,} windows with speech. Long recordings hold many moods: a mean "
-                    "says little of any moment.")
+        st.markdown(
+            f"The mean of each model's probabilities over the {n:,} windows with speech. Long recordings hold many moods: a mean "
+            "says little of any moment."
+        )
         answers = _answers(means, models)
         st.html(cards.verdict(answers) + cards.grid(answers))
     st.header("Take it with you", anchor=False)
     with st.container(key="downloads", horizontal=True):
         for offer in timeline_exports.offers(given.name, given.data, found):
-            st.download_button(offer.title, offer.build, offer.file_name, offer.mime, key=f"timeline.download.{offer.key}",
-                               icon=":material/download:", on_click="ignore")
+            st.download_button(
+                offer.title,
+                offer.build,
+                offer.file_name,
+                offer.mime,
+                key=f"timeline.download.{offer.key}",
+                icon=":material/download:",
+                on_click="ignore",
+            )
 
 
 def _answers(predictions: list[segments.Prediction], models: list[ModelCard]) -> list[cached.Answer]:
@@ -145,10 +176,24 @@ def _answers(predictions: list[segments.Prediction], models: list[ModelCard]) ->
 @st.fragment
 def _over_time(given: state.Given, run: Run, found: Timeline, models: list[ModelCard]) -> None:
     with st.container(key="timeline_settings", horizontal=True, vertical_alignment="bottom"):
-        st.segmented_control("Window", WINDOWS_S, default=segments.WINDOW_S, format_func=lambda s: f"{s:g} s", required=True, key=WINDOW,
-                             persist_state="session")
-        st.segmented_control("A window every", HOPS_S, default=segments.HOP_S, format_func=lambda s: f"{s:g} s", required=True, key=HOP,
-                             persist_state="session")
+        st.segmented_control(
+            "Window",
+            WINDOWS_S,
+            default=segments.WINDOW_S,
+            format_func=lambda s: f"{s:g} s",
+            required=True,
+            key=WINDOW,
+            persist_state="session",
+        )
+        st.segmented_control(
+            "A window every",
+            HOPS_S,
+            default=segments.HOP_S,
+            format_func=lambda s: f"{s:g} s",
+            required=True,
+            key=HOP,
+            persist_state="session",
+        )
     if run.key[1:3] != (st.session_state[WINDOW], st.session_state[HOP]):
         st.rerun()
     st.markdown(HOW.format(window_s=found.window_s))
@@ -159,12 +204,27 @@ def _over_time(given: state.Given, run: Run, found: Timeline, models: list[Model
     figure = timeline_charts.figure(found, titles, moment=chosen)
     # A key of the clip: what was clicked in another one is not a moment of this one.
     key = f"{FIGURE}.{given.digest[:16]}.{found.window_s:g}.{found.hop_s:g}"
-    st.plotly_chart(figure, key=key, config=timeline_charts.CONFIG, on_select=partial(_clicked, key, run, found), selection_mode="points",
-                    alt=timeline_charts.describe(found))
+    st.plotly_chart(
+        figure,
+        key=key,
+        config=timeline_charts.CONFIG,
+        on_select=partial(_clicked, key, run, found),
+        selection_mode="points",
+        alt=timeline_charts.describe(found),
+    )
     last_s = found.segments[-1].start_s
     if last_s > 0:
-        st.slider("Moment", 0.0, last_s, step=min(found.hop_s, last_s), format="%.1f s", key=SLIDER, on_change=_slid, args=(run,),
-                  help="Where the window begins; the arrow keys move it.")
+        st.slider(
+            "Moment",
+            0.0,
+            last_s,
+            step=min(found.hop_s, last_s),
+            format="%.1f s",
+            key=SLIDER,
+            on_change=_slid,
+            args=(run,),
+            help="Where the window begins; the arrow keys move it.",
+        )
     _moment(given, run, found, chosen, models)
     with st.expander("All windows as a table", key="timeline.table"):
         st.dataframe(exports.cells(timeline_exports.table(found, titles)), hide_index=True, key="timeline.rows")
@@ -194,7 +254,9 @@ def _moment(given: state.Given, run: Run, found: Timeline, chosen: Segment | Non
     clip = audio.cut(run.tape, chosen.start_s, chosen.end_s)
     data = audio.encode_wav(clip)
     with st.container(border=True, key="timeline_moment"):
-        st.markdown(f"**{timeline_charts.clock(chosen.start_s, tenths=True)} to {timeline_charts.clock(chosen.end_s, tenths=True)}**")
+        st.markdown(
+            f"**{timeline_charts.clock(chosen.start_s, tenths=True)} to {timeline_charts.clock(chosen.end_s, tenths=True)}**"
+        )
         st.audio(data, format="audio/wav", autoplay=True, alt=f"{clip.duration_s:.1f} seconds of the clip")
         if chosen.predictions:
             answers = _answers(list(chosen.predictions), models)

@@ -20,7 +20,13 @@ def offers(name: str, data: bytes | Spool, found: Timeline) -> list[exports.Offe
         exports.Offer("json", "Everything (JSON)", f"{stem}.json", "application/json", lambda: as_json(name, found)),
         exports.Offer("audacity", "Labels (Audacity)", f"{stem}-labels.txt", "text/plain", lambda: audacity(found)),
         exports.Offer("praat", "TextGrid (Praat)", f"{stem}.TextGrid", "text/plain", lambda: textgrid(found)),
-        exports.Offer("clip", "This clip", f"{stem}{exports.safe_suffix(name)}", "application/octet-stream", lambda: exports.whole(data)),
+        exports.Offer(
+            "clip",
+            "This clip",
+            f"{stem}{exports.safe_suffix(name)}",
+            "application/octet-stream",
+            lambda: exports.whole(data),
+        ),
     ]
 
 
@@ -34,7 +40,13 @@ def table(found: Timeline, titles: Mapping[str, str]) -> pd.DataFrame:
     rows = []
     for segment in found.segments:
         says = {each.model: timeline_charts.said(each) for each in segment.predictions}
-        rows.append({"From (s)": segment.start_s, "To (s)": segment.end_s, **{title: says.get(slug, "") for slug, title in titles.items()}})
+        rows.append(
+            {
+                "From (s)": segment.start_s,
+                "To (s)": segment.end_s,
+                **{title: says.get(slug, "") for slug, title in titles.items()},
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -68,17 +80,37 @@ def textgrid(found: Timeline) -> str:
         at = end
     speech += [(at, end_s, "")] * (end_s > at)
     tiers = {"speech": speech} | {
-        model: [(run.start_s, run.end_s, run.label) for run in segments.runs(found, model)] for model in models_of(found)
+        model: [(run.start_s, run.end_s, run.label) for run in segments.runs(found, model)]
+        for model in models_of(found)
     }
-    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end_s:.4f}", "tiers? <exists>",
-             f"size = {len(tiers)}", "item []:"]  # fmt: skip
+    lines = [
+        'File type = "ooTextFile"',
+        'Object class = "TextGrid"',
+        "",
+        "xmin = 0",
+        f"xmax = {end_s:.4f}",
+        "tiers? <exists>",
+        f"size = {len(tiers)}",
+        "item []:",
+    ]
     for number, (name, intervals) in enumerate(tiers.items(), start=1):
-        lines += [f"    item [{number}]:", '        class = "IntervalTier"', f"        name = {_quoted(name)}", "        xmin = 0",
-                  f"        xmax = {end_s:.4f}", f"        intervals: size = {len(intervals)}"]  # fmt: skip
+        lines += [
+            f"    item [{number}]:",
+            '        class = "IntervalTier"',
+            f"        name = {_quoted(name)}",
+            "        xmin = 0",
+            f"        xmax = {end_s:.4f}",
+            f"        intervals: size = {len(intervals)}",
+        ]
         for count, (start, end, text) in enumerate(intervals, start=1):
-            lines += [f"        intervals [{count}]:", f"            xmin = {start:.4f}", f"            xmax = {end:.4f}",
-                      f"            text = {_quoted(text)}"]  # fmt: skip
+            lines += [
+                f"        intervals [{count}]:",
+                f"            xmin = {start:.4f}",
+                f"            xmax = {end:.4f}",
+                f"            text = {_quoted(text)}",
+            ]
     return "\n".join(lines) + "\n"
+
 
 def _quoted(text: str) -> str:
     return '"' + untrusted_text.one_line(text).replace('"', '""') + '"'

@@ -39,17 +39,42 @@ def show(found: dict[str, Path], cards: Sequence[store.ModelCard]) -> RunConfig 
     CorpusError : where a corpus cannot be read, or nothing of it is left.
     """
     first = next(name for name in (*FIRST, *found) if name in found)
-    names = st.pills("Corpora", list(found), selection_mode="multi", default=[first], format_func=frame.corpus, key="train.corpora",
-                     persist_state="session")
-    classifier = st.selectbox("Classifier", CLASSIFIERS, format_func=lambda name: CLASSIFIERS[name].title, index=_place("cnn"),
-                              key="train.classifier", persist_state="session")
+    names = st.pills(
+        "Corpora",
+        list(found),
+        selection_mode="multi",
+        default=[first],
+        format_func=frame.corpus,
+        key="train.corpora",
+        persist_state="session",
+    )
+    classifier = st.selectbox(
+        "Classifier",
+        CLASSIFIERS,
+        format_func=lambda name: CLASSIFIERS[name].title,
+        index=_place("cnn"),
+        key="train.classifier",
+        persist_state="session",
+    )
     spec = CLASSIFIERS[classifier]
     st.caption(frame.plain(f"{spec.description[0].upper()}{spec.description[1:]}."))
-    preset = st.segmented_control("How thorough", PRESETS, format_func=lambda name: PRESETS[name].title, default="one-minute",
-                                  required=True, key="train.preset", persist_state="session")
+    preset = st.segmented_control(
+        "How thorough",
+        PRESETS,
+        format_func=lambda name: PRESETS[name].title,
+        default="one-minute",
+        required=True,
+        key="train.preset",
+        persist_state="session",
+    )
     st.caption(frame.plain(PRESETS[preset].description))
-    name = st.text_input("Name of the model", max_chars=run_config.MAX_NAME, placeholder=f"{spec.title}, or what you call it",
-                         key="train.name", persist_state="session")
+    name = st.text_input(
+        "Name of the model",
+        max_chars=run_config.MAX_NAME,
+        placeholder=f"{spec.title}, or what you call it",
+        key="train.name",
+        persist_state="session",
+    )
     if not names:
         return None
     st.markdown("**More choices.** What stands there is sound; open what you are curious about.")
@@ -77,21 +102,39 @@ def _more(
         chosen |= _augmentation(f"train.{preset}", int(changes.get("n_copies", 1)))
     with _group("balance", "Balance of the labels", ":material/balance:"):
         chosen["balance"] = st.radio(
-            "Balance", balance.METHODS, format_func=lambda name: balance.METHODS[name].title, label_visibility="collapsed",
-            captions=[method.description for method in balance.METHODS.values()], key="train.balance", persist_state="session",
-        )  # fmt: skip
+            "Balance",
+            balance.METHODS,
+            format_func=lambda name: balance.METHODS[name].title,
+            label_visibility="collapsed",
+            captions=[method.description for method in balance.METHODS.values()],
+            key="train.balance",
+            persist_state="session",
+        )
     with _group("protocol", "Who is tested", ":material/groups:"):
         chosen |= _protocol(f"train.{preset}", int(changes.get("folds", 0)))
     with _group("learning", "Course of the training", ":material/timeline:"):
         learning = [setting for setting in spec.settings if setting.name in LEARNING]
         hyperparameters |= setting_inputs.draw(learning, key=key, values=hyperparameters)
         left, right = st.columns(2)
-        chosen["seed"] = left.number_input("Seed", 0, 2**32 - 1, 0, key="train.seed", persist_state="session",
-                                           help="Starts all that is drawn by chance: with the same seed the same training comes again.")
+        chosen["seed"] = left.number_input(
+            "Seed",
+            0,
+            2**32 - 1,
+            0,
+            key="train.seed",
+            persist_state="session",
+            help="Starts all that is drawn by chance: with the same seed the same training comes again.",
+        )
         chosen["speaker_cap"] = right.number_input(
-            "Clips of one speaker that count fully", 1, 100_000, 150, 10, key="train.speaker_cap", persist_state="session",
+            "Clips of one speaker that count fully",
+            1,
+            100_000,
+            150,
+            10,
+            key="train.speaker_cap",
+            persist_state="session",
             help="Beyond that many, all clips of a speaker count less, so that TESS (1,400 a speaker) does not drown the others.",
-        )  # fmt: skip
+        )
     with _group("hyperparameters", f"Hyperparameters of {spec.title}", ":material/tune:"):
         others = [setting for setting in spec.settings if setting.name not in LEARNING]
         others.sort(key=lambda setting: not setting.early)
@@ -99,7 +142,9 @@ def _more(
     chosen["hyperparameters"] = hyperparameters
     with _group("search", "Grid search", ":material/grid_on:"):
         chosen["grid"] = _search(spec, f"train.grid.{classifier}")
-        chosen["hyperparameters"] = {name: value for name, value in hyperparameters.items() if name not in chosen["grid"]}
+        chosen["hyperparameters"] = {
+            name: value for name, value in hyperparameters.items() if name not in chosen["grid"]
+        }
     if spec.continues:
         with _group("start_from", "Start from a trained model", ":material/move_up:"):
             chosen["start_from"] = _start_from(classifier, cards)
@@ -118,9 +163,17 @@ def _more(
 
 
 def _scheduler() -> str:
-    st.markdown("A Dask cluster measures clips and fits folds and searches in place of this machine. README says how to start one.")
-    return st.text_input("Scheduler", max_chars=300, placeholder="tcp://192.168.1.20:8786", key="train.scheduler", persist_state="session",
-                         help="Whoever answers there can run code on this machine: name only a scheduler that you started.").strip()
+    st.markdown(
+        "A Dask cluster measures clips and fits folds and searches in place of this machine. README says how to start one."
+    )
+    return st.text_input(
+        "Scheduler",
+        max_chars=300,
+        placeholder="tcp://192.168.1.20:8786",
+        key="train.scheduler",
+        persist_state="session",
+        help="Whoever answers there can run code on this machine: name only a scheduler that you started.",
+    ).strip()
 
 
 def _group(name: str, title: str, icon: str) -> Any:
@@ -131,17 +184,27 @@ def _labels(clips: pd.DataFrame) -> LabelMapping:
     chosen = labels.choose(clips, key="train")
     stay = mapping.present(mapping.apply(clips, chosen))
     # Keyed by what there is: a label that is merged away must not stay chosen.
-    picked = st.pills("Labels to learn", stay, selection_mode="multi", default=stay, key=f"train.labels.{' '.join(stay)}",
-                      persist_state="session")
+    picked = st.pills(
+        "Labels to learn",
+        stay,
+        selection_mode="multi",
+        default=stay,
+        key=f"train.labels.{' '.join(stay)}",
+        persist_state="session",
+    )
     return chosen if set(picked) == set(stay) else replace(chosen, labels=tuple(picked) or stay[:1])
 
 
 def _augmentation(key: str, n_copies: int) -> dict[str, Any]:
     st.markdown("Changed copies of the training clips; clips that are tested stay as they are.")
-    copies = st.number_input("Copies of each training clip", 0, 10, n_copies, key=f"{key}.n_copies", persist_state="session")
+    copies = st.number_input(
+        "Copies of each training clip", 0, 10, n_copies, key=f"{key}.n_copies", persist_state="session"
+    )
     if not copies:
         return {"n_copies": 0}
-    kind = st.segmented_control("Effects", [MIXED, CHOSEN], default=MIXED, required=True, key="train.effects", persist_state="session")
+    kind = st.segmented_control(
+        "Effects", [MIXED, CHOSEN], default=MIXED, required=True, key="train.effects", persist_state="session"
+    )
     if kind == MIXED:
         st.caption("Other speeds and microphones in every copy, noise often, rooms and telephones sometimes.")
         strength = st.slider("Strength", 0.0, 1.0, 1.0, 0.05, key="train.strength", persist_state="session")
@@ -156,8 +219,16 @@ def _augmentation(key: str, n_copies: int) -> dict[str, Any]:
 
 
 def _effect(name: str, effect: augment.Effect) -> float:
-    strength = st.slider(effect.title, 0.0, 1.0, effect.strength, 0.05, key=f"train.effect.{name}", persist_state="session",
-                         help=f"Imitates {effect.imitates}.")
+    strength = st.slider(
+        effect.title,
+        0.0,
+        1.0,
+        effect.strength,
+        0.05,
+        key=f"train.effect.{name}",
+        persist_state="session",
+        help=f"Imitates {effect.imitates}.",
+    )
     amount = effect.amount(strength)
     told = f"{amount:,.0f}" if amount >= 100 else f"{amount:.3g}"
     st.caption(f"at its strongest {told} {effect.unit}" if strength else "left out")
@@ -165,17 +236,47 @@ def _effect(name: str, effect: augment.Effect) -> float:
 
 
 def _protocol(key: str, n_folds: int) -> dict[str, Any]:
-    protocol = st.radio("Held out", splits.PROTOCOLS, format_func=PROTOCOL_TITLES.get, captions=list(splits.PROTOCOLS.values()),
-                        key="train.protocol", label_visibility="collapsed", persist_state="session")
+    protocol = st.radio(
+        "Held out",
+        splits.PROTOCOLS,
+        format_func=PROTOCOL_TITLES.get,
+        captions=list(splits.PROTOCOLS.values()),
+        key="train.protocol",
+        label_visibility="collapsed",
+        persist_state="session",
+    )
     folds = st.number_input(
-        "Folds", 0, 20, n_folds, key=f"{key}.folds", persist_state="session",
+        "Folds",
+        0,
+        20,
+        n_folds,
+        key=f"{key}.folds",
+        persist_state="session",
         help="0 holds one part out. 2 or more test every clip once, in so many trainings; the model that is saved then learns from all.",
-    )  # fmt: skip
+    )
     left, right = st.columns(2)
-    test = left.slider("Share that is tested", 5, 50, 20, 5, format="%d %%", key="train.test_share", persist_state="session",
-                       disabled=folds > 0)
-    validation = right.slider("Share that chooses the epoch", 0, 50, 15, 5, format="%d %%", key="train.validation_share",
-                              persist_state="session", help="Of the training speakers. They are not learned from.")
+    test = left.slider(
+        "Share that is tested",
+        5,
+        50,
+        20,
+        5,
+        format="%d %%",
+        key="train.test_share",
+        persist_state="session",
+        disabled=folds > 0,
+    )
+    validation = right.slider(
+        "Share that chooses the epoch",
+        0,
+        50,
+        15,
+        5,
+        format="%d %%",
+        key="train.validation_share",
+        persist_state="session",
+        help="Of the training speakers. They are not learned from.",
+    )
     return {"protocol": protocol, "folds": folds, "test_share": test / 100, "validation_share": validation / 100}
 
 
@@ -189,5 +290,10 @@ def _search(spec: ClassifierSpec, key: str) -> dict[str, tuple[Any, ...]]:
 def _start_from(classifier: str, cards: Sequence[store.ModelCard]) -> str:
     able = {card.slug: card.title for card in cards if card.classifier == classifier and store.KERAS_FILE in card.files}
     st.markdown("Goes on from what a model has learned: a few of your own recordings then do, in under a minute.")
-    return st.selectbox("Start from", [FROM_NOTHING, *able], format_func=lambda slug: able.get(slug, "Nothing: new weights"),
-                        key=f"train.start_from.{classifier}", persist_state="session")
+    return st.selectbox(
+        "Start from",
+        [FROM_NOTHING, *able],
+        format_func=lambda slug: able.get(slug, "Nothing: new weights"),
+        key=f"train.start_from.{classifier}",
+        persist_state="session",
+    )

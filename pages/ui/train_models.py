@@ -45,10 +45,24 @@ def _card(card: store.ModelCard, *, changeable: bool) -> None:
             if st.button("Try", key=f"train.model.try.{card.slug}", icon=":material/mic:"):
                 state.pick(card.slug, store.SHIPPED)
                 st.switch_page("app.py")
-            st.download_button("Export", lambda: bundles.export_model(card.slug, store.MODELS), bundles.file_name(card), "application/zip",
-                               key=f"train.model.export.{card.slug}", icon=":material/download:", on_click="ignore")
-            st.download_button("Result card", lambda: result_card.html(card), result_card.file_name(card), "text/html",
-                               key=f"train.model.page.{card.slug}", icon=":material/description:", on_click="ignore")
+            st.download_button(
+                "Export",
+                lambda: bundles.export_model(card.slug, store.MODELS),
+                bundles.file_name(card),
+                "application/zip",
+                key=f"train.model.export.{card.slug}",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+            st.download_button(
+                "Result card",
+                lambda: result_card.html(card),
+                result_card.file_name(card),
+                "text/html",
+                key=f"train.model.page.{card.slug}",
+                icon=":material/description:",
+                on_click="ignore",
+            )
             if changeable:
                 _change(card)
         with st.expander("Figures and settings", key=f"train.model.more.{card.slug}", on_change="rerun") as more:
@@ -59,7 +73,9 @@ def _card(card: store.ModelCard, *, changeable: bool) -> None:
 def _change(card: store.ModelCard) -> None:
     with st.popover("Rename", key=f"train.model.edit.{card.slug}", icon=":material/edit:"):
         title = st.text_input("Name", card.title, max_chars=store.MAX_TITLE, key=f"train.model.title.{card.slug}")
-        text = st.text_area("Description", card.description, max_chars=store.MAX_DESCRIPTION, key=f"train.model.text.{card.slug}")
+        text = st.text_area(
+            "Description", card.description, max_chars=store.MAX_DESCRIPTION, key=f"train.model.text.{card.slug}"
+        )
         if st.button("Save", key=f"train.model.save.{card.slug}", type="primary"):
             _try(lambda: store.rename(card.slug, title=title or "", description=text or "", folder=store.MODELS))
     with st.popover("Delete", key=f"train.model.remove.{card.slug}", icon=":material/delete:"):
@@ -75,7 +91,9 @@ def may_import() -> bool:
 
 def _import() -> None:
     if not may_import():
-        st.markdown(":material/school: In a class, the teacher takes in models that were exported (tab **Runs**, **For the teacher**).")
+        st.markdown(
+            ":material/school: In a class, the teacher takes in models that were exported (tab **Runs**, **For the teacher**)."
+        )
         return
     with st.expander("Take in a model that was exported", key="train.import", icon=":material/upload:"):
         file = st.file_uploader("Exported model", type=["zip"], key=f"train.import.file.{state.round_number()}")
@@ -86,7 +104,9 @@ def _import() -> None:
 def take_in(file: BinaryIO) -> None:
     """Import a model, where this visit may; raises ModelError."""
     if not may_import():  # the teacher left, or the word was changed, since the button was drawn
-        raise ModelError("Only the teacher takes in models here. Give the admin word again (tab Runs, For the teacher).")
+        raise ModelError(
+            "Only the teacher takes in models here. Give the admin word again (tab Runs, For the teacher)."
+        )
     bundles.import_model(file, store.MODELS)
 
 

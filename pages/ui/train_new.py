@@ -51,8 +51,14 @@ def _plan(root: Path, found: dict[str, Path], config: RunConfig | None) -> Plan:
 
 def _start(root: Path, config: RunConfig | None, plan: Plan) -> None:
     blocked = config is None or bool(plan.problems)
-    clicked = st.button("Start training", key="train.start", type="primary", icon=":material/play_arrow:", disabled=blocked,
-                        help="See above why this cannot work." if blocked else None)
+    clicked = st.button(
+        "Start training",
+        key="train.start",
+        type="primary",
+        icon=":material/play_arrow:",
+        disabled=blocked,
+        help="See above why this cannot work." if blocked else None,
+    )
     before = sum(not job.ended for job in jobs.jobs(root))
     if before:
         st.caption(f"{before} {'run comes' if before == 1 else 'runs come'} before it: one trains at a time.")

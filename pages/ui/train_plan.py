@@ -27,8 +27,11 @@ def show(plan: Plan) -> None:
 
 def figures(plan: Plan) -> str:
     """Return clips, speakers and time as HTML."""
-    shown = ((f"{plan.n_clips:,}", "clips"), (f"{plan.n_speakers:,}", f"speaker{'s' * (plan.n_speakers != 1)}"),
-             (duration(plan.total_s), "of work, about"))
+    shown = (
+        (f"{plan.n_clips:,}", "clips"),
+        (f"{plan.n_speakers:,}", f"speaker{'s' * (plan.n_speakers != 1)}"),
+        (duration(plan.total_s), "of work, about"),
+    )
     cells = "".join(f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for value, name in shown)
     return f'<div class="ser-figures">{cells}</div>'
 

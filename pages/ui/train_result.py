@@ -19,8 +19,10 @@ from ser_core.evaluation import Evaluation
 
 SAME = "All were measured by the protocol “{protocol}”, but not on the same speakers and clips: small differences mean nothing."
 BEFORE = "Before: the model that this one started from, on the very same clips."
-HEARD = (" That model had learned from {corpora} already, the speakers tested here included, so the figures before and after are both "
-         "too high.")
+HEARD = (
+    " That model had learned from {corpora} already, the speakers tested here included, so the figures before and after are both "
+    "too high."
+)
 OTHER = "The protocols differ, so the two columns answer different questions. Do not rank them against each other."
 
 
@@ -59,7 +61,9 @@ def model(card: store.ModelCard) -> None:
     st.header("What it is made of", anchor=False)
     st.markdown(facts(card))
     if card.architecture:
-        with st.expander(f"Its {len(card.architecture)} layers", key=f"train.layers.{card.slug}", icon=":material/layers:"):
+        with st.expander(
+            f"Its {len(card.architecture)} layers", key=f"train.layers.{card.slug}", icon=":material/layers:"
+        ):
             st.html(architecture(card.architecture))
 
 
@@ -88,7 +92,11 @@ def columns(card: store.ModelCard, others: Sequence[store.ModelCard]) -> list[Co
         origin = next((each for each in others if each.slug == card.training.get("start_from")), None)
         heard = sorted(_heard(card) & _heard(origin)) if origin else []
         note = BEFORE + (HEARD.format(corpora=", ".join(map(cached.corpus_title, heard))) if heard else "")
-        found.append(Column(f"{origin.title if origin else 'The model it started from'}, before", found[0].protocol, before, note))
+        found.append(
+            Column(
+                f"{origin.title if origin else 'The model it started from'}, before", found[0].protocol, before, note
+            )
+        )
     shipped = next((each for each in others if each.slug in store.SHIPPED and each.classifier == card.classifier), None)
     if shipped and shipped.slug != card.slug:
         found.append(_column(shipped))
@@ -125,7 +133,9 @@ def comparison(shown: Sequence[Column]) -> str:
         protocols = {each.protocol for each in shown}
         notes.insert(0, SAME.format(protocol=shown[0].protocol) if len(protocols) == 1 else OTHER)
     told = "".join(f'<p class="ser-small">{escape(note)}</p>' for note in notes)
-    return f'<div class="ser-wide"><table class="ser-table ser-compare"><tr><th></th>{head}</tr>{rows}</table></div>{told}'
+    return (
+        f'<div class="ser-wide"><table class="ser-table ser-compare"><tr><th></th>{head}</tr>{rows}</table></div>{told}'
+    )
 
 
 def _cell(figures: Evaluation | None) -> str:
@@ -144,19 +154,33 @@ def _corpora(card: store.ModelCard) -> None:
     names = list(by_name)
     name = names[0]
     if len(names) > 1:
-        name = st.segmented_control("Corpus", names, format_func=frame.corpus, default=names[0], required=True,
-                                    key=f"train.result.corpus.{card.slug}")
+        name = st.segmented_control(
+            "Corpus",
+            names,
+            format_func=frame.corpus,
+            default=names[0],
+            required=True,
+            key=f"train.result.corpus.{card.slug}",
+        )
     figures = by_name[name]
     st.markdown(worth(figures))
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(f"**{guide_terms.link('confusion')}**: counts, and each row in %")
-        st.plotly_chart(train_charts.confusion(figures), key=f"train.confusion.{card.slug}", config=train_charts.CONFIG,
-                        alt=train_charts.describe_confusion(figures))
+        st.plotly_chart(
+            train_charts.confusion(figures),
+            key=f"train.confusion.{card.slug}",
+            config=train_charts.CONFIG,
+            alt=train_charts.describe_confusion(figures),
+        )
     with right:
         st.markdown("**By label**: recall, of what was acted; precision, of what was answered")
-        st.plotly_chart(train_charts.per_label(figures), key=f"train.per_label.{card.slug}", config=train_charts.CONFIG,
-                        alt="Recall and precision by label; the table below has them.")
+        st.plotly_chart(
+            train_charts.per_label(figures),
+            key=f"train.per_label.{card.slug}",
+            config=train_charts.CONFIG,
+            alt="Recall and precision by label; the table below has them.",
+        )
     with st.expander("By label, as a table", key=f"train.labels.table.{card.slug}"):
         rows = exports.cells(pd.DataFrame(train_charts.label_rows(figures)))
         st.dataframe(rows, hide_index=True, key=f"train.labels.figures.{card.slug}")
@@ -165,8 +189,10 @@ def _corpora(card: store.ModelCard) -> None:
 def worth(figures: Evaluation) -> str:
     """Return what figures of this protocol are worth, as Markdown."""
     said = splits.PROTOCOLS.get(figures.protocol, "")
-    return (f"Protocol **{frame.plain(figures.protocol)}**. {frame.plain(said)} {guide_terms.link('uar')}, with an interval of 95 % over "
-            f"{frame.plain(figures.interval_over)}.")
+    return (
+        f"Protocol **{frame.plain(figures.protocol)}**. {frame.plain(said)} {guide_terms.link('uar')}, with an interval of 95 % over "
+        f"{frame.plain(figures.interval_over)}."
+    )
 
 
 def facts(card: store.ModelCard) -> str:
@@ -175,14 +201,21 @@ def facts(card: store.ModelCard) -> str:
     title = spec.title if spec else card.classifier
     learned = ", ".join(
         f"{cached.corpus_title(str(each.get('corpus')))} ({each.get('n_clips')} clips, {each.get('n_speakers')} speakers)"
-        for each in card.corpora if isinstance(each, dict)
-    )  # fmt: skip
+        for each in card.corpora
+        if isinstance(each, dict)
+    )
     settings = ", ".join(f"{name} {value}" for name, value in card.hyperparameters.items())
-    return "  \n".join(filter(None, [
-        f"**{frame.plain(title)}**, {card.n_parameters:,} parameters, {len(card.labels)} labels: {frame.plain(', '.join(card.labels))}",
-        f"Learned from {frame.plain(learned)}" if learned else "",
-        f":small[{frame.plain(settings)}]" if settings else "",
-    ]))
+    return "  \n".join(
+        filter(
+            None,
+            [
+                f"**{frame.plain(title)}**, {card.n_parameters:,} parameters, "
+                f"{len(card.labels)} labels: {frame.plain(', '.join(card.labels))}",
+                f"Learned from {frame.plain(learned)}" if learned else "",
+                f":small[{frame.plain(settings)}]" if settings else "",
+            ],
+        )
+    )
 
 
 def architecture(layers: Sequence[Any]) -> str:
@@ -206,7 +239,11 @@ def _weight(n: int, most: int) -> str:
 
 
 def _shape(shape: Any) -> str:
-    return " × ".join("?" if size is None else str(size) for size in shape) if isinstance(shape, list | tuple) else str(shape or "")
+    return (
+        " × ".join("?" if size is None else str(size) for size in shape)
+        if isinstance(shape, list | tuple)
+        else str(shape or "")
+    )
 
 
 def _script(job: jobs.Job) -> None:
@@ -214,6 +251,12 @@ def _script(job: jobs.Job) -> None:
         config = runs.read_config(job.folder)
     except SerError:
         return
-    st.download_button("Script that repeats this", lambda: train_script.script(job.title, config),
-                       f"train-{exports.safe_stem(job.title)}.py", "text/x-python", key="train.script", icon=":material/code:",
-                       on_click="ignore")
+    st.download_button(
+        "Script that repeats this",
+        lambda: train_script.script(job.title, config),
+        f"train-{exports.safe_stem(job.title)}.py",
+        "text/x-python",
+        key="train.script",
+        icon=":material/code:",
+        on_click="ignore",
+    )

@@ -13,12 +13,16 @@ from ser_core import jobs, runs, untrusted_text
 from ser_core.errors import SerError
 
 STAGES = {
-    runs.QUEUED: (":material/hourglass:", "Waiting"), runs.FEATURES: (":material/graphic_eq:", "Listening to the clips"),
-    runs.TRAINING: (":material/model_training:", "Training"), runs.SEARCHING: (":material/grid_on:", "Searching"),
-    runs.EVALUATING: (":material/fact_check:", "Testing"), runs.SAVING: (":material/save:", "Saving"),
-    runs.DONE: (":material/check_circle:", "Done"), runs.FAILED: (":material/error:", "Failed"),
+    runs.QUEUED: (":material/hourglass:", "Waiting"),
+    runs.FEATURES: (":material/graphic_eq:", "Listening to the clips"),
+    runs.TRAINING: (":material/model_training:", "Training"),
+    runs.SEARCHING: (":material/grid_on:", "Searching"),
+    runs.EVALUATING: (":material/fact_check:", "Testing"),
+    runs.SAVING: (":material/save:", "Saving"),
+    runs.DONE: (":material/check_circle:", "Done"),
+    runs.FAILED: (":material/error:", "Failed"),
     runs.STOPPED: (":material/stop_circle:", "Stopped"),
-}  # fmt: skip
+}
 """Stage -> icon and word."""
 
 KEY = """
@@ -30,7 +34,13 @@ This browser may stop the run. From anywhere else this key does; it is shown onl
 
 def show(root: Path, id: str) -> None:
     """Draw one run: live while it works, its result once it has ended."""
-    st.button("All runs and models", key="train.back", type="tertiary", icon=":material/arrow_back:", on_click=st.query_params.clear)
+    st.button(
+        "All runs and models",
+        key="train.back",
+        type="tertiary",
+        icon=":material/arrow_back:",
+        on_click=st.query_params.clear,
+    )
     try:
         job = jobs.find(root, id)
     except SerError as error:
@@ -116,10 +126,21 @@ def _stop(job: jobs.Job) -> None:
 def _stop_buttons(job: jobs.Job) -> None:
     with st.container(key="train_stop", horizontal=True):
         if job.status.epoch and job.status.stage == runs.TRAINING:
-            st.button("Stop, keep the best so far", key="train.stop.keep", icon=":material/stop_circle:", on_click=jobs.stop,
-                      args=(job,), kwargs={"keep": True})
-        st.button("Leave the line" if job.position else "Stop, keep nothing", key="train.stop", icon=":material/close:",
-                  on_click=jobs.stop, args=(job,))
+            st.button(
+                "Stop, keep the best so far",
+                key="train.stop.keep",
+                icon=":material/stop_circle:",
+                on_click=jobs.stop,
+                args=(job,),
+                kwargs={"keep": True},
+            )
+        st.button(
+            "Leave the line" if job.position else "Stop, keep nothing",
+            key="train.stop",
+            icon=":material/close:",
+            on_click=jobs.stop,
+            args=(job,),
+        )
 
 
 WITHHELD = (

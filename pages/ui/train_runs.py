@@ -24,8 +24,14 @@ def show(root: Path) -> None:
     with st.expander("For the teacher", key="train.teacher", icon=":material/school:"):
         teacher.show()
         if teacher.is_here():
-            st.button("Clear the line", key="train.clear_line", icon=":material/clear_all:", on_click=jobs.stop_waiting, args=(root,),
-                      help="Stops all runs that wait. The one that works goes on.")
+            st.button(
+                "Clear the line",
+                key="train.clear_line",
+                icon=":material/clear_all:",
+                on_click=jobs.stop_waiting,
+                args=(root,),
+                help="Stops all runs that wait. The one that works goes on.",
+            )
 
 
 @st.fragment(run_every=2.0)
@@ -40,8 +46,13 @@ def _watch(root: Path) -> None:
             link(job)
             st.markdown(train_run.headline(job), width="content")
             if train_run.may_stop(job) and not job.stopping:
-                st.button("Leave the line" if job.position else "Stop", key=f"train.stop.{job.id}", icon=":material/close:",
-                          on_click=jobs.stop, args=(job,))
+                st.button(
+                    "Leave the line" if job.position else "Stop",
+                    key=f"train.stop.{job.id}",
+                    icon=":material/close:",
+                    on_click=jobs.stop,
+                    args=(job,),
+                )
 
 
 def _ended(root: Path, ended: list[jobs.Job]) -> None:
@@ -56,8 +67,14 @@ def _ended(root: Path, ended: list[jobs.Job]) -> None:
         st.caption(f"The last {SHOWN} of {len(ended)}.")
     mine = [job for job in ended if train_run.may_stop(job)]
     if mine:
-        st.button(f"Clear {'mine' if len(mine) < len(ended) else 'all'} away", key="train.clear", icon=":material/delete_sweep:",
-                  help="Deletes what these runs wrote: curves and log. Their models stay.", on_click=_clear, args=(mine,))
+        st.button(
+            f"Clear {'mine' if len(mine) < len(ended) else 'all'} away",
+            key="train.clear",
+            icon=":material/delete_sweep:",
+            help="Deletes what these runs wrote: curves and log. Their models stay.",
+            on_click=_clear,
+            args=(mine,),
+        )
 
 
 def _clear(ended: list[jobs.Job]) -> None:
@@ -67,8 +84,13 @@ def _clear(ended: list[jobs.Job]) -> None:
 
 def link(job: jobs.Job) -> None:
     """Draw the title of a run; a click opens it."""
-    if st.button(frame.plain(job.title), key=f"train.open.{job.id}", type="tertiary", icon=":material/chevron_right:",
-                 icon_position="right"):
+    if st.button(
+        frame.plain(job.title),
+        key=f"train.open.{job.id}",
+        type="tertiary",
+        icon=":material/chevron_right:",
+        icon_position="right",
+    ):
         st.query_params["run"] = job.id
         st.rerun()
 

@@ -30,5 +30,7 @@ with tempfile.TemporaryDirectory() as folder:
 def script(title: str, config: Mapping[str, Any], *, name: str = "this file") -> str:
     """Return the script. title: what a visitor called the model; it ends up in a comment, without what could end that comment."""
     safe = re.sub(r"[^\w .,:()-]+", " ", title).strip() or "unnamed"
-    text = json.dumps({key: "" if key == "scheduler" else value for key, value in config.items()}, indent=1)  # that is the teacher's own
+    text = json.dumps(
+        {key: "" if key == "scheduler" else value for key, value in config.items()}, indent=1
+    )  # that is the teacher's own
     return SCRIPT.format(title=safe, name=name, config=f"r'''{text}'''" if "'" not in text else repr(text))

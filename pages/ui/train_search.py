@@ -17,17 +17,30 @@ from ser_core.run_config import RunConfig
 def show(job: jobs.Job, trials: Sequence[Mapping[str, Any]]) -> None:
     """Draw the trials of a run, the best first."""
     st.header("What the search found", anchor=False)
-    st.markdown(f"{len(trials)} combinations, each compared on the folds of the training part. The model of this run is made of the best: "
-                f"{frame.plain(said(trials[0]))}. Of many tries the best one is flattered, so only the figures below, of clips that no "
-                "try has touched, say what it is worth.")
-    st.plotly_chart(train_charts.trials(trials, told=[said(row) for row in trials]), key="train.trials", config=train_charts.CONFIG,
-                    alt=f"{len(trials)} combinations by their UAR on the folds.")
-    picked = st.dataframe(exports.cells(table(trials)), hide_index=True, key="train.trials.table", on_select="rerun",
-                          selection_mode="single-row")
+    st.markdown(
+        f"{len(trials)} combinations, each compared on the folds of the training part. The model of this run is made of the best: "
+        f"{frame.plain(said(trials[0]))}. Of many tries the best one is flattered, so only the figures below, of clips that no "
+        "try has touched, say what it is worth."
+    )
+    st.plotly_chart(
+        train_charts.trials(trials, told=[said(row) for row in trials]),
+        key="train.trials",
+        config=train_charts.CONFIG,
+        alt=f"{len(trials)} combinations by their UAR on the folds.",
+    )
+    picked = st.dataframe(
+        exports.cells(table(trials)),
+        hide_index=True,
+        key="train.trials.table",
+        on_select="rerun",
+        selection_mode="single-row",
+    )
     rows = picked["selection"]["rows"]
     if rows and rows[0] < len(trials):
         trial = trials[rows[0]]
-        if st.button(f"Make a model of {frame.plain(said(trial))}", key="train.trials.make", icon=":material/model_training:"):
+        if st.button(
+            f"Make a model of {frame.plain(said(trial))}", key="train.trials.make", icon=":material/model_training:"
+        ):
             train_start.begin(job.folder.parent, settings(job, trial))
     else:
         st.caption("Tick a row to make a model of that combination.")
@@ -40,19 +53,28 @@ def said(trial: Mapping[str, Any]) -> str:
 
 def table(trials: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Return a row a combination with its means over the folds, in %."""
-    return pd.DataFrame([
-        {
-            **{name: value if isinstance(value, int | float) else str(value) for name, value in row["hyperparameters"].items()},
-            "UAR (%)": round(100 * row["uar"], 1), "± (SD of the folds)": round(100 * row["spread"], 1),
-            "accuracy (%)": round(100 * row["accuracy"], 1), "seconds": round(row["seconds"], 1),
-        }
-        for row in trials
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                **{
+                    name: value if isinstance(value, int | float) else str(value)
+                    for name, value in row["hyperparameters"].items()
+                },
+                "UAR (%)": round(100 * row["uar"], 1),
+                "± (SD of the folds)": round(100 * row["spread"], 1),
+                "accuracy (%)": round(100 * row["accuracy"], 1),
+                "seconds": round(row["seconds"], 1),
+            }
+            for row in trials
+        ]
+    )
 
 
 def settings(job: jobs.Job, trial: Mapping[str, Any]) -> RunConfig:
     """Return the settings of a run with one combination in place of its search; raises ConfigError where they cannot be read."""
     config = RunConfig.from_dict(runs.read_config(job.folder))
-    chosen = {name: tuple(value) if isinstance(value, list) else value for name, value in trial["hyperparameters"].items()}
+    chosen = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in trial["hyperparameters"].items()
+    }
     name = f"{config.name or job.title}: {said(trial)}"[:80]
     return replace(config, grid={}, name=name, hyperparameters={**config.hyperparameters, **chosen}, scheduler="")

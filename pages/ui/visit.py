@@ -38,10 +38,14 @@ QUIET_S = 120.0
 """A visit without a click for so long gives up its files where there is no room for another's."""
 
 IDLE = "Nothing happened here for {minutes:.0f} minutes, so what you had recorded or uploaded was forgotten."
-TOO_MUCH = ("You sent more than 1 GB at once. It was forgotten, so that this server has room for everyone: send less at a time, or use "
-            "`python -m ser_core predict` on your own machine.")  # fmt: skip
-MADE_ROOM = ("This server ran out of room for recordings, so what you had uploaded was forgotten to let others upload theirs. Upload it "
-             "again when you need it.")  # fmt: skip
+TOO_MUCH = (
+    "You sent more than 1 GB at once. It was forgotten, so that this server has room for everyone: send less at a time, or use "
+    "`python -m ser_core predict` on your own machine."
+)
+MADE_ROOM = (
+    "This server ran out of room for recordings, so what you had uploaded was forgotten to let others upload theirs. Upload it "
+    "again when you need it."
+)
 
 GIVEN = (state.CLIP, state.KEPT, state.TIMELINE, state.BATCH, state.OWN_SPEAKER, state.OWN_NOTES)
 """What a visitor gave, and what was made of it; of a live session only what was heard."""
@@ -120,7 +124,10 @@ class Visits:
         for each, visit in visits.items():
             by_address[visit.address] += held[each]
         greedy = {each for each, total in by_address.items() if each != address and total > MOST_HELD / 2}
-        quiet = sorted((each for each, visit in visits.items() if now_s - visit.seen_s >= QUIET_S), key=lambda each: visits[each].seen_s)
+        quiet = sorted(
+            (each for each, visit in visits.items() if now_s - visit.seen_s >= QUIET_S),
+            key=lambda each: visits[each].seen_s,
+        )
         others = [each for each, visit in visits.items() if visit.address in greedy and each not in quiet]
         given_up = [*quiet, *sorted(others, key=lambda each: -held[each])]
         if sum(held[each] for each in given_up) < missing:
@@ -152,7 +159,9 @@ class Server:
     def held(self) -> dict[str, int]:
         """Return how many bytes of files each visit has sent up and not yet let go of: Streamlit's and those that its pages keep."""
         files = runtime.get_instance().uploaded_file_mgr.file_storage
-        sizes = Counter({name: sum(len(each.data) for each in list(kept.values())) for name, kept in list(files.items())})
+        sizes = Counter(
+            {name: sum(len(each.data) for each in list(kept.values())) for name, kept in list(files.items())}
+        )
         for info in runtime.get_instance()._session_mgr.list_sessions():
             sizes[info.session.id] += _kept_bytes(info.session.session_state)
         return {name: size for name, size in sizes.items() if size}
@@ -263,7 +272,9 @@ def _kept_bytes(held: Any) -> int:
     """Return how many bytes of clips, and of a batch's files, a session's state keeps in memory."""
     clips = [held[key] for key in (state.CLIP, state.KEPT) if key in held]
     batch = held[state.BATCH] if state.BATCH in held else None
-    return sum(len(clip.data) for clip in clips if clip is not None and isinstance(clip.data, bytes)) + (batch.held_bytes if batch else 0)
+    return sum(len(clip.data) for clip in clips if clip is not None and isinstance(clip.data, bytes)) + (
+        batch.held_bytes if batch else 0
+    )
 
 
 def let_go(held: Any) -> None:

@@ -15,9 +15,18 @@ from ser_core.classifiers.table import CLASSIFIERS, ClassifierSpec
 from ser_core.errors import ConfigError
 
 __all__ = [
-    "CLASSIFIERS", "Classifier", "ClassifierSpec", "Progress", "Start", "TrainableClassifier", "build", "check", "load", "load_foreign",
+    "CLASSIFIERS",
+    "Classifier",
+    "ClassifierSpec",
+    "Progress",
+    "Start",
+    "TrainableClassifier",
+    "build",
+    "check",
+    "load",
+    "load_foreign",
     "weight_file",
-]  # fmt: skip
+]
 
 
 def check(name: str, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,9 +45,10 @@ def check(name: str, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
         raise ConfigError(f"{spec.title}: the seed must be a whole number from 0 to {2**32 - 1}. Got {seed!r}.")
     return {
-        **spec.defaults, "seed": seed,
+        **spec.defaults,
+        "seed": seed,
         **{key: rows[key].check(value, of=spec.title) for key, value in hyperparameters.items() if key in rows},
-    }  # fmt: skip
+    }
 
 
 def build(

@@ -111,9 +111,14 @@ def fit_boosting(given: Training) -> Pipeline:
     scale = StandardScaler().fit(given.X)
     X = scale.transform(given.X)
     trees = HistGradientBoostingClassifier(
-        learning_rate=settings["learning_rate"], max_leaf_nodes=settings["max_leaves"], l2_regularization=settings["l2"],
-        early_stopping=False, warm_start=True, max_bins=MAX_BINS, random_state=settings["seed"],
-    )  # fmt: skip
+        learning_rate=settings["learning_rate"],
+        max_leaf_nodes=settings["max_leaves"],
+        l2_regularization=settings["l2"],
+        early_stopping=False,
+        warm_start=True,
+        max_bins=MAX_BINS,
+        random_state=settings["seed"],
+    )
     follow = _Follower(given, scale)
     for epoch in range(1, settings["epochs"] + 1):
         trees.set_params(max_iter=epoch * TREES_A_ROUND)
@@ -127,16 +132,28 @@ def fit_boosting(given: Training) -> Pipeline:
 def fit_svm(given: Training) -> Pipeline:
     """A support vector machine; its votes become probabilities in SklearnClassifier."""
     settings = given.settings
-    machine = SVC(kernel=settings["kernel"], C=settings["C"], gamma=settings["gamma"], cache_size=200, random_state=settings["seed"])
+    machine = SVC(
+        kernel=settings["kernel"],
+        C=settings["C"],
+        gamma=settings["gamma"],
+        cache_size=200,
+        random_state=settings["seed"],
+    )
     return _at_once(given, machine)
 
 
 def fit_forest(given: Training) -> Pipeline:
     """A random forest."""
     settings = given.settings
-    return _at_once(given, RandomForestClassifier(
-        settings["n_trees"], max_depth=settings["max_depth"], min_samples_leaf=settings["min_leaf"], random_state=settings["seed"],
-    ))  # fmt: skip
+    return _at_once(
+        given,
+        RandomForestClassifier(
+            settings["n_trees"],
+            max_depth=settings["max_depth"],
+            min_samples_leaf=settings["min_leaf"],
+            random_state=settings["seed"],
+        ),
+    )
 
 
 def fit_logistic(given: Training) -> Pipeline:
@@ -150,7 +167,9 @@ def fit_lda(given: Training) -> Pipeline:
     X, y = given.X[kept], given.y[kept]
     n = len(np.unique(y))
     scale = StandardScaler().fit(X)
-    analysis = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=given.settings["shrinkage"], priors=np.full(n, 1 / n))
+    analysis = LinearDiscriminantAnalysis(
+        solver="lsqr", shrinkage=given.settings["shrinkage"], priors=np.full(n, 1 / n)
+    )
     analysis.fit(scale.transform(X), y)
     del analysis.covariance_  # columns x columns; the borders need it no more
     return Pipeline([("scale", scale), ("classify", analysis)])
@@ -203,10 +222,14 @@ def n_parameters(pipeline: Pipeline) -> int:
     if isinstance(last, SVC):
         return int(last.support_vectors_.size + last.dual_coef_.size + last.intercept_.size)
     if isinstance(last, RandomForestClassifier):
-        return sum(_numbers(tree.tree_.node_count, tree.tree_.n_leaves, tree.tree_.value.shape[2]) for tree in last.estimators_)
+        return sum(
+            _numbers(tree.tree_.node_count, tree.tree_.n_leaves, tree.tree_.value.shape[2]) for tree in last.estimators_
+        )
     if isinstance(last, HistGradientBoostingClassifier):
         return sum(
-            _numbers(len(tree.nodes), int(tree.nodes["is_leaf"].sum()), 1) for trees in last._predictors for tree in trees
+            _numbers(len(tree.nodes), int(tree.nodes["is_leaf"].sum()), 1)
+            for trees in last._predictors
+            for tree in trees
         )
     return int(last.coef_.size + last.intercept_.size)
 
@@ -218,7 +241,9 @@ def architecture(pipeline: Pipeline, n_labels: int) -> list[dict[str, Any]]:
     rows = [_row("StandardScaler", n_columns, 2 * n_columns, "every feature with mean 0 and deviation 1")]
     if "project" in pipeline.named_steps:
         n = int(pipeline["project"].scalings_.shape[1])
-        rows.append(_row("LinearDiscriminantAnalysis", n, int(pipeline["project"].scalings_.size), "pulls the labels apart"))
+        rows.append(
+            _row("LinearDiscriminantAnalysis", n, int(pipeline["project"].scalings_.size), "pulls the labels apart")
+        )
     rest = n_parameters(pipeline) - sum(row["parameters"] for row in rows[1:])
     if isinstance(last, MLPClassifier):
         rows += [
@@ -257,7 +282,9 @@ def sound(pipeline: Pipeline, name: str, n_labels: int) -> bool:
         trees = [tree.tree_ for tree in last.estimators_]
         return all(
             tree.value.shape == (tree.node_count, 1, len(last.classes_))
-            and _walkable(tree.children_left, tree.children_right, tree.feature, tree.children_left < 0, last.n_features_in_)
+            and _walkable(
+                tree.children_left, tree.children_right, tree.feature, tree.children_left < 0, last.n_features_in_
+            )
             for tree in trees
         )
     if isinstance(last, HistGradientBoostingClassifier):
@@ -269,7 +296,11 @@ def sound(pipeline: Pipeline, name: str, n_labels: int) -> bool:
         )
     if isinstance(last, SVC):
         n = len(last.support_vectors_)
-        return last.dual_coef_.shape == (len(last.classes_) - 1, n) and int(last._n_support.sum()) == n and not last._sparse
+        return (
+            last.dual_coef_.shape == (len(last.classes_) - 1, n)
+            and int(last._n_support.sum()) == n
+            and not last._sparse
+        )
     return True
 
 

@@ -47,7 +47,9 @@ class KerasClassifier:
         self.hyperparameters = dict(hyperparameters)
         self.start = start
         if start:
-            self.hyperparameters |= {each: start.hyperparameters[each] for each in SHAPE_SETTINGS if each in start.hyperparameters}
+            self.hyperparameters |= {
+                each: start.hyperparameters[each] for each in SHAPE_SETTINGS if each in start.hyperparameters
+            }
         self.model_: keras.Model | None = None
 
     def fit(
@@ -74,7 +76,9 @@ class KerasClassifier:
         chance = chance / chance.sum()
         n_drawn = min(settings["clips_per_epoch"], int((chance > 0).sum()))
         steps = settings["epochs"] * int(np.ceil(n_drawn / settings["batch_size"]))
-        self.model_ = model = self._continued(X.shape[1:]) if self.start else self._untrained(X.shape[1:], len(self.labels))
+        self.model_ = model = (
+            self._continued(X.shape[1:]) if self.start else self._untrained(X.shape[1:], len(self.labels))
+        )
         scale = _scale(model)
         if not self.start:
             seen = rng.choice(len(y), min(_N_ADAPT, int((chance > 0).sum())), replace=False, p=chance)
@@ -84,7 +88,10 @@ class KerasClassifier:
         model.compile(
             optimizer=keras.optimizers.AdamW(
                 keras.optimizers.schedules.CosineDecay(
-                    settings["learning_rate"] / 10, steps, warmup_target=settings["learning_rate"], warmup_steps=steps // 20
+                    settings["learning_rate"] / 10,
+                    steps,
+                    warmup_target=settings["learning_rate"],
+                    warmup_steps=steps // 20,
                 ),
                 weight_decay=1e-3,
                 clipnorm=1.0,
@@ -102,7 +109,9 @@ class KerasClassifier:
             model.reset_metrics()
             # Batch by batch: at the end of each model.fit and model.predict, threads that wait for a busy core can cost seconds.
             for first in range(0, n_drawn, size):
-                so_far = model.train_on_batch(windows[first : first + size], targets[drawn[first : first + size]], return_dict=True)
+                so_far = model.train_on_batch(
+                    windows[first : first + size], targets[drawn[first : first + size]], return_dict=True
+                )
                 if should_stop():
                     break
             if should_stop():
@@ -154,8 +163,13 @@ class KerasClassifier:
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return probabilities (n, n_labels) of windows (n, frames, n_columns)."""
         assert self.model_ is not None, "fit comes first"
-        parts = [X[first : first + _PREDICTED_AT_ONCE].astype(np.float32, copy=False) for first in range(0, len(X), _PREDICTED_AT_ONCE)]
-        probabilities: np.ndarray = np.concatenate([self.model_.predict_on_batch(part) for part in parts]).astype(np.float64)
+        parts = [
+            X[first : first + _PREDICTED_AT_ONCE].astype(np.float32, copy=False)
+            for first in range(0, len(X), _PREDICTED_AT_ONCE)
+        ]
+        probabilities: np.ndarray = np.concatenate([self.model_.predict_on_batch(part) for part in parts]).astype(
+            np.float64
+        )
         return probabilities
 
     @property
@@ -196,7 +210,9 @@ def _load_weights(model: keras.Model, file: Path) -> None:
             model.load_weights(archive.extract(_WEIGHTS, folder))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ModelError(f"{file} does not hold the weights that its card describes ({reason}). Start from another model.") from error
+        raise ModelError(
+            f"{file} does not hold the weights that its card describes ({reason}). Start from another model."
+        ) from error
 
 
 def _scale(model: keras.Model) -> layers.BatchNormalization:
@@ -226,7 +242,9 @@ def _detail(layer: Any) -> str:
     return ""
 
 
-def _augment(windows: np.ndarray, settings: Mapping[str, Any], rng: np.random.Generator, *, blank: np.ndarray) -> np.ndarray:
+def _augment(
+    windows: np.ndarray, settings: Mapping[str, Any], rng: np.random.Generator, *, blank: np.ndarray
+) -> np.ndarray:
     """Return float32 copies, shifted in time by up to 16 frames, with one stretch of time and one of neighbouring columns blanked.
 
     blank: float32 (n_columns,), what stands there then.

@@ -54,7 +54,9 @@ class OnnxClassifier:
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return probabilities, float64 (n, n_labels), of windows (n, frames, n_columns)."""
-        probabilities: np.ndarray = self._session.run(None, {self._input: X.astype(np.float32, copy=False)})[0].astype(np.float64)
+        probabilities: np.ndarray = self._session.run(None, {self._input: X.astype(np.float32, copy=False)})[0].astype(
+            np.float64
+        )
         return probabilities
 
     @classmethod
@@ -69,15 +71,21 @@ class OnnxClassifier:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        options.enable_cpu_mem_arena = False  # a long clip's windows would leave 200 MB behind, for half a millisecond less
+        options.enable_cpu_mem_arena = (
+            False  # a long clip's windows would leave 200 MB behind, for half a millisecond less
+        )
         try:
             session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has its own exception for each way a file can be wrong
             reason = str(error).splitlines()[0]
-            raise ModelError(f"{name} cannot be read as a network: {reason}. Restore the folder or train it again.") from error
+            raise ModelError(
+                f"{name} cannot be read as a network: {reason}. Restore the folder or train it again."
+            ) from error
         outputs = session.get_outputs()
         if len(session.get_inputs()) != 1 or len(outputs) != 1 or list(outputs[0].shape[-1:]) != [len(labels)]:
-            raise ModelError(f"{name} does not hold a classifier of {len(labels)} labels. Restore the folder or train it again.")
+            raise ModelError(
+                f"{name} does not hold a classifier of {len(labels)} labels. Restore the folder or train it again."
+            )
         return cls(session, labels)
 
 
@@ -100,12 +108,16 @@ def check_foreign(content: bytes) -> bytes:
     _check_parts(model)
     strange = sorted({str(node.op_type)[:40] for node in model.graph.node} - OPERATORS)
     if strange or any(node.domain not in ("", "ai.onnx.ml") for node in model.graph.node):
-        raise ModelError(f"{FILE} holds operations that none of our networks has ({', '.join(strange[:5]) or 'of another domain'}).")
+        raise ModelError(
+            f"{FILE} holds operations that none of our networks has ({', '.join(strange[:5]) or 'of another domain'})."
+        )
     try:
         onnx.checker.check_model(model)
         _check_inputs(model)
     except (onnx.checker.ValidationError, onnx.defs.SchemaError, ValueError, KeyError) as error:
-        raise ModelError(f"{FILE} is no sound network ({str(error).splitlines()[0][:200]}). Export the model again.") from None
+        raise ModelError(
+            f"{FILE} is no sound network ({str(error).splitlines()[0][:200]}). Export the model again."
+        ) from None
     model.DiscardUnknownFields()  # another reader might know them
     sound: bytes = model.SerializeToString()
     return sound
@@ -126,7 +138,9 @@ def _check_parts(model: onnx.ModelProto) -> None:
             if part.data_location != onnx.TensorProto.DEFAULT or part.external_data:
                 raise ModelError(f"{FILE} refers to other files, which a model may not. Export the model again.")
             if part.data_type not in _NUMBERS or part.string_data or part.HasField("segment"):
-                raise ModelError(f"{FILE} holds a constant of a kind that none of our networks has. Export the model again.")
+                raise ModelError(
+                    f"{FILE} holds a constant of a kind that none of our networks has. Export the model again."
+                )
             shape = list(part.dims)
             n_numbers += math.prod(shape) if _fits(shape) else MAX_NUMBERS + 1
         elif kind == "AttributeProto":
@@ -155,7 +169,9 @@ def _check_inputs(model: onnx.ModelProto) -> None:
     versions = {each.domain: each.version for each in model.opset_import}
     for node in model.graph.node:
         known = onnx.defs.get_schema(node.op_type, versions[node.domain], node.domain).inputs
-        needed = [known[min(place, len(known) - 1)].option != onnx.defs.OpSchema.FormalParameterOption.Optional
-                  for place in range(len(node.input))]  # fmt: skip
+        needed = [
+            known[min(place, len(known) - 1)].option != onnx.defs.OpSchema.FormalParameterOption.Optional
+            for place in range(len(node.input))
+        ]
         if any(must and not name for must, name in zip(needed, node.input, strict=True)):
             raise ValueError(f"an input of {node.op_type} is missing")

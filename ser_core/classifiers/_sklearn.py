@@ -43,7 +43,9 @@ class SklearnClassifier:
         """Fit the pipeline. Where the classifier cannot weigh, sample_weight is the chance, relative to its largest, to be kept."""
         weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, float)
         self.pipeline_ = _estimators.KINDS[self.name].fit(
-            _estimators.Training(X, y, weight, validation, self.hyperparameters, on_epoch, should_stop or (lambda: False), domain)
+            _estimators.Training(
+                X, y, weight, validation, self.hyperparameters, on_epoch, should_stop or (lambda: False), domain
+            )
         )
         return self
 
@@ -94,13 +96,23 @@ class SklearnClassifier:
         try:
             pipeline = skops.io.loads(content, trusted=list(_estimators.KINDS[name].trusted))
         except Exception as error:  # skops raises many kinds for a damaged or foreign file
-            raise ModelError(f"{path} cannot be read as a model: {error}. Restore the folder or train the model again.") from error
+            raise ModelError(
+                f"{path} cannot be read as a model: {error}. Restore the folder or train the model again."
+            ) from error
         try:
             fits = _estimators.sound(pipeline, name, len(labels))
-        except (AttributeError, TypeError, ValueError, IndexError, KeyError):  # an estimator that lacks what fitting gives it
+        except (
+            AttributeError,
+            TypeError,
+            ValueError,
+            IndexError,
+            KeyError,
+        ):  # an estimator that lacks what fitting gives it
             fits = False
         if not fits:
-            raise ModelError(f"{path} does not hold a classifier of {len(labels)} labels. Restore the folder or train it again.")
+            raise ModelError(
+                f"{path} does not hold a classifier of {len(labels)} labels. Restore the folder or train it again."
+            )
         classifier = cls(name, labels, {})
         classifier.pipeline_ = pipeline
         return classifier

@@ -96,10 +96,18 @@ def start_server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         environment = os.environ | own | more
         with (folder / "log.txt").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name("serve.py")), str(port), str(folder / "modules.txt"),
-                 str(folder / "outside.txt")],
-                cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                [
+                    sys.executable,
+                    str(Path(__file__).with_name("serve.py")),
+                    str(port),
+                    str(folder / "modules.txt"),
+                    str(folder / "outside.txt"),
+                ],
+                cwd=ROOT,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         started.append(process)
         server = Server(f"http://localhost:{port}", process, folder / "modules.txt", folder / "outside.txt")
         deadline = time.monotonic() + 60
@@ -126,7 +134,9 @@ def server(start_server: Callable[..., Server]) -> Server:
 def voice_wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synthetic voice as the file that Chromium plays into its microphone: 48 kHz mono PCM16, after half a second of silence."""
     samples, rate = soundfile.read(VOICE, dtype="float32")
-    samples = np.concatenate([np.zeros(24_000, dtype=np.float32), soxr.resample(samples, rate, 48_000), np.zeros(96_000, dtype=np.float32)])
+    samples = np.concatenate(
+        [np.zeros(24_000, dtype=np.float32), soxr.resample(samples, rate, 48_000), np.zeros(96_000, dtype=np.float32)]
+    )
     path = tmp_path_factory.mktemp("voice") / "voice.wav"
     soundfile.write(path, samples, 48_000, subtype="PCM_16")
     return path
@@ -166,8 +176,12 @@ def serious(page: Page) -> list[str]:
     """What axe finds serious or critical in what is drawn of the page, an element each."""
     page.add_style_tag(content=STILL)
     found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-    return [f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}" for rule in found if rule["impact"] in ("serious", "critical")
-            for node in rule["nodes"]]  # fmt: skip
+    return [
+        f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]
 
 
 @pytest.fixture(scope="session")

@@ -31,14 +31,25 @@ def test_a_page_of_another_origin_gets_nothing_and_nobody_outside_is_asked(serve
             connect(stream, origin=Origin(origin), subprotocols=[Subprotocol("streamlit")]).__enter__()
         assert requests.get(f"{server.url}/", headers={"Origin": origin}, timeout=60).status_code == 403
     assert requests.get(f"{server.url}/", headers={"Host": "evil.example"}, timeout=60).status_code == 403
-    assert b" 403 " in handshake(server, host="evil.example") and b" 101 " in handshake(server, host=urlsplit(server.url).netloc)
+    assert b" 403 " in handshake(server, host="evil.example") and b" 101 " in handshake(
+        server, host=urlsplit(server.url).netloc
+    )
     assert server.outside() == []
 
 
 def handshake(server: Server, *, host: str) -> bytes:
     """Return the first line that the server answers a websocket's handshake with."""
-    lines = ("GET /_stcore/stream HTTP/1.1", f"Host: {host}", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
-             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol: streamlit", "", "")  # fmt: skip
+    lines = (
+        "GET /_stcore/stream HTTP/1.1",
+        f"Host: {host}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Protocol: streamlit",
+        "",
+        "",
+    )
     with socket.create_connection(("127.0.0.1", urlsplit(server.url).port), timeout=60) as line:
         line.sendall("\r\n".join(lines).encode())
         return line.recv(4096).splitlines()[0] + b" "
@@ -87,5 +98,9 @@ def test_crowds_that_do_nothing_keep_nobody_out(server: Server) -> None:
 
 
 async def connect_idle(server: Server) -> ClientConnection:
-    return await connect_async(f"{server.url.replace('http', 'ws')}/_stcore/stream", origin=Origin(server.url),
-                               subprotocols=[Subprotocol("streamlit")], open_timeout=60)  # fmt: skip
+    return await connect_async(
+        f"{server.url.replace('http', 'ws')}/_stcore/stream",
+        origin=Origin(server.url),
+        subprotocols=[Subprotocol("streamlit")],
+        open_timeout=60,
+    )

@@ -33,11 +33,15 @@ def give(page: Page, server: Server, data: bytes) -> None:
     expect(page.get_by_text("1 that cannot be used")).to_be_visible()
 
 
-def test_a_zip_becomes_a_table_to_take_home_and_to_hear(page: Page, server: Server, models: Path, zipped: bytes) -> None:
+def test_a_zip_becomes_a_table_to_take_home_and_to_hear(
+    page: Page, server: Server, models: Path, zipped: bytes
+) -> None:
     give(page, server, zipped)
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Everything (JSON)").click()
-    found = {Path(each["file"]).name: each for each in json.loads(Path(waiting.value.path()).read_text(encoding="utf-8"))}
+    found = {
+        Path(each["file"]).name: each for each in json.loads(Path(waiting.value.path()).read_text(encoding="utf-8"))
+    }
     for expected in batch.predict([str(sample) for sample in SAMPLES], store.SHIPPED, folder=models):
         shown = found[Path(expected["file"]).name]
         assert shown["label"] == "sad" and shown["quality"] == json.loads(json.dumps(expected["quality"]))

@@ -33,7 +33,9 @@ def test_held_out_figures_are_shown_by_protocol(page: Page, server_with_corpora:
         page.get_by_role("radio", name=section).or_(page.get_by_role("button", name=section, exact=True)).first.click()
         if n:
             expect(page.get_by_test_id("stPlotlyChart")).to_have_count(n)
-    expect(page.locator(".stApp[data-test-script-state=notRunning]")).to_be_visible()  # the buttons are not drawn anew under the click
+    expect(
+        page.locator(".stApp[data-test-script-state=notRunning]")
+    ).to_be_visible()  # the buttons are not drawn anew under the click
     with page.expect_download(timeout=60_000) as waiting:
         page.get_by_test_id("stDownloadButton").filter(has_text="MLP").get_by_role("button").click()
     assert waiting.value.suggested_filename == "mlp-card.html"
@@ -72,7 +74,9 @@ def test_the_lab_falls_as_leaks_are_closed_and_measures_a_preset_live(page: Page
     page.goto(f"{server_with_corpora.url}/compare")
     open_section(page, "Leakage Lab")
     expect(page.get_by_text("points of the score came from the leaks")).to_be_visible()
-    page.get_by_role("radio", name="Whole speakers").or_(page.get_by_role("button", name="Whole speakers")).first.click()
+    page.get_by_role("radio", name="Whole speakers").or_(
+        page.get_by_role("button", name="Whole speakers")
+    ).first.click()
     expect(page.get_by_test_id("stPlotlyChart").get_by_text("5. Epoch chosen on other clips").last).to_be_visible()
     page.get_by_role("combobox").first.click()
     page.get_by_role("option", name="Two voices, random split").click()
@@ -81,7 +85,9 @@ def test_the_lab_falls_as_leaks_are_closed_and_measures_a_preset_live(page: Page
     assert not server_with_corpora.modules() & {"tensorflow", "keras"}
 
 
-def test_conditions_can_be_cancelled_and_corpora_are_measured_against_each_other(page: Page, server_with_corpora: Server) -> None:
+def test_conditions_can_be_cancelled_and_corpora_are_measured_against_each_other(
+    page: Page, server_with_corpora: Server
+) -> None:
     page.goto(f"{server_with_corpora.url}/compare")
     open_section(page, "Robustness")
     page.get_by_role("button", name="Measure on 64 clips").click()
@@ -104,8 +110,13 @@ def test_a_phone_shows_every_section_within_its_width(page: Page, server_with_co
     page.set_viewport_size({"width": 390, "height": 844})
     page.emulate_media(color_scheme=scheme)
     page.goto(f"{server_with_corpora.url}/compare")
-    signs = {"Held-out figures": "compare down a column", "Score on a corpus": "Corpora", "Robustness": "Conditions",
-             "Cross-corpus": "leaving the corpus costs", "Leakage Lab": "points of the score"}  # fmt: skip
+    signs = {
+        "Held-out figures": "compare down a column",
+        "Score on a corpus": "Corpora",
+        "Robustness": "Conditions",
+        "Cross-corpus": "leaving the corpus costs",
+        "Leakage Lab": "points of the score",
+    }
     for section, sign in signs.items():
         open_section(page, section)
         expect(page.get_by_text(sign).last).to_be_visible()

@@ -105,7 +105,9 @@ def test_a_zip_is_installed_and_shown(page: Page, root: tuple[Server, Path]) -> 
     page.goto(f"{server.url}/corpora")
     page.get_by_text("Install from a zip that you have").click()
     expect(page.get_by_role("button", name="Install", exact=True)).to_be_disabled()
-    page.locator("input[type=file]").set_input_files({"name": "any name.zip", "mimeType": "application/zip", "buffer": packed.getvalue()})
+    page.locator("input[type=file]").set_input_files(
+        {"name": "any name.zip", "mimeType": "application/zip", "buffer": packed.getvalue()}
+    )
     page.get_by_role("button", name="Install", exact=True).click()
     expect(page.get_by_text("1 of 1,440 clips")).to_be_visible()
     assert (folder / "ravdess" / "Actor_07" / "03-01-05-01-02-01-07.flac").is_file()
@@ -117,7 +119,11 @@ def test_a_phone_shows_every_tab_within_its_width(page: Page, root: tuple[Server
     page.set_viewport_size({"width": 390, "height": 844})
     page.emulate_media(color_scheme=scheme)
     page.goto(f"{server.url}/corpora")
-    for tab, sign in (("Corpora", "Install from a zip"), ("Check", "Every clip is read once"), ("Explore", "The same as a table")):
+    for tab, sign in (
+        ("Corpora", "Install from a zip"),
+        ("Check", "Every clip is read once"),
+        ("Explore", "The same as a table"),
+    ):
         open_tab(page, tab)
         expect(page.get_by_text(sign).first).to_be_visible()
         assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390

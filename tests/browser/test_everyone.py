@@ -32,9 +32,13 @@ def check_width(page: Page, title: str, faults: dict[str, object]) -> None:
         page.set_viewport_size({"width": width, "height": 900})
         page.evaluate("size => document.documentElement.style.setProperty('font-size', size)", size)
         try:
-            page.wait_for_function("document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth", timeout=20_000)
+            page.wait_for_function(
+                "document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth", timeout=20_000
+            )
         except TookTooLong:
-            faults[f"{title}, {how}"] = page.evaluate("[document.querySelector('[data-testid=stMain]').scrollWidth, innerWidth]")
+            faults[f"{title}, {how}"] = page.evaluate(
+                "[document.querySelector('[data-testid=stMain]').scrollWidth, innerWidth]"
+            )
     page.set_viewport_size({"width": 1280, "height": 900})
     page.evaluate("document.documentElement.style.removeProperty('font-size')")
 
@@ -65,11 +69,16 @@ def test_every_page_shows_without_a_network_and_has_no_serious_fault(page: Page,
         settled(page)
         for theme in ("light", "dark"):
             page.emulate_media(color_scheme=theme)
-            page.wait_for_function(f"getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor === '{ground(theme)}'")
+            page.wait_for_function(
+                f"getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor === '{ground(theme)}'"
+            )
             if found := serious(page):
                 faults[f"{title}, {theme}"] = found
-        unnamed = [each.evaluate("e => e.outerHTML.slice(0, 200)") for each in page.get_by_test_id("stPlotlyChart").all()
-                   if not each.evaluate("e => e.getAttribute('aria-label') || e.querySelector('[aria-label], [alt]')")]  # fmt: skip
+        unnamed = [
+            each.evaluate("e => e.outerHTML.slice(0, 200)")
+            for each in page.get_by_test_id("stPlotlyChart").all()
+            if not each.evaluate("e => e.getAttribute('aria-label') || e.querySelector('[aria-label], [alt]')")
+        ]
         if unnamed:
             faults[f"{title}, figures without words"] = unnamed
         check_width(page, title, faults)
@@ -85,7 +94,9 @@ def test_the_main_job_needs_no_mouse(page: Page, server: Server) -> None:
     def tab_to(name: re.Pattern[str]) -> None:
         for _ in range(60):
             page.keyboard.press("Tab")
-            told = page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.textContent")
+            told = page.evaluate(
+                "document.activeElement.getAttribute('aria-label') || document.activeElement.textContent"
+            )
             if name.search(told or ""):
                 return
         raise AssertionError(f"no way to {name.pattern} with the Tab key")
@@ -96,7 +107,9 @@ def test_the_main_job_needs_no_mouse(page: Page, server: Server) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Flat")).to_be_visible()
     tab_to(re.compile("Flat"))
-    assert page.evaluate("(s => s.boxShadow + s.outlineStyle)(getComputedStyle(document.activeElement))") != "nonenone", "focus shows"
+    assert (
+        page.evaluate("(s => s.boxShadow + s.outlineStyle)(getComputedStyle(document.activeElement))") != "nonenone"
+    ), "focus shows"
     page.keyboard.press("Enter")
     expect(page.locator(".ser-verdict")).to_be_visible()
     tab_to(re.compile("Clear"))

@@ -17,9 +17,13 @@ from tests.browser.conftest import Server, serious
 
 N_CLIPS = 18
 SECTIONS = {
-    "Recordings": "A box holds the middle half", "Voices": "The label explains", "Map": "nearest clips", "Augment": "stands for",
-    "Export": "No path of this machine", "Clips": "Tick one to hear it",
-}  # fmt: skip
+    "Recordings": "A box holds the middle half",
+    "Voices": "The label explains",
+    "Map": "nearest clips",
+    "Augment": "stands for",
+    "Export": "No path of this machine",
+    "Clips": "Tick one to hear it",
+}
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +113,11 @@ def test_the_features_are_downloaded(page: Page, root: tuple[Server, Path]) -> N
         assert waiting.value.suggested_filename == f"features.{kind.lower()}"
         data = Path(waiting.value.path()).read_bytes()
         rows = read(io.BytesIO(data))
-        assert len(rows) == N_CLIPS and set(rows["label"]) == set(small_corpus.LABELS) and set(rows["split"]) == {"train", "test"}
+        assert (
+            len(rows) == N_CLIPS
+            and set(rows["label"]) == set(small_corpus.LABELS)
+            and set(rows["split"]) == {"train", "test"}
+        )
         assert sorted(rows["clip"]) == sorted(corpora.scan("ravdess", folder / "corpora" / "ravdess")[corpora.NAME])
         assert str(folder).encode() not in data
 

@@ -107,7 +107,9 @@ def test_anothers_upload_can_be_neither_taken_nor_replaced_nor_deleted(server: S
         urls = await anna.address("anna.wav")
         anna.put(urls.upload_url, "anna.wav", data)
         await ben.rerun(chosen(ben, urls, "anna.wav", len(data)))
-        assert not any(ben.all("plotly_chart")) and not any(ben.all("audio")), "a file belongs to the visit that sent it"
+        assert not any(ben.all("plotly_chart")) and not any(ben.all("audio")), (
+            "a file belongs to the visit that sent it"
+        )
         no_token = ben.http.put(f"{server.url}{urls.upload_url}", files={"file": ("x.wav", b"x")})
         assert no_token.status_code == 403
         assert ben.http.delete(f"{server.url}{urls.delete_url}").status_code == 403
@@ -133,7 +135,9 @@ def test_at_the_same_time_everyone_gets_the_answers_to_their_own_clip(server: Se
                 for card, prediction in zip(html.split("<section>")[1:], core, strict=True):
                     rows = re.findall(r"<li[^>]*><span>([^<]+)</span>.*?<span>(\d+)[^<]*</span></li>", card)
                     shown = {label: int(percent) for label, percent in rows}
-                    assert shown == pytest.approx({label: 100 * p for label, p in prediction.probabilities.items()}, abs=0.51)
+                    assert shown == pytest.approx(
+                        {label: 100 * p for label, p in prediction.probabilities.items()}, abs=0.51
+                    )
 
     async def everyone() -> None:
         await asyncio.gather(*(one(server.url, f"v{each}", range(10 * each, 10 * each + 3)) for each in range(4)))
@@ -221,11 +225,17 @@ def test_a_model_is_everyones_to_see_and_its_makers_and_the_teachers_to_change(
     in_a_loop(visit())
 
 
-def test_a_script_with_a_list_of_words_gets_nowhere_and_the_teacher_stays(start_server: Callable[..., Server], tmp_path: Path) -> None:
+def test_a_script_with_a_list_of_words_gets_nowhere_and_the_teacher_stays(
+    start_server: Callable[..., Server], tmp_path: Path
+) -> None:
     url = start_server(SER_RUNS=str(tmp_path / "runs"), SER_ADMIN_WORD="a right word").url
 
     async def visit() -> None:
-        async with Visitor(url, page="train") as teacher, Visitor(url, page="train") as anna, Visitor(url, page="train") as ben:
+        async with (
+            Visitor(url, page="train") as teacher,
+            Visitor(url, page="train") as anna,
+            Visitor(url, page="train") as ben,
+        ):
             for each in (teacher, anna, ben):
                 await each.open("train.tab", "Runs")
             await teacher.type("text_input", "teacher.word", "a right word")
@@ -251,7 +261,9 @@ def test_nothing_of_a_visit_stays_when_it_is_over(start_server: Callable[..., Se
         async with Visitor(server.url) as anna:
             await anna.upload("anna.wav", large, key=UPLOADER)
             await anna.upload("anna2.wav", clip(6), key=UPLOADER)
-            assert not [file for file in tmp_path.rglob("*") if file.stat().st_size > 100_000], "a large file has no name"
+            assert not [file for file in tmp_path.rglob("*") if file.stat().st_size > 100_000], (
+                "a large file has no name"
+            )
             return next(anna.all("audio")).url
 
     sound = in_a_loop(visit())

@@ -21,13 +21,23 @@ from tests.browser.conftest import ROOT, VOICE, serious
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_a_lesson_from_its_start_to_its_end(chromium: Browser, models: Path, tmp_path: Path) -> None:
     port, _ = classroom.free_port(22_000)
-    names = {"SER_CLASS": "class", "SER_CORPORA": "corpora", "SER_RUNS": "runs", "SER_CACHE": "cache", "SER_RESULTS": "results"}
-    environment = os.environ | {name: str(tmp_path / place) for name, place in names.items()} | {"SER_MODELS": str(models)}
+    names = {
+        "SER_CLASS": "class",
+        "SER_CORPORA": "corpora",
+        "SER_RUNS": "runs",
+        "SER_CACHE": "cache",
+        "SER_RESULTS": "results",
+    }
+    environment = (
+        os.environ | {name: str(tmp_path / place) for name, place in names.items()} | {"SER_MODELS": str(models)}
+    )
     environment.pop("SER_ADMIN_WORD", None)
     terminal, theirs = os.openpty()
     os.set_blocking(terminal, False)
     command = [sys.executable, "-m", "ser_core", "serve", "--class", "--port", str(port)]
-    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    server = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
     os.close(theirs)
     shown = ""
 
@@ -49,9 +59,13 @@ def test_a_lesson_from_its_start_to_its_end(chromium: Browser, models: Path, tmp
         assert "▄" in shown and "ok  Models" in shown and "ok  Reachable" in shown and "Email" not in shown
         name = own.create(tmp_path / "corpora", "Class 9b")
         samples, rate = soundfile.read(VOICE, dtype="float32")
-        own.add(tmp_path / "corpora", name, audio.encode_wav(audio.Waveform(samples, rate)), label="happy", speaker="Ann")
+        own.add(
+            tmp_path / "corpora", name, audio.encode_wav(audio.Waveform(samples, rate)), label="happy", speaker="Ann"
+        )
 
-        context = chromium.new_context(ignore_https_errors=True, viewport={"width": 390, "height": 844}, permissions=["microphone"])
+        context = chromium.new_context(
+            ignore_https_errors=True, viewport={"width": 390, "height": 844}, permissions=["microphone"]
+        )
         phone = context.new_page()
         phone.set_default_timeout(60_000)
         phone.goto(url)

@@ -51,7 +51,9 @@ def test_a_voice_is_followed_kept_and_passed_on(page: Page, server: Server, mode
         expected = analysis.recognize(recognizers, analysis.analyse(clip))
         assert window["speech"] is bool(expected)
         total += bool(expected)
-        same += bool(expected) and [each["label"] for each in window["predictions"]] == [each.label for each in expected]
+        same += bool(expected) and [each["label"] for each in window["predictions"]] == [
+            each.label for each in expected
+        ]
     assert total > 4 and same >= 0.9 * total
     page.get_by_role("button", name="Open in Recognize").click()
     expect(page.get_by_text("Spoken live.")).to_be_visible()
@@ -102,7 +104,8 @@ def test_a_sound_shows_soon_and_none_is_lost(server: Server, tmp_path: Path) -> 
     def run() -> tuple[list[float], list[float], bytes]:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
-                executable_path=browsers.system_browser(), args=[*FLAGS, f"--use-file-for-fake-audio-capture={path}%noloop"]
+                executable_path=browsers.system_browser(),
+                args=[*FLAGS, f"--use-file-for-fake-audio-capture={path}%noloop"],
             )
             found = measure.listen(browser.new_context(permissions=["microphone"]).new_page(), server.url, 17.0)
             browser.close()

@@ -99,7 +99,9 @@ def test_an_upload_and_a_zip_of_label_folders_become_corpora(page: Page, root: t
     page.get_by_label("What people will call it").fill("Our moods")
     page.get_by_label("What people will call it").press("Enter")
     settled(page)
-    page.locator("input[type=file]").set_input_files({"name": "any.zip", "mimeType": "application/zip", "buffer": packed.getvalue()})
+    page.locator("input[type=file]").set_input_files(
+        {"name": "any.zip", "mimeType": "application/zip", "buffer": packed.getvalue()}
+    )
     page.get_by_role("button", name="Install", exact=True).click()
     expect(page.get_by_role("heading", name="Our moods")).to_be_visible()
     assert len(library.clips(folder, ["our-moods"])) == 2
@@ -110,10 +112,14 @@ def test_an_upload_and_a_zip_of_label_folders_become_corpora(page: Page, root: t
     page.get_by_label("Who speaks").last.fill("Ben")
     page.get_by_label("Who speaks").last.press("Enter")
     page.get_by_role("radio", name="happy").click()
-    expect(page.get_by_text("Say, acting “happy”")).to_be_visible()  # so the name has been taken too, and nothing is drawn anew
+    expect(
+        page.get_by_text("Say, acting “happy”")
+    ).to_be_visible()  # so the name has been taken too, and nothing is drawn anew
     expect(page.locator(".stApp[data-test-script-state=notRunning]")).to_be_visible()
     page.get_by_role("tab", name="Upload").click()
-    page.locator("input[type=file]").last.set_input_files({"name": "voice.flac", "mimeType": "audio/flac", "buffer": VOICE.read_bytes()})
+    page.locator("input[type=file]").last.set_input_files(
+        {"name": "voice.flac", "mimeType": "audio/flac", "buffer": VOICE.read_bytes()}
+    )
     page.get_by_role("button", name="Add this file").click()
     expect(page.get_by_text("Added 1 clip as happy")).to_be_visible()
     assert [(clip.speaker, clip.label) for clip in own.clips(folder, "files")] == [("Ben", "happy")]

@@ -46,7 +46,9 @@ FILES = {
 
 def upload(page: Page, name: str, data: bytes) -> None:
     page.get_by_role("tab", name="Upload").click()
-    page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "application/octet-stream", "buffer": data})
+    page.locator("input[type=file]").set_input_files(
+        {"name": name, "mimeType": "application/octet-stream", "buffer": data}
+    )
 
 
 def download(page: Page, button: str) -> bytes:
@@ -84,7 +86,9 @@ def player(page: Page) -> dict[str, Any]:
     sound = page.get_by_test_id("stAudio")
     expect(sound).to_be_visible()
     page.wait_for_function("(sound => sound && (sound.readyState > 0 || sound.error))(document.querySelector('audio'))")
-    return page.evaluate("(({duration, error}) => ({duration, error: error && error.message}))(document.querySelector('audio'))")
+    return page.evaluate(
+        "(({duration, error}) => ({duration, error: error && error.message}))(document.querySelector('audio'))"
+    )
 
 
 def record(page: Page, seconds: float) -> None:
@@ -124,14 +128,18 @@ def test_a_recording_survives_a_page_change_and_stays_cleared(page: Page, server
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_an_upload_gets_the_four_predictions_of_the_core(page: Page, server: Server, models: Path, stereo_wav: bytes, name: str) -> None:
+def test_an_upload_gets_the_four_predictions_of_the_core(
+    page: Page, server: Server, models: Path, stereo_wav: bytes, name: str
+) -> None:
     data = FILES[name](stereo_wav)
     page.goto(server.url)
     upload(page, name, data)
     expect(page.get_by_text("48 kHz, stereo")).to_be_visible()
     check_predictions(page, data, models)
     heard = player(page)
-    assert heard["error"] is None and heard["duration"] == pytest.approx(analysis.analyse(data).quality.duration_s, abs=0.15)
+    assert heard["error"] is None and heard["duration"] == pytest.approx(
+        analysis.analyse(data).quality.duration_s, abs=0.15
+    )
 
 
 def test_the_pictures_are_hovered_together_and_save_as_png(page: Page, server: Server, stereo_wav: bytes) -> None:

@@ -38,7 +38,11 @@ def test_a_click_plays_the_moment_and_opens_it(page: Page, server: Server, model
     judge = segments.judge_with([store.load(slug, models) for slug in store.SHIPPED])
     expected = segments.to_dict("memo.wav", segments.analyse(memo, judge))
     for ours, theirs in zip(shown["segments"], expected["segments"], strict=True):
-        assert (ours["start_s"], ours["end_s"], ours["speech"]) == (theirs["start_s"], theirs["end_s"], theirs["speech"])
+        assert (ours["start_s"], ours["end_s"], ours["speech"]) == (
+            theirs["start_s"],
+            theirs["end_s"],
+            theirs["speech"],
+        )
         for first, second in zip(ours["predictions"], theirs["predictions"], strict=True):
             assert first["probabilities"] == pytest.approx(second["probabilities"], abs=1e-4)
     figure = page.get_by_test_id("stPlotlyChart")
@@ -53,7 +57,9 @@ def test_a_click_plays_the_moment_and_opens_it(page: Page, server: Server, model
         page.mouse.click(box["x"] + LEFT_PX + width * at_s / seconds, box["y"] + y)
         moment = page.locator(".st-key-timeline_moment")
         expect(moment.get_by_text(told)).to_be_visible()
-        page.wait_for_function("[...document.querySelectorAll('audio')].some(sound => sound.duration === 3 && sound.currentTime > 0)")
+        page.wait_for_function(
+            "[...document.querySelectorAll('audio')].some(sound => sound.duration === 3 && sound.currentTime > 0)"
+        )
         figure.scroll_into_view_if_needed()
         page.wait_for_timeout(700)
         box = figure.bounding_box()

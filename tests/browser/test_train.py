@@ -44,7 +44,9 @@ def place(start_server: Callable[..., Server], tmp_path_factory: pytest.TempPath
     folders = {"SER_CORPORA": "corpora", "SER_MODELS": "models", "SER_RUNS": "runs", "SER_CACHE": "cache"}
 
     def start() -> Server:
-        return start_server(**{name: str(root / folder) for name, folder in folders.items()}, SER_ADMIN_WORD="white chalk")
+        return start_server(
+            **{name: str(root / folder) for name, folder in folders.items()}, SER_ADMIN_WORD="white chalk"
+        )
 
     yield Place(start, start(), root / "runs", root / "models")
     for job in jobs.jobs(root / "runs"):
@@ -103,11 +105,15 @@ def test_a_model_is_trained_and_tried_on_a_voice(page: Page, place: Place) -> No
     assert not {"tensorflow", "keras", "imblearn"} & loaded
 
 
-def test_a_network_learns_through_refresh_page_change_and_a_new_server_and_stops(page: Page, place: Place, chromium: Browser) -> None:
+def test_a_network_learns_through_refresh_page_change_and_a_new_server_and_stops(
+    page: Page, place: Place, chromium: Browser
+) -> None:
     id = begin(page, place.server, "CNN", "Long", epochs=500)
     key = page.locator(".st-key-train_key code").inner_text()
     watch(place, id, runs.TRAINING)
-    until(lambda: jobs.find(place.runs, id).status.epoch, 90)  # a niced process on a busy machine takes its time to load TensorFlow
+    until(
+        lambda: jobs.find(place.runs, id).status.epoch, 90
+    )  # a niced process on a busy machine takes its time to load TensorFlow
     expect(page.get_by_test_id("stPlotlyChart")).to_have_count(2)
     epoch = jobs.find(place.runs, id).status.epoch
 
@@ -171,7 +177,11 @@ def test_a_phone_shows_form_runs_models_and_result_within_its_width(page: Page, 
     page.set_viewport_size({"width": 390, "height": 844})
     page.emulate_media(color_scheme=scheme)
     page.goto(f"{place.server.url}/train")
-    for tab, sign in (("New model", "What this means"), ("Runs", "For the teacher"), ("Models", "Shipped with the app")):
+    for tab, sign in (
+        ("New model", "What this means"),
+        ("Runs", "For the teacher"),
+        ("Models", "Shipped with the app"),
+    ):
         page.get_by_role("tab", name=tab).click()
         expect(page.get_by_text(sign).first).to_be_visible()
         assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390

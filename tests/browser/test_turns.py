@@ -19,8 +19,14 @@ def ten_minutes() -> bytes:
     """Speech as Opus, well below a megabyte and a half."""
     voice = audio.decode(ROOT / "pages" / "samples" / "bright.flac").waveform
     file = io.BytesIO()
-    soundfile.write(file, np.resize(voice.samples, 600 * voice.sample_rate), voice.sample_rate, format="OGG", subtype="OPUS",
-                    compression_level=1.0)  # fmt: skip
+    soundfile.write(
+        file,
+        np.resize(voice.samples, 600 * voice.sample_rate),
+        voice.sample_rate,
+        format="OGG",
+        subtype="OPUS",
+        compression_level=1.0,
+    )
     return file.getvalue()
 
 
@@ -29,10 +35,17 @@ def test_a_short_clip_is_answered_while_four_long_ones_are_listened_to(server: S
     assert len(long) < 3 * 2**20
 
     async def visit() -> None:
-        async with Visitor(server.url) as a, Visitor(server.url) as b, Visitor(server.url) as c, Visitor(server.url) as d:
+        async with (
+            Visitor(server.url) as a,
+            Visitor(server.url) as b,
+            Visitor(server.url) as c,
+            Visitor(server.url) as d,
+        ):
             async with Visitor(server.url) as anna:
                 others = (a, b, c, d)
-                await asyncio.gather(*(each.upload(f"long{n}.ogg", long, key=UPLOADER) for n, each in enumerate(others)))
+                await asyncio.gather(
+                    *(each.upload(f"long{n}.ogg", long, key=UPLOADER) for n, each in enumerate(others))
+                )
                 for number in range(3):
                     await anna.upload("anna.wav", clip(number), key=UPLOADER)
                     assert cards_in(anna.arrived) and not anna.problems()

@@ -24,7 +24,13 @@ ROOT = Path(__file__).resolve().parents[2]
 SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
 OTHER = (ROOT / "pages" / "samples" / "flat.flac").read_bytes()
 SILENCE = audio.encode_wav(audio.Waveform(np.zeros(16_000, dtype=np.float32), 16_000))
-FILES = {"03-01-05-01-02-01-12.flac": SPEECH, "broken.wav": b"RIFF", "happy/x.flac": OTHER, "quiet.wav": SILENCE, "notes.txt": b"hello"}
+FILES = {
+    "03-01-05-01-02-01-12.flac": SPEECH,
+    "broken.wav": b"RIFF",
+    "happy/x.flac": OTHER,
+    "quiet.wav": SILENCE,
+    "notes.txt": b"hello",
+}
 
 
 @pytest.fixture
@@ -71,7 +77,10 @@ def test_the_empty_page_says_what_to_give(page: AppTest) -> None:
 
 def test_a_batch_says_of_each_file_what_the_core_says(page: AppTest, models: Path) -> None:
     said = ask(page)
-    assert "**4 recordings**, 1 without speech, 1 that cannot be used" in said and "1 file that is neither sound nor table" in said
+    assert (
+        "**4 recordings**, 1 without speech, 1 that cannot be used" in said
+        and "1 file that is neither sound nor table" in said
+    )
     shown = page.dataframe[0].value
     assert list(shown["File"]) == ["03-01-05-01-02-01-12.flac", "broken.wav", "happy/x.flac", "quiet.wav"]
     assert list(shown["Acted as"]) == ["angry", "", "happy", ""]
@@ -161,24 +170,51 @@ def run() -> batch_run.Run:
     names = ["a", "b", "c", "d", "e"]
     truths = ["sad", None, "sad", "calm", None]
     recordings = tuple(uploads.Recording(name, bytes, truth) for name, truth in zip(names, truths, strict=True))
-    found = batch_run.Run(uploads.Uploads(recordings, ()), {"knn": "KNN", "mlp": "MLP"}, {"knn": ("sad", "calm"), "mlp": ("sad", "calm")},
-                          frozenset(), task=background.Task())  # fmt: skip
+    found = batch_run.Run(
+        uploads.Uploads(recordings, ()),
+        {"knn": "KNN", "mlp": "MLP"},
+        {"knn": ("sad", "calm"), "mlp": ("sad", "calm")},
+        frozenset(),
+        task=background.Task(),
+    )
 
     def result(name: str, *labels: str) -> batch.Result:
-        answers = [{"model": slug, "label": label, "sure": None, "milliseconds": 1.0,
-                    "probabilities": {each: 0.6 if each == label else 0.4 for each in ("sad", "calm")}}
-                   for slug, label in zip(("knn", "mlp"), labels, strict=False)]  # fmt: skip
-        return {"file": name, "duration_s": 2.0, "quality": {"summary": "fine"}, "speech": bool(labels), "predictions": answers}
+        answers = [
+            {
+                "model": slug,
+                "label": label,
+                "sure": None,
+                "milliseconds": 1.0,
+                "probabilities": {each: 0.6 if each == label else 0.4 for each in ("sad", "calm")},
+            }
+            for slug, label in zip(("knn", "mlp"), labels, strict=False)
+        ]
+        return {
+            "file": name,
+            "duration_s": 2.0,
+            "quality": {"summary": "fine"},
+            "speech": bool(labels),
+            "predictions": answers,
+        }
 
     found.results += [result("a", "sad", "sad"), result("b", "sad", "calm"), result("c", "calm", "calm"), result("d")]
     found.results.append({"file": "e", "error": "no"})
     return found
 
 
-@pytest.mark.parametrize(("which", "labels", "rows"), [
-    (batch_table.ALL, [], "abcde"), (batch_table.AGREE, [], "ac"), (batch_table.DIFFER, [], "b"), (batch_table.SILENT, [], "d"),
-    (batch_table.FAILED, [], "e"), (batch_table.WRONG, [], "c"), (batch_table.ALL, ["calm"], "c"), (batch_table.AGREE, ["sad"], "a"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("which", "labels", "rows"),
+    [
+        (batch_table.ALL, [], "abcde"),
+        (batch_table.AGREE, [], "ac"),
+        (batch_table.DIFFER, [], "b"),
+        (batch_table.SILENT, [], "d"),
+        (batch_table.FAILED, [], "e"),
+        (batch_table.WRONG, [], "c"),
+        (batch_table.ALL, ["calm"], "c"),
+        (batch_table.AGREE, ["sad"], "a"),
+    ],
+)
 def test_filters(run: batch_run.Run, which: str, labels: list[str], rows: str) -> None:
     shown = batch_table.chosen(batch_table.table(run), ["KNN", "MLP"], which=which, labels=labels)
     assert "".join(shown["File"]) == rows
@@ -195,7 +231,11 @@ def test_a_model_that_is_not_sure_shows_its_guess_and_has_no_vote(run: batch_run
     for which, rows in ((batch_table.AGREE, ""), (batch_table.DIFFER, "abc"), (batch_table.WRONG, "c")):
         assert "".join(batch_table.chosen(table, ["KNN", "MLP"], which=which)["File"]) == rows
     saved = pd.read_parquet(io.BytesIO(batch_table.as_parquet(run)))
-    assert saved["mlp_sure"][:3].tolist() == [False] * 3 and saved["knn_sure"][:3].tolist() == [True] * 3 and saved["mlp_sure"].isna()[3]
+    assert (
+        saved["mlp_sure"][:3].tolist() == [False] * 3
+        and saved["knn_sure"][:3].tolist() == [True] * 3
+        and saved["mlp_sure"].isna()[3]
+    )
 
 
 def test_columns_that_would_be_empty_are_left_out(run: batch_run.Run) -> None:
@@ -211,5 +251,10 @@ def test_csv_json_and_parquet_hold_the_same_and_the_true_labels(run: batch_run.R
     again = pd.read_parquet(io.BytesIO(batch_table.as_parquet(run)))
     pd.testing.assert_frame_equal(again, table, check_dtype=False)
     listed = json.loads(batch_table.as_json(run))
-    assert [each.get("label") for each in listed] == ["sad", None, "sad", "calm", None] and listed[4] == {"file": "e", "error": "no"}
-    assert table["knn_sad"].round(6).tolist()[:3] == [each["predictions"][0]["probabilities"]["sad"] for each in listed[:3]]
+    assert [each.get("label") for each in listed] == ["sad", None, "sad", "calm", None] and listed[4] == {
+        "file": "e",
+        "error": "no",
+    }
+    assert table["knn_sad"].round(6).tolist()[:3] == [
+        each["predictions"][0]["probabilities"]["sad"] for each in listed[:3]
+    ]

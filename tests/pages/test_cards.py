@@ -19,29 +19,66 @@ SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
 RIGHT_TO_LEFT = "\u202egnp.exe"
 
 WRONG: dict[str, dict[str, Any]] = {
-    "atoms": {"n_parameters": 10**39}, "hot": {"temperature": 1e308}, "whenever": {"created": "zzzz"},
-    "turned": {"title": RIGHT_TO_LEFT}, "steered": {"description": "a\x1b[2J"}, "unknown": {"labels": ["<b>", "sad"]},
-    "layered": {"architecture": [{"name": 5, "parameters": 10**39}]}, "set": {"hyperparameters": {"hidden": float("inf")}},
-    "trained": {"training": {"seed": 10**38}}, "listed": {"corpora": [{"corpus": None}]}, "licensed": {"licence": RIGHT_TO_LEFT},
-    "numbered": {"slug": 7}, "textual": {"n_parameters": "many"},
-}  # fmt: skip
+    "atoms": {"n_parameters": 10**39},
+    "hot": {"temperature": 1e308},
+    "whenever": {"created": "zzzz"},
+    "turned": {"title": RIGHT_TO_LEFT},
+    "steered": {"description": "a\x1b[2J"},
+    "unknown": {"labels": ["<b>", "sad"]},
+    "layered": {"architecture": [{"name": 5, "parameters": 10**39}]},
+    "set": {"hyperparameters": {"hidden": float("inf")}},
+    "trained": {"training": {"seed": 10**38}},
+    "listed": {"corpora": [{"corpus": None}]},
+    "licensed": {"licence": RIGHT_TO_LEFT},
+    "numbered": {"slug": 7},
+    "textual": {"n_parameters": "many"},
+}
 
 EDGE: dict[str, dict[str, Any]] = {
     "most": {
         "n_parameters": store.MAX_PARAMETERS,
-        "architecture": [{"name": "x" * 5000, "shape": [store.MAX_PARAMETERS, None], "detail": None, "parameters": store.MAX_PARAMETERS}],
+        "architecture": [
+            {
+                "name": "x" * 5000,
+                "shape": [store.MAX_PARAMETERS, None],
+                "detail": None,
+                "parameters": store.MAX_PARAMETERS,
+            }
+        ],
     },
-    "bare": {"evaluation": None, "per_corpus": {}, "unheard": {}, "corpora": [], "architecture": [], "hyperparameters": {}, "training": {}},
+    "bare": {
+        "evaluation": None,
+        "per_corpus": {},
+        "unheard": {},
+        "corpora": [],
+        "architecture": [],
+        "hyperparameters": {},
+        "training": {},
+    },
     "flat": {"temperature": store.MAX_TEMPERATURE, "threshold": 1, "labels": list(corpora.LABELS)},
     "old": {"created": "0001-01-01T00:00:00+00:00", "title": "x" * 80, "description": "\n" * 2000},
     "odd": {
         "corpora": [{"corpus": "<b>", "n_clips": [], "n_speakers": {}, "title": 5, "citation": None, "licence": []}],
-        "training": {"before": "text", "history": "text", "start_from": "odd", "seed": {"a": []}, "unreadable": "x", "trials": 5},
-        "hyperparameters": {"hidden": [[{}]], "seed": None, "<b>": 1e15}, "split": {"train": {}}, "architecture": [{}, {"shape": [0]}],
+        "training": {
+            "before": "text",
+            "history": "text",
+            "start_from": "odd",
+            "seed": {"a": []},
+            "unreadable": "x",
+            "trials": 5,
+        },
+        "hyperparameters": {"hidden": [[{}]], "seed": None, "<b>": 1e15},
+        "split": {"train": {}},
+        "architecture": [{}, {"shape": [0]}],
         "classifier": "oracle",
     },
-    "loud": {"licence": "!" * 10_000, "limits": "# _*" * 2500, "protocol": "[x](javascript:x)", "versions": {"numpy": "😀"}},
-}  # fmt: skip
+    "loud": {
+        "licence": "!" * 10_000,
+        "limits": "# _*" * 2500,
+        "protocol": "[x](javascript:x)",
+        "versions": {"numpy": "😀"},
+    },
+}
 
 
 @pytest.fixture
@@ -50,7 +87,9 @@ def world(models: Path) -> Path:
     for slug, changes in (WRONG | EDGE).items():
         shutil.copytree(models / "mlp", models / slug)
         path = models / slug / store.CARD
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"slug": slug, "title": slug} | changes), encoding="utf-8")
+        path.write_text(
+            json.dumps(json.loads(path.read_text()) | {"slug": slug, "title": slug} | changes), encoding="utf-8"
+        )
     return models
 
 

@@ -42,7 +42,9 @@ def figure(padded_tone: analysis.Analysis) -> go.Figure:
 
 def test_plotly_finds_nothing_wrong_with_the_pictures(figure):
     """They are drawn without its check of every entry, which is made here; it changes nothing, but spells the colours out."""
-    ours, checked = (json.loads(plotly.io.to_json(each, validate=False)) for each in (figure, go.Figure(figure.to_dict())))
+    ours, checked = (
+        json.loads(plotly.io.to_json(each, validate=False)) for each in (figure, go.Figure(figure.to_dict()))
+    )
     assert ours["layout"].pop("template") == {"layout": {}}, "Plotly's own stays out: it would be most of a figure"
     checked["layout"].pop("template", None)
     for trace in (*ours["data"], *checked["data"]):
@@ -140,7 +142,9 @@ def test_silence_can_be_drawn() -> None:
 
 
 def test_the_description_names_the_rows_and_the_time_used(padded_tone: analysis.Analysis) -> None:
-    assert charts.describe(padded_tone, charts.STANDARD_ROWS).startswith("Waveform, Mel spectrogram, MFCC over 2.00 seconds")
+    assert charts.describe(padded_tone, charts.STANDARD_ROWS).startswith(
+        "Waveform, Mel spectrogram, MFCC over 2.00 seconds"
+    )
 
 
 def luminance(colour: str) -> float:
@@ -155,7 +159,15 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-COLOURS = [*palette.EMOTIONS.values(), *palette.GROUPS, *palette.SERIES, palette.RIGHT, palette.WRONG, palette.UNKNOWN, palette.LINE]
+COLOURS = [
+    *palette.EMOTIONS.values(),
+    *palette.GROUPS,
+    *palette.SERIES,
+    palette.RIGHT,
+    palette.WRONG,
+    palette.UNKNOWN,
+    palette.LINE,
+]
 
 
 @pytest.mark.parametrize("colour", COLOURS)
@@ -178,5 +190,7 @@ def test_words_in_a_heat_map_are_readable_on_every_colour(share: float) -> None:
 def test_cells_of_a_heat_map_have_their_words_in_their_place() -> None:
     notes = charts.cells(np.array([[0.0, 1.0], [0.5, 0.0]]), [["", "9"], ["4", "0"]], ["happy", "sad"], size=11)
     assert [(note["text"], note["y"], note["x"], note["font"]["color"]) for note in notes] == [
-        ("9", "happy", "sad", "#000000"), ("4", "sad", "happy", charts.ink(0.5)), ("0", "sad", "sad", "#ffffff"),
+        ("9", "happy", "sad", "#000000"),
+        ("4", "sad", "happy", charts.ink(0.5)),
+        ("0", "sad", "sad", "#ffffff"),
     ]

@@ -100,9 +100,17 @@ def figures(
     y = np.arange(n) % 4
     scores = rng.normal(size=(n, 8)) + 2 * np.eye(8)[y]
     return evaluation.evaluate(
-        y, np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True), labels=corpora.LABELS, speakers=y % 2, protocol=protocol,
-        corpus=corpus, rng=rng, n_bootstrap=20, human=0.409, threshold=threshold,
-    )  # fmt: skip
+        y,
+        np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True),
+        labels=corpora.LABELS,
+        speakers=y % 2,
+        protocol=protocol,
+        corpus=corpus,
+        rng=rng,
+        n_bootstrap=20,
+        human=0.409,
+        threshold=threshold,
+    )
 
 
 # --- held-out figures
@@ -117,12 +125,16 @@ def test_a_page_without_models_says_so(here: Path) -> None:
 def test_figures_of_different_protocols_stand_in_columns_of_their_own(here: Path) -> None:
     figured = figures(protocol="random", seed=3)
     change_card(here, "cnn", per_corpus={"ravdess": figured.to_dict()})
-    change_card(here, "mlp", per_corpus={"ravdess": figures(seed=4).to_dict(), "tess": figures(corpus="tess").to_dict()})
+    change_card(
+        here, "mlp", per_corpus={"ravdess": figures(seed=4).to_dict(), "tess": figures(corpus="tess").to_dict()}
+    )
     page = visit("Held-out figures")
     table = page.dataframe[0].value
     assert list(table.columns[2:]) == ["speaker · RAVDESS", "speaker · TESS", "random · RAVDESS"]
     rows = table.set_index("Model")
-    assert np.isnan(rows.loc["CNN", "speaker · RAVDESS"]) and rows.loc["CNN", "random · RAVDESS"] == pytest.approx(100 * figured.uar)
+    assert np.isnan(rows.loc["CNN", "speaker · RAVDESS"]) and rows.loc["CNN", "random · RAVDESS"] == pytest.approx(
+        100 * figured.uar
+    )
     drawn = json.loads(page.get("plotly_chart")[0].proto.spec)
     assert [trace["y"][0] for trace in drawn["data"]] == ["KNN", "MLP", "CNN-LSTM"]
     assert [each.label for each in page.get("download_button")] == ["KNN", "MLP", "CNN", "CNN\\-LSTM"]
@@ -149,29 +161,51 @@ def test_every_section_is_drawn_for_cards_with_and_without_curves(here: Path, se
 
 
 def cell(model: str, protocol: str, **more: object) -> protocol_table.Cell:
-    values = {"recipe": "older", "trained_on": ("ravdess",), "done": 5, "rounds": 5, "figures": figures(protocol=protocol)} | more
+    values = {
+        "recipe": "older",
+        "trained_on": ("ravdess",),
+        "done": 5,
+        "rounds": 5,
+        "figures": figures(protocol=protocol),
+    } | more
     values["figures"] = values["figures"] and replace(values["figures"], curves=None)
     return protocol_table.Cell(model=model, corpus="ravdess", protocol=protocol, **values)
 
 
 def test_each_protocol_has_a_panel_and_a_column_of_its_own(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cells = [cell("knn", "random"), cell("mlp", "random", done=3), cell("mlp", "speaker", figures=figures(seed=2)),
-             cell("knn", "sentence", figures=None, problem="Nobody knows the sentences.")]  # fmt: skip
+    cells = [
+        cell("knn", "random"),
+        cell("mlp", "random", done=3),
+        cell("mlp", "speaker", figures=figures(seed=2)),
+        cell("knn", "sentence", figures=None, problem="Nobody knows the sentences."),
+    ]
     protocol_table.write(here / "table.json", cells)
     monkeypatch.setattr(protocol_table, "RESULTS", here / "table.json")
     page = visit("Held-out figures")
     page.session_state["compare.cards.view"] = "protocol"
     said = text(page.run())
-    assert "**compare down a column, never across.**" in said and "Nobody knows the sentences." in said and "Not measured yet." in said
+    assert (
+        "**compare down a column, never across.**" in said
+        and "Nobody knows the sentences." in said
+        and "Not measured yet." in said
+    )
     assert "MLP, random: 3 of 5 rounds are measured." in said and "KNN, random: of an earlier recipe" in said
     drawn = [json.loads(each.proto.spec)["data"] for each in page.get("plotly_chart")]
-    assert [[trace["y"][0] for trace in each] for each in drawn[:3]] == [["KNN", "MLP"], ["MLP"], ["MLP"]], "two panels, and the detail"
-    assert drawn[0][1]["marker"]["color"] == drawn[1][0]["marker"]["color"] == palette.SERIES[1], "a model keeps its colour"
+    assert [[trace["y"][0] for trace in each] for each in drawn[:3]] == [["KNN", "MLP"], ["MLP"], ["MLP"]], (
+        "two panels, and the detail"
+    )
+    assert drawn[0][1]["marker"]["color"] == drawn[1][0]["marker"]["color"] == palette.SERIES[1], (
+        "a model keeps its colour"
+    )
     rows = page.dataframe[0].value.set_index("Model")
     assert list(rows.columns) == list(protocols.PROTOCOLS) and list(rows.index) == list(compare_protocols.TITLES)
-    assert rows.loc["KNN", "random"] == pytest.approx(100 * cells[0].figures.uar) and np.isnan(rows.loc["KNN", "speaker"])
+    assert rows.loc["KNN", "random"] == pytest.approx(100 * cells[0].figures.uar) and np.isnan(
+        rows.loc["KNN", "speaker"]
+    )
     assert page.dataframe[0].proto.placeholder == "not measured"
-    assert page.segmented_control("compare.protocols.speaker.section").options == ["Confusion", "Labels"], "it comes without curves"
+    assert page.segmented_control("compare.protocols.speaker.section").options == ["Confusion", "Labels"], (
+        "it comes without curves"
+    )
     page.selectbox("compare.protocols.detail").set_value("random").run()
     assert "Held out: **the clip**" in text(page)
 
@@ -193,16 +227,23 @@ def test_recipes_are_trained_anew_by_protocol(here: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(dataset, "WORTH_WORKERS", 10_000)
     tiny_corpora.build(here / "corpora")
     for slug in ("knn", "mlp"):
-        change_card(here, slug, hyperparameters={"hidden": 4, "epochs": 2 if slug == "knn" else 1}, training={"n_copies": 1})
+        change_card(
+            here, slug, hyperparameters={"hidden": 4, "epochs": 2 if slug == "knn" else 1}, training={"n_copies": 1}
+        )
     page = visit("Score on a corpus")
     page.session_state["compare.score.how"] = "anew"
     page.run()
     page.selectbox("compare.retrain.corpus").set_value("tess").run()
-    assert "Held out: **the speaker**" in text(page) and page.code[0].value.endswith("--model cnn --corpus tess --protocol speaker")
+    assert "Held out: **the speaker**" in text(page) and page.code[0].value.endswith(
+        "--model cnn --corpus tess --protocol speaker"
+    )
     page.button("compare.retrain.start").click().run()
     said = wait_for(page, "Who is heard worse")
     assert "**0%** have their speaker in training, **100%** their sentence, and **0%** the very recording" in said
-    assert page.dataframe[0].value[["Model", "Clips", "Speakers"]].to_numpy().tolist() == [["KNN", 24, 2], ["MLP", 24, 2]]
+    assert page.dataframe[0].value[["Model", "Clips", "Speakers"]].to_numpy().tolist() == [
+        ["KNN", 24, 2],
+        ["MLP", 24, 2],
+    ]
     assert page.segmented_control("compare.retrain.tess.section").options == ["Confusion", "Labels", "How sure", "ROC"]
     assert not page.error and "Does the difference mean anything?" in said
     page.segmented_control("compare.retrain.protocol").set_value("cross-corpus").run()
@@ -220,7 +261,11 @@ def test_training_anew_can_be_cancelled_and_goes_on_where_it_was(here: Path) -> 
     assert not compare_recipes.ONE_AT_A_TIME.locked()
     task._asked.clear()
     made = compare_retrain.measure(task, recipes, tables, "tess", "speaker")
-    assert [each.model for each in made.outcomes] == ["Quick"] and task.partial == list(made.outcomes) and made.left_out == 0
+    assert (
+        [each.model for each in made.outcomes] == ["Quick"]
+        and task.partial == list(made.outcomes)
+        and made.left_out == 0
+    )
 
 
 # --- scoring here
@@ -232,7 +277,9 @@ def test_without_a_corpus_the_page_leads_to_one(here: Path) -> None:
 
 def test_models_are_scored_and_what_they_know_is_marked(here: Path) -> None:
     tiny_corpora.build(here / "corpora")
-    change_card(here, "mlp", corpora=[{"corpus": "ravdess"}], split={"train": {"speakers": ["ravdess:01", "ravdess:02"]}})
+    change_card(
+        here, "mlp", corpora=[{"corpus": "ravdess"}], split={"train": {"speakers": ["ravdess:01", "ravdess:02"]}}
+    )
     page = score(visit("Score on a corpus"))
     said = text(page)
     assert [each.value for each in page.error] and "MLP" in page.error[0].value and len(page.error) == 1
@@ -262,7 +309,9 @@ def test_a_scoring_can_be_cancelled(here: Path) -> None:
     task._asked.set()
     cards, _ = store.list_models(here / "models")
     with pytest.raises(background.Stopped):
-        compare_score.score(task, cards, cached.model_titles(cards), corpora.scan("tess", here / "corpora" / "tess"), here / "models")
+        compare_score.score(
+            task, cards, cached.model_titles(cards), corpora.scan("tess", here / "corpora" / "tess"), here / "models"
+        )
     assert not compare_score._ONE_AT_A_TIME.locked()
 
 
@@ -295,7 +344,12 @@ def test_curves_are_drawn_with_what_is_lost_and_what_a_model_knows(here: Path, m
     assert [each.value.count("MLP") for each in page.error] == [1] and robustness.FLATTERED in said
     assert "24 clips of 2 speakers (TESS)" in said
     curve = json.loads(page.get("plotly_chart")[0].proto.spec)
-    assert [trace["name"] for trace in curve["data"]] == ["KNN", "MLP"] and curve["data"][0]["x"] == ["clean", "7000", "3400", "2000"]
+    assert [trace["name"] for trace in curve["data"]] == ["KNN", "MLP"] and curve["data"][0]["x"] == [
+        "clean",
+        "7000",
+        "3400",
+        "2000",
+    ]
     rows = page.dataframe[0].value
     assert len(rows) == 2 * 4 and rows["Condition"].tolist()[:3] == ["Clean", "Clean", "Telephone band"]
     assert curve["data"][1]["y"][0] == pytest.approx(rows["UAR"][1] / 100)
@@ -317,7 +371,10 @@ def test_a_measurement_under_conditions_can_be_cancelled(here: Path) -> None:
     ("low", "words"),
     [
         (0.04, "A loses 21 points of UAR (4 to 30) at 0 dB from voice to noise: from 61% down to 40%."),
-        (-0.04, "A loses nothing that means anything: at most 21 points of UAR (-4 to 30), at 0 dB from voice to noise."),
+        (
+            -0.04,
+            "A loses nothing that means anything: at most 21 points of UAR (-4 to 30), at 0 dB from voice to noise.",
+        ),
     ],
 )
 def test_a_loss_is_said_in_words(low: float, words: str) -> None:
@@ -339,7 +396,11 @@ def test_the_map_that_comes_with_the_project_needs_no_corpus(here: Path) -> None
     ready = matrix.read_results()
     drawn = json.loads(page.get("plotly_chart")[0].proto.spec)["data"][1]
     assert drawn["x"] == drawn["y"] == ["RAVDESS", "TESS", "SAVEE", "EmoDB"]
-    assert drawn["z"][0][1] == pytest.approx(ready.models["knn"][1].uar) and "leaving the corpus costs" in said and ready.command in said
+    assert (
+        drawn["z"][0][1] == pytest.approx(ready.models["knn"][1].uar)
+        and "leaving the corpus costs" in said
+        and ready.command in said
+    )
     assert page.dataframe[0].value["UAR"].tolist() == pytest.approx([100 * cell.uar for cell in ready.models["knn"]])
     page.session_state["compare.cross.model"] = "mlp"
     page.run()
@@ -359,7 +420,9 @@ def test_corpora_here_are_measured_cell_by_cell(here: Path, monkeypatch: pytest.
 
 
 def test_networks_are_not_trained_in_the_server(here: Path) -> None:
-    cards = [replace(store.read_card(slug), classifier=classifier) for slug, classifier in (("knn", "knn"), ("cnn", "cnn"))]
+    cards = [
+        replace(store.read_card(slug), classifier=classifier) for slug, classifier in (("knn", "knn"), ("cnn", "cnn"))
+    ]
     offered = compare_recipes.offered([*cards, replace(cards[0], slug="mine", training={"start_from": "knn"})])
     kinds = {recipe.config.classifier for _, recipe in offered.values()}
     assert kinds == {name for name, row in classifiers.CLASSIFIERS.items() if row.input_kind == "vector"}
@@ -369,9 +432,15 @@ def test_networks_are_not_trained_in_the_server(here: Path) -> None:
 
 def test_a_pair_without_shared_labels_is_grey_and_says_why() -> None:
     titles = {"a": "A", "b": "B"}
-    cells = [matrix.Cell(train="a", test="a", uar=0.5, labels=("sad",)), matrix.Cell(train="a", test="b", problem="1 shared label")]
+    cells = [
+        matrix.Cell(train="a", test="a", uar=0.5, labels=("sad",)),
+        matrix.Cell(train="a", test="b", problem="1 shared label"),
+    ]
     grey, drawn = compare_curves.heat(cells, titles).data
-    assert [list(row) for row in grey.z] == [[None, 1.0], [None, None]] and [list(row) for row in drawn.z] == [[0.5, None], [None, None]]
+    assert [list(row) for row in grey.z] == [[None, 1.0], [None, None]] and [list(row) for row in drawn.z] == [
+        [0.5, None],
+        [None, None],
+    ]
     assert grey.customdata[0][1] == "trained on A, tested on B<br>not measured: 1 shared label"
     table = compare_curves.cell_table(cells, titles)
     assert np.isnan(table["UAR"][1]) and table["Not measured"].tolist() == ["", "1 shared label"]
@@ -433,16 +502,31 @@ def test_models_of_one_title_are_told_apart(here: Path) -> None:
 
 
 def test_a_corpus_that_was_left_out_is_a_column_of_its_own() -> None:
-    card = replace(store.read_card("knn"), per_corpus={"tess": figures(protocol="speaker", corpus="tess", n=40)},
-                   unheard={"tess": figures(protocol="cross-corpus", corpus="tess", n=24)})  # fmt: skip
+    card = replace(
+        store.read_card("knn"),
+        per_corpus={"tess": figures(protocol="speaker", corpus="tess", n=40)},
+        unheard={"tess": figures(protocol="cross-corpus", corpus="tess", n=24)},
+    )
     assert compare_cards.measured([card]) == [("speaker", "tess"), ("cross-corpus", "tess")]
-    assert compare_cards.of(card, ("cross-corpus", "tess")).n_clips == 24 and compare_cards.of(card, ("random", "tess")) is None
+    assert (
+        compare_cards.of(card, ("cross-corpus", "tess")).n_clips == 24
+        and compare_cards.of(card, ("random", "tess")) is None
+    )
 
 
 def test_columns_come_strictest_first() -> None:
-    column = [("random", "ravdess"), ("cross-corpus", "tess"), ("speaker", "tess"), ("speaker", "ravdess"), ("invented", "mine")]
+    column = [
+        ("random", "ravdess"),
+        ("cross-corpus", "tess"),
+        ("speaker", "tess"),
+        ("speaker", "ravdess"),
+        ("invented", "mine"),
+    ]
     card = replace(store.read_card("knn"), per_corpus={}, unheard={})
-    cards = [replace(card, per_corpus={corpus: figures(protocol=protocol, corpus=corpus, n=40)}) for protocol, corpus in column]
+    cards = [
+        replace(card, per_corpus={corpus: figures(protocol=protocol, corpus=corpus, n=40)})
+        for protocol, corpus in column
+    ]
     assert compare_cards.measured(cards) == [column[3], column[2], column[1], column[0], column[4]]
 
 
@@ -461,7 +545,9 @@ def test_confusion_matrices_have_the_same_rows_and_both_units() -> None:
     shown = [compare_charts.confusion(each, names, as_shares=True) for each in both.values()]
     assert list(shown[0].data[0].x) == list(shown[1].data[0].x) == names
     counts = compare_charts.confusion(both["A"], names, as_shares=False).data[0]
-    assert counts.text[0][0] == str(both["A"].confusion[0][0]) and float(shown[0].data[0].z[0].sum()) == pytest.approx(1)
+    assert counts.text[0][0] == str(both["A"].confusion[0][0]) and float(shown[0].data[0].z[0].sum()) == pytest.approx(
+        1
+    )
     assert "200 clips right" in compare_charts.describe_confusion("A", both["A"])
 
 
@@ -477,7 +563,10 @@ def test_the_risk_is_drawn_with_a_mark_at_the_threshold() -> None:
     each = figures(threshold=0.5)
     old = replace(each, sure=None, curves=replace(each.curves, risk=(), aurc=None))
     drawn = compare_charts.risk({"A": each, "old": old, "B": figures(seed=5)})
-    assert [trace.name for trace in drawn.data if trace.mode == "lines"] == [f"A: {each.curves.aurc:.3f}", drawn.data[1].name]
+    assert [trace.name for trace in drawn.data if trace.mode == "lines"] == [
+        f"A: {each.curves.aurc:.3f}",
+        drawn.data[1].name,
+    ]
     (mark,) = [trace for trace in drawn.data if trace.mode == "markers"]
     assert (mark.x[0], mark.y[0]) == (each.sure["answered"] / 200, 1 - each.sure["right"] / each.sure["answered"])
     assert drawn.layout.yaxis.range[1] > max(max(trace.y) for trace in drawn.data)
@@ -496,4 +585,8 @@ def test_a_difference_is_said_in_words(value: float, low: float, high: float, wo
 
 
 def test_models_have_different_colours_and_symbols() -> None:
-    assert len({palette.series(number) for number in range(len(palette.SERIES))}) == len(palette.SERIES) == len(palette.SYMBOLS)
+    assert (
+        len({palette.series(number) for number in range(len(palette.SERIES))})
+        == len(palette.SERIES)
+        == len(palette.SYMBOLS)
+    )

@@ -27,8 +27,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def ravdess_names(actors: int = 2) -> list[str]:
     """Sixteen names an actor: eight emotions, two sentences."""
-    return [f"Actor_{actor:02d}/03-01-{emotion:02d}-01-{sentence:02d}-01-{actor:02d}"
-            for actor, emotion, sentence in itertools.product(range(1, actors + 1), range(1, 9), (1, 2))]  # fmt: skip
+    return [
+        f"Actor_{actor:02d}/03-01-{emotion:02d}-01-{sentence:02d}-01-{actor:02d}"
+        for actor, emotion, sentence in itertools.product(range(1, actors + 1), range(1, 9), (1, 2))
+    ]
 
 
 EMODB_NAMES = ["03a01Fa", "03a01Nc", "08a01Wa", "08a02La"]
@@ -109,7 +111,11 @@ def test_without_a_corpus_the_page_lists_what_can_be_had(root: Path) -> None:
     said = text(page)
     assert "No corpus is installed yet" in said
     for spec in corpora.CORPORA.values():
-        assert spec.title in said and spec.citation in said and f"{spec.n_clips:,} clips, {len(spec.speakers)} speakers" in said
+        assert (
+            spec.title in said
+            and spec.citation in said
+            and f"{spec.n_clips:,} clips, {len(spec.speakers)} speakers" in said
+        )
         assert (spec.licence or "not stated in its publication") in said
     assert said.count("**Not installed**") == len(corpora.CORPORA)
     assert keys(page, "link_button") and "corpora/" in said
@@ -128,7 +134,11 @@ def test_a_corpus_that_is_a_repository_shows_the_commands_that_fetch_it(root: Pa
 
 def test_a_corpus_is_offered_as_a_download_only_where_its_row_has_one(root: Path) -> None:
     page = visit()
-    offered = {each.key.removeprefix("corpora.download.") for each in page.button if (each.key or "").startswith("corpora.download.")}
+    offered = {
+        each.key.removeprefix("corpora.download.")
+        for each in page.button
+        if (each.key or "").startswith("corpora.download.")
+    }
     assert offered == {name for name, spec in corpora.CORPORA.items() if spec.download} != set()
 
 
@@ -160,13 +170,19 @@ def unknown(root: Path) -> Path:
     write(root / "moods", ["happy/one", "Sadness/two"])
     (root / "moods" / "title.txt").write_text("My [moods]", encoding="utf-8")
     write(root / "mine", ["one", "two"])
-    (root / "mine" / "clips.csv").write_text("path,label,speaker\none.wav,happy,ann\ntwo.wav,sad,bob\n", encoding="utf-8")
+    (root / "mine" / "clips.csv").write_text(
+        "path,label,speaker\none.wav,happy,ann\ntwo.wav,sad,bob\n", encoding="utf-8"
+    )
     return root
 
 
 def test_corpora_without_published_facts_have_cards_too(unknown: Path) -> None:
     said = text(visit())
-    assert "My [moods]" in said and "**Here** in `moods/`: 2 clips, nobody said who speaks" in said and "happy 1, sad 1" in said
+    assert (
+        "My [moods]" in said
+        and "**Here** in `moods/`: 2 clips, nobody said who speaks" in said
+        and "happy 1, sad 1" in said
+    )
     assert "**Here** in `mine/`: 2 clips, 2 speakers" in said and "4 of 535 clips" in said
 
 
@@ -261,7 +277,9 @@ def test_a_zip_installs_a_corpus(root: Path, tmp_path: Path) -> None:
     page.get("file_uploader")[0].set_value(("any name.zip", packed.getvalue(), "application/zip")).run()
     page.button("corpora.zip.install").click().run()
     wait(page, lambda said: "4 of 535 clips" in said)
-    assert sorted(path.name for path in (root / "emodb" / "wav").iterdir()) == sorted(f"{name}.wav" for name in EMODB_NAMES)
+    assert sorted(path.name for path in (root / "emodb" / "wav").iterdir()) == sorted(
+        f"{name}.wav" for name in EMODB_NAMES
+    )
 
 
 def test_a_zip_that_is_none_gets_a_sentence(root: Path) -> None:
@@ -357,7 +375,9 @@ def checked(both: Path) -> AppTest:
 
 def test_the_clips_of_a_finding_are_left_out_and_used_again(both: Path, checked: AppTest) -> None:
     assert checked.button("corpora.check.leave.identical").label == "Leave 1 of 2 out"
-    assert not button(checked, "corpora.check.leave.missing_clips") and not button(checked, "corpora.check.leave.unknown_name")
+    assert not button(checked, "corpora.check.leave.missing_clips") and not button(
+        checked, "corpora.check.leave.unknown_name"
+    )
     assert "Nothing reads these files" in text(checked)
     said = text(checked.button("corpora.check.leave.identical").click().run())
     assert said.count("**1 clip is left out**") == 1 and "**1 clip of EmoDB is left out** (Identical 1)" in said
@@ -377,7 +397,9 @@ def test_all_that_is_left_out_is_used_again_with_one_click(both: Path, checked: 
     assert library.left_out(both, "emodb") == {}
 
 
-def test_what_cannot_be_remembered_gets_a_sentence(both: Path, checked: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_remembered_gets_a_sentence(
+    both: Path, checked: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(30, "Read-only file system")
 
@@ -479,7 +501,9 @@ def test_clips_are_filtered_heard_and_sent_to_recognize(both: Path) -> None:
     assert list(shown.value["Sentence"]) == ["Kids are talking by the door", "Dogs are sitting by the door"]
     page.session_state[shown.key] = {"selection": {"rows": [1], "columns": [], "cells": []}}
     page.run()
-    assert "03-01-05-01-02-01-02.wav" in text(page) and "Acted as **angry**" in text(page) and len(page.get("audio")) == 1
+    assert (
+        "03-01-05-01-02-01-02.wav" in text(page) and "Acted as **angry**" in text(page) and len(page.get("audio")) == 1
+    )
     page.button("corpora.explore.open").click().run()
     assert page.title[0].value == "Recognize" and "Acted as **angry**" in text(page)
     assert page.session_state[state.CLIP].data == (both / "ravdess/Actor_02/03-01-05-01-02-01-02.wav").read_bytes()
@@ -496,8 +520,19 @@ def test_a_clip_that_is_no_sound_gets_a_sentence(both: Path) -> None:
 
 
 def test_every_widget_has_a_key(both: Path) -> None:
-    kinds = ("button", "link_button", "file_uploader", "selectbox", "download_button", "pills", "segmented_control", "multiselect",
-             "text_input", "toggle", "audio_input")
+    kinds = (
+        "button",
+        "link_button",
+        "file_uploader",
+        "selectbox",
+        "download_button",
+        "pills",
+        "segmented_control",
+        "multiselect",
+        "text_input",
+        "toggle",
+        "audio_input",
+    )
     own.create(both, "Class 9b")
     for tab in ("Corpora", "Check", "Explore", "Your own"):
         page = visit(tab)
@@ -529,7 +564,11 @@ def test_a_fingerprint_changes_with_names_sizes_and_times(tmp_path: Path) -> Non
     file.write_bytes(b"1")
     seen = {fingerprint(tmp_path)}
     assert fingerprint(tmp_path) in seen
-    for change in (lambda: file.write_bytes(b"22"), lambda: file.rename(file.with_name("y.wav")), lambda: (tmp_path / "z").touch()):
+    for change in (
+        lambda: file.write_bytes(b"22"),
+        lambda: file.rename(file.with_name("y.wav")),
+        lambda: (tmp_path / "z").touch(),
+    ):
         change()
         assert fingerprint(tmp_path) not in seen
         seen.add(fingerprint(tmp_path))

@@ -188,9 +188,24 @@ def test_a_changed_clip_is_measured_again(root: Path) -> None:
 
 @pytest.mark.parametrize("section", [*MEASURING, "Labels", "Clips", "Augment"])
 def test_every_widget_has_a_key(two: Path, section: str) -> None:
-    signs = {"Recordings": "A box holds", "Voices": "The label explains", "Map": "nearest clips", "Export": "**27 clips.**"}
+    signs = {
+        "Recordings": "A box holds",
+        "Voices": "The label explains",
+        "Map": "nearest clips",
+        "Export": "**27 clips.**",
+    }
     page = opened(section, signs.get(section, ""))
-    kinds = ("button", "selectbox", "download_button", "pills", "segmented_control", "multiselect", "toggle", "slider", "plotly_chart")
+    kinds = (
+        "button",
+        "selectbox",
+        "download_button",
+        "pills",
+        "segmented_control",
+        "multiselect",
+        "toggle",
+        "slider",
+        "plotly_chart",
+    )
     assert all(each.key if kind != "plotly_chart" else each.proto.id for kind in kinds for each in page.get(kind))
     assert not page.error
 
@@ -214,10 +229,21 @@ def test_recordings_are_summed_up_by_corpus(two: Path) -> None:
 
 
 def test_what_is_odd_is_counted() -> None:
-    facts = pd.DataFrame({"clipped": [0, 0.1, 0.0], "level_dbfs": [-20, -20, -50.0], "snr_db": [40, np.nan, 5], "bandwidth_hz": [7600] * 3,
-                          "speech_s": [1, 1, 0.1]})
+    facts = pd.DataFrame(
+        {
+            "clipped": [0, 0.1, 0.0],
+            "level_dbfs": [-20, -20, -50.0],
+            "snr_db": [40, np.nan, 5],
+            "bandwidth_hz": [7600] * 3,
+            "speech_s": [1, 1, 0.1],
+        }
+    )
     told = corpus_figures.worth_a_look(facts)
-    assert [each.split(" ")[0] for each in told] == ["1"] * 4 and told[0] == "1 cut off at full scale" and "quiet" in told[1]
+    assert (
+        [each.split(" ")[0] for each in told] == ["1"] * 4
+        and told[0] == "1 cut off at full scale"
+        and "quiet" in told[1]
+    )
     assert corpus_figures.worth_a_look(facts.head(1)) == []
 
 
@@ -235,7 +261,9 @@ def test_pitch_by_label_with_the_speaker_in_and_out(one: Path) -> None:
     said = text(page)
     assert "With each speaker's own mean taken out, the label explains 100%" in said
     boxes = {trace["name"]: trace["median"][0] for trace in figure(page)["data"]}
-    assert boxes["angry"] - boxes["neutral"] == pytest.approx(4, abs=0.2) and boxes["sad"] - boxes["neutral"] == pytest.approx(-2, abs=0.2)
+    assert boxes["angry"] - boxes["neutral"] == pytest.approx(4, abs=0.2) and boxes["sad"] - boxes[
+        "neutral"
+    ] == pytest.approx(-2, abs=0.2)
     assert "semitones" in figure(page)["layout"]["xaxis"]["title"]["text"]
 
 
@@ -278,7 +306,9 @@ def test_a_click_on_the_map_plays_that_clip_and_passes_it_on(one: Path) -> None:
     row = int(array(drawn["data"][2]["customdata"])[4])
     assert clips[corpora.EMOTION][row] == "angry" and clips[corpora.NAME][row] in drawn["data"][2]["text"][4]
     key = f"corpora.map.points {exploration.key(clips)[:12]} {clip_map.PCA} {corpora.EMOTION} False"
-    page.session_state[key] = {"selection": {"points": [{"customdata": row}], "point_indices": [4], "box": [], "lasso": []}}
+    page.session_state[key] = {
+        "selection": {"points": [{"customdata": row}], "point_indices": [4], "box": [], "lasso": []}
+    }
     page.run()
     assert clips[corpora.NAME][row] in text(page) and "Acted as **angry**" in text(page)
     (player,) = page.get("audio")
@@ -294,7 +324,9 @@ def test_the_map_is_coloured_by_speaker_and_corpus_and_loses_the_speaker(two: Pa
     page.segmented_control("corpora.map.by").set_value(corpora.CORPUS).run()
     traces = figure(page)["data"]
     assert [trace["name"] for trace in traces] == ["RAVDESS", "own"]
-    assert len({trace["marker"]["color"] for trace in traces}) == len({trace["marker"]["symbol"] for trace in traces}) == 2
+    assert (
+        len({trace["marker"]["color"] for trace in traces}) == len({trace["marker"]["symbol"] for trace in traces}) == 2
+    )
     before = [trace["x"] for trace in traces]
     page.toggle("corpora.map.apart").set_value(True).run()
     assert [trace["x"] for trace in figure(page)["data"]] != before
@@ -335,7 +367,9 @@ def test_names_on_the_map_are_text(one: Path) -> None:
 
 
 def test_many_speakers_share_colours_but_not_their_names() -> None:
-    symbols = {(corpus_figures.colour(corpora.SPEAKER, "", n), corpus_figures.SYMBOLS[(n + n // 6) % 6]) for n in range(36)}
+    symbols = {
+        (corpus_figures.colour(corpora.SPEAKER, "", n), corpus_figures.SYMBOLS[(n + n // 6) % 6]) for n in range(36)
+    }
     assert len(symbols) == 36
 
 
@@ -371,8 +405,9 @@ def test_the_clip_of_the_preview_is_chosen_by_speaker_and_label(one: Path) -> No
     page.selectbox("corpora.preview.speaker").set_value("ravdess:03").run()
     page.selectbox("corpora.preview.label.ravdess:03").set_value("sad").run()
     assert [option.split(" · ")[-1] for option in page.selectbox("corpora.preview.clip.ravdess:03.sad").options] == [
-        "03-01-04-01-01-01-03", "03-01-04-01-02-01-03",
-    ]  # fmt: skip
+        "03-01-04-01-01-01-03",
+        "03-01-04-01-02-01-03",
+    ]
 
 
 # --- export
@@ -386,7 +421,10 @@ def test_the_export_is_what_was_chosen(two: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(corpus_export, "_build", lambda *a: built.setdefault(a[3], original(*a)))
     page.multiselect("corpora.export.speakers").set_value(["ravdess:02"]).run()
     assert "**6 clips.**" in text(page) and "In a shell" not in text(page)
-    assert [each.key for each in page.get("download_button")] == ["corpora.export.csv", "corpora.export.parquet"] and not built
+    assert [each.key for each in page.get("download_button")] == [
+        "corpora.export.csv",
+        "corpora.export.parquet",
+    ] and not built
 
 
 def test_a_built_table_has_the_mapped_labels_of_the_chosen_clips(root: Path, tmp_path: Path) -> None:
@@ -395,14 +433,21 @@ def test_a_built_table_has_the_mapped_labels_of_the_chosen_clips(root: Path, tmp
     parts, _ = export.split(clips)
     for kind, read in (("csv", pd.read_csv), ("parquet", pd.read_parquet)):
         rows = read(io.BytesIO(corpus_export._build(clips, measured, parts, kind)))
-        assert len(rows) == 18 and list(rows["label"]) == list(clips[corpora.EMOTION]) and list(rows["split"]) == list(parts)
+        assert (
+            len(rows) == 18
+            and list(rows["label"]) == list(clips[corpora.EMOTION])
+            and list(rows["split"]) == list(parts)
+        )
 
 
-@pytest.mark.parametrize(("become", "options"), [
-    (mapping.LabelMapping(), ""),
-    (mapping.LabelMapping(calm=mapping.LEAVE_OUT, boredom=True), " --calm leave-out --boredom"),
-    (mapping.LabelMapping(calm=mapping.MERGE, labels=("sad", "angry")), " --calm neutral --labels sad,angry"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("become", "options"),
+    [
+        (mapping.LabelMapping(), ""),
+        (mapping.LabelMapping(calm=mapping.LEAVE_OUT, boredom=True), " --calm leave-out --boredom"),
+        (mapping.LabelMapping(calm=mapping.MERGE, labels=("sad", "angry")), " --calm neutral --labels sad,angry"),
+    ],
+)
 def test_the_command_for_the_shell_makes_the_same_choice(become: mapping.LabelMapping, options: str) -> None:
     clips = pd.DataFrame({corpora.CORPUS: ["ravdess", "own", "ravdess"]})
     assert corpus_export.command(clips, become) == f"python -m ser_core corpora features ravdess own{options}"

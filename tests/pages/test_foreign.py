@@ -41,15 +41,21 @@ def no_answer(*_: object, **__: object) -> None:
 
 def test_each_is_asked_where_it_belongs(cards: list[store.ModelCard], monkeypatch: pytest.MonkeyPatch) -> None:
     handed, run = [], beside.run
-    monkeypatch.setattr(beside, "run", lambda work, *args, **named: handed.append((work, args)) or run(work, *args, **named))
+    monkeypatch.setattr(
+        beside, "run", lambda work, *args, **named: handed.append((work, args)) or run(work, *args, **named)
+    )
     said = cached.ask(heard(), cards)
     assert [each.model for each in said] == ["knn", "mlp-2", "mlp"]
     assert said[1].probabilities == pytest.approx(said[2].probabilities, abs=1e-6)
     ((work, (_, asked, _)),) = handed
-    assert work is beside.ask and [slug for slug, _ in asked] == ["knn", "mlp"], "the process beside has read a stranger's model"
+    assert work is beside.ask and [slug for slug, _ in asked] == ["knn", "mlp"], (
+        "the process beside has read a stranger's model"
+    )
 
 
-def test_windows_are_judged_by_each_where_it_belongs(cards: list[store.ModelCard], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_are_judged_by_each_where_it_belongs(
+    cards: list[store.ModelCard], monkeypatch: pytest.MonkeyPatch
+) -> None:
     waveform = heard().clip.waveform
     measured, said = cached.judge(cards)(waveform)
     assert measured.quality.has_speech and [each.model for each in said] == ["knn", "mlp-2", "mlp"]
@@ -57,7 +63,9 @@ def test_windows_are_judged_by_each_where_it_belongs(cards: list[store.ModelCard
     assert [each.model for each in cached.judge(cards)(waveform)[1]] == ["knn", "mlp"]
 
 
-def test_one_that_does_not_answer_has_a_sentence_of_its_own(cards: list[store.ModelCard], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_does_not_answer_has_a_sentence_of_its_own(
+    cards: list[store.ModelCard], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sandbox.Process, "predict", no_answer)
     said = cached.ask(heard(), cards)
     assert isinstance(said[0], Prediction) and isinstance(said[2], Prediction)
@@ -75,7 +83,9 @@ def test_the_card_on_recognize_says_so(cards: list[store.ModelCard], monkeypatch
     assert "did not answer within 2 s" in drawn and drawn.count("<section>") == 3
 
 
-def test_no_process_is_started_before_one_is_asked(cards: list[store.ModelCard], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_process_is_started_before_one_is_asked(
+    cards: list[store.ModelCard], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def started(*_: object) -> None:
         raise AssertionError("a process is started")
 
@@ -115,13 +125,17 @@ def test_in_a_class_nobody_but_the_teacher_takes_in_a_model(a_class: Path, expor
     assert [card.slug for card in store.list_models(a_class)[0] if card.imported] == ["mlp-2"]
 
 
-def test_who_is_no_longer_the_teacher_takes_in_nothing(a_class: Path, exported: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_no_longer_the_teacher_takes_in_nothing(
+    a_class: Path, exported: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(train_models, "may_import", lambda: False)
     with pytest.raises(ModelError, match="Only the teacher"):
         train_models.take_in(io.BytesIO(exported))
     assert not [card for card in store.list_models(a_class)[0] if card.imported]
 
 
-def test_where_there_is_no_class_whoever_is_at_home_takes_in_models(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_there_is_no_class_whoever_is_at_home_takes_in_models(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv(lesson.VARIABLE, raising=False)
     assert train_models.may_import()

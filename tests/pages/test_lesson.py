@@ -35,14 +35,25 @@ def folder(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     """A lesson that this process serves, with the admin word "owls at noon"."""
     monkeypatch.setenv("SER_RUNS", str(tmp_path / "runs"))
     folder = tmp_path / "class"
-    lesson.write(folder, replace(lesson.begin(folder), url=URL, install_url="http://192.168.7.9:8502/", fingerprint="AA:BB",
-                                 checks=(("Disk", False, "1.0 GB are free. <Make room>."),), told=["Removed: 1 model: Ours."]))  # fmt: skip
+    lesson.write(
+        folder,
+        replace(
+            lesson.begin(folder),
+            url=URL,
+            install_url="http://192.168.7.9:8502/",
+            fingerprint="AA:BB",
+            checks=(("Disk", False, "1.0 GB are free. <Make room>."),),
+            told=["Removed: 1 model: Ours."],
+        ),
+    )
     monkeypatch.setenv(lesson.VARIABLE, str(folder))
     monkeypatch.setenv("SER_ADMIN_WORD", "owls at noon")
     return folder
 
 
-def test_without_a_class_it_says_how_to_serve_one_and_the_menu_has_it_not(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_class_it_says_how_to_serve_one_and_the_menu_has_it_not(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv(lesson.VARIABLE, raising=False)
     test = page()
     assert "make class" in test.info[0].value and not test.button

@@ -79,7 +79,9 @@ def page(models: Path, microphone: Microphone) -> Iterator[AppTest]:
 def text(page: AppTest) -> str:
     assert not page.exception, page.exception[0].value
     spoken = [each.value for kind in (page.header, page.markdown, page.info, page.error, page.warning) for each in kind]
-    pieces = [re.sub(r"<style>.*?</style>|<[^>]+>", " ", element.proto.body, flags=re.S) for element in page.get("html")]
+    pieces = [
+        re.sub(r"<style>.*?</style>|<[^>]+>", " ", element.proto.body, flags=re.S) for element in page.get("html")
+    ]
     return " ".join([*spoken, *map(unescape, pieces)])
 
 
@@ -116,8 +118,11 @@ def test_while_it_listens_the_answers_show(page: AppTest, microphone: Microphone
         lane = re.search(rf'data-model="{slug}">(.*?)</div>', shown)[1]
         cells = re.findall(r'data-end="([\d.]+)" data-label="(\w+)"', lane)
         expected = live.smooth(moments, 3)
-        assert cells == [(f"{each.end_s:g}", next(p.label for p in window if p.model == slug))
-                         for each, window in zip(moments, expected, strict=True) if window]  # fmt: skip
+        assert cells == [
+            (f"{each.end_s:g}", next(p.label for p in window if p.model == slug))
+            for each, window in zip(moments, expected, strict=True)
+            if window
+        ]
     assert shown.count("<section>") == 4
     page.toggle(live_view.SMOOTH).set_value(False).run()
     assert "smoothed" not in text(page)
@@ -171,7 +176,9 @@ def test_window_and_hop_are_those_chosen(page: AppTest, microphone: Microphone) 
     assert listener.moments()[-1].end_s - listener.moments()[-1].start_s == 2.0
 
 
-def test_a_connection_without_sound_says_what_to_do(page: AppTest, microphone: Microphone, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_without_sound_says_what_to_do(
+    page: AppTest, microphone: Microphone, monkeypatch: pytest.MonkeyPatch
+) -> None:
     microphone.on = True
     page.run()
     page.session_state[state.LIVE].asked_s -= live_connection.PATIENCE_S
@@ -221,10 +228,18 @@ def test_the_number_of_places_can_be_set(given: str, n: int | None, monkeypatch:
     st.cache_resource.clear()
 
 
-@pytest.mark.parametrize(("url", "insecure"), [
-    ("http://localhost:8501/live", False), ("http://127.0.0.1:8501", False), ("http://[::1]:8501", False),
-    ("https://192.168.1.20:8501", False), ("http://192.168.1.20:8501/live", True), ("http://lab.example.org", True), (None, False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("url", "insecure"),
+    [
+        ("http://localhost:8501/live", False),
+        ("http://127.0.0.1:8501", False),
+        ("http://[::1]:8501", False),
+        ("https://192.168.1.20:8501", False),
+        ("http://192.168.1.20:8501/live", True),
+        ("http://lab.example.org", True),
+        (None, False),
+    ],
+)
 def test_plain_http_from_elsewhere_has_no_microphone(url: str | None, insecure: bool) -> None:
     assert live_connection.is_insecure(url) is insecure
 
@@ -262,7 +277,9 @@ def test_the_meter_says_when_the_sound_is_cut_off() -> None:
     normal = live_charts.meter(Level(-20.0, -10.0, False))
     assert "−20 dBFS" in normal and 'aria-valuenow="-20"' in normal
     assert "Cut off" in live_charts.meter(Level(-1.0, 0.0, True))
-    assert "width:0%" in live_charts.meter(Level(-100.0, -100.0, False)) and "−60 dBFS" in live_charts.meter(Level(-100.0, -100.0, False))
+    assert "width:0%" in live_charts.meter(Level(-100.0, -100.0, False)) and "−60 dBFS" in live_charts.meter(
+        Level(-100.0, -100.0, False)
+    )
 
 
 def test_a_column_stands_where_its_moment_was_and_strangers_cannot_write_html() -> None:
@@ -277,7 +294,9 @@ def test_a_column_stands_where_its_moment_was_and_strangers_cannot_write_html() 
 # --- one path
 
 
-def test_recognize_live_batch_and_the_command_line_say_the_same(page: AppTest, microphone: Microphone, tmp_path: Path, capsys) -> None:
+def test_recognize_live_batch_and_the_command_line_say_the_same(
+    page: AppTest, microphone: Microphone, tmp_path: Path, capsys
+) -> None:
     """A clip of 2.5 s that is its own window everywhere: given as the very file that the live session kept."""
     page.session_state[live_view.WINDOW], page.session_state[live_view.HOP] = 2.0, 0.5
     page.run()
@@ -285,7 +304,9 @@ def test_recognize_live_batch_and_the_command_line_say_the_same(page: AppTest, m
     listener = speak(page.run(), VOICE[: 3 * RATE]).listener
     last = listener.moments()[-1]
     assert last.speech
-    kept = audio.to_pcm(audio.decode(listener.sound()).waveform.samples)[round(last.start_s * RATE) : round(last.end_s * RATE)]
+    kept = audio.to_pcm(audio.decode(listener.sound()).waveform.samples)[
+        round(last.start_s * RATE) : round(last.end_s * RATE)
+    ]
     data = audio.encode_pcm(kept, RATE)
     answers = {"live": {each.model: each.probabilities for each in last.predictions}}
 
@@ -297,7 +318,9 @@ def test_recognize_live_batch_and_the_command_line_say_the_same(page: AppTest, m
         (result,) = json.loads(capsys.readouterr().out)
         answers[name] = {each["model"]: each["probabilities"] for each in result["predictions"]}
 
-    answers["batch"] = {each.model: each.probabilities for each in cached.ask(cached.analyse(data, "clip.wav"), cached.models()[0])}
+    answers["batch"] = {
+        each.model: each.probabilities for each in cached.ask(cached.analyse(data, "clip.wav"), cached.models()[0])
+    }
 
     page.session_state[state.CLIP] = state.given("clip.wav", data, state.UPLOAD)
     page.switch_page("app.py").run()
@@ -318,7 +341,7 @@ def test_the_models_chosen_are_asked_here_too(page: AppTest, microphone: Microph
     microphone.on = True
     visitor = speak(page.run())
     assert {each.model for each in visitor.listener.moments()[-1].predictions} == {"mine", "cnn"}
-    assert "data-model=\"mine\"" in html(page.run()) and "data-model=\"knn\"" not in html(page)
+    assert 'data-model="mine"' in html(page.run()) and 'data-model="knn"' not in html(page)
 
 
 def test_the_microphone_is_offered_once_the_models_are_loaded(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,9 +23,14 @@ MARKDOWN = ("src=x>", "[x](j", ":red[x]", "$L$")
 """What would be HTML, a link, a colour and a formula, were it not escaped."""
 
 PLAIN = {
-    "Selectbox.options", "Selectbox.raw_value", "MultiSelect.options", "TextInput.default", "TextArea.default", "Code.code_text",
+    "Selectbox.options",
+    "Selectbox.raw_value",
+    "MultiSelect.options",
+    "TextInput.default",
+    "TextArea.default",
+    "Code.code_text",
     "PlotlyChart.alt",
-}  # fmt: skip
+}
 """Where Streamlit takes text for nothing but text."""
 
 
@@ -45,7 +50,9 @@ def world(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     folder = runs.create(runs.root(), {"corpora": [corpus], "classifier": "mlp"})
     (folder / supervisor.CAME).write_text("1", encoding="ascii")
     runs.Reporter(folder).end(runs.FAILED, NASTY, problem=NASTY)
-    (folder / jobs.JOB).write_text(json.dumps({"title": NASTY, "created": runs.now(), "key": "", "browser": ""}), encoding="utf-8")
+    (folder / jobs.JOB).write_text(
+        json.dumps({"title": NASTY, "created": runs.now(), "key": "", "browser": ""}), encoding="utf-8"
+    )
     return folder.name
 
 
@@ -90,29 +97,39 @@ def check(page: AppTest) -> None:
             assert not [mark for mark in MARKDOWN if mark in text], f"{place}: {text}"
 
 
-@pytest.mark.parametrize(("path", "kept"), [
-    ("", {}),
-    ("pages/batch.py", {}),
-    ("pages/live.py", {}),
-    ("pages/train.py", {"train.tab": "New model"}),
-    ("pages/train.py", {"train.tab": "Runs"}),
-    ("pages/train.py", {"train.tab": "Models"}),
-    ("pages/corpora.py", {"corpora.tab": "Corpora"}),
-    ("pages/corpora.py", {"corpora.tab": "Check"}),
-    ("pages/corpora.py", {"corpora.tab": "Your own"}),
-    ("pages/corpora.py", {"corpora.tab": "Explore", "corpora.explore.section": "Labels", "corpora.explore.by": "corpus"}),
-    ("pages/corpora.py", {"corpora.tab": "Explore", "corpora.explore.section": "Labels", "corpora.explore.by": "speaker"}),
-    ("pages/corpora.py", {"corpora.tab": "Explore", "corpora.explore.section": "Clips"}),
-    ("pages/corpora.py", {"corpora.tab": "Explore", "corpora.explore.section": "Recordings"}),
-    ("pages/corpora.py", {"corpora.tab": "Explore", "corpora.explore.section": "Voices"}),
-    ("pages/corpora.py", {"corpora.tab": "Explore", "corpora.explore.section": "Map"}),
-    ("pages/corpora.py", {"corpora.tab": "Explore", "corpora.explore.section": "Augment"}),
-    ("pages/corpora.py", {"corpora.tab": "Explore", "corpora.explore.section": "Export"}),
-    ("pages/compare.py", {"compare.tab": "Held-out figures"}),
-    ("pages/compare.py", {"compare.tab": "Score on a corpus"}),
-    ("pages/compare.py", {"compare.tab": "Robustness"}),
-    ("pages/compare.py", {"compare.tab": "Leakage Lab"}),
-], ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else value)  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("", {}),
+        ("pages/batch.py", {}),
+        ("pages/live.py", {}),
+        ("pages/train.py", {"train.tab": "New model"}),
+        ("pages/train.py", {"train.tab": "Runs"}),
+        ("pages/train.py", {"train.tab": "Models"}),
+        ("pages/corpora.py", {"corpora.tab": "Corpora"}),
+        ("pages/corpora.py", {"corpora.tab": "Check"}),
+        ("pages/corpora.py", {"corpora.tab": "Your own"}),
+        (
+            "pages/corpora.py",
+            {"corpora.tab": "Explore", "corpora.explore.section": "Labels", "corpora.explore.by": "corpus"},
+        ),
+        (
+            "pages/corpora.py",
+            {"corpora.tab": "Explore", "corpora.explore.section": "Labels", "corpora.explore.by": "speaker"},
+        ),
+        ("pages/corpora.py", {"corpora.tab": "Explore", "corpora.explore.section": "Clips"}),
+        ("pages/corpora.py", {"corpora.tab": "Explore", "corpora.explore.section": "Recordings"}),
+        ("pages/corpora.py", {"corpora.tab": "Explore", "corpora.explore.section": "Voices"}),
+        ("pages/corpora.py", {"corpora.tab": "Explore", "corpora.explore.section": "Map"}),
+        ("pages/corpora.py", {"corpora.tab": "Explore", "corpora.explore.section": "Augment"}),
+        ("pages/corpora.py", {"corpora.tab": "Explore", "corpora.explore.section": "Export"}),
+        ("pages/compare.py", {"compare.tab": "Held-out figures"}),
+        ("pages/compare.py", {"compare.tab": "Score on a corpus"}),
+        ("pages/compare.py", {"compare.tab": "Robustness"}),
+        ("pages/compare.py", {"compare.tab": "Leakage Lab"}),
+    ],
+    ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else value,
+)
 def test_a_name_is_shown_and_does_nothing(world: str, path: str, kept: dict[str, str]) -> None:
     check(visit(path, **{state.PICKED: ["mine", "knn"]}, **kept))
 

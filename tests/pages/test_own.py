@@ -80,7 +80,9 @@ def test_a_recording_is_added_with_its_label_speaker_and_sentence(root: Path, na
     counted = " ".join(each.proto.body for each in page.get("html"))
     assert "<span>surprise</span>" in counted and "Ann &lt;b&gt; 1" in counted
     record(page, recording(0.5))
-    assert [clip.sentence for clip in own.clips(root, name)] == list(own.SENTENCES[:2]), "the next sentence comes up by itself"
+    assert [clip.sentence for clip in own.clips(root, name)] == list(own.SENTENCES[:2]), (
+        "the next sentence comes up by itself"
+    )
     assert "2 clips" in text(page)
     assert "2 clips, 1 speaker" in text(visit())
 
@@ -104,7 +106,10 @@ def test_what_is_no_speech_is_refused_and_what_is_clipped_is_told(root: Path, na
     page = visit("Your own")
     page.text_input("corpora.own.speaker").set_value("Ann").run()
     record(page, audio.encode_wav(audio.Waveform(np.zeros(RATE, np.float32), RATE)))
-    assert "was not added. The recording is silent" in page.error[0].value.replace("\\", "") and own.clips(root, name) == ()
+    assert (
+        "was not added. The recording is silent" in page.error[0].value.replace("\\", "")
+        and own.clips(root, name) == ()
+    )
     record(page, audio.encode_wav(audio.Waveform(np.clip(20 * VOICE, -1, 1).astype(np.float32), RATE)))
     assert "cut off at full scale" in page.warning[0].value and len(own.clips(root, name)) == 1
 
@@ -113,7 +118,11 @@ def test_several_files_are_added_and_each_bad_one_named(root: Path, name: str) -
     page = visit("Your own")
     page.text_input("corpora.own.speaker").set_value("Ann").run()
     page.pills("corpora.own.label").set_value("sad").run()
-    files = [("one.wav", recording(), "audio/wav"), ("../../[two].wav", recording(0.5), "audio/wav"), ("three.wav", b"words", "audio/wav")]
+    files = [
+        ("one.wav", recording(), "audio/wav"),
+        ("../../[two].wav", recording(0.5), "audio/wav"),
+        ("three.wav", b"words", "audio/wav"),
+    ]
     page.get("file_uploader")[0].set_value(files).run()
     assert page.button("corpora.own.add_files").label == "Add 3 files"
     page.button("corpora.own.add_files").click().run()
@@ -162,7 +171,9 @@ def test_all_is_downloaded_as_a_zip(root: Path, name: str) -> None:
         assert f"{name}/clips.csv" in packed.namelist()
 
 
-def test_a_folder_that_may_not_be_written_to_gets_a_sentence(root: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_may_not_be_written_to_gets_a_sentence(
+    root: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
         raise OSError(30, "Read-only file system")
 
@@ -220,7 +231,11 @@ def test_what_was_chosen_last_is_offered_first_and_kept_where_it_is_not_asked(ro
     page.session_state["clips"] = [("savee", "neutral"), ("savee", "sad")]
     page.session_state[state.LABELS] = {"calm": mapping.LEAVE_OUT, "boredom": True, "shared": True}
     page.run()
-    assert not page.toggle and page.session_state[state.LABELS] == {"calm": mapping.LEAVE_OUT, "boredom": True, "shared": True}
+    assert not page.toggle and page.session_state[state.LABELS] == {
+        "calm": mapping.LEAVE_OUT,
+        "boredom": True,
+        "shared": True,
+    }
     page.session_state["clips"] = CLIPS
     page.run()
     assert page.segmented_control("here.calm").value == mapping.LEAVE_OUT and page.toggle("here.boredom").value

@@ -42,8 +42,12 @@ def upload(page: AppTest, name: str = "voice.flac", data: bytes = SPEECH) -> App
 def text(page: AppTest) -> str:
     """Everything the page says, HTML without its tags."""
     assert not page.exception, page.exception[0].value
-    spoken = [element.value for kind in (page.markdown, page.info, page.error, page.warning, page.caption) for element in kind]
-    pieces = [re.sub(r"<style>.*?</style>|<[^>]+>", " ", element.proto.body, flags=re.S) for element in page.get("html")]
+    spoken = [
+        element.value for kind in (page.markdown, page.info, page.error, page.warning, page.caption) for element in kind
+    ]
+    pieces = [
+        re.sub(r"<style>.*?</style>|<[^>]+>", " ", element.proto.body, flags=re.S) for element in page.get("html")
+    ]
     return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", " ".join([*spoken, *map(unescape, pieces)]))
 
 
@@ -177,7 +181,9 @@ def add_model(models: Path, slug: str) -> None:
     (models.parent / slug).rename(models / slug)
 
 
-def test_a_model_that_another_server_deletes_while_it_is_asked_gets_a_sentence_and_the_others_answer(models: Path, page: AppTest) -> None:
+def test_a_model_that_another_server_deletes_while_it_is_asked_gets_a_sentence_and_the_others_answer(
+    models: Path, page: AppTest
+) -> None:
     add_model(models, "mine")
     add_model(models, "unasked")
     page.session_state[state.PICKED] = ["mine", "knn", "cnn"]
@@ -188,7 +194,9 @@ def test_a_model_that_another_server_deletes_while_it_is_asked_gets_a_sentence_a
     st.cache_resource.clear()
     said = dict(zip([each.slug for each in seen], cached.ask(analysis.analyse(SPEECH), seen), strict=True))
     assert said.pop("unasked").startswith("There is no model 'unasked'")
-    assert sorted(said) == sorted([*store.SHIPPED, "mine"]) and all(isinstance(each, Prediction) for each in said.values())
+    assert sorted(said) == sorted([*store.SHIPPED, "mine"]) and all(
+        isinstance(each, Prediction) for each in said.values()
+    )
     upload(page, "other.flac", OTHER_SPEECH)
     assert n_cards(page) == 4 and "Mine" not in text(page) and not page.error
     add_model(models, "theirs")
@@ -207,7 +215,13 @@ def test_more_rows_can_be_switched_on(page: AppTest) -> None:
     page.pills("recognize.rows").set_value(["chroma", "f0"])
     page.run()
     figure = json.loads(page.get("plotly_chart")[0].proto.spec)
-    assert [trace["name"] for trace in figure["data"]] == ["Waveform", "Mel spectrogram", "MFCC", "Chroma", "Pitch (f0)"]
+    assert [trace["name"] for trace in figure["data"]] == [
+        "Waveform",
+        "Mel spectrogram",
+        "MFCC",
+        "Chroma",
+        "Pitch (f0)",
+    ]
 
 
 def test_a_rerun_computes_nothing_again(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,7 +239,9 @@ def test_a_rerun_computes_nothing_again(page: AppTest, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("work", [analysis.analyse, beside.ask])
-def test_where_the_process_beside_ends_each_time_the_page_says_so(page: AppTest, monkeypatch: pytest.MonkeyPatch, work: object) -> None:
+def test_where_the_process_beside_ends_each_time_the_page_says_so(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch, work: object
+) -> None:
     run = beside.run
 
     def ended(asked, *args, **named):
@@ -242,7 +258,9 @@ def test_where_the_process_beside_ends_each_time_the_page_says_so(page: AppTest,
     assert not page.exception and n_cards(page) == 4
 
 
-def test_a_clip_put_aside_that_cannot_be_heard_again_can_be_dropped(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clip_put_aside_that_cannot_be_heard_again_can_be_dropped(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     upload(page)
     page.button("recognize.keep").click().run()
 
@@ -257,7 +275,9 @@ def test_a_clip_put_aside_that_cannot_be_heard_again_can_be_dropped(page: AppTes
     assert not page.exception and not page.error
 
 
-def test_clips_of_an_installed_corpus_come_with_their_label(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clips_of_an_installed_corpus_come_with_their_label(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     actor = tmp_path / "corpora" / "ravdess" / "Actor_07"
     actor.mkdir(parents=True)
     (actor / "03-01-05-02-01-01-07.flac").write_bytes(SPEECH)
@@ -276,14 +296,18 @@ def test_every_widget_has_a_key(page: AppTest) -> None:
         assert all(element.key for element in page.get(kind)), kind
 
 
-def test_warming_up_has_every_model_loaded_beside_and_survives_a_damaged_one(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_warming_up_has_every_model_loaded_beside_and_survives_a_damaged_one(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.undo()
     monkeypatch.setattr(store, "MODELS", models)
     next(path for path in (models / "cnn").iterdir() if path.name != "card.json").write_bytes(b"")
     loaded, handed = [], []
     load, run = store.load, beside.run
     monkeypatch.setattr(store, "load", lambda slug, folder: loaded.append(slug) or load(slug, folder))
-    monkeypatch.setattr(beside, "run", lambda work, *args, **named: handed.append((work, args)) or run(work, *args, **named))
+    monkeypatch.setattr(
+        beside, "run", lambda work, *args, **named: handed.append((work, args)) or run(work, *args, **named)
+    )
     st.cache_resource.clear()
     cached._warm_up()
     assert loaded == [], "a model is loaded in the server too"
@@ -346,17 +370,28 @@ def test_what_a_threshold_costs_in_words() -> None:
     y = np.arange(40) % 2
     sure = np.where(np.arange(40) < 30, 0.8, 0.6)
     probabilities = np.where(np.eye(2)[(y + (np.arange(40) % 10 == 0)) % 2] > 0, sure[:, None], 1 - sure[:, None])
-    measure = {"labels": ("sad", "calm"), "speakers": y, "protocol": "speaker", "corpus": "x", "rng": np.random.default_rng(0)}
+    measure = {
+        "labels": ("sad", "calm"),
+        "speakers": y,
+        "protocol": "speaker",
+        "corpus": "x",
+        "rng": np.random.default_rng(0),
+    }
     figures = evaluation.evaluate(y, probabilities, threshold=0.7, **measure)
-    assert cards.when_sure(figures) == "It answers 75 % of these clips, and 90 % of its answers are right (of all 90 %)."
-    assert cards.when_sure(evaluation.evaluate(y, probabilities, threshold=0.9, **measure)) == "It answers 0 % of these clips."
+    assert (
+        cards.when_sure(figures) == "It answers 75 % of these clips, and 90 % of its answers are right (of all 90 %)."
+    )
+    assert (
+        cards.when_sure(evaluation.evaluate(y, probabilities, threshold=0.9, **measure))
+        == "It answers 0 % of these clips."
+    )
     assert cards.when_sure(evaluation.evaluate(y, probabilities, **measure)) == cards.when_sure(None) == ""
 
 
 def test_bars_keep_the_order_of_the_labels_and_escape_them() -> None:
     html = cards.bars({"<i>": 0.1, "angry": 0.9})
     assert html.index("&lt;i&gt;") < html.index("angry") and "<i>" not in html
-    assert 'width:90.0%' in html
+    assert "width:90.0%" in html
 
 
 def test_the_json_is_what_the_command_line_prints() -> None:
@@ -364,15 +399,21 @@ def test_the_json_is_what_the_command_line_prints() -> None:
     (entry,) = json.loads(exports.predictions_json("a.wav", heard, PREDICTIONS))
     assert list(entry) == ["file", "duration_s", "quality", "speech", "predictions"]
     assert entry["predictions"][0] == {
-        "model": "knn", "label": "sad", "sure": None, "probabilities": {"sad": 0.75, "calm": 0.25}, "milliseconds": 1.5,
-    }  # fmt: skip
+        "model": "knn",
+        "label": "sad",
+        "sure": None,
+        "probabilities": {"sad": 0.75, "calm": 0.25},
+        "milliseconds": 1.5,
+    }
 
 
 def test_the_csv_has_one_line_a_model() -> None:
     predictions = [dataclasses.replace(PREDICTIONS[0], threshold=0.8), PREDICTIONS[1]]
     assert exports.probabilities_csv(predictions).splitlines() == [
-        "model,label,sure,sad,calm,milliseconds", "knn,sad,False,0.75,0.25,1.5", "<mlp>,calm,,0.0,1.0,0.5",
-    ]  # fmt: skip
+        "model,label,sure,sad,calm,milliseconds",
+        "knn,sad,False,0.75,0.25,1.5",
+        "<mlp>,calm,,0.0,1.0,0.5",
+    ]
 
 
 def test_every_offer_builds_something() -> None:
@@ -408,18 +449,26 @@ def test_pages_hold_the_numeric_libraries_to_one_thread_before_these_load() -> N
     names = "os.environ['OPENBLAS_NUM_THREADS'], os.environ['OMP_NUM_THREADS']"
     code = f"import os, sys, streamlit, pages.ui; print('numpy' in sys.modules, {names})"
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
     assert done.stdout.split() == ["False", "1", "1"]
 
 
 def test_cards_are_read_again_only_where_one_changed(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = []
-    monkeypatch.setattr(store, "list_models", lambda folder, list_models=store.list_models: read.append(folder) or list_models(folder))
+    monkeypatch.setattr(
+        store, "list_models", lambda folder, list_models=store.list_models: read.append(folder) or list_models(folder)
+    )
     before = [card.slug for card in cached.models()[0]]
     assert cached.models()[0] == cached.models()[0] and len(read) == 1
     (models / "cnn" / store.CARD).write_text("{}", encoding="utf-8")
     cards, problems = cached.models()
-    assert [card.slug for card in cards] == [slug for slug in before if slug != "cnn"] and len(problems) == 1 and len(read) == 2
+    assert (
+        [card.slug for card in cards] == [slug for slug in before if slug != "cnn"]
+        and len(problems) == 1
+        and len(read) == 2
+    )
     shutil.rmtree(models / "knn")
     assert "knn" not in [card.slug for card in cached.models()[0]] and len(read) == 3
     shutil.rmtree(models)

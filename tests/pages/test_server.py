@@ -21,10 +21,19 @@ PATH = "/_stcore/upload_file/{session}/f1"
 
 
 def test_what_clears_the_caches_of_everyone_never_reaches_streamlit() -> None:
-    said = [BackMsg(clear_cache=True), BackMsg(debug_shutdown_runtime=True), BackMsg(set_run_on_save=True), BackMsg(app_heartbeat=True),
-            BackMsg(stop_script=True)]  # fmt: skip
-    waiting = [{"type": "websocket.connect"}, *({"type": "websocket.receive", "bytes": each.SerializeToString()} for each in said),
-               {"type": "websocket.receive", "bytes": b"\xff\xff"}, {"type": "websocket.disconnect"}]  # fmt: skip
+    said = [
+        BackMsg(clear_cache=True),
+        BackMsg(debug_shutdown_runtime=True),
+        BackMsg(set_run_on_save=True),
+        BackMsg(app_heartbeat=True),
+        BackMsg(stop_script=True),
+    ]
+    waiting = [
+        {"type": "websocket.connect"},
+        *({"type": "websocket.receive", "bytes": each.SerializeToString()} for each in said),
+        {"type": "websocket.receive", "bytes": b"\xff\xff"},
+        {"type": "websocket.disconnect"},
+    ]
     heard: list[Message] = []
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -39,7 +48,9 @@ def test_what_clears_the_caches_of_everyone_never_reaches_streamlit() -> None:
     assert kinds == ["app_heartbeat", "stop_script"] and heard[3]["bytes"] == b"\xff\xff" and len(heard) == 5
 
 
-def test_websockets_begin_one_after_another_and_one_that_does_not_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_websockets_begin_one_after_another_and_one_that_does_not_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(server, "BEGIN_S", 0.05)
     began: list[str] = []
 
@@ -58,7 +69,10 @@ def test_websockets_begin_one_after_another_and_one_that_does_not_keeps_nobody_w
             return {"type": "websocket.connect"}
 
         each = server.Websockets(application)
-        tasks = [asyncio.create_task(each({"type": "websocket", "path": path}, receive, None)) for path in ("/a", "/b", "/stuck", "/c")]  # type: ignore[arg-type]
+        tasks = [
+            asyncio.create_task(each({"type": "websocket", "path": path}, receive, None))
+            for path in ("/a", "/b", "/stuck", "/c")
+        ]  # type: ignore[arg-type]
         for _ in range(2):
             await asyncio.sleep(0)
         assert began == ["/a"], "those that come together begin one after another"
@@ -75,7 +89,13 @@ def test_websockets_begin_one_after_another_and_one_that_does_not_keeps_nobody_w
 
 def put(session: str, size: int | None, address: str = "10.0.0.1") -> dict[str, Any]:
     headers = [] if size is None else [(b"content-length", str(size).encode())]
-    return {"type": "http", "method": "PUT", "path": PATH.format(session=session), "headers": headers, "client": (address, 1)}
+    return {
+        "type": "http",
+        "method": "PUT",
+        "path": PATH.format(session=session),
+        "headers": headers,
+        "client": (address, 1),
+    }
 
 
 class Arrivals:
@@ -134,7 +154,9 @@ def test_files_on_their_way_count_before_they_are_here(told: Told, monkeypatch: 
     run(work)
 
 
-def test_one_address_has_few_uploads_at_a_time_and_leaves_the_others_theirs(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_address_has_few_uploads_at_a_time_and_leaves_the_others_theirs(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(server, "MOST_UPLOADS", 3)
 
     async def work(uploads: server.Uploads, arrivals: Arrivals) -> None:
@@ -151,7 +173,9 @@ def test_one_address_has_few_uploads_at_a_time_and_leaves_the_others_theirs(told
     run(work)
 
 
-def test_an_upload_that_never_ends_is_given_up_and_one_without_a_size_is_refused(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_that_never_ends_is_given_up_and_one_without_a_size_is_refused(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(server, "UPLOAD_S", 0.01)
 
     async def work(uploads: server.Uploads, arrivals: Arrivals) -> None:
@@ -177,7 +201,9 @@ def test_a_wrong_host_ends_the_start_with_a_sentence(monkeypatch: pytest.MonkeyP
         server.middleware()
 
 
-def test_whoever_others_can_reach_has_an_admin_word(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_whoever_others_can_reach_has_an_admin_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.delenv(admin.VARIABLE, raising=False)
     monkeypatch.setattr(server.permissions, "restrict", lambda: None)
     monkeypatch.setattr(server.config, "get_option", {"server.address": "0.0.0.0", "server.sslCertFile": None}.get)

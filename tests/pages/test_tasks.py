@@ -61,7 +61,8 @@ def test_another_visitor_sees_no_file_name_in_the_error_of_a_task(models: Path, 
         archive.writestr("/root/ann-secret.wav", b"x")
     mine, other = visit(), visit()
     next(each for each in mine.get("file_uploader") if each.label == "Zip").set_value(
-        ("a.zip", file.getvalue(), "application/zip"))  # fmt: skip
+        ("a.zip", file.getvalue(), "application/zip")
+    )
     mine.run()
     mine.text_input("corpora.zip.title").set_value("Mine").run()
     mine.button("corpora.zip.install").click().run()

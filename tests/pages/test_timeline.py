@@ -34,7 +34,10 @@ def memo(*names: str, pause_s: float = 4.0) -> bytes:
     """Sample voices with pauses after each, as a WAV."""
     parts = []
     for name in names:
-        parts += [audio.decode(ROOT / "pages" / "samples" / f"{name}.flac").waveform.samples, np.zeros(round(pause_s * RATE), np.float32)]
+        parts += [
+            audio.decode(ROOT / "pages" / "samples" / f"{name}.flac").waveform.samples,
+            np.zeros(round(pause_s * RATE), np.float32),
+        ]
     return audio.encode_wav(audio.Waveform(np.concatenate(parts), RATE))
 
 
@@ -81,7 +84,9 @@ def test_more_than_eight_seconds_are_shown_over_time_and_as_a_mean(page: AppTest
     assert f"over the {sum(each.speech for each in found.segments)} windows with speech" in said
     assert len(page.get("plotly_chart")) == 1 and n_cards(page) == 4
     shown = page.session_state[state.TIMELINE].found
-    for there, here in zip(segments.overall(shown), segments.overall(found), strict=True):  # another process sums in another order
+    for there, here in zip(
+        segments.overall(shown), segments.overall(found), strict=True
+    ):  # another process sums in another order
         assert there.probabilities == pytest.approx(here.probabilities, abs=1e-6)
     (table,) = page.dataframe
     assert list(table.value["From (s)"]) == [each.start_s for each in found.segments]
@@ -140,7 +145,9 @@ def test_stopping_says_so_and_offers_to_start_again(page: AppTest, monkeypatch: 
 
 
 def test_more_than_an_hour_is_refused_in_a_sentence(page: AppTest) -> None:
-    page.get("file_uploader")[0].set_value(("hours.wav", audio.encode_pcm(np.zeros(3602 * 4000, np.int16), 4000), "audio/wav"))
+    page.get("file_uploader")[0].set_value(
+        ("hours.wav", audio.encode_pcm(np.zeros(3602 * 4000, np.int16), 4000), "audio/wav")
+    )
     page.run()
     assert len(page.error) == 1 and "the limit here is 60 min" in text(page)
 
@@ -149,7 +156,10 @@ def test_more_than_an_hour_is_refused_in_a_sentence(page: AppTest) -> None:
 
 
 def test_lanes_hold_label_and_probability_and_are_empty_without_speech() -> None:
-    sad, calm = Prediction("knn", "sad", {"calm": 0.25, "sad": 0.75}, 1.0), Prediction("knn", "calm", {"calm": 1.0, "sad": 0.0}, 1.0)
+    sad, calm = (
+        Prediction("knn", "sad", {"calm": 0.25, "sad": 0.75}, 1.0),
+        Prediction("knn", "calm", {"calm": 1.0, "sad": 0.0}, 1.0),
+    )
     windows = [[], [sad], [calm]]
     values, labels = timeline_charts.lanes(windows, ["knn", "mlp"])
     assert labels == ["calm", "sad"]
@@ -194,8 +204,10 @@ def test_an_hour_is_drawn_with_few_points(found: segments.Timeline) -> None:
     assert list(figure.layout.xaxis.ticktext)[:3] == ["0:00", "10:00", "20:00"]
 
 
-@pytest.mark.parametrize(("seconds", "whole", "tenths"), [(0, "0:00", "0:00.0"), (59.96, "1:00", "1:00.0"), (83.42, "1:23", "1:23.4"),
-                                                          (3600, "60:00", "60:00.0")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("seconds", "whole", "tenths"),
+    [(0, "0:00", "0:00.0"), (59.96, "1:00", "1:00.0"), (83.42, "1:23", "1:23.4"), (3600, "60:00", "60:00.0")],
+)
 def test_clock(seconds: float, whole: str, tenths: str) -> None:
     assert (timeline_charts.clock(seconds), timeline_charts.clock(seconds, tenths=True)) == (whole, tenths)
 
@@ -226,15 +238,22 @@ def test_praat_gets_tiers_without_gaps(found: segments.Timeline) -> None:
     tiers = re.split(r"    item \[\d+\]:\n", grid)[1:]
     assert [re.search(r'name = "(.*)"', tier)[1] for tier in tiers] == ["speech", *store.SHIPPED]
     for tier in tiers:
-        intervals = [tuple(map(float, pair)) for pair in re.findall(r"intervals \[\d+\]:\s+xmin = (\S+)\s+xmax = (\S+)", tier)]
+        intervals = [
+            tuple(map(float, pair)) for pair in re.findall(r"intervals \[\d+\]:\s+xmin = (\S+)\s+xmax = (\S+)", tier)
+        ]
         assert int(re.search(r"intervals: size = (\d+)", tier)[1]) == len(intervals) > 1
         assert intervals[0][0] == 0 and intervals[-1][1] == pytest.approx(found.duration_s, abs=1e-3)
         assert all(first[1] == second[0] for first, second in itertools.pairwise(intervals))
-    assert [text for text in re.findall(r'text = "(.*)"', tiers[1]) if text] == [r.label for r in segments.runs(found, "knn") if r.label]
+    assert [text for text in re.findall(r'text = "(.*)"', tiers[1]) if text] == [
+        r.label for r in segments.runs(found, "knn") if r.label
+    ]
 
 
 def test_quotes_in_a_label_are_doubled_for_praat(found: segments.Timeline) -> None:
-    odd = tuple(dataclasses.replace(each, predictions=(Prediction("m", 'a "b"\nc', {'a "b"\nc': 1.0}, 1.0),)) for each in found.segments)
+    odd = tuple(
+        dataclasses.replace(each, predictions=(Prediction("m", 'a "b"\nc', {'a "b"\nc': 1.0}, 1.0),))
+        for each in found.segments
+    )
     assert '"a ""b"" c"' in timeline_exports.textgrid(dataclasses.replace(found, segments=odd))
 
 
@@ -242,14 +261,18 @@ def test_quotes_in_a_label_are_doubled_for_praat(found: segments.Timeline) -> No
 
 
 @pytest.mark.parametrize("large", [LONG, memo("bright", pause_s=0.0)], ids=["long", "short"])
-def test_a_large_file_leaves_the_memory_and_the_uploader(page: AppTest, monkeypatch: pytest.MonkeyPatch, large: bytes) -> None:
+def test_a_large_file_leaves_the_memory_and_the_uploader(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch, large: bytes
+) -> None:
     monkeypatch.setattr(state, "LARGE", 100_000)
     page.get("file_uploader")[0].set_value(("memo.wav", large, "audio/wav"))
     said = wait(page) if large is LONG else text(page.run())
     given = page.session_state[state.CLIP]
     assert isinstance(given.data, Spool) and given.data.read() == large and "memo.wav" in said
     assert page.session_state[state.ROUND] == 1 and page.get("file_uploader")[0].value is None
-    held = [each for each in gc.get_objects() if type(each) is UploadedFile and not each.closed and each.name == "memo.wav"]
+    held = [
+        each for each in gc.get_objects() if type(each) is UploadedFile and not each.closed and each.name == "memo.wav"
+    ]
     assert not held, "Streamlit holds the bytes too"
     assert n_cards(page) == 4
     page.run()

@@ -17,7 +17,16 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import setting_inputs, state, train_charts, train_plan, train_result, train_runs, train_script, train_search
+from pages.ui import (
+    setting_inputs,
+    state,
+    train_charts,
+    train_plan,
+    train_result,
+    train_runs,
+    train_script,
+    train_search,
+)
 from ser_core import admin, audio, balance, bundles, corpora, evaluation, jobs, locks, runs, splits, store, supervisor
 from ser_core.classifiers import CLASSIFIERS
 from ser_core.errors import ConfigError
@@ -25,7 +34,12 @@ from ser_core.run_config import PRESETS, RunConfig
 from ser_core.setting import SIZES
 
 ROOT = Path(__file__).resolve().parents[2]
-EMODB_NAMES = [f"{speaker}a0{sentence}{code}a" for speaker in ("03", "08", "09", "10", "11") for sentence in (1, 2) for code in "FTWNL"]
+EMODB_NAMES = [
+    f"{speaker}a0{sentence}{code}a"
+    for speaker in ("03", "08", "09", "10", "11")
+    for sentence in (1, 2)
+    for code in "FTWNL"
+]
 NASTY = "<b>Mine</b> *x* [y](http://z)"
 
 WORKER = """
@@ -186,7 +200,13 @@ def test_every_choice_reaches_the_run(emodb):
     page.selectbox(key="train.svm.one-minute.kernel").set_value("linear")
     page.number_input(key="train.features.n_mfcc").set_value(13).run()
     config = config_of(page)
-    assert (config.classifier, config.name, config.balance, config.protocol, config.seed) == ("svm", NASTY, balance.UPSAMPLE, "random", 3)
+    assert (config.classifier, config.name, config.balance, config.protocol, config.seed) == (
+        "svm",
+        NASTY,
+        balance.UPSAMPLE,
+        "random",
+        3,
+    )
     assert config.mapping.boredom and config.n_copies == 2 and config.test_share == 0.3
     assert config.effects["noise"] == 0.25 and "gain" not in config.effects
     assert config.hyperparameters["kernel"] == "linear" and config.features.n_mfcc == 13
@@ -224,7 +244,9 @@ def test_numbers_are_read_from_a_list():
         setting_inputs.numbers(setting, "0,1 or so")
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(0, "1 s"), (42, "42 s"), (150, "2.5 min"), (1500, "25 min"), (5400, "1.5 h")])
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0, "1 s"), (42, "42 s"), (150, "2.5 min"), (1500, "25 min"), (5400, "1.5 h")]
+)
 def test_a_duration_is_said_in_fitting_units(seconds, said):
     assert train_plan.duration(seconds) == said
 
@@ -351,16 +373,25 @@ def test_the_line_is_shown_with_its_positions(emodb):
 
 
 def test_runs_that_have_ended_are_opened_and_cleared(emodb):
-    started = jobs.start(runs.root(), {"corpora": ["emodb"]}, title="Old", command=(sys.executable, "-c", "raise SystemExit(3)"))
+    started = jobs.start(
+        runs.root(), {"corpora": ["emodb"]}, title="Old", command=(sys.executable, "-c", "raise SystemExit(3)")
+    )
     until(lambda: jobs.find(runs.root(), started.id).ended)
     page = visit("Runs")
     assert "**Failed**" in text(page) and "train.clear" not in keys(page)
     page.button(key=f"train.open.{started.id}").click().run()
     assert supervisor.FAULT in text(page)
     mine = visit("Runs")
-    (runs.root() / started.id / jobs.JOB).write_text(json.dumps({
-        "title": "Old", "created": runs.now(), "key": "", "browser": jobs._hash(mine.session_state[state.BROWSER]),
-    }))
+    (runs.root() / started.id / jobs.JOB).write_text(
+        json.dumps(
+            {
+                "title": "Old",
+                "created": runs.now(),
+                "key": "",
+                "browser": jobs._hash(mine.session_state[state.BROWSER]),
+            }
+        )
+    )
     mine.run().button(key="train.clear").click().run()
     assert jobs.jobs(runs.root()) == []
 
@@ -382,8 +413,13 @@ def save(slug: str, title: str, **changes: Any) -> store.ModelCard:
 @pytest.fixture
 def finished(emodb: Path) -> str:
     """A run that made the model 'mine'."""
-    save("mine", NASTY, corpora=({"corpus": "emodb", "n_clips": 40, "n_speakers": 5},), hyperparameters={"hidden": 8},
-         architecture=[{"name": "<i>dense</i>", "shape": [8], "parameters": 100, "detail": "8 units"}])
+    save(
+        "mine",
+        NASTY,
+        corpora=({"corpus": "emodb", "n_clips": 40, "n_speakers": 5},),
+        hyperparameters={"hidden": 8},
+        architecture=[{"name": "<i>dense</i>", "shape": [8], "parameters": 100, "detail": "8 units"}],
+    )
     started = jobs.start(runs.root(), {"corpora": ["emodb"], "classifier": "mlp"}, title=NASTY)
     until(lambda: jobs.find(runs.root(), started.id).status.epoch)
     jobs.stop(jobs.find(runs.root(), started.id), keep=True)
@@ -425,7 +461,10 @@ def test_figures_of_different_protocols_are_not_ranked(emodb):
 def test_a_model_that_was_trained_further_stands_beside_what_it_was_before(emodb):
     card = store.read_card("mlp", store.MODELS)
     further = replace(card, slug="x", training={"start_from": "cnn", "before": {"ravdess": card.evaluation.to_dict()}})
-    assert [column.title for column in train_result.columns(further, [])] == [card.title, "The model it started from, before"]
+    assert [column.title for column in train_result.columns(further, [])] == [
+        card.title,
+        "The model it started from, before",
+    ]
     origin = replace(card, slug="cnn", title="CNN", classifier="cnn", corpora=({"corpus": "ravdess"},))
     drawn = train_result.comparison(train_result.columns(replace(further, corpora=({"corpus": "ravdess"},)), [origin]))
     assert "CNN, before" in drawn and "learned from RAVDESS already" in drawn
@@ -438,12 +477,25 @@ def test_a_combination_of_a_search_becomes_a_model(emodb):
     config = RunConfig(corpora=("emodb",), classifier="cnn", grid={"dropout": (0.2, 0.4)}, name="Mine")
     started = jobs.start(runs.root(), config.to_dict(), title="Mine", command=(sys.executable, "-c", ""))
     until(lambda: jobs.find(runs.root(), started.id).ended)
-    trial = {"hyperparameters": {"dropout": 0.4, "filters": [8, 8, 8, 8]}, "uar": 0.5, "spread": 0.1, "accuracy": 0.4, "seconds": 3.0}
+    trial = {
+        "hyperparameters": {"dropout": 0.4, "filters": [8, 8, 8, 8]},
+        "uar": 0.5,
+        "spread": 0.1,
+        "accuracy": 0.4,
+        "seconds": 3.0,
+    }
     made = train_search.settings(jobs.find(runs.root(), started.id), trial)
     assert made.grid == {} and made.hyperparameters == {"dropout": 0.4, "filters": (8, 8, 8, 8)}
     assert made.name.startswith("Mine: dropout 0.4")
     assert train_search.table([trial]).to_dict("records") == [
-        {"dropout": 0.4, "filters": "[8, 8, 8, 8]", "UAR (%)": 50.0, "± (SD of the folds)": 10.0, "accuracy (%)": 40.0, "seconds": 3.0}
+        {
+            "dropout": 0.4,
+            "filters": "[8, 8, 8, 8]",
+            "UAR (%)": 50.0,
+            "± (SD of the folds)": 10.0,
+            "accuracy (%)": 40.0,
+            "seconds": 3.0,
+        }
     ]
     worse = {**trial, "uar": 0.3}
     assert list(train_charts.trials([worse, trial], told=["a", "b"]).data[0].customdata) == ["b", "a"]
@@ -455,7 +507,9 @@ def test_clips_that_could_not_be_read_are_named_without_their_folder():
 
 
 def test_the_script_holds_the_settings_and_nothing_that_a_name_could_add():
-    config = RunConfig(corpora=("emodb",), classifier="knn", name="it's '''\"\"\" \\", hyperparameters={"n_neighbors": 3}).to_dict()
+    config = RunConfig(
+        corpora=("emodb",), classifier="knn", name="it's '''\"\"\" \\", hyperparameters={"n_neighbors": 3}
+    ).to_dict()
     for title in ("Mine", 'x"""\nimport os\n"""', "'''", "\\"):
         tree = ast.parse(train_script.script(title, config))
         assert [type(node) for node in tree.body] == [ast.Expr, *[ast.Import] * 4, ast.ImportFrom, ast.Assign, ast.With]
@@ -512,20 +566,35 @@ def test_a_file_that_is_no_model_is_refused_in_a_sentence(emodb):
 def evaluated() -> evaluation.Evaluation:
     y = np.array([0, 0, 0, 1, 1, 2])
     answers = np.eye(4)[[0, 0, 1, 1, 1, 2]]
-    return evaluation.evaluate(y, answers, labels=("neutral", "happy", "sad", "fear"), speakers=y, protocol="speaker", corpus="emodb",
-                               rng=np.random.default_rng(0), n_bootstrap=20)
+    return evaluation.evaluate(
+        y,
+        answers,
+        labels=("neutral", "happy", "sad", "fear"),
+        speakers=y,
+        protocol="speaker",
+        corpus="emodb",
+        rng=np.random.default_rng(0),
+        n_bootstrap=20,
+    )
 
 
 def test_a_confusion_matrix_shows_counts_and_rows_in_percent_of_the_labels_that_occur():
     figure = train_charts.confusion(evaluated())
     assert list(figure.data[0].x) == ["neutral", "happy", "sad"]
-    assert [list(row) for row in figure.data[0].text] == [["2<br>67 %", "1<br>33 %", ""], ["", "2<br>100 %", ""], ["", "", "1<br>100 %"]]
+    assert [list(row) for row in figure.data[0].text] == [
+        ["2<br>67 %", "1<br>33 %", ""],
+        ["", "2<br>100 %", ""],
+        ["", "", "1<br>100 %"],
+    ]
     assert "neutral was taken for happy, 1 times" in train_charts.describe_confusion(evaluated())
 
 
 def test_curves_are_drawn_of_what_was_measured_and_of_the_last_fold():
     pairs = [(fold, epoch) for fold in (0, 1) for epoch in (1, 2)]
-    epochs = [{"fold": fold, "epoch": epoch, "epochs": 3, "loss": 1.0 + fold, "validation_loss": None} for fold, epoch in pairs]
+    epochs = [
+        {"fold": fold, "epoch": epoch, "epochs": 3, "loss": 1.0 + fold, "validation_loss": None}
+        for fold, epoch in pairs
+    ]
     figure = train_charts.curves(epochs, train_charts.LOSS, shares=False)
     assert [trace.name for trace in figure.data] == ["training"]
     assert list(figure.data[0].x) == [1, 2] and list(figure.data[0].y) == [2.0, 2.0]
@@ -535,7 +604,9 @@ def test_curves_are_drawn_of_what_was_measured_and_of_the_last_fold():
 
 def test_labels_are_listed_in_their_order_with_their_figures():
     rows = train_charts.label_rows(evaluated())
-    assert [row["label"] for row in rows] == [label for label in corpora.ALL_LABELS if label in ("neutral", "happy", "sad")]
+    assert [row["label"] for row in rows] == [
+        label for label in corpora.ALL_LABELS if label in ("neutral", "happy", "sad")
+    ]
     assert rows[0] == {"label": "neutral", "clips": 3, "recall": 66.7, "precision": 100.0, "f1": 80.0}
 
 

@@ -37,7 +37,9 @@ def through_ffmpeg(seconds: float, kind: str, codec: str, **options: str) -> byt
     file = io.BytesIO()
     with av.open(file, "w", format=kind, options=options) as container:
         stream = container.add_stream(codec, rate=48_000, layout="mono")
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, round(seconds * 48_000)), np.int16), format="s16", layout="mono")
+        frame = av.AudioFrame.from_ndarray(
+            np.zeros((1, round(seconds * 48_000)), np.int16), format="s16", layout="mono"
+        )
         frame.sample_rate = 48_000
         convert = av.AudioResampler(stream.format, "mono", 48_000, frame_size=stream.codec_context.frame_size or None)
         for each in [*convert.resample(frame), *convert.resample(None)]:
@@ -132,7 +134,11 @@ def test_of_what_is_longer_than_it_says_no_more_than_a_short_clip_is_read_there(
     assert len(data) < cached.SHORT and (audio.declared_duration(data) or 0) <= 2
     read_s = []
     mix = audio._mix
-    monkeypatch.setattr(audio, "_mix", lambda blocks, header, *rest, **named: mix(counted(blocks, header, read_s), header, *rest, **named))
+    monkeypatch.setattr(
+        audio,
+        "_mix",
+        lambda blocks, header, *rest, **named: mix(counted(blocks, header, read_s), header, *rest, **named),
+    )
     with pytest.raises(audio.TooLongError):
         analysis.analyse(data, max_duration_s=segments.LONG_S)
     assert sum(read_s) < segments.LONG_S + 2
@@ -186,7 +192,9 @@ def test_four_batches_of_ten_minutes_hold_up_no_short_clip(monkeypatch: pytest.M
         mine.task.start(lambda task: batch_run._work(mine, [], task))
         wait_until(lambda: not mine.task.running)
     assert len(mine.results) == 2 and not any("error" in each for each in mine.results)
-    assert not any(each.results for each in batches) and len(at_work) == 1, "and one long recording is in memory at a time"
+    assert not any(each.results for each in batches) and len(at_work) == 1, (
+        "and one long recording is in memory at a time"
+    )
     gate.set()
     wait_until(lambda: not any(each.task.running for each in batches))
     assert [len(each.results) for each in batches] == [1] * 4 and len(set(at_work)) == 4
@@ -265,7 +273,9 @@ def test_a_live_session_works_for_who_opened_the_page() -> None:
     with working_for(ANNA):
         visitor = live_session.Visitor(live_session.Places(1), judge)
     layout = SimpleNamespace(channels=("mono",))
-    visitor.hear([SimpleNamespace(sample_rate=16_000, layout=layout, to_ndarray=lambda: np.ones((1, 64_000), np.int16))])
+    visitor.hear(
+        [SimpleNamespace(sample_rate=16_000, layout=layout, to_ndarray=lambda: np.ones((1, 64_000), np.int16))]
+    )
     wait_until(lambda: found)
     visitor.end()
     assert set(found) == {ANNA}

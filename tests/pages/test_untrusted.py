@@ -23,24 +23,50 @@ from ser_core import analysis, audio, batch, corpora, download, exploration, exp
 ROOT = Path(__file__).resolve().parents[2]
 SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
 FORMULA = '=HYPERLINK("http://x";"y")'
-NAMES = [f"{FORMULA}.flac", "+1.flac", "-1+1.flac", "@SUM(A1).flac", "\t=1.flac", " =1.flac", "＝1.flac", "\u200b=1.flac", "a;=1+1.flac",
-         "\u202egpj.exe.flac", "\x1b[31mred.flac", f"{'a' * 5000}.flac", "a\0b.flac"]  # fmt: skip
+NAMES = [
+    f"{FORMULA}.flac",
+    "+1.flac",
+    "-1+1.flac",
+    "@SUM(A1).flac",
+    "\t=1.flac",
+    " =1.flac",
+    "＝1.flac",
+    "\u200b=1.flac",
+    "a;=1+1.flac",
+    "\u202egpj.exe.flac",
+    "\x1b[31mred.flac",
+    f"{'a' * 5000}.flac",
+    "a\0b.flac",
+]
 COMPUTED = re.compile(r"(?:^|;)[\s\u200b]*[=+\-@＝](?!\d+(?:\.\d+)?(?:e-?\d+)?$)")
 """What a spreadsheet computes; a number with a sign is one."""
 
 
 def answer(label: str = "sad") -> dict:
-    return {"model": "knn", "label": label, "sure": None, "milliseconds": 1.0, "probabilities": {"sad": 0.6, "calm": 0.4}}
+    return {
+        "model": "knn",
+        "label": label,
+        "sure": None,
+        "milliseconds": 1.0,
+        "probabilities": {"sad": 0.6, "calm": 0.4},
+    }
 
 
 def run_of(names: list[str], title: str = FORMULA) -> batch_run.Run:
     """A batch of some names in a zip that has ended: the first half with answers, the others with an error."""
     found = uploads.collect([("all.zip", packed(dict.fromkeys(names, b"")))])
     results = [
-        {"file": each.name, "duration_s": 2.0, "quality": {"summary": "fine"}, "speech": True, "predictions": [answer()]} if number % 2
+        {
+            "file": each.name,
+            "duration_s": 2.0,
+            "quality": {"summary": "fine"},
+            "speech": True,
+            "predictions": [answer()],
+        }
+        if number % 2
         else {"file": each.name, "error": f"{each.name} is empty."}
         for number, each in enumerate(found.recordings)
-    ]  # fmt: skip
+    ]
     titles, labels = {"knn": title, "mlp": f"{title}\u202e"}, {"knn": ("sad", "calm"), "mlp": ("sad",)}
     return batch_run.Run(found, titles, labels, frozenset(), results=results)
 
@@ -106,23 +132,34 @@ def command_line(names: list[str], folder: Path) -> str:
 
 def probabilities(names: list[str], folder: Path) -> str:
     evil = names[0]
-    return exports.probabilities_csv([analysis.Prediction(model=evil, label=evil, probabilities={evil: 0.5, "=x": 0.5}, milliseconds=1.0)])
+    return exports.probabilities_csv(
+        [analysis.Prediction(model=evil, label=evil, probabilities={evil: 0.5, "=x": 0.5}, milliseconds=1.0)]
+    )
 
 
 def toolbar(names: list[str], folder: Path) -> str:
     """What st.dataframe's own button saves: the cells, as they were sent."""
     shown = [
         exports.cells(batch_table.table(run_of(names))),
-        exports.cells(pd.DataFrame({"=1": names, "-1": range(len(names))}, index=pd.Index(names, name="=x"))).reset_index(),
+        exports.cells(
+            pd.DataFrame({"=1": names, "-1": range(len(names))}, index=pd.Index(names, name="=x"))
+        ).reset_index(),
     ]
     return "".join(each.to_csv(index=False) for each in shown)
 
 
 WRITERS: dict[str, Callable[[list[str], Path], str]] = {
-    "batch": lambda names, _: str(next(each for each in batch_table.offers(run_of(names)) if each.key == "csv").build()),
-    "command line": command_line, "timeline": windows, "predictions": probabilities, "features": features_of, "own corpus": own_table,
-    "installed corpus": installed_table, "toolbar of a table": toolbar,
-}  # fmt: skip
+    "batch": lambda names, _: str(
+        next(each for each in batch_table.offers(run_of(names)) if each.key == "csv").build()
+    ),
+    "command line": command_line,
+    "timeline": windows,
+    "predictions": probabilities,
+    "features": features_of,
+    "own corpus": own_table,
+    "installed corpus": installed_table,
+    "toolbar of a table": toolbar,
+}
 
 
 @pytest.mark.parametrize("writer", WRITERS)
@@ -148,7 +185,9 @@ def test_every_csv_and_every_table_goes_the_same_way() -> None:
             if node.func.attr == "write_csv" and "csv_tables.safe(" not in first:
                 strays.append(f"{path.name}:{node.lineno} writes CSV without csv_tables.safe.")
             if node.func.attr in ("dataframe", "data_editor") and not shown:
-                strays.append(f"{path.name}:{node.lineno} shows a table, whose toolbar saves it, without exports.cells.")
+                strays.append(
+                    f"{path.name}:{node.lineno} shows a table, whose toolbar saves it, without exports.cells."
+                )
     assert not strays
 
 
@@ -174,7 +213,9 @@ def test_a_name_is_harmless_in_the_files_of_a_clip(models: Path, name: str) -> N
 
 def test_markup_in_a_name_is_no_markup_in_the_page_of_pictures(models: Path) -> None:
     name = "</script><script>alert(1)</script><img src=x>.wav"
-    html = next(each for each in exports.offers(name, SPEECH, analysis.analyse(SPEECH), []) if each.key == "html").build()
+    html = next(
+        each for each in exports.offers(name, SPEECH, analysis.analyse(SPEECH), []) if each.key == "html"
+    ).build()
     assert "alert(1)" not in str(html) and "<img" not in str(html)
 
 
@@ -182,7 +223,9 @@ def test_the_batch_page_shows_harmless_names(models: Path) -> None:
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
     page.switch_page("pages/batch.py").run()
     names = [*[name for name in NAMES if "\0" not in name][-4:], NAMES[0]]
-    inside = packed({name.replace("/", "_"): SPEECH if "HYPER" in name else b"" for name in names} | {"\x1b[2J.csv": b"a,b\n"})
+    inside = packed(
+        {name.replace("/", "_"): SPEECH if "HYPER" in name else b"" for name in names} | {"\x1b[2J.csv": b"a,b\n"}
+    )
     page.get("file_uploader")[0].set_value([("all.zip", inside.getvalue(), "application/zip")])
     page.run().button("batch.start").click().run()
     deadline = time.monotonic() + 60
@@ -213,7 +256,9 @@ def test_a_page_names_no_folder_of_the_server(models: Path, tmp_path: Path) -> N
     assert not page.exception and page.warning
     said = " ".join(str(each.value) for kind in (page.warning, page.error, page.markdown) for each in kind)
     said += " ".join(each.proto.body for each in page.get("html"))
-    assert "Restore knn" in said and "Restore" in said.split("mlp", 1)[1] and tmp_path.name not in said.replace("\\", "")
+    assert (
+        "Restore knn" in said and "Restore" in said.split("mlp", 1)[1] and tmp_path.name not in said.replace("\\", "")
+    )
     problem = cached.Answer(store.list_models(models)[0][0], None, f"Restore {models / 'cnn'} or train it again.")
     assert str(tmp_path) not in cards.grid([problem]) and "Restore cnn" in cards.grid([problem])
 
@@ -221,4 +266,9 @@ def test_a_page_names_no_folder_of_the_server(models: Path, tmp_path: Path) -> N
 def test_the_log_of_a_run_names_no_folder_of_the_server() -> None:
     trace = f'Traceback:\n  File "{ROOT}/ser_core/pipeline.py", line 7, in run\n\x1b[31mCorpusError: {Path.home()}/x y/z.wav'
     shown = train_run._shown(trace)
-    assert shown.count("\n") == 2 and 'File "pipeline.py", line 7' in shown and str(ROOT) not in shown and "\x1b" not in shown
+    assert (
+        shown.count("\n") == 2
+        and 'File "pipeline.py", line 7' in shown
+        and str(ROOT) not in shown
+        and "\x1b" not in shown
+    )

@@ -106,10 +106,14 @@ def test_the_oldest_idle_files_make_room_first(visits: visit.Visits, monkeypatch
     assert server.files == {"anna": 40, "carl": 10} and server.drawn == ["ben"]
     assert "ran out of room" in visits._visits["ben"].due and not visits._visits["anna"].due
     assert visits.make_room(90, "dora", "10.0.0.2", later, server) and server.files == {"carl": 10}
-    assert not visits.make_room(91, "dora", "10.0.0.2", later, server) and server.files == {"carl": 10}, "who is at work keeps theirs"
+    assert not visits.make_room(91, "dora", "10.0.0.2", later, server) and server.files == {"carl": 10}, (
+        "who is at work keeps theirs"
+    )
 
 
-def test_one_address_cannot_hold_all_the_room_by_many_tabs(visits: visit.Visits, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_address_cannot_hold_all_the_room_by_many_tabs(
+    visits: visit.Visits, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(visit, "MOST_HELD", 100)
     server = Told()
     for name, size in (("tab1", 30), ("tab2", 40), ("tab3", 30)):
@@ -118,7 +122,9 @@ def test_one_address_cannot_hold_all_the_room_by_many_tabs(visits: visit.Visits,
     assert not visits.make_room(1, "tab4", "10.0.0.66", 1000.0, server), "nobody's files go for another tab of the same"
     assert visits.make_room(20, "ben", "10.0.0.2", 1000.0, server)
     assert server.files == {"tab1": 30, "tab3": 30}
-    assert not visits.make_room(101, "ben", "10.0.0.2", 1000.0, server) and len(server.files) == 2, "nothing goes in vain"
+    assert not visits.make_room(101, "ben", "10.0.0.2", 1000.0, server) and len(server.files) == 2, (
+        "nothing goes in vain"
+    )
 
 
 def test_the_visits_lie_in_no_cache_that_a_visitor_can_clear() -> None:
@@ -174,7 +180,9 @@ def test_after_an_hour_the_page_says_what_happened_once(page: AppTest) -> None:
     assert not page.run().info
 
 
-def test_more_clips_in_a_minute_than_anybody_hears_are_refused_in_a_sentence(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_clips_in_a_minute_than_anybody_hears_are_refused_in_a_sentence(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(state, "MOST_A_MINUTE", 3)
     now_s = [time.monotonic() + 60]  # the clock stands still: a slow machine takes seconds for what follows
     monkeypatch.setattr(state, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
@@ -211,7 +219,9 @@ def test_made_up_browsers_share_what_their_address_may_give_and_fill_no_memory(m
     monkeypatch.setattr(state.Pace, "MOST", 3 * state.MOST_OF_AN_ADDRESS)
     pace = state.Pace()
     refused = [pace.take(("10.0.0.1", f"made up {number}")) for number in range(state.MOST_OF_AN_ADDRESS + 5)]
-    assert not any(refused[:-5]) and all("Your network gave 1,800 clips" in each and "Wait 60 s" in each for each in refused[-5:])
+    assert not any(refused[:-5]) and all(
+        "Your network gave 1,800 clips" in each and "Wait 60 s" in each for each in refused[-5:]
+    )
     assert not pace.take(("10.0.0.2", "anna")), "another address has its own"
     for number in range(4 * state.MOST_OF_AN_ADDRESS):
         pace.take((f"10.0.1.{number % 250}", f"made up {number}"))
@@ -222,10 +232,19 @@ def test_made_up_browsers_share_what_their_address_may_give_and_fill_no_memory(m
 
 @pytest.mark.parametrize(
     ("address", "counted_as"),
-    [(None, ""), ("192.168.1.7", "192.168.1.7"), ("::ffff:192.168.1.7", "192.168.1.7"), ("2001:db8:1:2:aaaa::1", "2001:db8:1:2::/64"),
-     ("2001:db8:1:2:bbbb::2", "2001:db8:1:2::/64"), ("fe80::1%eth0", "fe80::/64"), ("no address", "no address")],
-)  # fmt: skip
-def test_a_machine_is_one_address_whatever_it_calls_itself(monkeypatch: pytest.MonkeyPatch, address: str | None, counted_as: str) -> None:
+    [
+        (None, ""),
+        ("192.168.1.7", "192.168.1.7"),
+        ("::ffff:192.168.1.7", "192.168.1.7"),
+        ("2001:db8:1:2:aaaa::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:bbbb::2", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("no address", "no address"),
+    ],
+)
+def test_a_machine_is_one_address_whatever_it_calls_itself(
+    monkeypatch: pytest.MonkeyPatch, address: str | None, counted_as: str
+) -> None:
     monkeypatch.setattr(state.st, "context", SimpleNamespace(ip_address=address, cookies={}))
     assert state.who() == (counted_as, "")
 
