@@ -100,7 +100,7 @@ class Desk:
 
     cache: Path | None = None
     results: Path | None = None
-    models: Path = store.MODELS
+    models: Path = field(default_factory=lambda: store.MODELS)
     n_jobs: int = 1
     niced: bool = False
     on_progress: Progress = field(default=lambda fraction, text: None)

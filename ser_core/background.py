@@ -51,11 +51,12 @@ def free_cores() -> int:
 
 
 @contextlib.contextmanager
-def stopping(reporter: Reporter, models: Path = store.MODELS) -> Iterator[None]:
+def stopping(reporter: Reporter, models: Path | None = None) -> Iterator[None]:
     """Inside this, a stop that was asked for takes effect, whatever runs: a library that cannot be interrupted ends with the process.
 
     A SIGTERM counts as an interrupt.
     """
+    models = models or store.MODELS
     over = threading.Event()
     watcher = threading.Thread(target=_watch, args=(reporter, models, over), daemon=True)
     with contextlib.suppress(ValueError):  # only the main thread of a process may listen to signals

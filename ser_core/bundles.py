@@ -58,8 +58,9 @@ WEIGHTS: dict[str, frozenset[str]] = {
 """The weight files of a classifier, by its input kind."""
 
 
-def export_model(slug: str, folder: Path = store.MODELS) -> bytes:
+def export_model(slug: str, folder: Path | None = None) -> bytes:
     """Return a model as the bytes of a zip, its weights checked against the card; raises ModelError."""
+    folder = folder or store.MODELS
     store.load(slug, folder)
     card = store.read_card(slug, folder)
     out = io.BytesIO()
@@ -72,13 +73,14 @@ def export_model(slug: str, folder: Path = store.MODELS) -> bytes:
     return out.getvalue()
 
 
-def import_model(source: bytes | Path | BinaryIO, folder: Path = store.MODELS) -> store.ModelCard:
+def import_model(source: bytes | Path | BinaryIO, folder: Path | None = None) -> store.ModelCard:
     """Put a model from a zip into a models folder and return its card; its slug is made from its title, and replaces no other.
 
     Raises
     ------
     ModelError : where anything about the zip, the card or the weights is not what `export_model` makes.
     """
+    folder = folder or store.MODELS
     try:
         size = (
             len(source)

@@ -131,12 +131,13 @@ def prepare(clips: pd.DataFrame, config: RunConfig) -> Prepared:
 
 
 def plan(
-    clips: pd.DataFrame, config: RunConfig, *, rates: Mapping[str, float] | None = None, models: Path = store.MODELS
+    clips: pd.DataFrame, config: RunConfig, *, rates: Mapping[str, float] | None = None, models: Path | None = None
 ) -> Plan:
     """Return what a run with these settings on these clips will be; never raises for what a user can cause.
 
     rates : what this machine managed before (runs.read_rates), in place of RATES.
     """
+    models = models or store.MODELS
     problems = _start_problems(config, models)
     try:
         prepared = prepare(clips, config)
@@ -199,7 +200,7 @@ def estimate(prepared: Prepared, config: RunConfig, rates: Mapping[str, float]) 
 
 
 def start_card(
-    config: RunConfig, models: Path = store.MODELS, *, check_features: bool = True
+    config: RunConfig, models: Path | None = None, *, check_features: bool = True
 ) -> store.ModelCard | None:
     """Return the card of the model that a network starts from, None where it starts from nothing.
 
@@ -210,6 +211,7 @@ def start_card(
     ConfigError : if such a classifier cannot start from a model, or not from this one.
     ModelError : if the model cannot be read.
     """
+    models = models or store.MODELS
     if not config.start_from:
         return None
     spec = classifiers.CLASSIFIERS[config.classifier]

@@ -106,7 +106,7 @@ def gather(folders: Mapping[str, Path], *, work: Path, n_jobs: int = 1, say: tra
 
 
 def build(
-    slugs: Sequence[str], material: Material, *, work: Path, models: Path = store.MODELS, say: training.Message = print
+    slugs: Sequence[str], material: Material, *, work: Path, models: Path | None = None, say: training.Message = print
 ) -> list[store.ModelCard]:
     """Cross-validate each recipe, train it on all speakers and save it under `models`.
 
@@ -115,6 +115,7 @@ def build(
     and they are still the model's. The figures of such a model are worked out again from its folds, so that its card has the figures and
     the words of this version. Of all four together, the figures of their probabilities' mean are said.
     """
+    models = models or store.MODELS
     cards, heard = [], {}
     for slug in slugs:
         config = RECIPES[slug]

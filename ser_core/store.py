@@ -304,11 +304,12 @@ def _check_values(name: str, value: Any) -> None:
             raise ModelError(f"its card has {problem} in {name}. Restore the folder or train it again.")
 
 
-def list_models(folder: Path = MODELS) -> tuple[list[ModelCard], list[str]]:
+def list_models(folder: Path | None = None) -> tuple[list[ModelCard], list[str]]:
     """Return the cards of a models folder, the shipped four first, and a sentence for each folder that cannot be used.
 
     Weights are not opened.
     """
+    folder = folder or MODELS
     cards, problems = [], []
     if not folder.is_dir():
         return [], [
@@ -339,8 +340,9 @@ def _read_again(slug: str, folder: Path) -> ModelCard:
         return read_card(slug, folder)
 
 
-def read_card(slug: str, folder: Path = MODELS) -> ModelCard:
+def read_card(slug: str, folder: Path | None = None) -> ModelCard:
     """Return the card of one model; raises ModelError."""
+    folder = folder or MODELS
     path = _folder(slug, folder) / CARD
     if not path.parent.exists():
         known = ", ".join(_slugs(folder)) if folder.is_dir() else ""
@@ -374,8 +376,9 @@ def _parsed(text: str) -> ModelCard:
     return ModelCard.from_dict(plain_json.loads(text))
 
 
-def load(slug: str, folder: Path = MODELS) -> Recognizer:
+def load(slug: str, folder: Path | None = None) -> Recognizer:
     """Return the recognizer of one model, its files checked against the card; raises ModelError."""
+    folder = folder or MODELS
     card = read_card(slug, folder)
     path = _folder(slug, folder)
     if card.classifier not in classifiers.CLASSIFIERS:
@@ -426,12 +429,13 @@ def _foreign(slug: str, folder: Path) -> sandbox.Model:
 
 
 def save(
-    card: Callable[[dict[str, str]], ModelCard], classifier: classifiers.TrainableClassifier, folder: Path = MODELS
+    card: Callable[[dict[str, str]], ModelCard], classifier: classifiers.TrainableClassifier, folder: Path | None = None
 ) -> ModelCard:
     """Write a trained classifier and its card, and return the card; an older model of that slug is replaced whole.
 
     card is called with {file name: sha256} once the weights are written.
     """
+    folder = folder or MODELS
     part = None
     try:
         part = _new_part(folder)
@@ -451,10 +455,11 @@ def save(
 
 
 def save_new(
-    card: Callable[[dict[str, str]], ModelCard], classifier: classifiers.TrainableClassifier, folder: Path = MODELS
+    card: Callable[[dict[str, str]], ModelCard], classifier: classifiers.TrainableClassifier, folder: Path | None = None
 ) -> ModelCard:
     """Write a trained classifier beside the models there are, under a name made from its title, and return its card."""
 
+    folder = folder or MODELS
     def fill(part: Path) -> ModelCard:
         names = classifier.save(part)
         return card({name: _sha256(part / name) for name in names})
@@ -462,12 +467,13 @@ def save_new(
     return add(fill, folder)
 
 
-def add(fill: Callable[[Path], ModelCard], folder: Path = MODELS) -> ModelCard:
+def add(fill: Callable[[Path], ModelCard], folder: Path | None = None) -> ModelCard:
     """Put a new model into a models folder and return its card, with the slug that it got; no other model is replaced.
 
     fill(part) writes the weights into an empty folder and returns the card, whose own slug does not count. Processes may do this at
     the same time: each renames its folder to the first name that is free.
     """
+    folder = folder or MODELS
     part = None
     try:
         part = _new_part(folder)
@@ -494,8 +500,9 @@ def add(fill: Callable[[Path], ModelCard], folder: Path = MODELS) -> ModelCard:
     raise AssertionError("unreachable: there is always a free name")
 
 
-def rename(slug: str, *, title: str | None = None, description: str | None = None, folder: Path = MODELS) -> ModelCard:
+def rename(slug: str, *, title: str | None = None, description: str | None = None, folder: Path | None = None) -> ModelCard:
     """Give a model another title or description and return its card; its slug, by which others know it, stays. Raises ModelError."""
+    folder = folder or MODELS
     values = {}
     if title is not None:
         if not is_title(title):
@@ -516,8 +523,9 @@ def rename(slug: str, *, title: str | None = None, description: str | None = Non
     return card
 
 
-def replace_card(card: ModelCard, folder: Path = MODELS) -> ModelCard:
+def replace_card(card: ModelCard, folder: Path | None = None) -> ModelCard:
     """Write new figures into the card of a model whose weights stay, and return it; raises ModelError where the weights are others."""
+    folder = folder or MODELS
     if read_card(card.slug, folder).files != card.files:
         raise ModelError(f"Model '{card.slug}' has other weights than these figures belong to. Make it again.")
     try:
@@ -529,8 +537,9 @@ def replace_card(card: ModelCard, folder: Path = MODELS) -> ModelCard:
     return card
 
 
-def delete(slug: str, folder: Path = MODELS) -> None:
+def delete(slug: str, folder: Path | None = None) -> None:
     """Delete a model that is not shipped, damaged or whole; raises ModelError."""
+    folder = folder or MODELS
     path = _folder(slug, folder)
     _refuse_shipped(slug)
     if not path.exists():
@@ -578,8 +587,9 @@ def _new_part(folder: Path) -> Path:
     return Path(tempfile.mkdtemp(dir=folder, prefix=f"{_PART}{os.getpid()}-"))
 
 
-def sweep(folder: Path = MODELS) -> None:
+def sweep(folder: Path | None = None) -> None:
     """Remove what this process has begun to write and will not finish: it is about to end at once."""
+    folder = folder or MODELS
     for part in folder.glob(f"{_PART}{os.getpid()}-*"):
         shutil.rmtree(part, ignore_errors=True)
 
