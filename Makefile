@@ -23,7 +23,7 @@ help:
 	@echo "make check-long  the checks that take hours: fuzzing, load, soaks; PART=soak for one of them"
 	@echo "make lint     ruff and mypy"
 	@echo "make models RAVDESS=dir TESS=dir SAVEE=dir EMODB=dir"
-	@echo "              train the four models under models/ again"
+	@echo "              retrain the four models under models/"
 	@echo "make bench    run the benchmarks"
 	@echo "make audit    ask whether a library that is used has a known vulnerability; needs internet"
 	@echo "make pins     resolve constraints.txt and requirements.lock again; make check-pins: for every platform"
@@ -38,7 +38,7 @@ class: .venv/.ready
 
 setup: .venv/.ready
 
-# .ready is written last: a .venv without it, or one whose Python has gone, is made anew.
+# .ready is written last: a .venv without it, or one whose Python has gone, is rebuilt.
 # Python's own pip installs; uv, where there is one, does the same faster. Either takes the files that requirements.lock names, by their
 # hashes, and no others.
 .venv/.ready: requirements.lock $(if $(shell test -x $(PY) && echo yes),,FORCE)
@@ -54,7 +54,7 @@ setup: .venv/.ready
 	@echo "Installing the libraries (3 GB on disk; some minutes the first time) ..."
 	@$(INSTALL) --require-hashes -r requirements.lock
 	@echo "Warming up ..."
-	@$(PY) -m ser_core.warm_up
+	@$(PY) -m ser_core.audio.warm_up
 	@touch $@
 
 FORCE:
@@ -145,5 +145,5 @@ check-pins: .venv/.ready-dev
 		else echo "requirements.lock: what requirements.txt and constraints.txt give"; fi
 
 clean:
-	rm -rf .venv build .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

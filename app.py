@@ -1,4 +1,4 @@
-"""Recognize, the first page: record, upload or pick a clip; see the sound, and what each trained model makes of it.
+"""Recognize, the first page: record, upload or pick a clip; see the sound and what each model predicts.
 
 `streamlit run app.py` finds in it what serves all pages, too.
 """
@@ -8,9 +8,20 @@ from __future__ import annotations
 import streamlit as st
 
 if __name__ == "__main__":  # as Streamlit draws the page
-    from pages.ui import cached, cards, exports, frame, guide_terms, inputs, sound, state, timeline
-    from ser_core import certainty
+    from pages.ui import (
+        cached,
+        clip_input,
+        clip_view,
+        downloads,
+        frame,
+        glossary,
+        inputs,
+        prediction_cards,
+        recognition,
+    )
+    from pages.ui.recognize import timeline
     from ser_core.errors import SerError
+    from ser_core.metrics import abstention
 else:
     from pages.ui import server
 
@@ -18,10 +29,10 @@ else:
 
 HOW = """
 1. **Record** a sentence, **upload** a file or pick a **sample**.
-2. Hear it again, and read whether the recording is good enough.
-3. See the sound, and what each model makes of it, beside the model's score on speakers it had never heard.
+2. Play it back and check its quality.
+3. See the sound and what each model predicts, beside the model's score on unseen speakers.
 
-More than eight seconds, up to an hour, are shown moment by moment.
+Clips over 8 seconds (up to an hour) get a timeline.
 """
 
 
@@ -30,11 +41,11 @@ def recognize() -> None:
     models, problems = cached.models()
     frame.page(
         "Recognize",
-        lead="Give a few seconds of speech; see the sound, and what each trained model makes of it.",
+        lead="Give a few seconds of speech; see the sound and what each model predicts.",
         problems=problems,
-        wrong=cards.caution(models),
+        wrong=prediction_cards.error_rate_sentence(models),
     )
-    cached.warm_up()
+    recognition.warm_up()
 
     giving, hearing = st.columns([5, 6], gap="large")
     with giving:
@@ -47,68 +58,73 @@ def recognize() -> None:
         with by_sample:
             inputs.sample()
 
-    given, kept = state.clip(), state.kept()
+    given, kept = clip_input.clip(), clip_input.kept()
     with hearing:
         if kept is not None:
             try:
-                sound.show(kept, cached.hear(kept), title="Before")
+                clip_view.show_clip(kept, recognition.hear(kept), title="Before")
             except SerError as error:
                 st.error(frame.plain(str(error)), icon=":material/error:")
                 kept = None
-            st.button("Drop the first clip", key="recognize.drop", icon=":material/close:", on_click=state.drop_kept)
+            st.button(
+                "Remove the first clip", key="recognize.drop", icon=":material/close:", on_click=clip_input.drop_kept
+            )
         if given is None:
-            st.markdown("Now give the clip to compare it with." if kept else HOW)
+            st.markdown("Now add a second clip to compare." if kept else HOW)
             st.stop()
         try:
             is_long = timeline.is_long(given)
-            heard = None if is_long else cached.hear(given)
+            heard = None if is_long else recognition.hear(given)
         except SerError as error:
             st.error(frame.plain(str(error)), icon=":material/error:")
-            st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=state.clear)
+            st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=clip_input.clear)
             st.stop()
         if is_long:
             timeline.head(given, inputs.asked(models))
         else:
-            sound.show(given, heard, title="Now" if kept else "Clip")
+            clip_view.show_clip(given, heard, title="Now" if kept else "Clip")
         with st.container(key="clip_actions", horizontal=True):
-            st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=state.clear)
+            st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=clip_input.clear)
             if not is_long:
                 st.button(
-                    "Keep for comparison", key="recognize.keep", icon=":material/compare_arrows:", on_click=state.keep
+                    "Keep for comparison",
+                    key="recognize.keep",
+                    icon=":material/compare_arrows:",
+                    on_click=clip_input.keep,
                 )
 
     if is_long:
-        timeline.show(given, inputs.models(models))
+        timeline.show_timeline(given, inputs.models(models))
         st.stop()
 
-    st.header("What the models say", anchor=False)
+    st.header("What the models predict", anchor=False)
     models = inputs.models(models)
-    answers = cached.answers(given, models)
-    before = cached.answers(kept, models) if kept else []
-    predictions = cached.predictions(answers)
+    answers = recognition.answers(given, models)
+    before = recognition.answers(kept, models) if kept else []
+    predictions = recognition.predictions(answers)
     if not heard.quality.has_speech:
-        st.info("No speech was found in this clip, so no model guesses.", icon=":material/hearing_disabled:")
+        st.info("No speech was found in this clip, so there is no prediction.", icon=":material/hearing_disabled:")
     elif not models:
         st.info(
-            "There is no trained model to ask. `make models` trains the four from the corpora.", icon=":material/info:"
+            "There is no trained model here. `make models` trains the four from the corpora.", icon=":material/info:"
         )
     else:
-        st.html(cards.verdict(answers, before) + cards.grid(answers, before))
-        if cards.unsure([*answers, *before]):
-            st.markdown(f":small[**Not sure**: {certainty.RULE}]")
+        st.html(prediction_cards.verdict(answers, before) + prediction_cards.grid(answers, before))
+        if prediction_cards.unsure([*answers, *before]):
+            st.markdown(f":small[**Not sure**: {abstention.ABSTENTION_RULE}]")
         with st.expander("The probabilities as a table", key="recognize.table"):
-            st.table(exports.table(predictions))
+            st.table(downloads.table(predictions))
 
     st.header("What the sound looks like", anchor=False)
     st.markdown(
-        f"{guide_terms.link('waveform')}, {guide_terms.link('mel')} (of an {guide_terms.link('stft', 'STFT')}) and "
-        f"{guide_terms.link('mfcc')}, on one time axis."
+        f"{glossary.link('waveform')}, {glossary.link('mel')} (of an {glossary.link('stft', 'STFT')}) and "
+        f"{glossary.link('mfcc')}, on one time axis."
     )
-    sound.pictures(given, kept)
+    clip_view.pictures(given, kept)
 
-    st.header("Take it with you", anchor=False)
+    st.header("Download", anchor=False)
     with st.container(key="downloads", horizontal=True):
-        for offer in exports.offers(given.name, given.data, heard, predictions):
+        for offer in downloads.offers(given.name, given.data, heard, predictions):
             st.download_button(
                 offer.title,
                 offer.build,

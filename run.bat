@@ -8,7 +8,7 @@ set OPENBLAS_NUM_THREADS=1
 set OMP_NUM_THREADS=1
 set PY=.venv\Scripts\python.exe
 
-rem installed.txt is written last: without it, .venv was interrupted half-way and is made anew.
+rem installed.txt is written last: without it, .venv was interrupted half-way and is rebuilt.
 if exist .venv\installed.txt if exist %PY% goto check
 if exist .venv rmdir /s /q .venv
 set FOUND=
@@ -40,7 +40,7 @@ if errorlevel 1 (
     exit /b 1
 )
 echo Warming up ...
-%PY% -m ser_core.warm_up
+%PY% -m ser_core.audio.warm_up
 if errorlevel 1 exit /b 1
 copy /b requirements.lock .venv\installed.txt >nul
 

@@ -20,7 +20,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ser_core import audio, batch, store
+from ser_core.audio import decoding, waveform
+from ser_core.recognition import batch, store
 
 RATE = 48_000
 
@@ -28,7 +29,7 @@ RATE = 48_000
 def write_clips(folder: Path, n: int) -> list[str]:
     """Write n different clips of 3 s and return their paths."""
     voices = [
-        audio.resample(audio.decode(file).waveform, RATE).samples
+        waveform.resample(decoding.decode(file).waveform, RATE).samples
         for file in sorted((ROOT / "pages" / "samples").glob("*.flac"))
     ]
     files = []
@@ -36,7 +37,7 @@ def write_clips(folder: Path, n: int) -> list[str]:
         voice = voices[number % len(voices)]
         samples = np.resize(np.roll(voice, 997 * number), 3 * RATE)
         files.append(str(folder / f"{number:05d}.wav"))
-        Path(files[-1]).write_bytes(audio.encode_wav(audio.Waveform(samples, RATE)))
+        Path(files[-1]).write_bytes(waveform.encode_wav(waveform.Waveform(samples, RATE)))
     return files
 
 

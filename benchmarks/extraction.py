@@ -24,7 +24,9 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ser_core import audio, corpora, dataset
+from ser_core.audio import waveform
+from ser_core.corpora import catalogue
+from ser_core.dataset import build
 
 N_CLIPS = 1500
 ROUNDS = 5
@@ -35,20 +37,20 @@ def write_clips(folder: Path, n: int) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     rows = []
     for number in range(n):
-        time_s = np.arange(int(rng.uniform(2, 4) * audio.SAMPLE_RATE)) / audio.SAMPLE_RATE
+        time_s = np.arange(int(rng.uniform(2, 4) * waveform.SAMPLE_RATE)) / waveform.SAMPLE_RATE
         phase = 2 * np.pi * rng.uniform(90, 250) * time_s
         sound = sum(np.sin(k * phase) / k for k in range(1, 16)) * (0.2 + np.sin(2 * np.pi * 2 * time_s) ** 2)
         sound = 0.1 * sound + 1e-3 * rng.standard_normal(len(time_s))
         path = folder / f"{number:05d}.wav"
-        path.write_bytes(audio.encode_wav(audio.Waveform(sound.astype(np.float32), audio.SAMPLE_RATE)))
-        rows.append({corpora.PATH: str(path)})
+        path.write_bytes(waveform.encode_wav(waveform.Waveform(sound.astype(np.float32), waveform.SAMPLE_RATE)))
+        rows.append({catalogue.PATH: str(path)})
     return pd.DataFrame(rows)
 
 
 def per_second(clips: pd.DataFrame, cache: Path, n_jobs: int) -> float:
     """Return how many clips a second are measured, or read back where the cache has them."""
     start = time.perf_counter()
-    built = dataset.build(clips, cache=cache, n_jobs=n_jobs)
+    built = build.build(clips, cache=cache, n_jobs=n_jobs)
     seconds = time.perf_counter() - start
     assert len(built.vectors) == len(clips) and not built.problems
     return len(clips) / seconds
@@ -63,9 +65,9 @@ def main() -> None:
     rates: dict[str, list[float]] = {"one": [], "two": [], "cached": []}
     with tempfile.TemporaryDirectory() as folder:
         clips = write_clips(Path(folder), options.clips)
-        dataset.build(clips.head(20))  # librosa and numba load once, before the clock runs
+        build.build(clips.head(20))  # librosa and numba load once, before the clock runs
         start = time.perf_counter()
-        dataset.build(clips.head(dataset.WORTH_WORKERS), n_jobs=2)
+        build.build(clips.head(build.WORTH_WORKERS), n_jobs=2)
         start_s = time.perf_counter() - start
         for number in range(ROUNDS):
             for name, n_jobs in (("one", 1), ("two", 2)):

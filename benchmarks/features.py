@@ -25,28 +25,30 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ser_core import audio, features
+from ser_core.audio import decoding
+from ser_core.audio.waveform import Waveform, encode_wav
+from ser_core.features import config, extraction, pitch, vectors
 
-CONFIG = features.FeatureConfig()
+CONFIG = config.FeatureConfig()
 
 
 def clip() -> bytes:
     """Return 3 s of a sample as a 16-bit WAV at 16 kHz."""
-    waveform = audio.decode(sorted((ROOT / "pages" / "samples").glob("*.flac"))[0]).waveform
+    waveform = decoding.decode(sorted((ROOT / "pages" / "samples").glob("*.flac"))[0]).waveform
     samples = np.resize(waveform.samples, 3 * waveform.sample_rate)
-    return audio.encode_wav(audio.Waveform(samples, waveform.sample_rate))
+    return encode_wav(Waveform(samples, waveform.sample_rate))
 
 
 def ours(data: bytes) -> None:
     """Everything the four models need."""
-    measured = features.extract(audio.decode(data).waveform, CONFIG)
-    features.summary(measured)
-    features.windows(measured)
+    measured = extraction.extract(decoding.decode(data).waveform, CONFIG)
+    vectors.summary(measured)
+    vectors.windows(measured)
 
 
 def frames(data: bytes) -> None:
     """The features frame by frame: those that `with_librosa` computes, and more."""
-    features.extract(audio.decode(data).waveform, CONFIG)
+    extraction.extract(decoding.decode(data).waveform, CONFIG)
 
 
 def with_librosa(data: bytes) -> None:
@@ -68,20 +70,20 @@ def with_librosa(data: bytes) -> None:
     librosa.feature.spectral_centroid(y=y, sr=rate, **stft)
     librosa.feature.spectral_rolloff(y=y, sr=rate, **stft)
     librosa.feature.spectral_flatness(y=y, **stft)
-    librosa.feature.spectral_contrast(y=y, sr=rate, n_bands=features.N_CONTRAST_BANDS, **stft)
+    librosa.feature.spectral_contrast(y=y, sr=rate, n_bands=extraction.N_CONTRAST_BANDS, **stft)
     librosa.yin(
-        y, fmin=features.F0_MIN, fmax=features.F0_MAX, sr=rate, frame_length=CONFIG.n_fft, hop_length=CONFIG.hop_length
+        y, fmin=config.F0_MIN, fmax=pitch.F0_MAX, sr=rate, frame_length=CONFIG.n_fft, hop_length=CONFIG.hop_length
     )
 
 
 def extract_only(data: bytes) -> Callable[[bytes], None]:
     """Return what `ours` does once the clip is loaded."""
-    waveform = audio.decode(data).waveform
+    waveform = decoding.decode(data).waveform
 
     def run(_: bytes) -> None:
-        measured = features.extract(waveform, CONFIG)
-        features.summary(measured)
-        features.windows(measured)
+        measured = extraction.extract(waveform, CONFIG)
+        vectors.summary(measured)
+        vectors.windows(measured)
 
     return run
 

@@ -22,12 +22,14 @@ import soundfile
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ser_core import analysis, audio, store
+from ser_core.audio import decoding
+from ser_core.audio.waveform import resample
+from ser_core.recognition import analysis, store
 
 
 def default_clip() -> bytes:
     """Return 3.5 s of a sample as 48 kHz stereo WAV, what a browser's upload often is."""
-    waveform = audio.resample(audio.decode(sorted((ROOT / "pages" / "samples").glob("*.flac"))[0]).waveform, 48_000)
+    waveform = resample(decoding.decode(sorted((ROOT / "pages" / "samples").glob("*.flac"))[0]).waveform, 48_000)
     samples = np.resize(waveform.samples, int(3.5 * 48_000))
     file = io.BytesIO()
     soundfile.write(file, np.stack([samples, samples], axis=1), 48_000, format="WAV", subtype="PCM_16")

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.start import free_port, wait_until_healthy
-from ser_core import audio
+from ser_core.audio import decoding
 from tools.browser import system_browser
 
 RATE = 48_000
@@ -112,11 +112,11 @@ def listen(page: Page, url: str, seconds: float) -> tuple[list[float], list[floa
     page.goto(f"{url}/live")
     controls = page.frame_locator("iframe[title*=webrtc]")
     controls.get_by_role("button", name="Start listening").click()
-    page.get_by_text("What they said").wait_for(timeout=60_000)
+    page.get_by_text("Predictions: the last").wait_for(timeout=60_000)
     page.wait_for_timeout(1000 * seconds)
     times = page.evaluate("[window.pulses, window.shown]")
     controls.get_by_role("button", name="Stop").click()
-    page.get_by_text("What was heard").wait_for(timeout=60_000)
+    page.get_by_role("heading", name="Your session").wait_for(timeout=60_000)
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Sound (WAV)").click()
     return times[0], times[1], Path(waiting.value.path()).read_bytes()
@@ -173,7 +173,7 @@ def main() -> None:
         "limit_ms": 800,
         "pulses": len(times),
         "lost_ms": round(1000 * ((len(found) - 1) * PERIOD_S - (found[-1] - found[0])), 1),
-        "seconds": round(audio.decode(wav).waveform.duration_s, 1),
+        "seconds": round(decoding.decode(wav).waveform.duration_s, 1),
         "server_mb": [memory[0], max(memory), memory[-1]] if memory else None,
     }
     print(json.dumps(figures) if options.json else figures)

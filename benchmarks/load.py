@@ -38,8 +38,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from batch import write_clips
 from training import LONG, Bench, voices
 
-from ser_core import analysis, corpora, dataset, jobs, runs
-from ser_core.run_config import RunConfig
+from ser_core.corpora import scan
+from ser_core.dataset import build
+from ser_core.recognition import analysis
+from ser_core.training import jobs, run_folder
+from ser_core.training.config import RunConfig
 from tools.servers import each_of, rss_mb, serve
 from tools.visitor import Visitor, cards_in
 
@@ -170,10 +173,10 @@ def percentile(seconds: list[float], share: float) -> int | None:
 def training(folder: Path) -> Iterator[None]:
     """Keep a training going meanwhile: its first epoch is over when the block begins."""
     voices(folder / "ravdess")
-    dataset.build(corpora.scan("ravdess", folder / "ravdess"), cache=folder / "cache", n_jobs=-1)
+    build.build(scan.scan("ravdess", folder / "ravdess"), cache=folder / "cache", n_jobs=-1)
     bench = Bench(folder, folder / "ravdess")
     job = bench.start(RunConfig(corpora=("ravdess",), classifier="cnn", n_copies=0, hyperparameters=LONG))
-    while not runs.read_epochs(job.folder):
+    while not run_folder.read_epochs(job.folder):
         time.sleep(0.1)
         job = jobs.find(folder / "runs", job.id)
         if job.ended:

@@ -22,11 +22,11 @@ import soundfile
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ser_core import audio
+from ser_core.audio import decoding, waveform
 from tools.servers import each_of, serve
 from tools.visitor import Visitor
 
-RATE = audio.SAMPLE_RATE
+RATE = waveform.SAMPLE_RATE
 FORMATS = {
     "wav": ("WAV", "PCM_16"),
     "ogg": ("OGG", "VORBIS"),
@@ -37,7 +37,7 @@ FORMATS = {
 
 def speech(minutes: float, ending: str) -> bytes:
     """Return so much speech as a file, written in pieces: libsndfile's Vorbis overflows its stack at an hour in one."""
-    voices = [audio.decode(file).waveform.samples for file in sorted((ROOT / "pages" / "samples").glob("*.flac"))]
+    voices = [decoding.decode(file).waveform.samples for file in sorted((ROOT / "pages" / "samples").glob("*.flac"))]
     round_of_voices = np.concatenate([part for voice in voices for part in (voice, np.zeros(RATE // 2, np.float32))])
     rng = np.random.default_rng(0)
     file = io.BytesIO()

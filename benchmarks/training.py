@@ -31,10 +31,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from latency import default_clip
 
-from ser_core import analysis, corpora, dataset, jobs, plans, run_config, runs, splits, store
+from ser_core.corpora import scan
+from ser_core.dataset import build, splits
 from ser_core.errors import SerError
-from ser_core.features import FeatureConfig
-from ser_core.run_config import RunConfig
+from ser_core.features.config import FeatureConfig
+from ser_core.recognition import analysis, store
+from ser_core.training import jobs, plan, run_folder
+from ser_core.training.config import RunConfig, with_preset
 
 NAMES = ("knn", "mlp", "cnn", "cnn_lstm")
 POLL_S = 0.02
@@ -80,10 +83,10 @@ class Bench:
         while not job.ended:
             time.sleep(POLL_S)
             now = time.monotonic() - begun
-            epochs += [now] * (len(runs.read_epochs(job.folder)) - len(epochs))
+            epochs += [now] * (len(run_folder.read_epochs(job.folder)) - len(epochs))
             job = jobs.find(self.folder / "runs", job.id)
         seconds = time.monotonic() - begun
-        if job.status.stage != runs.DONE:
+        if job.status.stage != run_folder.DONE:
             sys.exit(f"The training ended without a model: {job.status.problem}\n{jobs.printed(job)}")
         return job, seconds, epochs
 
@@ -124,10 +127,8 @@ def one_minute(bench: Bench) -> dict[str, dict[str, float]]:
     """Train each of the four with the preset."""
     figures: dict[str, dict[str, float]] = {"one_minute_s": {}, "one_minute_uar": {}, "first_epoch_s": {}}
     for name in NAMES:
-        job, seconds, epochs = bench.follow(
-            run_config.with_preset(RunConfig(corpora=("ravdess",), classifier=name), "one-minute")
-        )
-        result = runs.read_result(job.folder) or {}
+        job, seconds, epochs = bench.follow(with_preset(RunConfig(corpora=("ravdess",), classifier=name), "one-minute"))
+        result = run_folder.read_result(job.folder) or {}
         figures["one_minute_s"][name] = round(seconds, 1)
         figures["one_minute_uar"][name] = round(result["figures"]["ravdess"]["uar"], 3)
         if epochs:
@@ -137,10 +138,10 @@ def one_minute(bench: Bench) -> dict[str, dict[str, float]]:
 
 def epoch_rate(bench: Bench, clips: pd.DataFrame) -> dict[str, float]:
     """Train the small CNN, and return the clips of an epoch through its median time."""
-    dataset.build(clips, FRAMES, cache=bench.folder / "cache", n_jobs=-1)
+    build.build(clips, FRAMES, cache=bench.folder / "cache", n_jobs=-1)
     config = RunConfig(corpora=("ravdess",), classifier="cnn", features=FRAMES, n_copies=0, hyperparameters=SMALL_CNN)
     job, _, epochs = bench.follow(config)
-    n_drawn = min(SMALL_CNN["clips_per_epoch"], int((plans.prepare(clips, config).part == splits.TRAIN).sum()))
+    n_drawn = min(SMALL_CNN["clips_per_epoch"], int((plan.prepare(clips, config).part == splits.TRAIN).sum()))
     card = store.read_card(job.status.model or "", bench.folder / "models")
     return {
         "epoch_clips_per_s": round(n_drawn / statistics.median(np.diff(epochs)), 1),
@@ -161,7 +162,7 @@ def beside(bench: Bench, *, turns: int = 3) -> dict[str, float]:
     for _ in range(turns):
         times["alone_ms"].append(median_ms(predict))
         job = bench.start(RunConfig(corpora=("ravdess",), classifier="cnn", n_copies=0, hyperparameters=LONG))
-        while not runs.read_epochs(job.folder):
+        while not run_folder.read_epochs(job.folder):
             time.sleep(POLL_S)
             job = jobs.find(bench.folder / "runs", job.id)
             if job.ended:
@@ -190,10 +191,10 @@ def main() -> None:
         if not options.corpus:
             voices(folder / "ravdess")
         try:
-            clips = corpora.scan("ravdess", given)
+            clips = scan.scan("ravdess", given)
         except SerError as error:
             sys.exit(str(error))
-        dataset.build(clips, cache=folder / "cache", n_jobs=-1)  # so that no run measures any
+        build.build(clips, cache=folder / "cache", n_jobs=-1)  # so that no run measures any
         bench = Bench(folder, Path(given).resolve())
         figures: dict[str, Any] = {"corpus": "ravdess" if options.corpus else "synthetic", "n_clips": len(clips)}
         figures |= one_minute(bench) | epoch_rate(bench, clips) | beside(bench)

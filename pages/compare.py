@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import cached, compare_cards, compare_cross, compare_lab, compare_robust, compare_score, frame, state
+from pages.ui import cached, frame, state
+from pages.ui.compare import cross_corpus, leakage_lab, robustness, score
+from pages.ui.compare.held_out import show_held_out_figures
 from ser_core.errors import SerError
 
 models, problems = cached.models()
 frame.page(
     "Compare",
     problems=problems,
-    lead="Models side by side, by protocol: how good they are on voices they had never heard, and where high scores come from.",
+    lead="Models side by side, by protocol: how good they are on unseen speakers, and where high scores come from.",
 )
 if not models:
     st.info(
@@ -27,18 +29,18 @@ held_out, scoring, worse, across, leaking = frame.tabs(
 try:
     if held_out.open:
         with held_out:
-            compare_cards.show(models)
+            show_held_out_figures(models)
     if scoring.open:
         with scoring:
-            compare_score.show(models)
+            score.show_scores(models)
     if worse.open:
         with worse:
-            compare_robust.show(models)
+            robustness.show_robustness(models)
     if across.open:
         with across:
-            compare_cross.show(models)
+            cross_corpus.show_cross_corpus(models)
     if leaking.open:
         with leaking:
-            compare_lab.show()
+            leakage_lab.show_lab()
 except SerError as error:
     st.error(frame.plain(str(error)), icon=":material/error:")

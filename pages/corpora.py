@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import cached, corpus_check, corpus_explore, corpus_list, corpus_own, frame, state
+from pages.ui import cached, frame, state
+from pages.ui.corpora import catalogue, check, explore, record
 from ser_core.errors import SerError
 
 frame.page(
     "Corpora",
-    lead="Recordings of acted speech with their true labels: get them, check them, see and hear what is in them.",
+    lead="Recordings of acted speech with their true labels: download, check and explore them, or record your own.",
 )
 
 root = cached.corpora_root()
@@ -22,24 +23,24 @@ try:
         with listing:
             if not found:
                 st.info(
-                    "No corpus is installed yet. These can be had; the models here work without them.",
+                    "No corpus is installed yet. These can be downloaded; the models here work without them.",
                     icon=":material/library_music:",
                 )
-            corpus_list.show(root, found)
+            catalogue.show_catalogue(root, found)
     if (checking.open or exploring.open) and not found:
         with checking if checking.open else exploring:
             st.info(
-                "No corpus is installed yet. The tab Corpora has some to get, and Your own makes one.",
+                "No corpus is installed yet. Download one on the tab Corpora, or record one on the tab Your own.",
                 icon=":material/info:",
             )
     elif checking.open:
         with checking:
-            corpus_check.show(found)
+            check.show_check(found)
     elif exploring.open:
         with exploring:
-            corpus_explore.show(found)
+            explore.show_explorer(found)
     if recording.open:
         with recording:
-            corpus_own.show(root)
+            record.show_recorder(root)
 except SerError as error:
     st.error(frame.plain(str(error)), icon=":material/error:")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import cached, cards, frame, guide_figures, guide_terms
+from pages.ui import cached, frame, glossary, prediction_cards
+from pages.ui.guide import figures
 
 models, problems = cached.models()
 frame.page("Guide", lead="What the words, the pictures and the figures mean, and what they do not.", problems=problems)
@@ -20,13 +21,13 @@ drag sideways to zoom, double-click to return. The camera above them saves a PNG
 
 MORE_SCORES = """
 **Probability**: how sure a model is that the clip was *acted* as this emotion, on recordings like those it learned from. Those of one
-model add up to 100 %. They are calibrated on speakers kept aside: of the clips that got 70 %, about 70 % were right there. On
+model add up to 100 %. They are calibrated on held-out speakers: of the clips that got 70 %, about 70 % were right there. On
 a voice, a language or a microphone unlike the training's they promise less.
 
 **Not sure**: each model has a threshold: where none of its probabilities reaches it, the model says “not sure”, and its leading guess is
 shown muted. The threshold is the lowest at which at most one answer in four is wrong on speakers that the model had not learned from,
-every speaker counting the same, but it never leaves more than half of their clips unanswered. So it answers less, and what it answers is
-right more often: each card says how much of either. Compare draws the whole bargain. Voices unlike those of the corpora get no such promise.
+every speaker counting the same, but it never leaves more than half of their clips unanswered. So it answers less often, and its answers
+are right more often: each card gives both shares. Compare shows this trade-off. Voices unlike those of the corpora get no such promise.
 
 **Milliseconds and parameters**: the time that the model itself took, and the count of numbers it has learned.
 """
@@ -59,12 +60,12 @@ STORED = """
 Everything stays on the machine that runs this server; nothing is sent anywhere, and nothing is used for training unless somebody starts that.
 
 - **What you record, upload or speak live**: in the server's memory (files over 16 MB, and a copy of what is longer than eight seconds, in
-  temporary files without a name, which nobody else can open; a second process hears it, and keeps nothing); you alone see it. *Forget my
+  temporary files without a name, which nobody else can open; a worker process analyses it, and keeps nothing); you alone see it. *Forget my
   recordings*, at the top of the page, wipes it at once; it is also wiped a minute and a half after you leave, and after an hour without a click.
 - **Clips that you add to a corpus of your own**: in `corpora/`; everyone who uses this server can hear them. *Corpora*, *Your own* deletes
   clips or the whole corpus.
-- **Models that somebody trained or took in**: in `models/`; everyone can use them. *Train*, *Models* deletes them; the shipped four stay.
-- **Trainings**, with settings, curves and log: in `runs/`; everyone sees them. *Train*, *Runs* clears them away; their models stay.
+- **Models that somebody trained or imported**: in `models/`; everyone can use them. *Train*, *Models* deletes them; the shipped four stay.
+- **Trainings**, with settings, curves and log: in `runs/`; everyone sees them. *Train*, *Runs* deletes them; their models stay.
 - **Measurements of clips** that were in a corpus: in `cache/`, for whoever has the machine. `python -m ser_core corpora cache --clear`
   removes them.
 - **Scores measured on corpora**: in `cache/evaluations/`; everyone sees them on *Compare*. Delete the folder.
@@ -77,31 +78,31 @@ keeps numbers of every clip), so delete the model too when a recording must go.
 def explain(terms: tuple[str, ...]) -> None:
     """Draw some terms, each with its figure beside it."""
     for name in terms:
-        term = guide_terms.TERMS[name]
+        term = glossary.TERMS[name]
         words, figure = st.columns([4, 5], gap="large", vertical_alignment="center")
         with words:
             st.subheader(term.title, anchor=name)
             st.markdown(term.text)
         with figure:
-            guide_figures.show(name, models)
+            figures.show_figure(name, models)
 
 
 st.markdown(
-    " · ".join(f"[{term.title}](#{name})" for name, term in guide_terms.TERMS.items())
+    " · ".join(f"[{term.title}](#{name})" for name, term in glossary.TERMS.items())
     + " · [How often they are wrong](#wrong) · [Limits](#limits) · [Responsible use](#use) · [What is stored](#stored)"
 )
 st.header("The pictures", anchor=False)
-explain(guide_terms.SOUND)
+explain(glossary.SOUND)
 st.markdown(MORE_PICTURES)
 st.header("The models", anchor=False)
 st.markdown("Four models, one clip. Where they disagree, none of them knows.")
-explain(guide_terms.MODELS)
+explain(glossary.MODELS)
 st.header("The figures", anchor=False)
-explain(guide_terms.SCORES)
+explain(glossary.SCORES)
 st.markdown(MORE_SCORES)
 st.header("How often they are wrong", anchor="wrong")
 st.markdown(WRONG)
-st.html(cards.errors(models))
+st.html(prediction_cards.error_rate_table(models))
 st.header("Limits", anchor="limits")
 st.markdown(LIMITS)
 st.header("Responsible use", anchor="use")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import frame, lesson_view, teacher
-from ser_core import lesson
+from pages.ui import admin, frame
+from pages.ui.lesson import view
 from ser_core.errors import SerError
+from ser_core.serving import lesson
 
 frame.page("Lesson", lead="For the screen in front of the class: how to open this app on a phone.")
 
@@ -14,17 +15,17 @@ folder = lesson.folder()
 try:
     here = lesson.read(folder) if folder else None
     if folder is None or here is None:
-        st.info(lesson_view.HOW, icon=":material/school:")
+        st.info(view.HOW, icon=":material/school:")
         st.stop()
     if lesson.end_asked(folder):
-        lesson_view.ending()
+        view.ending()
         st.stop()
-    lesson_view.told(here)
-    lesson_view.codes(here)
+    view.told(here)
+    view.codes(here)
     st.header("For the teacher", anchor=False)
-    teacher.show()
-    if teacher.is_here():
-        lesson_view.checks(here)
-        lesson_view.end(folder, here)
+    admin.show_admin_word()
+    if admin.is_here():
+        view.checks(here)
+        view.end(folder, here)
 except SerError as error:
     st.error(frame.plain(str(error)), icon=":material/error:")

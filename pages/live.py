@@ -4,50 +4,51 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import cached, cards, frame, inputs, live_connection, live_session, live_view
+from pages.ui import cached, frame, inputs, prediction_cards, recognition
+from pages.ui.live import connection, session, view
 
 models, problems = cached.models()
 frame.page(
     "Live",
-    lead="Speak, and watch the models follow. The sound goes to this server only, and is gone when you leave.",
+    lead="Speak, and watch the predictions change. The sound goes to this server only, and is deleted when you leave.",
     problems=problems,
-    wrong=cards.caution(models),
+    wrong=prediction_cards.error_rate_sentence(models),
 )
 
 if not models:
-    st.info("There is no trained model to ask. `make models` trains the four from the corpora.", icon=":material/info:")
+    st.info("There is no trained model here. `make models` trains the four from the corpora.", icon=":material/info:")
     st.stop()
-if live_connection.is_insecure(st.context.url):
-    live_connection.explain_https(st.context.url)
-    live_view.offer_upload()
+if connection.is_insecure(st.context.url):
+    connection.explain_https(st.context.url)
+    view.offer_upload()
     st.stop()
 
-loading = cached.warm_up()
+loading = recognition.warm_up()
 if loading.is_alive():  # what is said until they are there would get no answer
     with st.spinner("Loading the models …"):
         loading.join(30)
-visitor = live_session.visitor(inputs.asked(models))
+visitor = session.visitor(inputs.asked(models))
 if visitor.places.full_for(id(visitor)):
     st.warning(
         f"{visitor.places.n} visitors are live, and this server takes no more, so that everyone's answers stay quick. Try again in "
         "a minute, or:",
         icon=":material/group:",
     )
-    live_view.offer_recorder()
+    view.offer_recorder()
     st.stop()
 
 above = st.container()
-is_on = live_connection.connect(visitor)
+is_on = connection.connect(visitor)
 with above:
     models = inputs.asked(models) if is_on else inputs.models(models)
-    visitor.window_s, visitor.hop_s = live_view.settings(disabled=is_on)
+    visitor.window_s, visitor.hop_s = view.settings(disabled=is_on)
 if is_on:
-    live_view.follow(visitor, models)
-    live_view.offer_recorder()
+    view.follow(visitor, models)
+    view.offer_recorder()
     st.stop()
 if visitor.problem:
     st.error(visitor.problem, icon=":material/wifi_off:")
-live_view.offer_recorder()
+view.offer_recorder()
 if visitor.listener is not None:
     visitor.await_answers()
-    live_view.heard(visitor.listener, models)
+    view.heard(visitor.listener, models)

@@ -5,7 +5,7 @@ Bugs are not wrapped: they surface as they are. The pages and the command line s
 
 
 class SerError(Exception):
-    """Something the user can mend; the text tells how."""
+    """Something the user can fix; the text says how."""
 
 
 class AudioError(SerError):

@@ -9,7 +9,7 @@ import coverage
 import numpy as np
 import pytest
 
-from ser_core.audio import SAMPLE_RATE
+from ser_core.audio.waveform import SAMPLE_RATE
 
 NOT_MEASURED = {"browser", "pages"}
 """Folders whose tests are about the pages: what they show of ser_core its own tests show, and a tracer slows Streamlit by half."""

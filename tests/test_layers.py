@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,79 +14,54 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "ser_core"
+TESTS = ROOT / "tests"
 
-# A module may import rows above its own line only; a module that is missing here fails the test.
-ROWS = (
-    {"untrusted_text"},
-    {"errors", "curves", "spool", "svg", "plain_json", "csv_tables"},
-    {
-        "audio",
-        "corpora",
-        "evaluation",
-        "locks",
-        "runs",
-        "setting",
-        "cluster",
-        "functionals",
-        "spectral",
-        "filterbanks",
-        "install_page",
-        "certainty",
-        "guard",
-        "admin",
-    },
-    {
-        "features",
-        "augment",
-        "lossy",
-        "splits",
-        "balance",
-        "classifiers",
-        "warm_up",
-        "library",
-        "mapping",
-        "supervisor",
-        "certificates",
-    },
-    {"protocols", "conditions", "recognizer", "quality", "syllables", "download", "run_config", "jobs", "sandbox"},
-    {"dataset", "store", "analysis", "doctor", "own", "uploads"},
-    {
-        "training",
-        "exploration",
-        "plans",
-        "bundles",
-        "background",
-        "beside",
-        "segments",
-        "exposure",
-        "classroom",
-        "result_card",
-    },
-    {"assessment", "clip_map", "export", "search", "cards", "batch", "live"},
-    {"pipeline", "lab", "matrix", "protocol_table", "comparison", "lesson", "permissions"},
-    {"robustness", "serving"},
-    {"shipped", "cli_models", "cli_train", "cli_serve"},
-    {"cli_evaluate"},
-    {"cli_lab", "cli_matrix", "cli_robustness", "cli_table"},
+ROOMS = (
+    {"errors"},
+    {"paths"},
+    {"settings"},
+    {"system", "metrics"},
+    {"audio"},
+    {"classifiers"},
+    {"features"},
+    {"corpora"},
+    {"dataset"},
+    {"recognition"},
+    {"explanation"},
+    {"training"},
+    {"experiments", "serving"},
     {"cli"},
     {"__main__"},
 )
-ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}
+"""A room imports rooms above its own line only, and none beside it; a room that is missing here fails the test."""
+
+FLOOR = {name: floor for floor, names in enumerate(ROOMS) for name in names}
 
 # library -> files of ser_core that may import it
 HEAVY = {
     "streamlit": set(),
     "streamlit_webrtc": set(),  # its SRTP library crashes the process once TensorFlow is loaded
     "plotly": set(),
-    "librosa": {"augment.py", "warm_up.py"},
+    "librosa": {"audio/augment.py"},
     "numba": set(),
     "tensorflow": {"classifiers/_keras.py"},
     "keras": {"classifiers/_keras.py"},
     "tf2onnx": {"classifiers/_keras.py"},
     "onnxruntime": {"classifiers/_onnx.py"},
-    "av": {"audio.py", "lossy.py"},
-    "soundfile": {"audio.py"},
+    "av": {"audio/decoding.py", "audio/codecs.py", "audio/recording.py"},
+    "soundfile": {"audio/decoding.py", "audio/recording.py", "audio/waveform.py"},
 }
+
+TESTED_ELSEWHERE = {
+    "audio/warm_up.py": "run by `make setup`: test_setup.py warms a cold cache by it",
+    "classifiers/_estimators.py": "private: classifiers/test_table.py runs over every kind",
+    "classifiers/_keras.py": "private: training/test_networks.py trains both networks, in processes of their own",
+    "classifiers/_onnx.py": "private: recognition/test_sandbox.py and classifiers/test_table.py give it networks",
+    "classifiers/_sklearn.py": "private: classifiers/test_table.py runs over every kind",
+    "cli/options.py": "what the commands share: cli/test_main.py",
+    "cli/terminal.py": "what the commands print with: cli/test_main.py, cli/test_predict.py and cli/test_train.py",
+}
+"""Modules of ser_core without a test file of their name, and why."""
 
 UI_LIBRARIES = {"streamlit", "streamlit_webrtc", "plotly", "numpy", "pandas"}
 SERVER_LIBRARIES = {"starlette", "google"}
@@ -141,32 +117,55 @@ def ui_files() -> list[Path]:
     return sorted((ROOT / "pages" / "ui").rglob("*.py"))
 
 
-def core_module(path: Path) -> str:
-    """Return the row name of a file: ser_core/classifiers/_onnx.py -> classifiers."""
+def room(path: Path) -> str:
+    """Return the room of a file: ser_core/classifiers/_onnx.py -> classifiers, ser_core/paths.py -> paths."""
     return path.relative_to(CORE).parts[0].removesuffix(".py")
 
 
+def module_of(name: str) -> str:
+    """Return the module that an imported dotted name is, or is in."""
+    return name if (ROOT / f"{name.replace('.', '/')}.py").exists() else name.rpartition(".")[0]
+
+
 @pytest.mark.parametrize("path", core_files(), ids=relative)
-def test_a_core_module_imports_lower_rows_only(path: Path) -> None:
-    module = core_module(path)
-    if module == "__init__":
+def test_a_room_imports_lower_rooms_only(path: Path) -> None:
+    own = room(path)
+    if own == "__init__":
         return
-    assert module in ROW_OF, f"{relative(path)} has no row. Give it one in ROWS, below everything that it imports."
-    own = ROW_OF[module]
+    assert own in FLOOR, f"{relative(path)} is in no room of ROOMS. Give it one, below everything that it imports."
     for item in imports(path):
         package, _, rest = item.name.partition(".")
         assert package not in {"pages", "app"}, (
             f"{relative(path)}:{item.line} imports {item.name}; the core knows no pages."
         )
-        if package != "ser_core":
-            continue
         target = rest.split(".")[0]
-        if target == module:
+        if package != "ser_core" or target == own:
             continue
-        assert target in ROW_OF, f"{relative(path)}:{item.line} imports {item.name}, which has no row in ROWS."
-        assert ROW_OF[target] < own, (
-            f"{relative(path)}:{item.line} imports {target} (row {ROW_OF[target]}); only rows under {own} may be."
+        assert target in FLOOR, f"{relative(path)}:{item.line} imports {item.name}, which is in no room of ROOMS."
+        assert FLOOR[target] < FLOOR[own], (
+            f"{relative(path)}:{item.line} imports {item.name}; {own} may import rooms above it only."
         )
+
+
+def test_there_is_no_circle() -> None:
+    graph = {
+        module_of(f"ser_core.{'.'.join(path.relative_to(CORE).with_suffix('').parts)}"): {
+            module_of(item.name) for item in imports(path) if item.name.startswith("ser_core.")
+        }
+        for path in core_files()
+    }
+    order = graphlib.TopologicalSorter(
+        {name: {each for each in found if each != name} for name, found in graph.items()}
+    )
+    assert len(list(order.static_order())) >= len(graph)
+
+
+def test_few_files_stand_outside_of_the_rooms_and_none_only_forwards() -> None:
+    assert len(list(CORE.glob("*.py"))) <= 6
+    for path in core_files():
+        if path.name != "__init__.py":
+            body = ast.parse(path.read_text(encoding="utf-8")).body
+            assert any(not isinstance(each, ast.Expr | ast.Import | ast.ImportFrom) for each in body), relative(path)
 
 
 @pytest.mark.parametrize("path", core_files(), ids=relative)
@@ -221,3 +220,10 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     code = "import sys, ser_core; print(*sorted({'streamlit', 'tensorflow', 'keras', 'numba', 'librosa'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_every_module_has_a_test_file_of_its_name() -> None:
+    inside = [path.relative_to(CORE) for path in core_files() if not path.name.startswith("__")]
+    lacking = {path.as_posix() for path in inside if not (TESTS / path.parent / f"test_{path.name}").exists()}
+    assert lacking == set(TESTED_ELSEWHERE), "write tests/<room>/test_<module>.py, or say in TESTED_ELSEWHERE why not"
+    assert all((CORE / each).is_file() for each in TESTED_ELSEWHERE), "a module of TESTED_ELSEWHERE has gone"

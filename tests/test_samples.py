@@ -5,7 +5,7 @@ import json
 import pytest
 import soundfile
 
-from ser_core import corpora
+from ser_core.corpora import catalogue
 from tools import make_samples
 
 ROWS = json.loads((make_samples.FOLDER / "samples.json").read_text(encoding="utf-8"))
@@ -32,4 +32,4 @@ def test_a_sample_is_short_small_and_says_how_it_was_made(row):
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["file"])
 def test_a_sample_claims_no_emotion(row):
     words = row["title"].lower().replace(",", " ").split()
-    assert not set(words) & set(corpora.ALL_LABELS)
+    assert not set(words) & set(catalogue.ALL_LABELS)

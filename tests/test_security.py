@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pages.ui import visit
-from ser_core import admin, certificates
+from pages.ui import visits
+from ser_core.serving import admin, certificates
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = " ".join((ROOT / "SECURITY.md").read_text(encoding="utf-8").split())
@@ -20,8 +20,8 @@ TEXT = " ".join((ROOT / "SECURITY.md").read_text(encoding="utf-8").split())
         (r"at least (\d+) characters", admin.SHORTEST),
         (r"After (\d+) wrong tries", admin.FREE_TRIES),
         (r"up to (\d+) seconds, whoever asks", admin.LONGEST_WAIT_S),
-        (r"wiped (\d+) seconds after its tab is gone", visit.LEFT_S),
-        (r"after (\d+) minutes without a click", visit.IDLE_MINUTES),
+        (r"wiped (\d+) seconds after its tab is gone", visits.LEFT_S),
+        (r"after (\d+) minutes without a click", visits.IDLE_MINUTES),
     ],
 )
 def test_each_figure_is_the_codes(pattern: str, figure: float) -> None:

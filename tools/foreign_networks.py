@@ -44,14 +44,18 @@ def honest(*before: onnx.NodeProto, initializers: Iterable[onnx.TensorProto] = (
 
 
 def reading(file: str) -> onnx.ModelProto:
-    """Return a network whose answers tell the first bytes of a file: a constant that says that its numbers are there."""
-    return honest(helper.make_node("Constant", [], ["secret"], value=outside(file)), plus="secret")
+    """Return a network whose answers tell the first bytes of a file below the working folder: a constant says that they are its numbers.
+
+    ONNX Runtime reads them so where they are single bytes; other kinds it refuses in a network that comes as bytes.
+    """
+    constant = helper.make_node("Constant", [], ["bytes"], value=outside(file))
+    return honest(constant, helper.make_node("Cast", ["bytes"], ["secret"], to=FLOAT), plus="secret")
 
 
-def outside(file: str, name: str = "w") -> onnx.TensorProto:
+def outside(file: str) -> onnx.TensorProto:
     """Return a tensor whose numbers are the first bytes of a file."""
-    tensor = TensorProto(name=name, data_type=FLOAT, dims=[N_LABELS], data_location=TensorProto.EXTERNAL)
-    for key, value in (("location", file), ("offset", "0"), ("length", str(4 * N_LABELS))):
+    tensor = TensorProto(name="w", data_type=TensorProto.UINT8, dims=[N_LABELS], data_location=TensorProto.EXTERNAL)
+    for key, value in (("location", file), ("offset", "0"), ("length", str(N_LABELS))):
         tensor.external_data.add(key=key, value=value)
     return tensor
 

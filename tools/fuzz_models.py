@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 
-from ser_core import store
+from ser_core.recognition import store
 from tools import foreign_networks, fuzz_seeds, mutate
 
 TYPES = (

@@ -18,24 +18,19 @@ import pandas as pd
 import soundfile
 import soxr
 
-from ser_core import (
-    audio,
-    bundles,
-    classifiers,
-    corpora,
-    dataset,
-    evaluation,
-    features,
-    jobs,
-    lab,
-    lesson,
-    matrix,
-    own,
-    runs,
-    store,
-    supervisor,
-)
-from ser_core.run_config import RunConfig
+from ser_core import classifiers, paths
+from ser_core.audio import waveform
+from ser_core.corpora import catalogue, recorded
+from ser_core.dataset import cache
+from ser_core.experiments import cross_corpus, leakage_lab
+from ser_core.features import config, vectors
+from ser_core.metrics import evaluation
+from ser_core.recognition import store
+from ser_core.recognition.bundle import export_model
+from ser_core.serving import lesson
+from ser_core.system.files import now
+from ser_core.training import jobs, run_folder, supervisor
+from ser_core.training.config import RunConfig
 from tools import foreign_networks
 
 VOICES = Path(__file__).resolve().parents[1] / "pages" / "samples"
@@ -107,7 +102,7 @@ def voice(name: str = "bright", *, rate: int = 16_000, seconds: float = 0.6) -> 
 
 def wav(name: str = "bright", *, seconds: float = 0.6) -> bytes:
     """Return a synthetic voice as a WAV file of 16 kHz."""
-    return audio.encode_wav(audio.Waveform(voice(name, seconds=seconds), 16_000))
+    return waveform.encode_wav(waveform.Waveform(voice(name, seconds=seconds), 16_000))
 
 
 def sounds(place: Path) -> list[bytes]:
@@ -124,7 +119,7 @@ def sounds(place: Path) -> list[bytes]:
 
 def _encoded(container: str, encoder: str, rate: int, sample_format: str) -> bytes:
     file = io.BytesIO()
-    pcm = audio.to_pcm(voice(rate=rate))[np.newaxis]
+    pcm = waveform.to_pcm(voice(rate=rate))[np.newaxis]
     options = {"fflags": "+bitexact"}  # else each file has another name for its tracks
     with av.open(file, "w", format=container, container_options=options) as out:
         stream = out.add_stream(encoder, rate=rate, layout="mono")
@@ -146,7 +141,7 @@ def _encoded(container: str, encoder: str, rate: int, sample_format: str) -> byt
 def spoken(place: Path) -> list[bytes]:
     """Return voices long enough to be judged, and one file without any."""
     short = wav("no_speech", seconds=0.4)
-    flac = audio.encode_pcm(audio.to_pcm(voice("slow_low", seconds=1.5)), 16_000, container="FLAC")
+    flac = waveform.encode_pcm(waveform.to_pcm(voice("slow_low", seconds=1.5)), 16_000, container="FLAC")
     return [wav(seconds=1.5), flac, short]
 
 
@@ -165,7 +160,7 @@ TABLE = b"path,label,speaker,sentence\nhappy/a.wav,happy,anna,one\nsad/b.wav,sad
 def zips(place: Path) -> list[bytes]:
     """Return zips of recordings: with a table, in folders named after labels, with the names of two corpora."""
     short = wav(seconds=0.2)
-    flac = audio.encode_pcm(audio.to_pcm(voice(seconds=0.2)), 16_000, container="FLAC")
+    flac = waveform.encode_pcm(waveform.to_pcm(voice(seconds=0.2)), 16_000, container="FLAC")
     files = {"happy/a.wav": short, "sad/b.wav": short, "sad/c.flac": flac}
     told = b"file,label\na.wav,happy\nsad/b.wav,boredom\n"
     return [
@@ -190,13 +185,15 @@ def tables(place: Path) -> list[bytes]:
 
 def own_tables(place: Path) -> list[bytes]:
     """Return the table of a corpus that was recorded here."""
-    name = own.create(place, "Class 9b")
+    name = recorded.create(place, "Class 9b")
     for number, label in enumerate(("happy", "sad")):
-        own.add(place, name, spoken(place)[number], label=label, speaker="anna", sentence=own.SENTENCES[number])
+        recorded.add(
+            place, name, spoken(place)[number], label=label, speaker="anna", sentence=recorded.SENTENCES[number]
+        )
     return [(place / name / "clips.csv").read_bytes()]
 
 
-SMALL = features.FeatureConfig(n_mels=8, n_mfcc=4)
+SMALL = config.FeatureConfig(n_mels=8, n_mfcc=4)
 QUICK = ("mlp", "svm", "forest", "logistic")
 """Classifiers that are fitted in a moment."""
 
@@ -210,9 +207,9 @@ def _fitted(classifier: str) -> classifiers.TrainableClassifier:
         "boosting": {"epochs": 1, "max_leaves": 4},
     }.get(classifier, {})
     y = np.arange(48) % 4
-    X = np.zeros((len(y), len(features.summary_columns(SMALL))), np.float32)
+    X = np.zeros((len(y), len(vectors.summary_columns(SMALL))), np.float32)
     X[:, :40] = np.random.default_rng(0).normal(size=(len(y), 40)) * 50
-    return classifiers.build(classifier, corpora.LABELS[:4], {**small, "seed": 0}).fit(X, y)
+    return classifiers.build(classifier, catalogue.LABELS[:4], {**small, "seed": 0}).fit(X, y)
 
 
 def models(place: Path, kinds: Iterable[str] = tuple(classifiers.CLASSIFIERS)) -> list[bytes]:
@@ -228,14 +225,14 @@ def models(place: Path, kinds: Iterable[str] = tuple(classifiers.CLASSIFIERS)) -
                 slug=name,
                 title=f"A {spec.title}",
                 classifier=name,
-                labels=corpora.LABELS[:4],
+                labels=catalogue.LABELS[:4],
                 hyperparameters={},
                 features=SMALL,
                 evaluation=_evaluation(),
                 per_corpus={"ravdess": _evaluation()},
             )
             store.save(lambda files, card=card: replace(card, files=files), made, place)  # type: ignore[misc]
-            found.append(bundles.export_model(name, place))
+            found.append(export_model(name, place))
     return found + networks(place)
 
 
@@ -248,7 +245,7 @@ def networks(place: Path) -> list[bytes]:
     """Return bundles of the networks as they are shipped, with next to nothing in place of what training goes on from."""
     found = []
     for name in ("cnn", "cnn_lstm"):
-        files = dict(unpacked(bundles.export_model(name)))
+        files = dict(unpacked(export_model(name)))
         files[store.KERAS_FILE] = packed({"config.json": b"{}", "model.weights.h5": b"x"})
         found.append(fixed(files))
     return found
@@ -256,7 +253,7 @@ def networks(place: Path) -> list[bytes]:
 
 def graphs(place: Path) -> list[bytes]:
     """Return networks as they are shipped, and a small one."""
-    shipped = [(store.MODELS / name / "model.onnx").read_bytes() for name in ("cnn", "cnn_lstm")]
+    shipped = [(paths.models_folder() / name / "model.onnx").read_bytes() for name in ("cnn", "cnn_lstm")]
     return [*shipped, foreign_networks.honest().SerializeToString()]
 
 
@@ -265,7 +262,7 @@ def _evaluation() -> evaluation.Evaluation:
     return evaluation.evaluate(
         y,
         np.eye(4)[(y + (np.arange(40) % 3 == 0)) % 4] * 0.8 + 0.05,
-        labels=corpora.LABELS[:4],
+        labels=catalogue.LABELS[:4],
         speakers=y % 5,
         protocol="speaker",
         corpus="ravdess",
@@ -297,7 +294,7 @@ def cards(place: Path) -> list[bytes]:
     small = dict(unpacked(models(place, ("mlp",))[0]))[store.CARD]
     return [
         json.dumps(json.loads(card) | {"slug": "mine"}).encode()
-        for card in (small, (store.MODELS / "cnn" / store.CARD).read_bytes())
+        for card in (small, (paths.models_folder() / "cnn" / store.CARD).read_bytes())
     ]
 
 
@@ -318,23 +315,23 @@ def configs(place: Path) -> list[bytes]:
 
 
 RUN_FILES = (
-    runs.CONFIG,
-    runs.STATUS,
+    run_folder.CONFIG,
+    run_folder.STATUS,
     jobs.JOB,
-    runs.EPOCHS,
-    runs.RESULT,
-    runs.SEARCH,
+    run_folder.EPOCHS,
+    run_folder.RESULT,
+    run_folder.SEARCH,
     "rates.json",
-    runs.STOP,
-    supervisor.CAME,
+    run_folder.STOP,
+    supervisor.QUEUED_AT,
 )
 
 
 def run_folders(place: Path) -> list[bytes]:
     """Return the folders of runs, each as one JSON value: name of a file -> what is in it."""
     values = {
-        runs.CONFIG: json.loads(configs(place)[1]),
-        runs.STATUS: {
+        run_folder.CONFIG: json.loads(configs(place)[1]),
+        run_folder.STATUS: {
             "stage": "training",
             "fraction": 0.4,
             "text": "epoch 2 of 5",
@@ -342,29 +339,32 @@ def run_folders(place: Path) -> list[bytes]:
             "epoch": 2,
             "epochs": 5,
             "pid": 1,
-            "started": runs.now(),
-            "updated": runs.now(),
+            "started": now(),
+            "updated": now(),
             "model": None,
             "problem": "",
             "clips_per_s": 12.5,
         },
-        jobs.JOB: {"title": "A name", "created": runs.now(), "key": "0" * 64, "browser": "0" * 64},
-        runs.EPOCHS: {"fold": None, "epoch": 1, "epochs": 5, "loss": 1.5, "validation_uar": 0.4},
-        runs.RESULT: {"model": "mine", "seconds": 12.0, "evaluation": _evaluation().to_dict()},
-        runs.SEARCH: {"fold": 0, "settings": {"alpha": 0.1}, "uar": 0.4},
+        jobs.JOB: {"title": "A name", "created": now(), "key": "0" * 64, "browser": "0" * 64},
+        run_folder.EPOCHS: {"fold": None, "epoch": 1, "epochs": 5, "loss": 1.5, "validation_uar": 0.4},
+        run_folder.RESULT: {"model": "mine", "seconds": 12.0, "evaluation": _evaluation().to_dict()},
+        run_folder.SEARCH: {"fold": 0, "settings": {"alpha": 0.1}, "uar": 0.4},
         "rates.json": {"features": 40.0, "mlp": 1000.0},
-        runs.STOP: "keep",
-        supervisor.CAME: 1_700_000_000_000_000_000,
+        run_folder.STOP: "keep",
+        supervisor.QUEUED_AT: 1_700_000_000_000_000_000,
     }
-    done = {**values, runs.STATUS: {**values[runs.STATUS], "stage": "done", "fraction": 1.0, "model": "mine"}}
-    waiting = {**values, runs.STATUS: {**values[runs.STATUS], "stage": "queued"}}
+    done = {
+        **values,
+        run_folder.STATUS: {**values[run_folder.STATUS], "stage": "done", "fraction": 1.0, "model": "mine"},
+    }
+    waiting = {**values, run_folder.STATUS: {**values[run_folder.STATUS], "stage": "queued"}}
     return [json.dumps(each).encode() for each in (values, done, waiting)]
 
 
 def results(place: Path) -> list[bytes]:
     """Return results of the lab, of the cross-corpus map and of an evaluation, with only a few rows each."""
-    studies = json.loads(lab.RESULTS.read_text(encoding="utf-8"))
-    cells = json.loads(matrix.RESULTS.read_text(encoding="utf-8"))
+    studies = json.loads(leakage_lab.RESULTS.read_text(encoding="utf-8"))
+    cells = json.loads(cross_corpus.RESULTS.read_text(encoding="utf-8"))
     studies["studies"] = studies["studies"][:3]
     cells["models"] = {slug: rows[:2] for slug, rows in cells["models"].items()}
     stored = {
@@ -379,7 +379,7 @@ def results(place: Path) -> list[bytes]:
 def lessons(place: Path) -> list[bytes]:
     """Return what is kept of a lesson."""
     kept = lesson.Lesson(
-        began=runs.now(),
+        began=now(),
         began_ns=1_700_000_000_000_000_000,
         corpora={"mine": ["0" * 16], "other": []},
         models=["mlp"],
@@ -404,7 +404,7 @@ def arrays(place: Path) -> list[bytes]:
         "windows": np.zeros((2, 8, 4), np.float16),
         "facts": np.ones(8),
     }
-    dataset.write_arrays(place / "aa" / "a.npz", **values)
+    cache.write_arrays(place / "aa" / "a.npz", **values)
     return [(place / "aa" / "a.npz").read_bytes()]
 
 

@@ -18,38 +18,25 @@ import onnx
 import pandas as pd
 import soundfile
 
-from ser_core import (
-    analysis,
-    assessment,
-    audio,
-    bundles,
-    cli,
-    corpora,
-    dataset,
-    doctor,
-    download,
-    exposure,
-    jobs,
-    lab,
-    lesson,
-    library,
-    matrix,
-    own,
-    plain_json,
-    result_card,
-    robustness,
-    runs,
-    sandbox,
-    segments,
-    store,
-    supervisor,
-    training,
-    uploads,
-)
+from ser_core.audio import decoding, waveform
 from ser_core.classifiers import _onnx
-from ser_core.evaluation import Evaluation
-from ser_core.run_config import RunConfig
-from ser_core.spool import Spool
+from ser_core.cli import main
+from ser_core.corpora import catalogue, doctor, install, library, recorded, scan, uploads
+from ser_core.dataset import cache
+from ser_core.experiments import contamination, cross_corpus, leakage_lab, measure, robustness
+from ser_core.features import vectors
+from ser_core.metrics.evaluation import Evaluation
+from ser_core.recognition import analysis, report, sandbox, store
+from ser_core.recognition import timeline as recognition_timeline
+from ser_core.recognition.bundle import MAX_BYTES, MAX_CARD_BYTES, MAX_LOADED_BYTES, export_model, import_model
+from ser_core.recognition.card import ModelCard
+from ser_core.recognition.timeline import MAX_DURATION_S, judge_with, to_dict
+from ser_core.serving import lesson
+from ser_core.system import untrusted_json
+from ser_core.system.spool import Spool
+from ser_core.training import fit, jobs, supervisor
+from ser_core.training.config import RunConfig
+from ser_core.training.run_folder import read_config, read_epochs, read_log, read_rates, read_result, stop_request
 from tools import foreign_networks, fuzz_models, fuzz_seeds, mutate
 
 Mutate = Callable[[bytes, Sequence[bytes], np.random.Generator], bytes]
@@ -74,15 +61,15 @@ class Target:
 
 def decode(data: bytes, place: Path) -> None:
     """Decode a sound, as for Recognize."""
-    heard = audio.decode(data, name="clip.wav")
+    heard = decoding.decode(data, name="clip.wav")
     assert np.isfinite(heard.waveform.samples).all() and np.abs(heard.waveform.samples).max(initial=0) <= 1
 
 
 def stream(data: bytes, place: Path) -> None:
     """Ask a sound how long it is, and read it piece by piece, as for a long recording; the pieces are what decoding gives."""
-    said_s = audio.declared_duration(data, max_duration_s=segments.MAX_DURATION_S, name="clip.wav")
+    said_s = decoding.declared_duration(data, max_duration_s=MAX_DURATION_S, name="clip.wav")
     assert said_s is None or said_s > 0
-    given = audio.stream(Spool(data), max_duration_s=segments.MAX_DURATION_S, name="clip.wav")
+    given = decoding.stream(Spool(data), max_duration_s=MAX_DURATION_S, name="clip.wav")
     n = sum(len(block) for block in given.blocks())
     assert n > 0
 
@@ -96,14 +83,14 @@ def analyse(data: bytes, place: Path) -> None:
 def timeline(data: bytes, place: Path) -> None:
     """Cut a recording into windows, and measure each."""
     json.dumps(
-        segments.to_dict("clip.wav", segments.analyse(data, segments.judge_with([]), name="clip.wav")), allow_nan=False
+        to_dict("clip.wav", recognition_timeline.analyse(data, judge_with([]), name="clip.wav")), allow_nan=False
     )
 
 
 def record(data: bytes, place: Path) -> None:
     """Add a sound to a corpus that is recorded here."""
-    name = own.create(place, "Mine")
-    own.add(place, name, data, label="happy", speaker=data[:8].decode(errors="replace") + "a")
+    name = recorded.create(place, "Mine")
+    recorded.add(place, name, data, label="happy", speaker=data[:8].decode(errors="replace") + "a")
     assert len(library.clips(place, [name])) == 1
 
 
@@ -111,7 +98,7 @@ def upload(data: bytes, place: Path) -> None:
     """Look through a zip of recordings and a table, and read each of them."""
     given = uploads.collect([("../a.zip", io.BytesIO(data))])
     for each in given.recordings[:20]:
-        with contextlib.suppress(audio.AudioError):
+        with contextlib.suppress(decoding.AudioError):
             each.read()
 
 
@@ -125,29 +112,29 @@ def upload_table(data: bytes, place: Path) -> None:
 
 def install_own(data: bytes, place: Path) -> None:
     """Install a zip of somebody's own recordings as a corpus, read its clips and look for what is wrong with them."""
-    folder = download.install_own("Mine", data, place / "corpora")
+    folder = install.install_own("Mine", data, place / "corpora")
     clips = library.clips(place / "corpora", [folder.name])
-    assert all(Path(path).resolve().is_relative_to(folder.resolve()) for path in clips[corpora.PATH])
+    assert all(Path(path).resolve().is_relative_to(folder.resolve()) for path in clips[catalogue.PATH])
     doctor.check(folder.name, folder)
 
 
 def install_known(data: bytes, place: Path) -> None:
     """Install a zip as one of the known corpora."""
-    download.install_archive("ravdess" if len(data) % 2 else "savee", data, place / "corpora")
+    install.install_archive("ravdess" if len(data) % 2 else "savee", data, place / "corpora")
 
 
 def bundle(data: bytes, place: Path) -> None:
     """Import a model, list it, write its card, and let it hear three seconds; then pass it on and delete it."""
     models = place / "models"
-    card = bundles.import_model(data, models)
+    card = import_model(data, models)
     heard = store.load(card.slug, models)
     samples = np.random.default_rng(1).normal(scale=0.1, size=3 * card.features.sample_rate).astype(np.float32)
     measured = analysis.measure(
-        audio.Clip(audio.Waveform(samples, card.features.sample_rate), "WAV", 16_000, 1), card.features
+        decoding.Clip(waveform.Waveform(samples, card.features.sample_rate), "WAV", 16_000, 1), card.features
     )
-    answer = heard.predict(measured.features)
+    answer = heard.answer(vectors.inputs(measured.features, heard.input_kind))
     assert abs(sum(answer.probabilities.values()) - 1) < 1e-3, answer
-    bundles.import_model(bundles.export_model(card.slug, models), models)
+    import_model(export_model(card.slug, models), models)
     _show(card)
     store.delete(card.slug, models)
 
@@ -155,7 +142,7 @@ def bundle(data: bytes, place: Path) -> None:
 def network(data: bytes, place: Path) -> None:
     """Look through a network, and ask in its sandbox what it says of some windows."""
     _onnx.check_foreign(data)
-    sandbox.try_out(sandbox.Model("cnn", corpora.LABELS, data), WINDOWS)
+    sandbox.try_out(sandbox.Model("cnn", catalogue.LABELS, data), WINDOWS)
 
 
 WINDOWS = (
@@ -219,43 +206,43 @@ def card(data: bytes, place: Path) -> None:
         store.rename(each.slug, title="Another", folder=place)
 
 
-def _show(card: store.ModelCard) -> None:
+def _show(card: ModelCard) -> None:
     """Make of a card what the pages make of it."""
-    page = result_card.html(card)
+    page = report.html(card)
     assert "<b>&" not in page, "the page holds a stranger's text as it is"
-    exposure.heard(card, CLIPS)
-    assessment.heard_by(card, CLIPS, Path("nowhere"))
+    contamination.heard(card, CLIPS)
+    contamination.heard_by(card, CLIPS, Path("nowhere"))
 
 
 def table(data: bytes, place: Path) -> None:
     """Read a table of clips that a stranger wrote."""
     _some_clips(place)
     (place / "clips.csv").write_bytes(data)
-    clips = corpora.read_table(place / "clips.csv", corpus="mine", inside=True)
-    assert all(Path(path).resolve().is_relative_to(place.resolve()) for path in clips[corpora.PATH])
+    clips = scan.read_table(place / "clips.csv", corpus="mine", inside=True)
+    assert all(Path(path).resolve().is_relative_to(place.resolve()) for path in clips[catalogue.PATH])
 
 
 def parquet(data: bytes, place: Path) -> None:
     """Read the same as Parquet, which only somebody with a hand on this machine may bring."""
     _some_clips(place)
     (place / "clips.parquet").write_bytes(data)
-    corpora.read_table(place / "clips.parquet", corpus="mine")
+    scan.read_table(place / "clips.parquet", corpus="mine")
 
 
 def own_table(data: bytes, place: Path) -> None:
     """Read, pack and delete a corpus whose table somebody changed."""
-    name = own.create(place, data[:20].decode(errors="replace") + "Mine")
+    name = recorded.create(place, data[:20].decode(errors="replace") + "Mine")
     (place / name / "clips.csv").write_bytes(data)
     (place / name / "title.txt").write_bytes(data)
     for clip in set(re.findall(rb"[0-9a-f]{16}", data)):
         (place / name / "recordings" / f"{clip.decode()}.wav").write_bytes(b"RIFF")
-    own.listing(place)
-    clips = own.clips(place, name)
-    own.pack(place, name)
+    recorded.listing(place)
+    clips = recorded.clips(place, name)
+    recorded.pack(place, name)
     if clips:
-        own.relabel(place, name, clips[0].id, "sad")
-        own.delete(place, name, [clips[0].id])
-    own.delete_all(place, name)
+        recorded.relabel(place, name, clips[0].id, "sad")
+        recorded.delete(place, name, [clips[0].id])
+    recorded.delete_all(place, name)
 
 
 def left_out(data: bytes, place: Path) -> None:
@@ -290,19 +277,19 @@ def run_folder(data: bytes, place: Path) -> None:
         jobs.printed(job)
         json.dumps(job.status.__dict__)
         f"{job.status.fraction:.0%} {job.status.epoch:d} {job.status.epochs:d}" + job.status.text + job.status.problem
-    runs.read_epochs(folder)
-    runs.read_result(folder)
-    runs.read_log(folder)
-    runs.read_rates(place)
-    runs.stop_wish(folder)
-    RunConfig.from_dict(runs.read_config(folder))
+    read_epochs(folder)
+    read_result(folder)
+    read_log(folder)
+    read_rates(place)
+    stop_request(folder)
+    RunConfig.from_dict(read_config(folder))
 
 
 def config(data: bytes, place: Path) -> None:
     """Train with settings from a file, as far as they can be read: there is no corpus here."""
     (place / "settings.json").write_bytes(data)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        status = cli.main(["train", "--plan", "--config", str(place / "settings.json"), "--json"])
+        status = main.main(["train", "--plan", "--config", str(place / "settings.json"), "--json"])
     assert status == 2, status
 
 
@@ -310,16 +297,16 @@ def result(data: bytes, place: Path) -> None:
     """Read results of the lab, the map, an evaluation and of parts that are kept for next time."""
     path = place / "results.json"
     path.write_bytes(data)
-    lab.command(path)
-    lab._recall(path)
+    leakage_lab.command(path)
+    leakage_lab._recall(path)
     robustness._recall(path, 3)
-    assessment._recall(path, np.ones(5, bool))
-    training._read_fold(path, np.arange(5), [training.AS_RECORDED])
-    for read in (lab.read_results, matrix.read_results):
-        with contextlib.suppress(lab.ConfigError):
+    measure._recall(path, np.ones(5, bool))
+    fit._read_fold(path, np.arange(5), [fit.AS_RECORDED])
+    for read in (leakage_lab.read_results, cross_corpus.read_results):
+        with contextlib.suppress(leakage_lab.ConfigError):
             read(path)
     with contextlib.suppress(ValueError):
-        values = plain_json.loads(data)
+        values = untrusted_json.loads(data)
         Evaluation.from_dict(values)
 
 
@@ -334,7 +321,7 @@ def lesson_state(data: bytes, place: Path) -> None:
 def arrays(data: bytes, place: Path) -> None:
     """Read a file of the features' cache."""
     (place / "a.npz").write_bytes(data)
-    dataset.read_arrays(place / "a.npz", "vector", "facts", "windows")
+    cache.read_arrays(place / "a.npz", "vector", "facts", "windows")
 
 
 def _some_clips(place: Path) -> None:
@@ -348,7 +335,7 @@ def _clips() -> pd.DataFrame:
         (f"/nowhere/{n}.wav", "ravdess", f"ravdess:{n:02}", "happy", "", "", "", f"03-01-03-01-01-01-{n:02}")
         for n in range(1, 4)
     ]
-    return pd.DataFrame(rows, columns=list(corpora.COLUMNS))
+    return pd.DataFrame(rows, columns=list(catalogue.COLUMNS))
 
 
 CLIPS = _clips()
@@ -357,7 +344,7 @@ CLIPS = _clips()
 def loud() -> list[bytes]:
     """Return the largest sounds that are let in: as many bytes, channels and seconds as may be."""
     second = np.tile(fuzz_seeds.voice(seconds=1.0), 590)
-    pcm = audio.to_pcm(second)
+    pcm = waveform.to_pcm(second)
     silence = np.zeros(590 * 48_000, np.int16)
     many = io.BytesIO()
     soundfile.write(
@@ -367,7 +354,7 @@ def loud() -> list[bytes]:
         format="WAV",
         subtype="DOUBLE",
     )
-    return [audio.encode_pcm(pcm, 16_000), audio.encode_pcm(silence, 48_000, container="FLAC"), many.getvalue()]
+    return [waveform.encode_pcm(pcm, 16_000), waveform.encode_pcm(silence, 48_000, container="FLAC"), many.getvalue()]
 
 
 def heavy_models() -> list[bytes]:
@@ -378,7 +365,7 @@ def heavy_models() -> list[bytes]:
     members = mutate.unpack(files["model.skops"])
     at = next(n for n, (info, _) in enumerate(members) if info.filename.endswith(".npy"))
     npy = io.BytesIO()
-    np.save(npy, np.zeros((bundles.MAX_LOADED_BYTES - 2**20) // 8))
+    np.save(npy, np.zeros((MAX_LOADED_BYTES - 2**20) // 8))
     found = []
     for packing in (zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED):
         members[at][0].compress_type = packing
@@ -386,15 +373,13 @@ def heavy_models() -> list[bytes]:
         found.append(fuzz_seeds.fixed(files | {"model.skops": heavy}))
     model = onnx.load_model_from_string(network["model.onnx"])
     model.graph.initializer.append(
-        onnx.numpy_helper.from_array(np.zeros((bundles.MAX_LOADED_BYTES - 2**21) // 4, np.float32), "heavy")
+        onnx.numpy_helper.from_array(np.zeros((MAX_LOADED_BYTES - 2**21) // 4, np.float32), "heavy")
     )
-    keras = fuzz_seeds.packed({"a": bytes(bundles.MAX_BYTES - 2**20)})
+    keras = fuzz_seeds.packed({"a": bytes(MAX_BYTES - 2**20)})
     found.append(fuzz_seeds.fixed(network | {"model.onnx": model.SerializeToString(), store.KERAS_FILE: keras}))
     deep = b'{"a":' * 800_000
     found.append(
-        fuzz_seeds.packed(
-            {**files, store.CARD: files[store.CARD][:-2] + b"," + b" " * (bundles.MAX_CARD_BYTES - 2**20) + deep}
-        )
+        fuzz_seeds.packed({**files, store.CARD: files[store.CARD][:-2] + b"," + b" " * (MAX_CARD_BYTES - 2**20) + deep})
     )
     return found
 

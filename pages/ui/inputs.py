@@ -7,9 +7,10 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import cached, frame, state
-from ser_core import store
+from pages.ui import cached, clip_input, frame, state
 from ser_core.errors import SerError
+from ser_core.recognition import store
+from ser_core.recognition.card import ModelCard
 
 FORMATS = [
     "wav",
@@ -30,7 +31,7 @@ FORMATS = [
     "amr",
     "3gp",
 ]
-"""File name endings that the uploader lets through; what a file is, its content says (audio.decode)."""
+"""File name endings that the uploader lets through; what a file is, its content says (decoding.decode)."""
 
 
 def notice() -> None:
@@ -41,32 +42,32 @@ def notice() -> None:
 
 def record() -> None:
     """Draw the recorder."""
-    key = f"{state.RECORD}.{state.round_number()}"
+    key = f"{clip_input.RECORD}.{clip_input.round_number()}"
     # 44.1 kHz: at 48 kHz the browser's gain control gets in, at 16 kHz its codec costs the upper band.
     st.audio_input(
         "Say one sentence, two to four seconds long",
         sample_rate=44_100,
         key=key,
-        on_change=state.receive,
-        args=(key, state.RECORDING),
+        on_change=clip_input.receive,
+        args=(key, clip_input.RECORDING),
     )
 
 
 def upload() -> None:
     """Draw the uploader."""
-    key = f"{state.UPLOADED}.{state.round_number()}"
+    key = f"{clip_input.UPLOADED}.{clip_input.round_number()}"
     st.file_uploader(
         "An audio file, or a video with sound, up to an hour",
         type=FORMATS,
         key=key,
-        on_change=state.receive,
-        args=(key, state.UPLOAD),
+        on_change=clip_input.receive,
+        args=(key, clip_input.UPLOAD),
     )
 
 
 def sample() -> None:
     """Draw the buttons of the synthetic voices, and the clips of installed corpora."""
-    st.markdown("**Synthetic voices**, made by a speech synthesiser: nobody feels anything in them.")
+    st.markdown("**Synthetic voices**, made by a speech synthesiser, so no real feelings are involved.")
     with st.container(key="samples", horizontal=True, gap="small"):
         for row in cached.samples():
             st.button(
@@ -89,7 +90,7 @@ def _short(title: str) -> str:
 
 def _give_sample(row: dict[str, Any]) -> None:
     data = (cached.SAMPLES / row["file"]).read_bytes()
-    state.give(row["file"], data, state.SAMPLE, note=f"Synthetic voice: “{row['text']}”")
+    clip_input.set_clip(row["file"], data, clip_input.SAMPLE, note=f"Synthetic voice: “{row['text']}”")
 
 
 def _corpus_clip(found: dict[str, Path]) -> None:
@@ -115,27 +116,27 @@ def _corpus_clip(found: dict[str, Path]) -> None:
 
 
 def _give_clip(clip: cached.CorpusClip) -> None:
-    state.take(read(clip))
+    clip_input.take(read(clip))
 
 
-def read(clip: cached.CorpusClip) -> state.Given:
+def read(clip: cached.CorpusClip) -> clip_input.ClipInput:
     """Return a clip of a corpus with its bytes and its true label; raises OSError where its file cannot be read."""
-    return state.given(
+    return clip_input.given(
         clip.path.name,
         clip.path.read_bytes(),
-        state.SAMPLE,
+        clip_input.SAMPLE,
         label=clip.label,
         note="The models may have learned from this very clip: a right answer proves little.",
     )
 
 
-def models(cards: list[store.ModelCard]) -> list[store.ModelCard]:
+def models(cards: list[ModelCard]) -> list[ModelCard]:
     """Return the models to ask; where there are more than the shipped ones, draw the choice of them."""
     by_slug = {card.slug: card for card in cards}
     if set(by_slug) <= set(store.SHIPPED):
         return cards
     chosen = st.pills(
-        "Models to ask",
+        "Models",
         by_slug,
         selection_mode="multi",
         default=state.picked(store.SHIPPED, by_slug),
@@ -147,7 +148,7 @@ def models(cards: list[store.ModelCard]) -> list[store.ModelCard]:
     return [card for card in cards if card.slug in (chosen or state.picked(store.SHIPPED, by_slug))]
 
 
-def asked(cards: list[store.ModelCard]) -> list[store.ModelCard]:
+def asked(cards: list[ModelCard]) -> list[ModelCard]:
     """Return the models to ask, as they were chosen last, without drawing the choice."""
     slugs = state.picked(store.SHIPPED, [card.slug for card in cards])
     return [card for card in cards if card.slug in slugs]

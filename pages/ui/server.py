@@ -17,10 +17,10 @@ from starlette.middleware import Middleware
 from streamlit import config
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
-from pages.ui import visit
-from ser_core import admin, classroom, guard, permissions
+from pages.ui import visits
 from ser_core.errors import ConfigError
-from ser_core.guard import Application, Message, Receive, Scope, Send
+from ser_core.serving import admin, guard, permissions, preflight
+from ser_core.serving.guard import Application, Message, Receive, Scope, Send
 
 MESSAGES = frozenset({"rerun_script", "stop_script", "file_urls_request", "app_heartbeat", "backend_operation_request"})
 """What a page says to the server. Streamlit knows more, for its developers: one clears the caches of all visitors."""
@@ -71,7 +71,7 @@ def _set_admin_word(*, is_here_alone: bool) -> None:
 def _own_names() -> list[str]:
     """Return the addresses and names of this machine in its network."""
     name = socket.gethostname().lower()
-    return [*classroom.addresses(), name, f"{name.removesuffix('.local')}.local"]
+    return [*preflight.addresses(), name, f"{name.removesuffix('.local')}.local"]
 
 
 class Websockets:
@@ -121,7 +121,7 @@ def _is_wanted(data: bytes) -> bool:
 
 
 class Uploads:
-    """Lets in files that are sent up while there is room for them: few at once from an address, and all together within visit.MOST_HELD."""
+    """Lets in files that are sent up while there is room for them: few at once from an address, all within visits.MOST_HELD."""
 
     def __init__(self, app: Application) -> None:
         self._app = app
@@ -137,14 +137,14 @@ class Uploads:
         address = str((scope.get("client") or ("",))[0])
         size = _size(scope)
         if size is None:
-            await _refuse(send, 411, "The file's size was not told.")
+            await _refuse(send, 411, "The size of the file is missing.")
         elif self._by_address[address] >= MOST_UPLOADS:
-            await _refuse(send, 429, "Too many files are on their way from this address. Wait until some have arrived.")
-        elif not visit.make_room(self._on_the_way + size, found["session"], address):
+            await _refuse(send, 429, "Too many uploads from this address at once. Wait until some have finished.")
+        elif not visits.make_room(self._on_the_way + size, found["session"], address):
             await _refuse(
                 send,
                 507,
-                "The server holds as many recordings as it may just now. Try again in some minutes, or send less.",
+                "The server has no room for more recordings just now. Try again in some minutes, or send less.",
             )
         else:
             self._by_address[address] += 1

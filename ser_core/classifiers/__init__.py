@@ -60,7 +60,12 @@ def build(
     if start and not spec.continues:
         raise ConfigError(f"A {spec.title} cannot start from another model.")
     if spec.input_kind == "frames":
-        from ser_core.classifiers._keras import KerasClassifier
+        try:
+            from ser_core.classifiers._keras import KerasClassifier
+        except ModuleNotFoundError as error:  # the package was installed without what trains networks
+            raise ConfigError(
+                f"Training a {spec.title} needs the library {error.name}. Install the extra: pip install '.[train]'."
+            ) from None
 
         return KerasClassifier(name, labels, settings, start)
     from ser_core.classifiers._sklearn import SklearnClassifier
@@ -87,7 +92,7 @@ def weight_file(name: str) -> str:
 def load_foreign(name: str, content: bytes, labels: tuple[str, ...]) -> Classifier:
     """Return a stranger's classifier from the bytes of its weight file; raises ModelError where it is made of more than ours are.
 
-    Only sandbox.py calls this, in a process that may be lost.
+    Only recognition/sandbox.py calls this, in a process that may be lost.
     """
     if _spec(name).input_kind == "frames":
         from ser_core.classifiers import _onnx

@@ -60,7 +60,7 @@ class TrainableClassifier(Classifier, Protocol):
         ...
 
     def architecture(self) -> list[dict[str, Any]]:
-        """Return a row a layer or step, once fitted: name, shape (of what it gives), parameters and detail."""
+        """Return one row per layer or step, once fitted: name, shape (of what it gives), parameters and detail."""
         ...
 
     def save(self, folder: Path) -> list[str]:

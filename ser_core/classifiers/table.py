@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ser_core.setting import CHOICE, MAGNITUDE, NUMBER, SIZES, WHOLE, Setting
+from ser_core.settings import CHOICE, MAGNITUDE, NUMBER, SIZES, WHOLE, Setting
 
 
 @dataclass(frozen=True, kw_only=True)

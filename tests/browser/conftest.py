@@ -21,9 +21,10 @@ import soxr
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from ser_core import store
-from tests import tiny_models
-from tools import browser as browsers
+from ser_core import paths
+from ser_core.recognition import store
+from tests.support.models import build
+from tools.browser import system_browser
 
 ROOT = Path(__file__).resolve().parents[2]
 VOICE = ROOT / "pages" / "samples" / "bright.flac"
@@ -75,10 +76,10 @@ class Server:
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped models; where they are not all there, tiny ones in their place."""
-    cards, _ = store.list_models(store.MODELS)
+    cards, _ = store.list_models(paths.models_folder())
     if {card.slug for card in cards} >= set(store.SHIPPED):
-        return store.MODELS
-    return tiny_models.build(tmp_path_factory.mktemp("models"))
+        return paths.models_folder()
+    return build(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="session")
@@ -146,7 +147,7 @@ def voice_wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def chromium(voice_wav: Path) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=browsers.system_browser(),
+            executable_path=system_browser(),
             args=[*FLAGS, f"--use-file-for-fake-audio-capture={voice_wav}%noloop"],
         )
         yield browser

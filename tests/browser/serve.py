@@ -34,9 +34,9 @@ def main(port: str, file: str, outside: str) -> None:
 
     if "SER_TEST_LEFT_S" in os.environ:  # a test does not wait for a minute and a half
         sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-        from pages.ui import visit
+        from pages.ui import visits
 
-        visit.LEFT_S, visit.LOOK_S = float(os.environ["SER_TEST_LEFT_S"]), 0.2
+        visits.LEFT_S, visits.LOOK_S = float(os.environ["SER_TEST_LEFT_S"]), 0.2
     if hasattr(signal, "SIGUSR1"):
         signal.signal(signal.SIGUSR1, tell)
     sys.argv = ["streamlit", "run", "app.py", "--server.headless", "true", "--server.port", port]

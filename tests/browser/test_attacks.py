@@ -18,7 +18,7 @@ from websockets.sync.client import connect
 
 from tests.browser.conftest import Server
 from tests.browser.test_isolation import UPLOADER, clip
-from tests.loops import in_a_loop
+from tests.support.loops import in_a_loop
 from tools.visitor import Refused, Visitor
 
 ELSEWHERE = ("http://evil.example", "http://localhost:9", "https://evil.streamlit.app", "http://192.0.2.7:8501")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from ser_core import batch, store
+from ser_core.recognition import batch, store
 from tests.browser.conftest import VOICE, Server, serious
 
 SAMPLES = sorted(VOICE.parent.glob("*.flac"))
@@ -29,7 +29,7 @@ def zipped() -> bytes:
 def give(page: Page, server: Server, data: bytes) -> None:
     page.goto(f"{server.url}/batch")
     page.locator("input[type=file]").set_input_files({"name": "all.zip", "mimeType": "application/zip", "buffer": data})
-    page.get_by_role("button", name=f"Ask about {len(SAMPLES) + 1} recordings").click()
+    page.get_by_role("button", name=f"Analyse {len(SAMPLES) + 1} recordings").click()
     expect(page.get_by_text("1 that cannot be used")).to_be_visible()
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests import tiny_corpora
 from tests.browser.conftest import Server, serious
+from tests.support import corpora
 
 
 @pytest.fixture(scope="module")
 def server_with_corpora(start_server: Callable[[], Server]) -> Server:
     """A server of its own with two small corpora of synthetic voices."""
     server = start_server()
-    tiny_corpora.build(server.modules_file.parent / "corpora")
+    corpora.build(server.modules_file.parent / "corpora")
     return server
 
 
@@ -66,7 +66,7 @@ def test_models_are_scored_and_a_disputed_clip_is_heard(page: Page, server_with_
     expect(page.get_by_test_id("stAudio")).to_be_visible()
     page.reload()
     open_section(page, "Score on a corpus")
-    expect(page.get_by_role("heading", name="Who is heard worse")).to_be_visible()
+    expect(page.get_by_role("heading", name="Who is recognised less well")).to_be_visible()
     assert not server_with_corpora.modules() & {"tensorflow", "keras"}
 
 
@@ -92,7 +92,7 @@ def test_conditions_can_be_cancelled_and_corpora_are_measured_against_each_other
     open_section(page, "Robustness")
     page.get_by_role("button", name="Measure on 64 clips").click()
     page.get_by_role("button", name="Cancel").click(timeout=60_000)
-    expect(page.get_by_text("Finished conditions are kept")).to_be_visible(timeout=240_000)
+    expect(page.get_by_text("Stopped. Finished conditions are kept")).to_be_visible(timeout=240_000)
     open_section(page, "Cross-corpus")
     expect(page.get_by_text("leaving the corpus costs")).to_be_visible()
     page.get_by_role("combobox").first.click()

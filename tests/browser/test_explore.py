@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page, expect
 
-from ser_core import corpora, dataset
-from tests import small_corpus
+from ser_core.corpora import catalogue, scan
+from ser_core.dataset import cache
 from tests.browser.conftest import Server, serious
+from tests.support import ruled_corpus
 
 N_CLIPS = 18
 SECTIONS = {
@@ -31,7 +32,7 @@ def root(start_server: Callable[[], Server]) -> tuple[Server, Path]:
     """A server of its own, whose corpora folder holds 18 voices under RAVDESS' names."""
     server = start_server()
     folder = server.modules_file.parent
-    small_corpus.write_as_ravdess(folder / "corpora" / "ravdess")
+    ruled_corpus.write_as_ravdess(folder / "corpora" / "ravdess")
     return server, folder
 
 
@@ -55,10 +56,10 @@ def test_voices_are_measured_and_drawn_by_emotion(page: Page, root: tuple[Server
     server, folder = root
     explore(page, server)
     open_section(page, "Voices")
-    assert dataset.usage(folder / "cache")[0] == N_CLIPS + 1
+    assert cache.usage(folder / "cache")[0] == N_CLIPS + 1
     figure = page.get_by_test_id("stPlotlyChart")
     expect(figure.get_by_text("Pitch (Hz)")).to_be_visible()
-    for label in small_corpus.LABELS:
+    for label in ruled_corpus.LABELS:
         expect(figure.get_by_text(label).first).to_be_visible()
     expect(figure.locator(".boxlayer .trace")).to_have_count(3)
     choose(page, "Speaking rate")
@@ -115,10 +116,10 @@ def test_the_features_are_downloaded(page: Page, root: tuple[Server, Path]) -> N
         rows = read(io.BytesIO(data))
         assert (
             len(rows) == N_CLIPS
-            and set(rows["label"]) == set(small_corpus.LABELS)
+            and set(rows["label"]) == set(ruled_corpus.LABELS)
             and set(rows["split"]) == {"train", "test"}
         )
-        assert sorted(rows["clip"]) == sorted(corpora.scan("ravdess", folder / "corpora" / "ravdess")[corpora.NAME])
+        assert sorted(rows["clip"]) == sorted(scan.scan("ravdess", folder / "corpora" / "ravdess")[catalogue.NAME])
         assert str(folder).encode() not in data
 
 

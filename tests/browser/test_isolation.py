@@ -26,10 +26,14 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets import InvalidStatus, Origin, Subprotocol
 from websockets.sync.client import connect
 
-from ser_core import admin, analysis, audio, jobs, runs, store, supervisor
-from tests import tiny_models
+from ser_core.audio import decoding, waveform
+from ser_core.recognition import analysis, store
+from ser_core.serving import admin
+from ser_core.system import files
+from ser_core.training import jobs, run_folder, supervisor
 from tests.browser.conftest import ROOT, Server
-from tests.loops import in_a_loop
+from tests.support.loops import in_a_loop
+from tests.support.models import build
 from tools.visitor import XSRF, Refused, Visitor, cards_in
 
 UPLOADER = "recognize.upload"
@@ -39,9 +43,9 @@ BROKEN = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(40)
 def clip(number: int) -> bytes:
     """A voice that no other number has, as WAV."""
     names = sorted(file for file in (ROOT / "pages" / "samples").glob("*.flac") if file.stem != "no_speech")
-    samples = audio.decode(names[number % len(names)]).waveform.samples
+    samples = decoding.decode(names[number % len(names)]).waveform.samples
     buffer = io.BytesIO()
-    soundfile.write(buffer, np.roll(samples, 997 * number), audio.SAMPLE_RATE, format="WAV", subtype="PCM_16")
+    soundfile.write(buffer, np.roll(samples, 997 * number), waveform.SAMPLE_RATE, format="WAV", subtype="PCM_16")
     return buffer.getvalue()
 
 
@@ -176,17 +180,17 @@ def made_by(visitor: Visitor, root: Path, model: str) -> None:
     _, mask, masked, _ = visitor.http.cookies[XSRF].split("|")  # the secret that state.browser() reads
     key = bytes.fromhex(mask)
     secret = bytes(byte ^ key[place % 4] for place, byte in enumerate(bytes.fromhex(masked))).hex()
-    folder = runs.create(root, {})
-    (folder / supervisor.CAME).write_text("1", encoding="ascii")
-    runs.Reporter(folder).end(runs.DONE, "Ended", model=model)
-    facts = {"title": "A run", "created": runs.now(), "key": "", "browser": jobs._hash(secret)}
+    folder = run_folder.create(root, {})
+    (folder / supervisor.QUEUED_AT).write_text("1", encoding="ascii")
+    run_folder.Reporter(folder).end(run_folder.DONE, "Ended", model=model)
+    facts = {"title": "A run", "created": files.now(), "key": "", "browser": jobs._hash(secret)}
     (folder / jobs.JOB).write_text(json.dumps(facts), encoding="utf-8")
 
 
 def test_a_model_is_everyones_to_see_and_its_makers_and_the_teachers_to_change(
     start_server: Callable[..., Server], tmp_path: Path
 ) -> None:
-    folder = tiny_models.build(tmp_path / "models")
+    folder = build(tmp_path / "models")
     shutil.copytree(folder / "mlp", folder / "mine")
     card = dataclasses.replace(store.read_card("mlp", folder), slug="mine", title="Annas model")
     (folder / "mine" / store.CARD).write_text(json.dumps(card.to_dict()), encoding="utf-8")
@@ -255,7 +259,7 @@ def test_a_script_with_a_list_of_words_gets_nowhere_and_the_teacher_stays(
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_nothing_of_a_visit_stays_when_it_is_over(start_server: Callable[..., Server], tmp_path: Path) -> None:
     server = start_server(TMPDIR=str(tmp_path), SER_TEST_LEFT_S="1")
-    large = audio.encode_pcm(np.tile(np.frombuffer(clip(5)[44:], np.int16), 200), audio.SAMPLE_RATE)
+    large = waveform.encode_pcm(np.tile(np.frombuffer(clip(5)[44:], np.int16), 200), waveform.SAMPLE_RATE)
 
     async def visit() -> str:
         async with Visitor(server.url) as anna:

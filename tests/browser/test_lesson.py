@@ -14,13 +14,15 @@ import pytest
 import soundfile
 from playwright.sync_api import Browser, expect
 
-from ser_core import audio, classroom, own
+from ser_core.audio import waveform
+from ser_core.corpora import recorded
+from ser_core.serving import preflight
 from tests.browser.conftest import ROOT, VOICE, serious
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_a_lesson_from_its_start_to_its_end(chromium: Browser, models: Path, tmp_path: Path) -> None:
-    port, _ = classroom.free_port(22_000)
+    port, _ = preflight.free_port(22_000)
     names = {
         "SER_CLASS": "class",
         "SER_CORPORA": "corpora",
@@ -57,10 +59,14 @@ def test_a_lesson_from_its_start_to_its_end(chromium: Browser, models: Path, tmp
         word = wait_for(r"Admin word +(\S+)").group(1)
         url = wait_for(r"The class opens +(https://\S+)").group(1)
         assert "▄" in shown and "ok  Models" in shown and "ok  Reachable" in shown and "Email" not in shown
-        name = own.create(tmp_path / "corpora", "Class 9b")
+        name = recorded.create(tmp_path / "corpora", "Class 9b")
         samples, rate = soundfile.read(VOICE, dtype="float32")
-        own.add(
-            tmp_path / "corpora", name, audio.encode_wav(audio.Waveform(samples, rate)), label="happy", speaker="Ann"
+        recorded.add(
+            tmp_path / "corpora",
+            name,
+            waveform.encode_wav(waveform.Waveform(samples, rate)),
+            label="happy",
+            speaker="Ann",
         )
 
         context = chromium.new_context(
@@ -87,16 +93,16 @@ def test_a_lesson_from_its_start_to_its_end(chromium: Browser, models: Path, tmp
         phone.get_by_label("Admin word").fill(word)
         phone.get_by_label("Admin word").press("Enter")
         expect(phone.get_by_text("1 corpus: Class 9b")).to_be_visible()
-        phone.get_by_text("Take all of it away").click()
+        phone.get_by_text("Delete all of it").click()
         phone.get_by_role("button", name="End of lesson").click()
         wait_for("Removed: 1 corpus: Class 9b")
         expect(phone.get_by_text("Removed: 1 corpus: Class 9b.")).to_be_visible(timeout=120_000)
         expect(phone.get_by_label("Admin word")).to_have_value("")
-        assert own.listing(tmp_path / "corpora") == {} and list((tmp_path / "corpora").glob("*/*.wav")) == []
+        assert recorded.listing(tmp_path / "corpora") == {} and list((tmp_path / "corpora").glob("*/*.wav")) == []
         context.close()
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(timeout=60)
         os.close(terminal)
     assert server.returncode == 0
-    assert classroom.free_port(port)[0] == port, "the server ends with the process that started it"
+    assert preflight.free_port(port)[0] == port, "the server ends with the process that started it"

@@ -12,10 +12,11 @@ import pytest
 import soundfile
 from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
 
-from benchmarks import live as measure
-from ser_core import analysis, audio, store
+from benchmarks import live
+from ser_core.audio import waveform
+from ser_core.recognition import analysis, store
 from tests.browser.conftest import FLAGS, Server, serious
-from tools import browser as browsers
+from tools.browser import system_browser
 
 HOP_MS = 500
 
@@ -40,14 +41,14 @@ def test_a_voice_is_followed_kept_and_passed_on(page: Page, server: Server, mode
     expect(page.locator(".st-key-live_cards section")).to_have_count(4)
     page.wait_for_timeout(4000)
     controls.get_by_role("button", name="Stop").click()
-    expect(page.get_by_role("heading", name="What was heard")).to_be_visible()
+    expect(page.get_by_role("heading", name="Your session")).to_be_visible()
     (result,) = json.loads(download(page, "Everything (JSON)"))
     samples, rate = soundfile.read(io.BytesIO(download(page, "Sound (WAV)")), dtype="int16")
     assert rate == 16_000 and len(samples) / rate == pytest.approx(result["duration_s"], abs=0.01)
     recognizers = [store.load(slug, models) for slug in store.SHIPPED]
     same = total = 0
     for window in result["segments"]:
-        clip = audio.encode_pcm(samples[round(window["start_s"] * rate) : round(window["end_s"] * rate)], rate)
+        clip = waveform.encode_pcm(samples[round(window["start_s"] * rate) : round(window["end_s"] * rate)], rate)
         expected = analysis.recognize(recognizers, analysis.analyse(clip))
         assert window["speech"] is bool(expected)
         total += bool(expected)
@@ -87,7 +88,7 @@ def test_a_phone_shows_the_session_within_its_width(page: Page, server: Server, 
 def is_soon(heard: list[float], shown: list[float]) -> bool:
     """Whether four sounds or more were heard, and each was shown within twice the time that the benchmark allows."""
     try:
-        times = measure.latencies_ms(heard, shown)
+        times = live.latencies_ms(heard, shown)
     except ValueError:
         return False
     return len(times) >= 4 and bool(np.median(times) <= 2 * (HOP_MS + 300))
@@ -99,15 +100,15 @@ def test_a_sound_shows_soon_and_none_is_lost(server: Server, tmp_path: Path) -> 
     A busy machine may take twice as long, and may miss a sound in one of two tries; a broken path takes seconds, and does so each time.
     """
     path = tmp_path / "pulses.wav"
-    soundfile.write(path, measure.pulses(60), measure.RATE, subtype="PCM_16")
+    soundfile.write(path, live.pulses(60), live.RATE, subtype="PCM_16")
 
     def run() -> tuple[list[float], list[float], bytes]:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
-                executable_path=browsers.system_browser(),
+                executable_path=system_browser(),
                 args=[*FLAGS, f"--use-file-for-fake-audio-capture={path}%noloop"],
             )
-            found = measure.listen(browser.new_context(permissions=["microphone"]).new_page(), server.url, 17.0)
+            found = live.listen(browser.new_context(permissions=["microphone"]).new_page(), server.url, 17.0)
             browser.close()
             return found
 
@@ -117,5 +118,5 @@ def test_a_sound_shows_soon_and_none_is_lost(server: Server, tmp_path: Path) -> 
             tries.append(pool.submit(run).result())
     heard, shown, wav = tries[-1]
     assert is_soon(heard, shown), (heard, shown)
-    gaps = np.diff(measure.onsets(wav))
-    np.testing.assert_allclose(gaps, measure.PERIOD_S, atol=0.03)
+    gaps = np.diff(live.onsets(wav))
+    np.testing.assert_allclose(gaps, live.PERIOD_S, atol=0.03)

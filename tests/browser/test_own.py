@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from playwright.sync_api import Page, expect
 
-from ser_core import corpora, library, own
+from ser_core.corpora import catalogue, library, recorded
 from tests.browser.conftest import VOICE, Server, serious, settled
 from tests.browser.test_corpora import LABELS, NAMES, open_tab, tick_first
 
@@ -40,18 +40,18 @@ def test_a_corpus_is_recorded_relabelled_downloaded_and_deleted(page: Page, root
     server, folder = root
     page.goto(f"{server.url}/corpora")
     open_tab(page, "Your own")
-    page.get_by_label("What people will call it").last.fill("Class 9b")
-    page.get_by_role("button", name="Make it").click()
-    expect(page.get_by_text("It is made")).to_be_visible()
-    page.get_by_label("Who speaks").last.fill("Ann")
-    page.get_by_label("Who speaks").last.press("Enter")
+    page.get_by_label("Corpus name").last.fill("Class 9b")
+    page.get_by_role("button", name="Create corpus").click()
+    expect(page.get_by_text("Corpus created")).to_be_visible()
+    page.get_by_label("Speaker", exact=True).last.fill("Ann")
+    page.get_by_label("Speaker", exact=True).last.press("Enter")
     page.get_by_role("radio", name="angry").click()
     expect(page.get_by_text("Say, acting “angry”")).to_be_visible()
     record(page, 3.5)
     page.get_by_role("button", name="Add this recording").click()
     expect(page.get_by_text("Added 1 clip as angry")).to_be_visible()
-    (clip,) = own.clips(folder, "class-9b")
-    assert (clip.label, clip.speaker, clip.sentence) == ("angry", "Ann", own.SENTENCES[0])
+    (clip,) = recorded.clips(folder, "class-9b")
+    assert (clip.label, clip.speaker, clip.sentence) == ("angry", "Ann", recorded.SENTENCES[0])
     sound, rate = soundfile.read(clip.path)
     assert rate == 44_100 and len(sound) / rate > 2.5 and abs(sound).max() > 0.05
 
@@ -62,7 +62,7 @@ def test_a_corpus_is_recorded_relabelled_downloaded_and_deleted(page: Page, root
     relabel.get_by_role("combobox").fill("surprise")
     page.get_by_role("option", name="surprise").click()
     expect(page.get_by_text("The clip is surprise now")).to_be_visible()
-    assert library.clips(folder, ["class-9b"])[corpora.EMOTION].tolist() == ["surprise"]
+    assert library.clips(folder, ["class-9b"])[catalogue.EMOTION].tolist() == ["surprise"]
 
     settled(page)  # a click on what is being drawn anew is lost
     with page.expect_download() as waiting:
@@ -78,7 +78,7 @@ def test_a_corpus_is_recorded_relabelled_downloaded_and_deleted(page: Page, root
 
     page.get_by_role("link", name="Corpora").click()
     page.get_by_role("button", name="Delete all …").click()
-    page.get_by_role("button", name="Delete 1 recording for ever").click()
+    page.get_by_role("button", name="Permanently delete 1 recording").click()
     expect(page.get_by_text("is deleted with all its recordings")).to_be_visible()
     assert not (folder / "class-9b").exists()
 
@@ -90,14 +90,14 @@ def test_an_upload_and_a_zip_of_label_folders_become_corpora(page: Page, root: t
         for label, name in (("Happy", "anna_1"), ("Sadness", "ben_1")):
             archive.writestr(f"moods/{label}/{name}.flac", VOICE.read_bytes())
     page.goto(f"{server.url}/corpora")
-    page.get_by_text("Install from a zip that you have").click()
+    page.get_by_text("Install from a zip").click()
     page.get_by_role("combobox", name="What is in it").click()
     page.get_by_role("combobox", name="What is in it").press_sequentially("own")
     page.keyboard.press("Enter")
-    expect(page.get_by_label("What people will call it")).to_be_visible()
+    expect(page.get_by_label("Corpus name")).to_be_visible()
     settled(page)
-    page.get_by_label("What people will call it").fill("Our moods")
-    page.get_by_label("What people will call it").press("Enter")
+    page.get_by_label("Corpus name").fill("Our moods")
+    page.get_by_label("Corpus name").press("Enter")
     settled(page)
     page.locator("input[type=file]").set_input_files(
         {"name": "any.zip", "mimeType": "application/zip", "buffer": packed.getvalue()}
@@ -107,10 +107,10 @@ def test_an_upload_and_a_zip_of_label_folders_become_corpora(page: Page, root: t
     assert len(library.clips(folder, ["our-moods"])) == 2
 
     open_tab(page, "Your own")
-    page.get_by_label("What people will call it").last.fill("Files")
-    page.get_by_role("button", name="Make it").click()
-    page.get_by_label("Who speaks").last.fill("Ben")
-    page.get_by_label("Who speaks").last.press("Enter")
+    page.get_by_label("Corpus name").last.fill("Files")
+    page.get_by_role("button", name="Create corpus").click()
+    page.get_by_label("Speaker", exact=True).last.fill("Ben")
+    page.get_by_label("Speaker", exact=True).last.press("Enter")
     page.get_by_role("radio", name="happy").click()
     expect(
         page.get_by_text("Say, acting “happy”")
@@ -122,7 +122,7 @@ def test_an_upload_and_a_zip_of_label_folders_become_corpora(page: Page, root: t
     )
     page.get_by_role("button", name="Add this file").click()
     expect(page.get_by_text("Added 1 clip as happy")).to_be_visible()
-    assert [(clip.speaker, clip.label) for clip in own.clips(folder, "files")] == [("Ben", "happy")]
+    assert [(clip.speaker, clip.label) for clip in recorded.clips(folder, "files")] == [("Ben", "happy")]
 
 
 def test_a_finding_is_left_out_and_used_again(page: Page, root: tuple[Server, Path]) -> None:
@@ -130,22 +130,22 @@ def test_a_finding_is_left_out_and_used_again(page: Page, root: tuple[Server, Pa
     page.goto(f"{server.url}/corpora")
     open_tab(page, "Check")
     page.get_by_role("button", name="Check EmoDB").click()
-    page.get_by_role("button", name="Leave 12 of 16 out").first.click()
-    expect(page.get_by_text("12 clips of EmoDB are left out")).to_be_visible()
+    page.get_by_role("button", name="Exclude 12 duplicates").first.click()
+    expect(page.get_by_text("12 clips of EmoDB are excluded")).to_be_visible()
     assert len(library.left_out(folder, "emodb")["identical"]) == 12 and len(library.clips(folder, ["emodb"])) == 4
     open_tab(page, "Corpora")
     expect(page.get_by_text("the Check tab tells why")).to_be_visible()
     open_tab(page, "Check")
     page.get_by_role("button", name="Use all again").click()
-    expect(page.get_by_text("of EmoDB are left out")).to_have_count(0)
+    expect(page.get_by_text("of EmoDB are excluded")).to_have_count(0)
     assert library.left_out(folder, "emodb") == {}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_the_tab_within_its_width(page: Page, root: tuple[Server, Path], scheme: str) -> None:
     server, folder = root
-    if not own.listing(folder):
-        own.create(folder, "Class 9b")
+    if not recorded.listing(folder):
+        recorded.create(folder, "Class 9b")
     page.set_viewport_size({"width": 390, "height": 844})
     page.emulate_media(color_scheme=scheme)
     page.goto(f"{server.url}/corpora")

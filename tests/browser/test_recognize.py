@@ -16,7 +16,7 @@ import pytest
 import soundfile
 from playwright.sync_api import Page, expect
 
-from ser_core import analysis, store
+from ser_core.recognition import analysis, store
 from tests.browser.conftest import Server
 
 
@@ -188,5 +188,5 @@ def test_the_server_never_loads_tensorflow_or_keras(page: Page, server: Server, 
     upload(page, "voice.wav", stereo_wav)
     shown_in_cards(page)
     loaded = server.modules()
-    assert "ser_core.recognizer" in loaded
+    assert "ser_core.recognition.recognizer" in loaded
     assert {name.split(".")[0] for name in loaded} & {"tensorflow", "keras", "tf_keras", "tf2onnx"} == set()

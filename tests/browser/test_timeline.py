@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from ser_core import audio, segments, store
+from ser_core.audio import decoding, waveform
+from ser_core.recognition import store, timeline
 from tests.browser.conftest import VOICE, Server, serious
 
 LEFT_PX, RIGHT_PX = 78, 12
@@ -18,9 +19,9 @@ LEFT_PX, RIGHT_PX = 78, 12
 
 @pytest.fixture(scope="module")
 def memo() -> bytes:
-    voice = audio.decode(VOICE).waveform.samples
-    pause = np.zeros(5 * audio.SAMPLE_RATE, np.float32)
-    return audio.encode_wav(audio.Waveform(np.concatenate([voice, pause, voice, pause]), audio.SAMPLE_RATE))
+    voice = decoding.decode(VOICE).waveform.samples
+    pause = np.zeros(5 * waveform.SAMPLE_RATE, np.float32)
+    return waveform.encode_wav(waveform.Waveform(np.concatenate([voice, pause, voice, pause]), waveform.SAMPLE_RATE))
 
 
 def upload(page: Page, server: Server, data: bytes) -> None:
@@ -35,8 +36,8 @@ def test_a_click_plays_the_moment_and_opens_it(page: Page, server: Server, model
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Everything (JSON)").click()
     (shown,) = json.loads(Path(waiting.value.path()).read_text(encoding="utf-8"))
-    judge = segments.judge_with([store.load(slug, models) for slug in store.SHIPPED])
-    expected = segments.to_dict("memo.wav", segments.analyse(memo, judge))
+    judge = timeline.judge_with([store.load(slug, models) for slug in store.SHIPPED])
+    expected = timeline.to_dict("memo.wav", timeline.analyse(memo, judge))
     for ours, theirs in zip(shown["segments"], expected["segments"], strict=True):
         assert (ours["start_s"], ours["end_s"], ours["speech"]) == (
             theirs["start_s"],

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from ser_core import jobs, locks, runs, store, supervisor
-from tests import tiny_corpora, tiny_models
+from ser_core.recognition import store
+from ser_core.system import locks
+from ser_core.training import jobs, run_folder, supervisor
 from tests.browser.conftest import Server, serious
+from tests.support import corpora, models
 
 
 @dataclass
@@ -38,9 +40,9 @@ class Place:
 def place(start_server: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A small corpus, tiny models and no runs; what still works at the end is stopped."""
     root = tmp_path_factory.mktemp("train")
-    tiny_corpora.build(root / "corpora")
+    corpora.build(root / "corpora")
     shutil.rmtree(root / "corpora" / "tess")
-    tiny_models.build(root / "models")
+    models.build(root / "models")
     folders = {"SER_CORPORA": "corpora", "SER_MODELS": "models", "SER_RUNS": "runs", "SER_CACHE": "cache"}
 
     def start() -> Server:
@@ -69,7 +71,7 @@ def begin(page: Page, server: Server, classifier: str, name: str, *, epochs: int
     page.get_by_label("Name of the model").fill(name)
     page.keyboard.press("Enter")
     if epochs:
-        page.locator("summary", has_text="Course of the training").click()
+        page.locator("summary", has_text="Training settings").click()
         page.get_by_role("spinbutton", name="Epochs").fill(str(epochs))
         page.keyboard.press("Enter")
     page.wait_for_timeout(700)
@@ -88,10 +90,10 @@ def watch(place: Place, id: str, stage: str, timeout_s: float = 90) -> jobs.Job:
 def test_a_model_is_trained_and_tried_on_a_voice(page: Page, place: Place) -> None:
     id = begin(page, place.server, "KNN", "My <i>neighbours</i>")
     expect(page.get_by_role("heading", name="My <i>neighbours</i>")).to_be_visible()
-    watch(place, id, runs.DONE)
+    watch(place, id, run_folder.DONE)
     expect(page.get_by_role("heading", name="How often it is right")).to_be_visible()
     expect(page.get_by_test_id("stPlotlyChart")).to_have_count(2)
-    expect(page.get_by_role("heading", name="What it is made of")).to_be_visible()
+    expect(page.get_by_role("heading", name="Architecture and settings")).to_be_visible()
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Script that repeats this").click()
     assert '"classifier": "knn"' in Path(waiting.value.path()).read_text(encoding="utf-8")
@@ -110,7 +112,7 @@ def test_a_network_learns_through_refresh_page_change_and_a_new_server_and_stops
 ) -> None:
     id = begin(page, place.server, "CNN", "Long", epochs=500)
     key = page.locator(".st-key-train_key code").inner_text()
-    watch(place, id, runs.TRAINING)
+    watch(place, id, run_folder.TRAINING)
     until(
         lambda: jobs.find(place.runs, id).status.epoch, 90
     )  # a niced process on a busy machine takes its time to load TensorFlow
@@ -140,7 +142,7 @@ def test_a_network_learns_through_refresh_page_change_and_a_new_server_and_stops
     stop = page.get_by_role("button", name="Stop, keep the best so far")
     expect(stop).to_be_visible()
     stop.click()
-    job = watch(place, id, runs.DONE, 60)
+    job = watch(place, id, run_folder.DONE, 60)
     expect(page.get_by_role("button", name="Try it on your voice")).to_be_visible()
     expect(page.get_by_test_id("stPlotlyChart")).to_have_count(4)
     assert {"model.keras", "model.onnx"} <= set(store.read_card(job.status.model, place.models).files)
@@ -152,9 +154,9 @@ def test_the_key_stops_a_run_from_anywhere_within_two_seconds_and_the_next_takes
     first = begin(page, place.server, "CNN", "First", epochs=500)
     key = page.locator(".st-key-train_key code").inner_text()
     second = begin(page, place.server, "KNN", "Second")
-    expect(page.get_by_text("next in line")).to_be_visible()
+    expect(page.get_by_text("next in the queue")).to_be_visible()
     page.close()  # nobody watches from here on but a stranger with the key
-    watch(place, first, runs.TRAINING)
+    watch(place, first, run_folder.TRAINING)
     other = chromium.new_context().new_page()
     other.goto(f"{place.server.url}/train?run={first}")
     other.get_by_role("button", name="Stop with its key").click()
@@ -166,10 +168,10 @@ def test_the_key_stops_a_run_from_anywhere_within_two_seconds_and_the_next_takes
     clicked = time.monotonic()
     until(lambda: jobs.find(place.runs, first).ended, 10)
     assert time.monotonic() - clicked < 2.5, "two seconds, and a little for the click to arrive"
-    assert jobs.find(place.runs, first).status.stage == runs.STOPPED
+    assert jobs.find(place.runs, first).status.stage == run_folder.STOPPED
     expect(other.get_by_text("Stopped", exact=True)).to_be_visible()
     other.context.close()
-    assert watch(place, second, runs.DONE).status.model
+    assert watch(place, second, run_folder.DONE).status.model
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -186,8 +188,8 @@ def test_a_phone_shows_form_runs_models_and_result_within_its_width(page: Page, 
         expect(page.get_by_text(sign).first).to_be_visible()
         assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
         assert serious(page) == []
-    done = next(job for job in jobs.jobs(place.runs) if job.status.stage == runs.DONE)
+    done = next(job for job in jobs.jobs(place.runs) if job.status.stage == run_folder.DONE)
     page.goto(f"{place.server.url}/train?run={done.id}")
-    expect(page.get_by_role("heading", name="What it is made of")).to_be_visible()
+    expect(page.get_by_role("heading", name="Architecture and settings")).to_be_visible()
     assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
     assert serious(page) == []

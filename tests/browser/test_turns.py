@@ -8,16 +8,16 @@ import io
 import numpy as np
 import soundfile
 
-from ser_core import audio
+from ser_core.audio import decoding
 from tests.browser.conftest import ROOT, Server
 from tests.browser.test_isolation import UPLOADER, clip
-from tests.loops import in_a_loop
+from tests.support.loops import in_a_loop
 from tools.visitor import Visitor, cards_in
 
 
 def ten_minutes() -> bytes:
     """Speech as Opus, well below a megabyte and a half."""
-    voice = audio.decode(ROOT / "pages" / "samples" / "bright.flac").waveform
+    voice = decoding.decode(ROOT / "pages" / "samples" / "bright.flac").waveform
     file = io.BytesIO()
     soundfile.write(
         file,

@@ -16,14 +16,19 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import background, batch_run, batch_table, cached, state
-from ser_core import analysis, audio, batch, store, uploads
-from tests import tiny_models
+from pages.ui import recognition, state, task
+from pages.ui.batch import table as batch_table
+from pages.ui.batch.run import Run
+from pages.ui.batch.table import AGREE, ALL, DIFFER, FAILED, SILENT, WRONG, as_json, as_parquet, chosen, frame_of
+from ser_core.audio import waveform
+from ser_core.corpora import uploads
+from ser_core.recognition import analysis, batch, store
+from tests.support.models import TITLES
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
 OTHER = (ROOT / "pages" / "samples" / "flat.flac").read_bytes()
-SILENCE = audio.encode_wav(audio.Waveform(np.zeros(16_000, dtype=np.float32), 16_000))
+SILENCE = waveform.encode_wav(waveform.Waveform(np.zeros(16_000, dtype=np.float32), 16_000))
 FILES = {
     "03-01-05-01-02-01-12.flac": SPEECH,
     "broken.wav": b"RIFF",
@@ -89,18 +94,18 @@ def test_a_batch_says_of_each_file_what_the_core_says(page: AppTest, models: Pat
     for row, data in ((0, SPEECH), (2, OTHER)):
         expected = analysis.recognize(recognizers, analysis.analyse(data))
         for each in expected:
-            title = tiny_models.TITLES[each.model]
+            title = TITLES[each.model]
             assert shown[title][row] == each.label
             assert shown[f"{title} %"][row] == pytest.approx(100 * each.probabilities[each.label])
-        assert shown["Most say"][row], shown["Votes"][row] == batch.majority([each.label for each in expected])
+        assert shown["Majority"][row], shown["Votes"][row] == batch.majority([each.label for each in expected])
 
 
 def test_true_labels_give_scores_with_their_caveat(page: AppTest) -> None:
     said = ask(page)
     (table,) = page.table
     titles = [re.sub(r"\\(.)", r"\1", title) for title in table.value.index]
-    assert titles == list(tiny_models.TITLES.values()) and set(table.value["Clips"]) == {"2"}
-    assert "A figure from a few clips" in said and "learned from that very corpus" not in said
+    assert titles == list(TITLES.values()) and set(table.value["Clips"]) == {"2"}
+    assert "A figure from few clips" in said and "learned from that very corpus" not in said
     page.button("batch.clear").click().run()
     assert "How often" not in ask(page, {"a.flac": SPEECH}) and not page.table
 
@@ -127,7 +132,7 @@ def test_a_recording_is_heard_and_opened_in_recognize(page: AppTest) -> None:
 
 def test_a_refused_zip_is_one_sentence_and_nothing_starts(page: AppTest) -> None:
     give(page, "all.zip", packed({"../evil.wav": SPEECH}))
-    assert len(page.error) == 1 and "leaves the folder" in text(page) and page.button("batch.start").disabled
+    assert len(page.error) == 1 and "points outside the folder" in text(page) and page.button("batch.start").disabled
 
 
 def test_a_batch_stays_when_the_page_is_left_and_goes_when_another_is_wanted(page: AppTest) -> None:
@@ -141,7 +146,7 @@ def test_a_batch_stays_when_the_page_is_left_and_goes_when_another_is_wanted(pag
 
 def test_stop_keeps_what_is_done(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     going, going_on = threading.Event(), threading.Event()
-    original = cached.analyse_short
+    original = recognition.analyse_short
 
     def slowly(data, name):
         if name == "happy/x.flac":
@@ -149,7 +154,7 @@ def test_stop_keeps_what_is_done(page: AppTest, monkeypatch: pytest.MonkeyPatch)
             going_on.wait(30)
         return original(data, name)
 
-    monkeypatch.setattr(cached, "analyse_short", slowly)
+    monkeypatch.setattr(recognition, "analyse_short", slowly)
     give(page, "all.zip", packed(FILES))
     page.button("batch.start").click().run()
     assert going.wait(30)
@@ -166,16 +171,16 @@ def test_stop_keeps_what_is_done(page: AppTest, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture
-def run() -> batch_run.Run:
+def run() -> Run:
     names = ["a", "b", "c", "d", "e"]
     truths = ["sad", None, "sad", "calm", None]
     recordings = tuple(uploads.Recording(name, bytes, truth) for name, truth in zip(names, truths, strict=True))
-    found = batch_run.Run(
+    found = Run(
         uploads.Uploads(recordings, ()),
         {"knn": "KNN", "mlp": "MLP"},
         {"knn": ("sad", "calm"), "mlp": ("sad", "calm")},
         frozenset(),
-        task=background.Task(),
+        task=task.Task(),
     )
 
     def result(name: str, *labels: str) -> batch.Result:
@@ -205,32 +210,32 @@ def run() -> batch_run.Run:
 @pytest.mark.parametrize(
     ("which", "labels", "rows"),
     [
-        (batch_table.ALL, [], "abcde"),
-        (batch_table.AGREE, [], "ac"),
-        (batch_table.DIFFER, [], "b"),
-        (batch_table.SILENT, [], "d"),
-        (batch_table.FAILED, [], "e"),
-        (batch_table.WRONG, [], "c"),
-        (batch_table.ALL, ["calm"], "c"),
-        (batch_table.AGREE, ["sad"], "a"),
+        (ALL, [], "abcde"),
+        (AGREE, [], "ac"),
+        (DIFFER, [], "b"),
+        (SILENT, [], "d"),
+        (FAILED, [], "e"),
+        (WRONG, [], "c"),
+        (ALL, ["calm"], "c"),
+        (AGREE, ["sad"], "a"),
     ],
 )
-def test_filters(run: batch_run.Run, which: str, labels: list[str], rows: str) -> None:
-    shown = batch_table.chosen(batch_table.table(run), ["KNN", "MLP"], which=which, labels=labels)
+def test_filters(run: Run, which: str, labels: list[str], rows: str) -> None:
+    shown = chosen(batch_table.table(run), ["KNN", "MLP"], which=which, labels=labels)
     assert "".join(shown["File"]) == rows
     assert [run.results[n]["file"] for n in shown.index] == list(rows)
 
 
-def test_a_model_that_is_not_sure_shows_its_guess_and_has_no_vote(run: batch_run.Run) -> None:
+def test_a_model_that_is_not_sure_shows_its_guess_and_has_no_vote(run: Run) -> None:
     for name, sure in (("knn", True), ("mlp", False)):
         for each in (one for result in run.results[:3] for one in result["predictions"] if one["model"] == name):
             each["sure"] = sure
     table = batch_table.table(run)
     assert list(table["MLP"][:3]) == ["not sure: sad", "not sure: calm", "not sure: calm"]
-    assert list(table["Most say"][:3]) == ["sad", "sad", "calm"] and list(table["Votes"][:3]) == [1, 1, 1]
-    for which, rows in ((batch_table.AGREE, ""), (batch_table.DIFFER, "abc"), (batch_table.WRONG, "c")):
-        assert "".join(batch_table.chosen(table, ["KNN", "MLP"], which=which)["File"]) == rows
-    saved = pd.read_parquet(io.BytesIO(batch_table.as_parquet(run)))
+    assert list(table["Majority"][:3]) == ["sad", "sad", "calm"] and list(table["Votes"][:3]) == [1, 1, 1]
+    for which, rows in ((AGREE, ""), (DIFFER, "abc"), (WRONG, "c")):
+        assert "".join(chosen(table, ["KNN", "MLP"], which=which)["File"]) == rows
+    saved = pd.read_parquet(io.BytesIO(as_parquet(run)))
     assert (
         saved["mlp_sure"][:3].tolist() == [False] * 3
         and saved["knn_sure"][:3].tolist() == [True] * 3
@@ -238,19 +243,19 @@ def test_a_model_that_is_not_sure_shows_its_guess_and_has_no_vote(run: batch_run
     )
 
 
-def test_columns_that_would_be_empty_are_left_out(run: batch_run.Run) -> None:
+def test_columns_that_would_be_empty_are_left_out(run: Run) -> None:
     assert {"Acted as", "Problem"} <= set(batch_table.table(run))
     run.results.pop()
     run.uploads = uploads.Uploads(tuple(uploads.Recording(each["file"], bytes) for each in run.results), ())
     assert not {"Acted as", "Problem"} & set(batch_table.table(run))
 
 
-def test_csv_json_and_parquet_hold_the_same_and_the_true_labels(run: batch_run.Run) -> None:
-    table = batch_table.frame_of(run)
+def test_csv_json_and_parquet_hold_the_same_and_the_true_labels(run: Run) -> None:
+    table = frame_of(run)
     assert list(table["label"]) == ["sad", "", "sad", "calm", ""] and list(table["file"]) == list("abcde")
-    again = pd.read_parquet(io.BytesIO(batch_table.as_parquet(run)))
+    again = pd.read_parquet(io.BytesIO(as_parquet(run)))
     pd.testing.assert_frame_equal(again, table, check_dtype=False)
-    listed = json.loads(batch_table.as_json(run))
+    listed = json.loads(as_json(run))
     assert [each.get("label") for each in listed] == ["sad", None, "sad", "calm", None] and listed[4] == {
         "file": "e",
         "error": "no",

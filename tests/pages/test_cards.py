@@ -11,7 +11,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import frame
-from ser_core import cli, corpora, result_card, store
+from ser_core.cli import main
+from ser_core.corpora import catalogue
+from ser_core.recognition import report, store
+from ser_core.recognition.card import MAX_PARAMETERS, MAX_TEMPERATURE
 from tests.pages.test_names import shown
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,13 +39,13 @@ WRONG: dict[str, dict[str, Any]] = {
 
 EDGE: dict[str, dict[str, Any]] = {
     "most": {
-        "n_parameters": store.MAX_PARAMETERS,
+        "n_parameters": MAX_PARAMETERS,
         "architecture": [
             {
                 "name": "x" * 5000,
-                "shape": [store.MAX_PARAMETERS, None],
+                "shape": [MAX_PARAMETERS, None],
                 "detail": None,
-                "parameters": store.MAX_PARAMETERS,
+                "parameters": MAX_PARAMETERS,
             }
         ],
     },
@@ -55,7 +58,7 @@ EDGE: dict[str, dict[str, Any]] = {
         "hyperparameters": {},
         "training": {},
     },
-    "flat": {"temperature": store.MAX_TEMPERATURE, "threshold": 1, "labels": list(corpora.LABELS)},
+    "flat": {"temperature": MAX_TEMPERATURE, "threshold": 1, "labels": list(catalogue.LABELS)},
     "old": {"created": "0001-01-01T00:00:00+00:00", "title": "x" * 80, "description": "\n" * 2000},
     "odd": {
         "corpora": [{"corpus": "<b>", "n_clips": [], "n_speakers": {}, "title": 5, "citation": None, "licence": []}],
@@ -151,6 +154,6 @@ def test_the_other_pages(world: Path, script: str) -> None:
 
 @pytest.mark.parametrize("slug", EDGE)
 def test_the_result_card_and_the_command_line(world: Path, slug: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "<b>&" not in result_card.html(store.read_card(slug, world))
-    assert cli.main(["models", "--models-dir", str(world), "show", slug]) == 0
+    assert "<b>&" not in report.html(store.read_card(slug, world))
+    assert main.main(["models", "--models-dir", str(world), "show", slug]) == 0
     assert slug in capsys.readouterr().out

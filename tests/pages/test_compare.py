@@ -13,39 +13,30 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import (
-    background,
-    cached,
-    compare_cards,
-    compare_charts,
-    compare_curves,
-    compare_lab,
-    compare_outcomes,
-    compare_pairs,
-    compare_protocols,
-    compare_recipes,
-    compare_retrain,
-    compare_robust,
-    compare_score,
-    palette,
-)
-from ser_core import (
-    assessment,
-    classifiers,
-    conditions,
-    corpora,
-    dataset,
-    evaluation,
-    lab,
-    matrix,
-    protocol_table,
-    protocols,
-    robustness,
-    store,
-    training,
-)
-from ser_core.comparison import Difference
-from tests import tiny_corpora
+from pages.ui import cached
+from pages.ui.charts import palette
+from pages.ui.charts.models import bars, certainty, confusion, describe_confusion, risk, used_labels
+from pages.ui.charts.robustness import axis_of, cell_table, heat
+from pages.ui.compare import disagreements, held_out, outcomes, retrain
+from pages.ui.compare import leakage_lab as compare_leakage_lab
+from pages.ui.compare import recipes as compare_recipes
+from pages.ui.compare import robustness as compare_robustness
+from pages.ui.compare import score as compare_score
+from pages.ui.compare.protocols import TITLES
+from pages.ui.compare.recipes import ONE_AT_A_TIME
+from pages.ui.compare.robustness import measure, say
+from pages.ui.compare.score import _ONE_AT_A_TIME
+from pages.ui.task import Stopped, Task
+from ser_core import classifiers, paths
+from ser_core.audio import degradations
+from ser_core.corpora import catalogue, scan
+from ser_core.dataset import build, protocols
+from ser_core.experiments import benchmark, cross_corpus, leakage_lab, robustness, workspace
+from ser_core.experiments.comparison import Difference
+from ser_core.metrics import evaluation
+from ser_core.recognition import store
+from ser_core.training import fit
+from tests.support import corpora
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -59,7 +50,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def here(models: Path, measured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with models of this test's own, and no corpus yet."""
-    monkeypatch.setattr(dataset, "cache_folder", lambda: measured)
+    monkeypatch.setattr(paths, "feature_cache", lambda: measured)
     monkeypatch.setenv("SER_RESULTS", str(tmp_path / "results"))
     return tmp_path
 
@@ -102,7 +93,7 @@ def figures(
     return evaluation.evaluate(
         y,
         np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True),
-        labels=corpora.LABELS,
+        labels=catalogue.LABELS,
         speakers=y % 2,
         protocol=protocol,
         corpus=corpus,
@@ -144,7 +135,7 @@ def test_figures_of_different_protocols_stand_in_columns_of_their_own(here: Path
     assert "Held out: **the clip**" in text(page)
 
 
-@pytest.mark.parametrize("section", ["Confusion", "Labels", "How sure", "ROC"])
+@pytest.mark.parametrize("section", ["Confusion", "Labels", "Calibration", "ROC"])
 def test_every_section_is_drawn_for_cards_with_and_without_curves(here: Path, section: str) -> None:
     old = figures().to_dict()
     del old["curves"]
@@ -153,14 +144,14 @@ def test_every_section_is_drawn_for_cards_with_and_without_curves(here: Path, se
     page.session_state["compare.cards.section"] = section
     page.run()
     said = text(page)
-    assert ("holds the figures without their curves" in said) == (section in ("How sure", "ROC"))
-    assert len(page.get("plotly_chart")) == {"Confusion": 5, "Labels": 2, "How sure": 6, "ROC": 2}[section]
+    assert ("holds the figures without their curves" in said) == (section in ("Calibration", "ROC"))
+    assert len(page.get("plotly_chart")) == {"Confusion": 5, "Labels": 2, "Calibration": 6, "ROC": 2}[section]
 
 
 # --- by protocol
 
 
-def cell(model: str, protocol: str, **more: object) -> protocol_table.Cell:
+def cell(model: str, protocol: str, **more: object) -> benchmark.Cell:
     values = {
         "recipe": "older",
         "trained_on": ("ravdess",),
@@ -169,7 +160,7 @@ def cell(model: str, protocol: str, **more: object) -> protocol_table.Cell:
         "figures": figures(protocol=protocol),
     } | more
     values["figures"] = values["figures"] and replace(values["figures"], curves=None)
-    return protocol_table.Cell(model=model, corpus="ravdess", protocol=protocol, **values)
+    return benchmark.Cell(model=model, corpus="ravdess", protocol=protocol, **values)
 
 
 def test_each_protocol_has_a_panel_and_a_column_of_its_own(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,8 +170,8 @@ def test_each_protocol_has_a_panel_and_a_column_of_its_own(here: Path, monkeypat
         cell("mlp", "speaker", figures=figures(seed=2)),
         cell("knn", "sentence", figures=None, problem="Nobody knows the sentences."),
     ]
-    protocol_table.write(here / "table.json", cells)
-    monkeypatch.setattr(protocol_table, "RESULTS", here / "table.json")
+    benchmark.write(here / "table.json", cells)
+    monkeypatch.setattr(benchmark, "RESULTS", here / "table.json")
     page = visit("Held-out figures")
     page.session_state["compare.cards.view"] = "protocol"
     said = text(page.run())
@@ -189,7 +180,7 @@ def test_each_protocol_has_a_panel_and_a_column_of_its_own(here: Path, monkeypat
         and "Nobody knows the sentences." in said
         and "Not measured yet." in said
     )
-    assert "MLP, random: 3 of 5 rounds are measured." in said and "KNN, random: of an earlier recipe" in said
+    assert "MLP, random: 3 of 5 folds are measured." in said and "KNN, random: from an earlier recipe" in said
     drawn = [json.loads(each.proto.spec)["data"] for each in page.get("plotly_chart")]
     assert [[trace["y"][0] for trace in each] for each in drawn[:3]] == [["KNN", "MLP"], ["MLP"], ["MLP"]], (
         "two panels, and the detail"
@@ -198,7 +189,7 @@ def test_each_protocol_has_a_panel_and_a_column_of_its_own(here: Path, monkeypat
         "a model keeps its colour"
     )
     rows = page.dataframe[0].value.set_index("Model")
-    assert list(rows.columns) == list(protocols.PROTOCOLS) and list(rows.index) == list(compare_protocols.TITLES)
+    assert list(rows.columns) == list(protocols.PROTOCOLS) and list(rows.index) == list(TITLES)
     assert rows.loc["KNN", "random"] == pytest.approx(100 * cells[0].figures.uar) and np.isnan(
         rows.loc["KNN", "speaker"]
     )
@@ -214,8 +205,8 @@ def test_the_table_that_comes_with_the_project_needs_no_corpus(here: Path) -> No
     page = visit("Held-out figures")
     page.session_state["compare.cards.view"] = "protocol"
     said = text(page.run())
-    cells = protocol_table.read()
-    assert protocol_table.command(cells) in said and "One column in detail" in said
+    cells = benchmark.read()
+    assert benchmark.command(cells) in said and "One column in detail" in said
     known = [each for each in cells if each.corpus == "ravdess" and each.figures]
     assert page.dataframe[1].value["UAR"].tolist() == pytest.approx([100 * each.figures.uar for each in known])
 
@@ -224,8 +215,8 @@ def test_the_table_that_comes_with_the_project_needs_no_corpus(here: Path) -> No
 
 
 def test_recipes_are_trained_anew_by_protocol(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "WORTH_WORKERS", 10_000)
-    tiny_corpora.build(here / "corpora")
+    monkeypatch.setattr(build, "WORTH_WORKERS", 10_000)
+    corpora.build(here / "corpora")
     for slug in ("knn", "mlp"):
         change_card(
             here, slug, hyperparameters={"hidden": 4, "epochs": 2 if slug == "knn" else 1}, training={"n_copies": 1}
@@ -238,29 +229,34 @@ def test_recipes_are_trained_anew_by_protocol(here: Path, monkeypatch: pytest.Mo
         "--model cnn --corpus tess --protocol speaker"
     )
     page.button("compare.retrain.start").click().run()
-    said = wait_for(page, "Who is heard worse")
+    said = wait_for(page, "Who is recognised less well")
     assert "**0%** have their speaker in training, **100%** their sentence, and **0%** the very recording" in said
     assert page.dataframe[0].value[["Model", "Clips", "Speakers"]].to_numpy().tolist() == [
         ["KNN", 24, 2],
         ["MLP", 24, 2],
     ]
-    assert page.segmented_control("compare.retrain.tess.section").options == ["Confusion", "Labels", "How sure", "ROC"]
-    assert not page.error and "Does the difference mean anything?" in said
+    assert page.segmented_control("compare.retrain.tess.section").options == [
+        "Confusion",
+        "Labels",
+        "Calibration",
+        "ROC",
+    ]
+    assert not page.error and "Is the difference significant?" in said
     page.segmented_control("compare.retrain.protocol").set_value("cross-corpus").run()
     assert page.code[0].value.endswith("--corpus tess --train-corpus ravdess --protocol cross-corpus")
 
 
 def test_training_anew_can_be_cancelled_and_goes_on_where_it_was(here: Path) -> None:
-    tiny_corpora.build(here / "corpora")
-    tables = {"tess": corpora.scan("tess", here / "corpora" / "tess")}
+    corpora.build(here / "corpora")
+    tables = {"tess": scan.scan("tess", here / "corpora" / "tess")}
     recipes = {"Quick": compare_recipes.offered([])["lda"][1]}
-    task = background.Task()
+    task = Task()
     task._asked.set()
-    with pytest.raises(dataset.Cancelled):
-        compare_retrain.measure(task, recipes, tables, "tess", "speaker")
-    assert not compare_recipes.ONE_AT_A_TIME.locked()
+    with pytest.raises(build.Cancelled):
+        retrain.measure(task, recipes, tables, "tess", "speaker")
+    assert not ONE_AT_A_TIME.locked()
     task._asked.clear()
-    made = compare_retrain.measure(task, recipes, tables, "tess", "speaker")
+    made = retrain.measure(task, recipes, tables, "tess", "speaker")
     assert (
         [each.model for each in made.outcomes] == ["Quick"]
         and task.partial == list(made.outcomes)
@@ -276,7 +272,7 @@ def test_without_a_corpus_the_page_leads_to_one(here: Path) -> None:
 
 
 def test_models_are_scored_and_what_they_know_is_marked(here: Path) -> None:
-    tiny_corpora.build(here / "corpora")
+    corpora.build(here / "corpora")
     change_card(
         here, "mlp", corpora=[{"corpus": "ravdess"}], split={"train": {"speakers": ["ravdess:01", "ravdess:02"]}}
     )
@@ -286,17 +282,17 @@ def test_models_are_scored_and_what_they_know_is_marked(here: Path) -> None:
     assert "25% of these clips it was trained on" in said and "Where they disagree" in said
     assert "KNN and MLP" in said or "KNN is better than MLP" in said or "MLP is better than KNN" in said
     assert page.dataframe[0].value["Clips"].tolist() == [64] * 4
-    assert (here / "results" / assessment.READINGS).exists()
+    assert (here / "results" / workspace.READINGS).exists()
     page.toggle("compare.score.clean").set_value(True).run()
     assert not page.error and page.dataframe[0].value["Clips"].tolist() == [48] * 4
     page.toggle("compare.score.mean").set_value(True).run()
-    assert page.dataframe[0].value["Model"].tolist()[-1] == compare_outcomes.MEAN
+    assert page.dataframe[0].value["Model"].tolist()[-1] == outcomes.MEAN
     again = visit("Score on a corpus")
     assert again.dataframe, "another visitor finds the same result"
 
 
 def test_clips_whose_label_a_model_lacks_are_left_out_and_said(here: Path) -> None:
-    tiny_corpora.build(here / "corpora")
+    corpora.build(here / "corpora")
     labels = ["neutral", "calm", "happy", "sad", "boredom", "fear", "disgust", "surprise"]
     change_card(here, "knn", labels=labels, evaluation=None, per_corpus={})
     page = score(visit("Score on a corpus"))
@@ -304,15 +300,15 @@ def test_clips_whose_label_a_model_lacks_are_left_out_and_said(here: Path) -> No
 
 
 def test_a_scoring_can_be_cancelled(here: Path) -> None:
-    tiny_corpora.build(here / "corpora")
-    task = background.Task()
+    corpora.build(here / "corpora")
+    task = Task()
     task._asked.set()
     cards, _ = store.list_models(here / "models")
-    with pytest.raises(background.Stopped):
+    with pytest.raises(Stopped):
         compare_score.score(
-            task, cards, cached.model_titles(cards), corpora.scan("tess", here / "corpora" / "tess"), here / "models"
+            task, cards, cached.model_titles(cards), scan.scan("tess", here / "corpora" / "tess"), here / "models"
         )
-    assert not compare_score._ONE_AT_A_TIME.locked()
+    assert not _ONE_AT_A_TIME.locked()
 
 
 # --- robustness
@@ -332,13 +328,13 @@ def test_without_a_corpus_there_is_nothing_to_make_worse(here: Path) -> None:
 
 
 def test_curves_are_drawn_with_what_is_lost_and_what_a_model_knows(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "WORTH_WORKERS", 10_000)
-    tiny_corpora.build(here / "corpora")
+    monkeypatch.setattr(build, "WORTH_WORKERS", 10_000)
+    corpora.build(here / "corpora")
     change_card(here, "mlp", corpora=[{"corpus": "tess"}], split={"train": {"speakers": ["tess:OAF"]}})
     page = visit("Robustness")
     page.session_state["compare.robust.models"] = ["knn", "mlp"]
     page.session_state["compare.robust.corpora"] = ["tess"]
-    page.session_state[f"compare.robust.conditions.{len(conditions.CONDITIONS)}"] = ["telephone"]
+    page.session_state[f"compare.robust.conditions.{len(degradations.CONDITIONS)}"] = ["telephone"]
     page.run().button("compare.robust.start").click().run()
     said = wait_for(page, "All conditions, each at its worst")
     assert [each.value.count("MLP") for each in page.error] == [1] and robustness.FLATTERED in said
@@ -357,14 +353,14 @@ def test_curves_are_drawn_with_what_is_lost_and_what_a_model_knows(here: Path, m
 
 
 def test_a_measurement_under_conditions_can_be_cancelled(here: Path) -> None:
-    tiny_corpora.build(here / "corpora")
-    task = background.Task()
+    corpora.build(here / "corpora")
+    task = Task()
     task._asked.set()
     cards, _ = store.list_models(here / "models")
-    clips = corpora.scan("tess", here / "corpora" / "tess")
-    with pytest.raises(training.Stopped):
-        compare_robust.measure(task, cards[:1], clips, ["white"], 60)
-    assert not compare_robust._ONE_AT_A_TIME.locked()
+    clips = scan.scan("tess", here / "corpora" / "tess")
+    with pytest.raises(fit.Stopped):
+        measure(task, cards[:1], clips, ["white"], 60)
+    assert not compare_robustness._ONE_AT_A_TIME.locked()
 
 
 @pytest.mark.parametrize(
@@ -373,18 +369,18 @@ def test_a_measurement_under_conditions_can_be_cancelled(here: Path) -> None:
         (0.04, "A loses 21 points of UAR (4 to 30) at 0 dB from voice to noise: from 61% down to 40%."),
         (
             -0.04,
-            "A loses nothing that means anything: at most 21 points of UAR (-4 to 30), at 0 dB from voice to noise.",
+            "A loses nothing significant: at most 21 points of UAR (-4 to 30), at 0 dB from voice to noise.",
         ),
     ],
 )
 def test_a_loss_is_said_in_words(low: float, words: str) -> None:
     row = {"level": 0.0, "uar": 0.4, "lost": 0.21, "lost_low": low, "lost_high": 0.3}
-    assert compare_robust.say(row, "A", conditions.CONDITIONS["white"].unit) == words
+    assert say(row, "A", degradations.CONDITIONS["white"].unit) == words
 
 
 def test_the_clean_clips_stand_where_nothing_changes() -> None:
-    assert compare_curves.axis_of("pitch") == ["-6", "-3", "clean", "+3", "+6"]
-    assert compare_curves.axis_of("white") == ["clean", "30", "20", "10", "0"]
+    assert axis_of("pitch") == ["-6", "-3", "clean", "+3", "+6"]
+    assert axis_of("white") == ["clean", "30", "20", "10", "0"]
 
 
 # --- across corpora
@@ -393,7 +389,7 @@ def test_the_clean_clips_stand_where_nothing_changes() -> None:
 def test_the_map_that_comes_with_the_project_needs_no_corpus(here: Path) -> None:
     page = visit("Cross-corpus")
     said = text(page)
-    ready = matrix.read_results()
+    ready = cross_corpus.read_results()
     drawn = json.loads(page.get("plotly_chart")[0].proto.spec)["data"][1]
     assert drawn["x"] == drawn["y"] == ["RAVDESS", "TESS", "SAVEE", "EmoDB"]
     assert (
@@ -409,8 +405,8 @@ def test_the_map_that_comes_with_the_project_needs_no_corpus(here: Path) -> None
 
 
 def test_corpora_here_are_measured_cell_by_cell(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "WORTH_WORKERS", 10_000)
-    tiny_corpora.build(here / "corpora")
+    monkeypatch.setattr(build, "WORTH_WORKERS", 10_000)
+    corpora.build(here / "corpora")
     page = visit("Cross-corpus")
     page.selectbox("compare.cross.place").set_value("here").run()
     page.button("compare.cross.start").click().run()
@@ -433,16 +429,16 @@ def test_networks_are_not_trained_in_the_server(here: Path) -> None:
 def test_a_pair_without_shared_labels_is_grey_and_says_why() -> None:
     titles = {"a": "A", "b": "B"}
     cells = [
-        matrix.Cell(train="a", test="a", uar=0.5, labels=("sad",)),
-        matrix.Cell(train="a", test="b", problem="1 shared label"),
+        cross_corpus.Cell(train="a", test="a", uar=0.5, labels=("sad",)),
+        cross_corpus.Cell(train="a", test="b", problem="1 shared label"),
     ]
-    grey, drawn = compare_curves.heat(cells, titles).data
+    grey, drawn = heat(cells, titles).data
     assert [list(row) for row in grey.z] == [[None, 1.0], [None, None]] and [list(row) for row in drawn.z] == [
         [0.5, None],
         [None, None],
     ]
     assert grey.customdata[0][1] == "trained on A, tested on B<br>not measured: 1 shared label"
-    table = compare_curves.cell_table(cells, titles)
+    table = cell_table(cells, titles)
     assert np.isnan(table["UAR"][1]) and table["Not measured"].tolist() == ["", "1 shared label"]
 
 
@@ -459,13 +455,13 @@ def test_the_lab_works_without_a_corpus_and_falls_with_each_leak_closed(here: Pa
         page.session_state[f"compare.lab.switch.{name}"] = value
     said = text(page.run())
     assert "Nothing leaks with this setting" in said
-    honest = lab.read_results()[lab.Switches()]["accuracy"]
+    honest = leakage_lab.read_results()[leakage_lab.LeakageSettings()]["accuracy"]
     assert json.loads(page.get("plotly_chart")[0].proto.spec)["data"][0]["x"] == [pytest.approx(honest)]
 
 
 def test_a_preset_is_measured_on_the_corpora_here(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lab, "CLASSIFIERS", {"knn": {"n_neighbors": 3}, "mlp": {"epochs": 2, "hidden": 8}})
-    tiny_corpora.build(here / "corpora")
+    monkeypatch.setattr(leakage_lab, "CLASSIFIERS", {"knn": {"n_neighbors": 3}, "mlp": {"epochs": 2, "hidden": 8}})
+    corpora.build(here / "corpora")
     page = visit("Leakage Lab")
     page.selectbox("compare.lab.place").set_value("preset two voices").run()
     assert "96.90 % accuracy" in text(page)
@@ -482,13 +478,13 @@ def test_a_preset_is_measured_on_the_corpora_here(here: Path, monkeypatch: pytes
 
 
 def test_the_bars_so_far_are_there_while_it_is_measured(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lab, "CLASSIFIERS", {"knn": {"n_neighbors": 3}, "mlp": {"epochs": 1, "hidden": 4}})
-    tiny_corpora.build(here / "corpora")
-    clips = corpora.scan("tess", here / "corpora" / "tess")
-    task, sizes = background.Task(), []
+    monkeypatch.setattr(leakage_lab, "CLASSIFIERS", {"knn": {"n_neighbors": 3}, "mlp": {"epochs": 1, "hidden": 4}})
+    corpora.build(here / "corpora")
+    clips = scan.scan("tess", here / "corpora" / "tess")
+    task, sizes = Task(), []
     monkeypatch.setattr(task, "tell", lambda fraction, words: sizes.append(len(task.partial or [])))
-    steps = lab.ladder(lab.Switches(split="random"))
-    made = compare_lab.measure(task, {"tess": clips}, None, steps)
+    steps = leakage_lab.ladder(leakage_lab.LeakageSettings(split="random"))
+    made = compare_leakage_lab.measure(task, {"tess": clips}, None, steps)
     assert [step.title for step in made] == ["As chosen", "Speakers held out"] and task.partial == made
     assert sizes == sorted(sizes) and {0, 1, 2} <= set(sizes)
 
@@ -507,11 +503,8 @@ def test_a_corpus_that_was_left_out_is_a_column_of_its_own() -> None:
         per_corpus={"tess": figures(protocol="speaker", corpus="tess", n=40)},
         unheard={"tess": figures(protocol="cross-corpus", corpus="tess", n=24)},
     )
-    assert compare_cards.measured([card]) == [("speaker", "tess"), ("cross-corpus", "tess")]
-    assert (
-        compare_cards.of(card, ("cross-corpus", "tess")).n_clips == 24
-        and compare_cards.of(card, ("random", "tess")) is None
-    )
+    assert held_out.measured([card]) == [("speaker", "tess"), ("cross-corpus", "tess")]
+    assert held_out.of(card, ("cross-corpus", "tess")).n_clips == 24 and held_out.of(card, ("random", "tess")) is None
 
 
 def test_columns_come_strictest_first() -> None:
@@ -527,42 +520,42 @@ def test_columns_come_strictest_first() -> None:
         replace(card, per_corpus={corpus: figures(protocol=protocol, corpus=corpus, n=40)})
         for protocol, corpus in column
     ]
-    assert compare_cards.measured(cards) == [column[3], column[2], column[1], column[0], column[4]]
+    assert held_out.measured(cards) == [column[3], column[2], column[1], column[0], column[4]]
 
 
 def test_bars_show_intervals_chance_and_people() -> None:
-    drawn = compare_charts.bars({"A": figures(), "B": figures(seed=1)}, "accuracy")
+    drawn = bars({"A": figures(), "B": figures(seed=1)}, "accuracy")
     first = figures()
     assert drawn.data[0].x[0] == first.accuracy
     assert drawn.data[0].error_x.array[0] == pytest.approx(max(first.interval["accuracy"][1] - first.accuracy, 0))
     assert [shape.x0 for shape in drawn.layout.shapes] == [first.chance, 0.409]
-    assert len(compare_charts.bars({"A": first}, "uar").layout.shapes) == 1  # people's figure is an accuracy
+    assert len(bars({"A": first}, "uar").layout.shapes) == 1  # people's figure is an accuracy
 
 
 def test_confusion_matrices_have_the_same_rows_and_both_units() -> None:
     both = {"A": figures(), "B": figures(seed=5, n=40)}
-    names = compare_charts.used_labels(both)
-    shown = [compare_charts.confusion(each, names, as_shares=True) for each in both.values()]
+    names = used_labels(both)
+    shown = [confusion(each, names, as_shares=True) for each in both.values()]
     assert list(shown[0].data[0].x) == list(shown[1].data[0].x) == names
-    counts = compare_charts.confusion(both["A"], names, as_shares=False).data[0]
+    counts = confusion(both["A"], names, as_shares=False).data[0]
     assert counts.text[0][0] == str(both["A"].confusion[0][0]) and float(shown[0].data[0].z[0].sum()) == pytest.approx(
         1
     )
-    assert "200 clips right" in compare_charts.describe_confusion("A", both["A"])
+    assert "200 clips right" in describe_confusion("A", both["A"])
 
 
 def test_certainty_counts_every_clip_once() -> None:
     each = figures()
-    right, wrong = compare_charts.certainty(each, None).data
+    right, wrong = certainty(each, None).data
     assert sum(right.y) == round(each.accuracy * 200) and sum(right.y) + sum(wrong.y) == 200
-    one = [sum(bar.y) for bar in compare_charts.certainty(each, "happy").data]
+    one = [sum(bar.y) for bar in certainty(each, "happy").data]
     assert one == [each.confusion[2][2], sum(row[2] for row in each.confusion) - each.confusion[2][2]]
 
 
 def test_the_risk_is_drawn_with_a_mark_at_the_threshold() -> None:
     each = figures(threshold=0.5)
     old = replace(each, sure=None, curves=replace(each.curves, risk=(), aurc=None))
-    drawn = compare_charts.risk({"A": each, "old": old, "B": figures(seed=5)})
+    drawn = risk({"A": each, "old": old, "B": figures(seed=5)})
     assert [trace.name for trace in drawn.data if trace.mode == "lines"] == [
         f"A: {each.curves.aurc:.3f}",
         drawn.data[1].name,
@@ -577,11 +570,11 @@ def test_the_risk_is_drawn_with_a_mark_at_the_threshold() -> None:
     [
         (0.05, 0.01, 0.09, "A is better than B by 5.0 points of UAR (+1.0 to +9.0)."),
         (-0.05, -0.09, -0.01, "B is better than A by 5.0 points of UAR (+1.0 to +9.0)."),
-        (0.05, -0.01, 0.09, "A and B: 5.0 points of UAR (-1.0 to +9.0) apart. This difference means nothing."),
+        (0.05, -0.01, 0.09, "A and B: 5.0 points of UAR (-1.0 to +9.0) apart. This difference is not significant."),
     ],
 )
 def test_a_difference_is_said_in_words(value: float, low: float, high: float, words: str) -> None:
-    assert compare_pairs.say(Difference("A", "B", value, low, high, "speakers")) == words
+    assert disagreements.say(Difference("A", "B", value, low, high, "speakers")) == words
 
 
 def test_models_have_different_colours_and_symbols() -> None:

@@ -18,8 +18,13 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import background, cached, corpus_charts, corpus_check, corpus_list, palette, state
-from ser_core import audio, corpora, doctor, download, library, own
+from pages.ui import cached, recognition, state
+from pages.ui.charts import groups, palette
+from pages.ui.corpora.catalogue import SPEAKERS, Here, status
+from pages.ui.corpora.check import as_json
+from pages.ui.task import BUG, STOPPED, Task
+from ser_core.audio import waveform
+from ser_core.corpora import catalogue, doctor, download, library, recorded
 from ser_core.errors import CorpusError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +45,7 @@ def wav(f0_hz: float) -> bytes:
     """Half a second of a buzz."""
     t = np.arange(8000) / 16_000
     samples = sum(np.sin(2 * np.pi * k * f0_hz * t) / k for k in range(1, 12))
-    return audio.encode_wav(audio.Waveform((0.3 * samples / np.abs(samples).max()).astype(np.float32), 16_000))
+    return waveform.encode_wav(waveform.Waveform((0.3 * samples / np.abs(samples).max()).astype(np.float32), 16_000))
 
 
 def write(folder: Path, names: list[str]) -> Path:
@@ -58,7 +63,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder.mkdir()
     monkeypatch.setenv("SER_CORPORA", str(folder))
     monkeypatch.setenv("SER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(cached, "_warm_up", lambda: None)
+    monkeypatch.setattr(recognition, "_warm_up", lambda: None)
     st.cache_data.clear()
     st.cache_resource.clear()
     yield folder
@@ -110,25 +115,28 @@ def test_without_a_corpus_the_page_lists_what_can_be_had(root: Path) -> None:
     page = visit()
     said = text(page)
     assert "No corpus is installed yet" in said
-    for spec in corpora.CORPORA.values():
+    for spec in catalogue.CORPORA.values():
         assert (
             spec.title in said
             and spec.citation in said
             and f"{spec.n_clips:,} clips, {len(spec.speakers)} speakers" in said
         )
         assert (spec.licence or "not stated in its publication") in said
-    assert said.count("**Not installed**") == len(corpora.CORPORA)
+    assert said.count("**Not installed**") == len(catalogue.CORPORA)
     assert keys(page, "link_button") and "corpora/" in said
 
 
 def test_without_a_corpus_the_other_tabs_say_what_to_do(root: Path) -> None:
     for tab in ("Check", "Explore"):
-        assert "No corpus is installed yet. The tab Corpora has some to get" in text(visit(tab))
+        assert (
+            "No corpus is installed yet. Download one on the tab Corpora, or record one on the tab Your own."
+            in text(visit(tab))
+        )
 
 
 def test_a_corpus_that_is_a_repository_shows_the_commands_that_fetch_it(root: Path) -> None:
     shown = {each.value for each in visit().code}
-    assert shown == {"\n".join(spec.commands) for spec in corpora.CORPORA.values() if spec.commands}
+    assert shown == {"\n".join(spec.commands) for spec in catalogue.CORPORA.values() if spec.commands}
     assert any("lfs pull" in each for each in shown)
 
 
@@ -139,15 +147,15 @@ def test_a_corpus_is_offered_as_a_download_only_where_its_row_has_one(root: Path
         for each in page.button
         if (each.key or "").startswith("corpora.download.")
     }
-    assert offered == {name for name, spec in corpora.CORPORA.items() if spec.download} != set()
+    assert offered == {name for name, spec in catalogue.CORPORA.items() if spec.download} != set()
 
 
 def test_an_installed_part_is_told_from_the_whole(both: Path) -> None:
     said = text(visit())
     assert "**Installed in part** in `ravdess/`: 32 of 1,440 clips, 2 of 24 speakers" in said
     assert str(both) not in said
-    whole = corpus_list.Here(535, 10, has_folder=True)
-    assert "**Installed** in" in corpus_list.status("emodb", corpora.CORPORA["emodb"], whole)
+    whole = Here(535, 10, has_folder=True)
+    assert "**Installed** in" in status("emodb", catalogue.CORPORA["emodb"], whole)
 
 
 def test_a_folder_without_a_clip_of_its_corpus_says_what_belongs_there(root: Path) -> None:
@@ -179,9 +187,7 @@ def unknown(root: Path) -> Path:
 def test_corpora_without_published_facts_have_cards_too(unknown: Path) -> None:
     said = text(visit())
     assert (
-        "My [moods]" in said
-        and "**Here** in `moods/`: 2 clips, nobody said who speaks" in said
-        and "happy 1, sad 1" in said
+        "My [moods]" in said and "**Here** in `moods/`: 2 clips, speakers unknown" in said and "happy 1, sad 1" in said
     )
     assert "**Here** in `mine/`: 2 clips, 2 speakers" in said and "4 of 535 clips" in said
 
@@ -190,7 +196,7 @@ def test_they_are_checked_and_explored_and_offered_as_samples(unknown: Path) -> 
     page = visit("Check")
     page.selectbox("corpora.check.corpus").set_value("moods").run()
     page.button("corpora.check.start.moods").click().run()
-    assert "Of 2 clips nobody said who speaks" in wait(page, lambda said: "finding" in said)
+    assert "The speaker of 2 clips is unknown" in wait(page, lambda said: "finding" in said)
     page = visit("Explore")
     assert "**All 8 clips**" in text(page)
     assert "moods" in page.pills("corpora.explore.corpora").value
@@ -212,7 +218,7 @@ def test_a_corpus_that_cannot_be_read_spoils_nothing_else(unknown: Path) -> None
 
 def test_clips_left_out_are_counted_on_the_card_and_used_nowhere_else(both: Path) -> None:
     library.leave_out(both, "emodb", ["03a01Fa.wav"], reason="silent")
-    assert "3 of 535 clips, 2 of 10 speakers" in (said := text(visit())) and "**1 clip is left out**" in said
+    assert "3 of 535 clips, 2 of 10 speakers" in (said := text(visit())) and "**1 clip is excluded**" in said
     page = visit("Explore")
     assert "**All 35 clips**" in text(page)
 
@@ -287,7 +293,7 @@ def test_a_zip_that_is_none_gets_a_sentence(root: Path) -> None:
     page.selectbox("corpora.zip.corpus").set_value("emodb").run()
     page.get("file_uploader")[0].set_value(("x.zip", b"these are words", "application/zip")).run()
     page.button("corpora.zip.install").click().run()
-    wait(page, lambda said: "no zip archive" in said)
+    wait(page, lambda said: "not a complete zip archive" in said)
     assert not (root / "emodb").exists()
 
 
@@ -303,7 +309,7 @@ def test_a_zip_of_label_folders_becomes_a_corpus_of_its_own(root: Path) -> None:
             archive.writestr(f"moods/{name}.wav", wav(120 + number))
     page = visit()
     page.selectbox("corpora.zip.corpus").set_value("").run()
-    page.selectbox("corpora.zip.speakers").set_value(next(filter(None, corpus_list.SPEAKERS)))
+    page.selectbox("corpora.zip.speakers").set_value(next(filter(None, SPEAKERS)))
     page.text_input("corpora.zip.title").set_value("Our [moods]")
     pick_zip(page, packed.getvalue())
     said = wait(page, lambda said: "**Here** in `our-moods/`" in said)
@@ -345,7 +351,7 @@ def test_a_check_lists_its_findings_and_offers_them_as_json(both: Path) -> None:
     for finding in report.findings:
         assert finding.message in said and finding.effect in said
     assert ["08a01Wa.wav", "08a01Wb.wav"] in [list(each.value["File"]) for each in page.dataframe]
-    assert json.loads(corpus_check.as_json(report)) == report.to_dict()
+    assert json.loads(as_json(report)) == report.to_dict()
     assert "corpora.check.json" in keys(page, "download_button")
 
 
@@ -374,26 +380,26 @@ def checked(both: Path) -> AppTest:
 
 
 def test_the_clips_of_a_finding_are_left_out_and_used_again(both: Path, checked: AppTest) -> None:
-    assert checked.button("corpora.check.leave.identical").label == "Leave 1 of 2 out"
+    assert checked.button("corpora.check.leave.identical").label == "Exclude one duplicate"
     assert not button(checked, "corpora.check.leave.missing_clips") and not button(
         checked, "corpora.check.leave.unknown_name"
     )
     assert "Nothing reads these files" in text(checked)
     said = text(checked.button("corpora.check.leave.identical").click().run())
-    assert said.count("**1 clip is left out**") == 1 and "**1 clip of EmoDB is left out** (Identical 1)" in said
+    assert said.count("**1 clip is excluded**") == 1 and "**1 clip of EmoDB is excluded** (Identical 1)" in said
     assert library.left_out(both, "emodb") == {"identical": ("08a01Wb.wav",)}
     other = text(visit("Check").selectbox("corpora.check.corpus").set_value("emodb").run())
-    assert "**1 clip of EmoDB is left out**" in other
+    assert "**1 clip of EmoDB is excluded**" in other
     said = text(checked.button("corpora.check.use.identical").click().run())
-    assert "left out**" not in said and button(checked, "corpora.check.leave.identical")
+    assert "excluded**" not in said and button(checked, "corpora.check.leave.identical")
     assert library.left_out(both, "emodb") == {}
 
 
 def test_all_that_is_left_out_is_used_again_with_one_click(both: Path, checked: AppTest) -> None:
     library.leave_out(both, "emodb", ["03a01Fa.wav"], reason="silent")
     library.leave_out(both, "emodb", ["03a01Fa.wav", "03a01Nc.wav"], reason="too_long")
-    assert "**2 clips of EmoDB are left out** (Silent 1, Too long 2)" in text(checked.run())
-    assert "left out**" not in text(checked.button("corpora.check.all.emodb").click().run())
+    assert "**2 clips of EmoDB are excluded** (Silent 1, Too long 2)" in text(checked.run())
+    assert "excluded**" not in text(checked.button("corpora.check.all.emodb").click().run())
     assert library.left_out(both, "emodb") == {}
 
 
@@ -419,7 +425,7 @@ def test_a_check_can_be_cancelled(both: Path, monkeypatch: pytest.MonkeyPatch) -
     page.button("corpora.check.start.ravdess").click().run()
     assert page.get("progress")[0].proto.value == 25
     page.button("corpora.check.ravdess.cancel").click().run()
-    wait(page, lambda said: background.STOPPED in said)
+    wait(page, lambda said: STOPPED in said)
     assert button(page, "corpora.check.start.ravdess")
 
 
@@ -427,19 +433,19 @@ def test_a_fault_in_a_check_is_a_sentence(both: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(doctor, "check", lambda *_, **__: 1 / 0)
     page = visit("Check")
     page.button("corpora.check.start.ravdess").click().run()
-    wait(page, lambda said: background.BUG in said)
+    wait(page, lambda said: BUG in said)
     assert "ZeroDivisionError" not in text(page)
 
 
 def test_a_task_that_runs_is_not_started_twice() -> None:
     go_on, started = threading.Event(), []
 
-    def work(task: background.Task) -> str:
+    def work(task: Task) -> str:
         started.append(task)
         assert go_on.wait(30)
         return "done"
 
-    task = background.Task()
+    task = Task()
     task.start(work)
     task.start(work)
     go_on.set()
@@ -468,10 +474,10 @@ def test_labels_are_counted_over_all_corpora(both: Path) -> None:
 @pytest.mark.parametrize(
     ("by", "rows"),
     [
-        (corpora.CORPUS, ["RAVDESS", "EmoDB"]),
-        (corpora.SPEAKER, ["EmoDB 03", "EmoDB 08", "RAVDESS 01", "RAVDESS 02"]),
-        (corpora.SEX, ["female", "male"]),
-        (corpora.INTENSITY, ["not stated", "normal"]),
+        (catalogue.CORPUS, ["RAVDESS", "EmoDB"]),
+        (catalogue.SPEAKER, ["EmoDB 03", "EmoDB 08", "RAVDESS 01", "RAVDESS 02"]),
+        (catalogue.SEX, ["female", "male"]),
+        (catalogue.INTENSITY, ["not stated", "normal"]),
     ],
 )
 def test_a_distribution_is_split_with_its_table_behind_it(both: Path, by: str, rows: list[str]) -> None:
@@ -533,28 +539,28 @@ def test_every_widget_has_a_key(both: Path) -> None:
         "toggle",
         "audio_input",
     )
-    own.create(both, "Class 9b")
+    recorded.create(both, "Class 9b")
     for tab in ("Corpora", "Check", "Explore", "Your own"):
         page = visit(tab)
         assert all(each.key for kind in kinds for each in page.get(kind)), tab
 
 
 def clips(*rows: tuple[str, str, str]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=[corpora.CORPUS, corpora.SPEAKER, corpora.EMOTION])
+    return pd.DataFrame(rows, columns=[catalogue.CORPUS, catalogue.SPEAKER, catalogue.EMOTION])
 
 
 def test_counts_keep_the_order_of_corpora_and_labels_and_take_strange_ones() -> None:
     rows = clips(("emodb", "emodb:03", "odd"), ("emodb", "emodb:03", "boredom"), ("ravdess", "ravdess:01", "neutral"))
-    table = corpus_charts.counts(rows, corpora.CORPUS)
+    table = groups.counts(rows, catalogue.CORPUS)
     assert list(table.index) == ["RAVDESS", "EmoDB"] and list(table.columns) == ["neutral", "boredom", "odd"]
     assert table.to_numpy().tolist() == [[1, 0, 0], [0, 1, 1]]
-    assert corpus_charts.shares(table).to_numpy().tolist() == [[1, 0, 0], [0, 0.5, 0.5]]
+    assert groups.shares(table).to_numpy().tolist() == [[1, 0, 0], [0, 0.5, 0.5]]
 
 
 def test_a_figure_of_many_speakers_ends_somewhere() -> None:
-    table = corpus_charts.counts(clips(*((("cremad", f"cremad:{n}", "sad")) for n in range(150))), corpora.SPEAKER)
-    figure = corpus_charts.groups(table, as_shares=False)
-    assert len(table) == 150 and len(figure.data[0].y) == corpus_charts.MAX_GROUPS
+    table = groups.counts(clips(*((("cremad", f"cremad:{n}", "sad")) for n in range(150))), catalogue.SPEAKER)
+    figure = groups.groups(table, as_shares=False)
+    assert len(table) == 150 and len(figure.data[0].y) == groups.MAX_GROUPS
 
 
 def test_a_fingerprint_changes_with_names_sizes_and_times(tmp_path: Path) -> None:

@@ -17,9 +17,15 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import cached, corpus_export, corpus_figures, corpus_map, corpus_preview, palette, state
-from ser_core import augment, clip_map, corpora, dataset, exploration, export, mapping
-from tests import small_corpus
+from pages.ui import cached, recognition, state
+from pages.ui.charts import corpus, palette
+from pages.ui.corpora import augmentation, export, map
+from ser_core import paths
+from ser_core.audio import augment
+from ser_core.corpora import catalogue
+from ser_core.dataset import build, cache, clip_map, exploration, labels
+from ser_core.dataset.export import SPLIT_MEANS, split
+from tests.support import ruled_corpus
 
 ROOT = Path(__file__).resolve().parents[2]
 MEASURING = ("Recordings", "Voices", "Map", "Export")
@@ -29,15 +35,15 @@ MEASURING = ("Recordings", "Voices", "Map", "Export")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """18 voices named as RAVDESS', alone in one corpora folder; in another beside a corpus of which nobody said who speaks."""
     folder = tmp_path_factory.mktemp("explore")
-    small_corpus.write_as_ravdess(folder / "one" / "ravdess")
-    small_corpus.write_as_ravdess(folder / "two" / "ravdess")
-    small_corpus.write(folder / "two" / "own", takes=1)
+    ruled_corpus.write_as_ravdess(folder / "one" / "ravdess")
+    ruled_corpus.write_as_ravdess(folder / "two" / "ravdess")
+    ruled_corpus.write(folder / "two" / "own", takes=1)
     return folder
 
 
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cached, "_warm_up", lambda: None)
+    monkeypatch.setattr(recognition, "_warm_up", lambda: None)
     forget()
 
 
@@ -62,7 +68,7 @@ def root(tmp_path: Path, settled: None, monkeypatch: pytest.MonkeyPatch) -> Path
     """A corpora folder of this test's own with one corpus, and a feature cache that is empty."""
     monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
     monkeypatch.setenv("SER_CACHE", str(tmp_path / "cache"))
-    small_corpus.write_as_ravdess(tmp_path / "corpora" / "ravdess")
+    ruled_corpus.write_as_ravdess(tmp_path / "corpora" / "ravdess")
     return tmp_path / "corpora"
 
 
@@ -123,8 +129,8 @@ def figure(page: AppTest) -> dict:
 
 def test_a_first_visit_measures_and_a_second_after_a_restart_reads(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    original = dataset.build
-    monkeypatch.setattr(dataset, "build", lambda clips, *a, **k: asked.append(len(clips)) or original(clips, *a, **k))
+    original = build.build
+    monkeypatch.setattr(build, "build", lambda clips, *a, **k: asked.append(len(clips)) or original(clips, *a, **k))
     opened("Recordings", "A box holds")
     for section, sign in (("Voices", "The label explains"), ("Map", "nearest clips"), ("Export", "18 clips")):
         forget()
@@ -155,7 +161,7 @@ def test_measuring_can_be_cancelled_and_started_again(root: Path, monkeypatch: p
     def endless(clips, *, should_stop, **_):
         while not should_stop():
             time.sleep(0.01)
-        raise dataset.Cancelled("Stopped. What has been measured so far is kept and need not be measured again.")
+        raise build.Cancelled("Stopped. What has been measured so far is kept and need not be measured again.")
 
     with monkeypatch.context() as patch:
         patch.setattr(exploration, "measure", endless)
@@ -169,10 +175,11 @@ def test_measuring_can_be_cancelled_and_started_again(root: Path, monkeypatch: p
 
 
 def test_where_nothing_can_be_kept_on_disk_memory_does(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "write_arrays", lambda *_, **__: None)
+    for module in (build, exploration, clip_map):
+        monkeypatch.setattr(module, "write_arrays", lambda *_, **__: None)
     page = opened("Voices", "The label explains")
     assert "The label explains" in text(page.run())
-    assert dataset.usage(dataset.cache_folder()) == (0, 0)
+    assert cache.usage(paths.feature_cache()) == (0, 0)
 
 
 def test_a_changed_clip_is_measured_again(root: Path) -> None:
@@ -221,7 +228,7 @@ def test_recordings_are_summed_up_by_corpus(two: Path) -> None:
     assert table["Median length (s)"].tolist() == [1.5, 1.5] and table["Sample rate (kHz)"].tolist() == ["16", "16"]
     assert table["Minutes"].tolist() == [round(18 * 1.5 / 60, 1), round(9 * 1.5 / 60, 1)]
     page.segmented_control("corpora.facts.view").set_value("level_dbfs")
-    page.segmented_control("corpora.facts.by").set_value(corpora.EMOTION)
+    page.segmented_control("corpora.facts.by").set_value(catalogue.EMOTION)
     page.run()
     boxes = {trace["name"]: trace for trace in figure(page)["data"]}
     assert list(boxes) == ["neutral", "sad", "angry"] and boxes["sad"]["marker"]["color"] == palette.emotion("sad")
@@ -238,13 +245,13 @@ def test_what_is_odd_is_counted() -> None:
             "speech_s": [1, 1, 0.1],
         }
     )
-    told = corpus_figures.worth_a_look(facts)
+    told = corpus.worth_a_look(facts)
     assert (
         [each.split(" ")[0] for each in told] == ["1"] * 4
         and told[0] == "1 cut off at full scale"
         and "quiet" in told[1]
     )
-    assert corpus_figures.worth_a_look(facts.head(1)) == []
+    assert corpus.worth_a_look(facts.head(1)) == []
 
 
 # --- voices
@@ -304,13 +311,13 @@ def test_a_click_on_the_map_plays_that_clip_and_passes_it_on(one: Path) -> None:
     assert [trace["name"] for trace in drawn["data"]] == ["neutral", "sad", "angry"]
     clips = cached.clips_of_all({"ravdess": one / "ravdess"})
     row = int(array(drawn["data"][2]["customdata"])[4])
-    assert clips[corpora.EMOTION][row] == "angry" and clips[corpora.NAME][row] in drawn["data"][2]["text"][4]
-    key = f"corpora.map.points {exploration.key(clips)[:12]} {clip_map.PCA} {corpora.EMOTION} False"
+    assert clips[catalogue.EMOTION][row] == "angry" and clips[catalogue.NAME][row] in drawn["data"][2]["text"][4]
+    key = f"corpora.map.points {exploration.key(clips)[:12]} {clip_map.PCA} {catalogue.EMOTION} False"
     page.session_state[key] = {
         "selection": {"points": [{"customdata": row}], "point_indices": [4], "box": [], "lasso": []}
     }
     page.run()
-    assert clips[corpora.NAME][row] in text(page) and "Acted as **angry**" in text(page)
+    assert clips[catalogue.NAME][row] in text(page) and "Acted as **angry**" in text(page)
     (player,) = page.get("audio")
     assert player.proto.autoplay
     page.button("corpora.explore.open").click().run()
@@ -319,9 +326,9 @@ def test_a_click_on_the_map_plays_that_clip_and_passes_it_on(one: Path) -> None:
 
 def test_the_map_is_coloured_by_speaker_and_corpus_and_loses_the_speaker(two: Path) -> None:
     page = opened("Map", "nearest clips")
-    page.segmented_control("corpora.map.by").set_value(corpora.SPEAKER).run()
+    page.segmented_control("corpora.map.by").set_value(catalogue.SPEAKER).run()
     assert [trace["name"] for trace in figure(page)["data"]] == ["not stated", "RAVDESS 01", "RAVDESS 02", "RAVDESS 03"]
-    page.segmented_control("corpora.map.by").set_value(corpora.CORPUS).run()
+    page.segmented_control("corpora.map.by").set_value(catalogue.CORPUS).run()
     traces = figure(page)["data"]
     assert [trace["name"] for trace in traces] == ["RAVDESS", "own"]
     assert (
@@ -345,12 +352,12 @@ def test_tsne_is_drawn_in_the_background_and_kept(root: Path, monkeypatch: pytes
     page.segmented_control("corpora.map.method").set_value(clip_map.TSNE).run()
     assert "18 clips by t-SNE" in progress(page)[1] and not page.get("plotly_chart")
     go_on.set()
-    wait(page, lambda said: corpus_map.HOW[clip_map.TSNE] in said)
+    wait(page, lambda said: map.HOW[clip_map.TSNE] in said)
     monkeypatch.setattr(clip_map, "draw", lambda *_, **__: pytest.fail("it was drawn before"))
     forget()
     page = visit("Map")
     page.segmented_control("corpora.map.method").set_value(clip_map.TSNE).run()
-    assert corpus_map.HOW[clip_map.TSNE] in text(page)
+    assert map.HOW[clip_map.TSNE] in text(page)
 
 
 def test_a_map_of_too_few_clips_is_a_sentence(root: Path) -> None:
@@ -361,15 +368,13 @@ def test_a_map_of_too_few_clips_is_a_sentence(root: Path) -> None:
 
 
 def test_names_on_the_map_are_text(one: Path) -> None:
-    clips = cached.clips_of_all({"ravdess": one / "ravdess"}).assign(**{corpora.NAME: "<b>bold</b>"})
+    clips = cached.clips_of_all({"ravdess": one / "ravdess"}).assign(**{catalogue.NAME: "<b>bold</b>"})
     drawn = clip_map.Map(np.arange(18), np.zeros((18, 2), np.float32), np.zeros((18, 2), int), ())
-    assert "&lt;b&gt;bold" in corpus_figures.scatter(drawn, clips, corpora.EMOTION).data[0].text[0]
+    assert "&lt;b&gt;bold" in corpus.scatter(drawn, clips, catalogue.EMOTION).data[0].text[0]
 
 
 def test_many_speakers_share_colours_but_not_their_names() -> None:
-    symbols = {
-        (corpus_figures.colour(corpora.SPEAKER, "", n), corpus_figures.SYMBOLS[(n + n // 6) % 6]) for n in range(36)
-    }
+    symbols = {(corpus.colour(catalogue.SPEAKER, "", n), corpus.SYMBOLS[(n + n // 6) % 6]) for n in range(36)}
     assert len(symbols) == 36
 
 
@@ -378,7 +383,7 @@ def test_many_speakers_share_colours_but_not_their_names() -> None:
 
 def test_every_effect_is_heard_and_seen_before_and_after(one: Path) -> None:
     page = visit("Augment")
-    assert corpus_preview.HOW in text(page)
+    assert augmentation.HOW in text(page)
     for name, effect in augment.EFFECTS.items():
         page.segmented_control("corpora.preview.effect").set_value(name).run()
         assert f"**{effect.title}** stands for {effect.imitates}" in text(page) and effect.unit in text(page)
@@ -415,10 +420,10 @@ def test_the_clip_of_the_preview_is_chosen_by_speaker_and_label(one: Path) -> No
 
 def test_the_export_is_what_was_chosen(two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     built: dict[str, bytes] = {}
-    original = corpus_export._build
+    original = export._build
     page = opened("Export", "**27 clips.**")
-    assert export.SPLIT_MEANS in text(page) and "empty for 9 clips whose speaker is unknown" in text(page)
-    monkeypatch.setattr(corpus_export, "_build", lambda *a: built.setdefault(a[3], original(*a)))
+    assert SPLIT_MEANS in text(page) and "empty for 9 clips whose speaker is unknown" in text(page)
+    monkeypatch.setattr(export, "_build", lambda *a: built.setdefault(a[3], original(*a)))
     page.multiselect("corpora.export.speakers").set_value(["ravdess:02"]).run()
     assert "**6 clips.**" in text(page) and "In a shell" not in text(page)
     assert [each.key for each in page.get("download_button")] == [
@@ -430,12 +435,12 @@ def test_the_export_is_what_was_chosen(two: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_built_table_has_the_mapped_labels_of_the_chosen_clips(root: Path, tmp_path: Path) -> None:
     clips = cached.clips_of_all({"ravdess": root / "ravdess"})
     measured = exploration.measure(clips, cache=tmp_path / "cache")
-    parts, _ = export.split(clips)
+    parts, _ = split(clips)
     for kind, read in (("csv", pd.read_csv), ("parquet", pd.read_parquet)):
-        rows = read(io.BytesIO(corpus_export._build(clips, measured, parts, kind)))
+        rows = read(io.BytesIO(export._build(clips, measured, parts, kind)))
         assert (
             len(rows) == 18
-            and list(rows["label"]) == list(clips[corpora.EMOTION])
+            and list(rows["label"]) == list(clips[catalogue.EMOTION])
             and list(rows["split"]) == list(parts)
         )
 
@@ -443,11 +448,11 @@ def test_a_built_table_has_the_mapped_labels_of_the_chosen_clips(root: Path, tmp
 @pytest.mark.parametrize(
     ("become", "options"),
     [
-        (mapping.LabelMapping(), ""),
-        (mapping.LabelMapping(calm=mapping.LEAVE_OUT, boredom=True), " --calm leave-out --boredom"),
-        (mapping.LabelMapping(calm=mapping.MERGE, labels=("sad", "angry")), " --calm neutral --labels sad,angry"),
+        (labels.LabelMapping(), ""),
+        (labels.LabelMapping(calm=labels.LEAVE_OUT, boredom=True), " --calm leave-out --boredom"),
+        (labels.LabelMapping(calm=labels.MERGE, labels=("sad", "angry")), " --calm neutral --labels sad,angry"),
     ],
 )
-def test_the_command_for_the_shell_makes_the_same_choice(become: mapping.LabelMapping, options: str) -> None:
-    clips = pd.DataFrame({corpora.CORPUS: ["ravdess", "own", "ravdess"]})
-    assert corpus_export.command(clips, become) == f"python -m ser_core corpora features ravdess own{options}"
+def test_the_command_for_the_shell_makes_the_same_choice(become: labels.LabelMapping, options: str) -> None:
+    clips = pd.DataFrame({catalogue.CORPUS: ["ravdess", "own", "ravdess"]})
+    assert export.command(clips, become) == f"python -m ser_core corpora features ravdess own{options}"

@@ -8,10 +8,16 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import cached, state, teacher, train_models
-from ser_core import analysis, beside, bundles, lesson, sandbox, store
+from pages.ui import recognition, state
+from pages.ui.train import models as train_models
+from pages.ui.train.models import may_import, take_in
+from ser_core import paths
 from ser_core.errors import ModelError
-from ser_core.recognizer import Prediction
+from ser_core.recognition import analysis, bundle, sandbox, service, store
+from ser_core.recognition.card import ModelCard
+from ser_core.recognition.recognizer import Prediction
+from ser_core.serving import lesson
+from ser_core.system import workers
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
@@ -19,14 +25,14 @@ SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
 
 @pytest.fixture(scope="module")
 def exported(built: Path) -> bytes:
-    return bundles.export_model("mlp", built)
+    return bundle.export_model("mlp", built)
 
 
 @pytest.fixture
-def cards(models: Path, exported: bytes, monkeypatch: pytest.MonkeyPatch) -> list[store.ModelCard]:
+def cards(models: Path, exported: bytes, monkeypatch: pytest.MonkeyPatch) -> list[ModelCard]:
     """Two models of this machine around one from elsewhere."""
     monkeypatch.setattr(sandbox, "try_out", lambda *_: None)
-    slug = bundles.import_model(exported, models).slug
+    slug = bundle.import_model(exported, models).slug
     found = {card.slug: card for card in store.list_models(models)[0]}
     return [found["knn"], found[slug], found["mlp"]]
 
@@ -39,40 +45,38 @@ def no_answer(*_: object, **__: object) -> None:
     raise sandbox.LostError(late=True)
 
 
-def test_each_is_asked_where_it_belongs(cards: list[store.ModelCard], monkeypatch: pytest.MonkeyPatch) -> None:
-    handed, run = [], beside.run
+def test_each_is_asked_where_it_belongs(cards: list[ModelCard], monkeypatch: pytest.MonkeyPatch) -> None:
+    handed, run = [], workers.run
     monkeypatch.setattr(
-        beside, "run", lambda work, *args, **named: handed.append((work, args)) or run(work, *args, **named)
+        workers, "run", lambda work, *args, **named: handed.append((work, args)) or run(work, *args, **named)
     )
-    said = cached.ask(heard(), cards)
+    said = recognition.ask(heard(), cards)
     assert [each.model for each in said] == ["knn", "mlp-2", "mlp"]
     assert said[1].probabilities == pytest.approx(said[2].probabilities, abs=1e-6)
     ((work, (_, asked, _)),) = handed
-    assert work is beside.ask and [slug for slug, _ in asked] == ["knn", "mlp"], (
+    assert work is service.ask and [slug for slug, _ in asked] == ["knn", "mlp"], (
         "the process beside has read a stranger's model"
     )
 
 
-def test_windows_are_judged_by_each_where_it_belongs(
-    cards: list[store.ModelCard], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_windows_are_judged_by_each_where_it_belongs(cards: list[ModelCard], monkeypatch: pytest.MonkeyPatch) -> None:
     waveform = heard().clip.waveform
-    measured, said = cached.judge(cards)(waveform)
+    measured, said = recognition.judge(cards)(waveform)
     assert measured.quality.has_speech and [each.model for each in said] == ["knn", "mlp-2", "mlp"]
     monkeypatch.setattr(sandbox.Process, "predict", no_answer)
-    assert [each.model for each in cached.judge(cards)(waveform)[1]] == ["knn", "mlp"]
+    assert [each.model for each in recognition.judge(cards)(waveform)[1]] == ["knn", "mlp"]
 
 
 def test_one_that_does_not_answer_has_a_sentence_of_its_own(
-    cards: list[store.ModelCard], monkeypatch: pytest.MonkeyPatch
+    cards: list[ModelCard], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sandbox.Process, "predict", no_answer)
-    said = cached.ask(heard(), cards)
+    said = recognition.ask(heard(), cards)
     assert isinstance(said[0], Prediction) and isinstance(said[2], Prediction)
     assert "did not answer within 2 s" in said[1]
 
 
-def test_the_card_on_recognize_says_so(cards: list[store.ModelCard], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_card_on_recognize_says_so(cards: list[ModelCard], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox.Process, "predict", no_answer)
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     page.session_state[state.PICKED] = [card.slug for card in cards]
@@ -83,15 +87,13 @@ def test_the_card_on_recognize_says_so(cards: list[store.ModelCard], monkeypatch
     assert "did not answer within 2 s" in drawn and drawn.count("<section>") == 3
 
 
-def test_no_process_is_started_before_one_is_asked(
-    cards: list[store.ModelCard], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_process_is_started_before_one_is_asked(cards: list[ModelCard], monkeypatch: pytest.MonkeyPatch) -> None:
     def started(*_: object) -> None:
         raise AssertionError("a process is started")
 
     monkeypatch.setattr(sandbox, "Process", started)
-    cached.ask(heard(), [cards[0]])
-    assert isinstance(store.load("mlp-2", store.MODELS).classifier, sandbox.ForeignClassifier)
+    recognition.ask(heard(), [cards[0]])
+    assert isinstance(store.load("mlp-2", paths.models_folder()).classifier, sandbox.ForeignClassifier)
 
 
 # --- taking them in
@@ -101,7 +103,7 @@ def test_no_process_is_started_before_one_is_asked(
 def a_class(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A server that serves a class, with the admin word."""
     monkeypatch.setenv(lesson.VARIABLE, str(tmp_path / "class"))
-    monkeypatch.setenv(teacher.VARIABLE, "open sesame")
+    monkeypatch.setenv("SER_ADMIN_WORD", "open sesame")
     monkeypatch.setenv("SER_RUNS", str(tmp_path / "runs"))
     return models
 
@@ -117,7 +119,7 @@ def visit(word: str = "") -> AppTest:
 def test_in_a_class_nobody_but_the_teacher_takes_in_a_model(a_class: Path, exported: bytes) -> None:
     page = visit()
     assert not page.exception and not page.get("file_uploader")
-    assert any("In a class, the teacher takes in models" in each.value for each in page.markdown)
+    assert any("In a class, the teacher imports models" in each.value for each in page.markdown)
     page = visit("open sesame")
     page.get("file_uploader")[0].set_value(("a.zip", exported, "application/zip")).run()
     page.button(key="train.import.go").click().run()
@@ -130,7 +132,7 @@ def test_who_is_no_longer_the_teacher_takes_in_nothing(
 ) -> None:
     monkeypatch.setattr(train_models, "may_import", lambda: False)
     with pytest.raises(ModelError, match="Only the teacher"):
-        train_models.take_in(io.BytesIO(exported))
+        take_in(io.BytesIO(exported))
     assert not [card for card in store.list_models(a_class)[0] if card.imported]
 
 
@@ -138,4 +140,4 @@ def test_where_there_is_no_class_whoever_is_at_home_takes_in_models(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(lesson.VARIABLE, raising=False)
-    assert train_models.may_import()
+    assert may_import()

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ser_core import lesson, own
+from ser_core.corpora import recorded
+from ser_core.serving import lesson
 
 ROOT = Path(__file__).resolve().parents[2]
 URL = "https://192.168.7.9:8501"
@@ -68,7 +69,7 @@ def test_the_class_sees_the_way_in_and_only_the_teacher_the_rest(folder: Path, t
     assert "Make room" not in html(test) and "lesson.end" not in [each.key for each in test.button]
     test.text_input(key="teacher.word").input("cats at noon").run()
     assert "not the admin word" in test.error[0].value and "lesson.end" not in [each.key for each in test.button]
-    own.create(tmp_path / "corpora", "Class 9b")
+    recorded.create(tmp_path / "corpora", "Class 9b")
     test.text_input(key="teacher.word").input("owls at noon").run()
     assert "&lt;Make room&gt;" in html(test) and "Class 9b" in texts(test)
     assert test.button(key="lesson.end").disabled and not lesson.end_asked(folder)

@@ -17,15 +17,19 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import cached, live_charts, live_connection, live_session, live_view, state
-from ser_core import audio, cli, live, store
-from ser_core.audio import Waveform
-from ser_core.live import Level
-from ser_core.recognizer import Prediction
+from pages.ui import cached, clip_input, recognition, state
+from pages.ui.charts.live import meter, png, trace
+from pages.ui.live import connection, session, view
+from ser_core.audio import decoding, waveform
+from ser_core.audio.waveform import Waveform
+from ser_core.cli import main
+from ser_core.recognition import live, store
+from ser_core.recognition.live import Level
+from ser_core.recognition.recognizer import Prediction
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 16_000
-VOICE = audio.decode(ROOT / "pages" / "samples" / "bright.flac").waveform.samples
+VOICE = decoding.decode(ROOT / "pages" / "samples" / "bright.flac").waveform.samples
 
 
 class Frame:
@@ -45,7 +49,7 @@ class Frame:
 
 def frames(samples: np.ndarray) -> list[Frame]:
     """A sound at 16 kHz as frames."""
-    mic = audio.to_pcm(audio.resample(Waveform(samples, RATE), 48_000).samples)
+    mic = waveform.to_pcm(waveform.resample(Waveform(samples, RATE), 48_000).samples)
     return [Frame(mic[start : start + 960]) for start in range(0, len(mic), 960)]
 
 
@@ -55,7 +59,7 @@ class Microphone:
     def __init__(self) -> None:
         self.on = False
 
-    def connect(self, visitor: live_session.Visitor) -> bool:
+    def connect(self, visitor: session.Visitor) -> bool:
         visitor.asked_s = (visitor.asked_s or time.monotonic()) if self.on else None
         if not self.on and visitor.is_heard:
             visitor.end()
@@ -65,7 +69,7 @@ class Microphone:
 @pytest.fixture
 def microphone(monkeypatch: pytest.MonkeyPatch) -> Microphone:
     stand_in = Microphone()
-    monkeypatch.setattr(live_connection, "connect", stand_in.connect)
+    monkeypatch.setattr(connection, "connect", stand_in.connect)
     return stand_in
 
 
@@ -89,7 +93,7 @@ def html(page: AppTest) -> str:
     return " ".join(element.proto.body for element in page.get("html"))
 
 
-def speak(page: AppTest, samples: np.ndarray = VOICE) -> live_session.Visitor:
+def speak(page: AppTest, samples: np.ndarray = VOICE) -> session.Visitor:
     visitor = page.session_state[state.LIVE]
     for frame in frames(samples):
         visitor.hear([frame])
@@ -103,7 +107,7 @@ def speak(page: AppTest, samples: np.ndarray = VOICE) -> live_session.Visitor:
 def test_before_the_start_there_are_settings_and_a_way_to_the_recorder(page: AppTest) -> None:
     assert "Speak, and watch" in text(page)
     assert any(each.proto.label == "Record a clip instead" for each in page.get("page_link"))
-    assert not page.toggle(live_view.SMOOTH).proto.disabled
+    assert not page.toggle(view.SMOOTH).proto.disabled
 
 
 def test_while_it_listens_the_answers_show(page: AppTest, microphone: Microphone) -> None:
@@ -111,7 +115,7 @@ def test_while_it_listens_the_answers_show(page: AppTest, microphone: Microphone
     assert "Waiting for the microphone" in text(page.run())
     visitor = speak(page)
     said = text(page.run())
-    assert "What they hear" in said and "smoothed over 3 answers" in said and "Speech" in said
+    assert "**Input**" in said and "smoothed over 3 answers" in said and "Speech" in said
     shown = html(page)
     moments = visitor.listener.moments()
     for slug in store.SHIPPED:
@@ -124,7 +128,7 @@ def test_while_it_listens_the_answers_show(page: AppTest, microphone: Microphone
             if window
         ]
     assert shown.count("<section>") == 4
-    page.toggle(live_view.SMOOTH).set_value(False).run()
+    page.toggle(view.SMOOTH).set_value(False).run()
     assert "smoothed" not in text(page)
     assert re.findall(r'data-label="(\w+)"', re.search(r'data-model="knn">(.*?)</div>', html(page))[1]) == [
         each.predictions[0].label for each in moments if each.predictions
@@ -135,7 +139,7 @@ def test_silence_shows_no_answer(page: AppTest, microphone: Microphone) -> None:
     microphone.on = True
     speak(page.run(), np.zeros(4 * RATE, np.float32))
     said = text(page.run())
-    assert "No speech" in said and said.count("No speech in what they hear") == 4 and "data-label" not in html(page)
+    assert "No speech" in said and said.count("No speech in this window") == 4 and "data-label" not in html(page)
 
 
 def test_stopping_keeps_what_was_heard(page: AppTest, microphone: Microphone) -> None:
@@ -144,16 +148,16 @@ def test_stopping_keeps_what_was_heard(page: AppTest, microphone: Microphone) ->
     page.run()
     microphone.on = False
     said = text(page.run())
-    assert "What was heard" in said and visitor.listener.closed
+    assert "Your session" in said and visitor.listener.closed
     assert len(page.get("audio")) == 1 and len(page.get("plotly_chart")) == 1
     page.button("live.open").click().run()
     assert page.title[0].value == "Recognize"
     given = page.session_state[state.CLIP]
     assert given.data == visitor.listener.sound() and given.note == "Spoken live."
     page.switch_page("pages/live.py").run()
-    assert "What was heard" in text(page)
+    assert "Your session" in text(page)
     page.button("live.forget").click().run()
-    assert "What was heard" not in text(page)
+    assert "Your session" not in text(page)
 
 
 def test_a_second_start_is_a_new_session(page: AppTest, microphone: Microphone) -> None:
@@ -168,7 +172,7 @@ def test_a_second_start_is_a_new_session(page: AppTest, microphone: Microphone) 
 
 
 def test_window_and_hop_are_those_chosen(page: AppTest, microphone: Microphone) -> None:
-    page.session_state[live_view.WINDOW], page.session_state[live_view.HOP] = 2.0, 0.25
+    page.session_state[view.WINDOW], page.session_state[view.HOP] = 2.0, 0.25
     page.run()
     microphone.on = True
     listener = speak(page.run()).listener
@@ -181,13 +185,13 @@ def test_a_connection_without_sound_says_what_to_do(
 ) -> None:
     microphone.on = True
     page.run()
-    page.session_state[state.LIVE].asked_s -= live_connection.PATIENCE_S
+    page.session_state[state.LIVE].asked_s -= connection.PATIENCE_S
     said = text(page.run())
     assert "No sound arrives" in said and "TURN" in said and "record a clip instead" in said
 
 
 def test_when_all_places_are_taken_the_recorder_is_offered(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    places = live_session.places()
+    places = session.places()
     for who in range(places.n):
         assert places.take(who)
     said = text(page.run())
@@ -201,7 +205,7 @@ def test_when_all_places_are_taken_the_recorder_is_offered(page: AppTest, monkey
 def test_who_finds_no_place_is_not_heard(page: AppTest, microphone: Microphone) -> None:
     microphone.on = True
     page.run()
-    places = live_session.places()
+    places = session.places()
     for who in range(places.n):
         places.take(who)
     visitor = speak(page, VOICE[:RATE])
@@ -212,19 +216,19 @@ def test_who_finds_no_place_is_not_heard(page: AppTest, microphone: Microphone) 
 
 
 def test_a_place_is_free_again_when_no_sound_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    places = live_session.Places(1)
+    places = session.Places(1)
     now_s = [100.0]
-    monkeypatch.setattr(live_session.time, "monotonic", lambda: now_s[0])
+    monkeypatch.setattr(session.time, "monotonic", lambda: now_s[0])
     assert places.take(1) and places.take(1) and not places.take(2) and places.full_for(2) and not places.full_for(1)
-    now_s[0] += live_session.FORGOTTEN_S
+    now_s[0] += session.FORGOTTEN_S
     assert not places.full_for(2) and places.take(2) and not places.take(1)
 
 
 @pytest.mark.parametrize(("given", "n"), [("3", 3), ("many", None), ("", None)])
 def test_the_number_of_places_can_be_set(given: str, n: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SER_LIVE_VISITORS", given)
-    live_session.places.cache_clear()
-    assert live_session.places().n == (n or 4 * live_session.os.cpu_count())
+    session.places.cache_clear()
+    assert session.places().n == (n or 4 * session.os.cpu_count())
     st.cache_resource.clear()
 
 
@@ -241,12 +245,12 @@ def test_the_number_of_places_can_be_set(given: str, n: int | None, monkeypatch:
     ],
 )
 def test_plain_http_from_elsewhere_has_no_microphone(url: str | None, insecure: bool) -> None:
-    assert live_connection.is_insecure(url) is insecure
+    assert connection.is_insecure(url) is insecure
 
 
 def test_https_is_explained_with_what_to_type(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = live_connection.is_insecure
-    monkeypatch.setattr(live_connection, "is_insecure", lambda url: original("http://192.168.1.20:8501/live"))
+    original = connection.is_insecure
+    monkeypatch.setattr(connection, "is_insecure", lambda url: original("http://192.168.1.20:8501/live"))
     monkeypatch.setattr(type(st.context), "url", "http://192.168.1.20:8501/live")
     said = text(page.run())
     assert "make class" in said and "https://192.168.1.20:8501" in said
@@ -254,10 +258,10 @@ def test_https_is_explained_with_what_to_type(page: AppTest, monkeypatch: pytest
 
 
 def test_ice_servers_come_from_the_secrets_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert live_connection.ice_servers() == []
+    assert connection.ice_servers() == []
     turn = {"urls": ("turn:turn.example.org",), "username": "me", "credential": "x"}
     monkeypatch.setattr(st, "secrets", {"ice_servers": [turn]})
-    assert live_connection.ice_servers() == [{"urls": ["turn:turn.example.org"], "username": "me", "credential": "x"}]
+    assert connection.ice_servers() == [{"urls": ["turn:turn.example.org"], "username": "me", "credential": "x"}]
 
 
 # --- the pictures
@@ -265,7 +269,7 @@ def test_ice_servers_come_from_the_secrets_alone(monkeypatch: pytest.MonkeyPatch
 
 def test_the_picture_of_sound_is_a_png_of_the_right_size() -> None:
     pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    data = b64decode(live_charts.png(pixels).removeprefix("data:image/png;base64,"))
+    data = b64decode(png(pixels).removeprefix("data:image/png;base64,"))
     assert data[:8] == b"\x89PNG\r\n\x1a\n" and data[16:24] == b"\0\0\0\4\0\0\0\3"
     start = data.index(b"IDAT") + 4
     size = int.from_bytes(data[start - 8 : start - 4], "big")
@@ -274,18 +278,16 @@ def test_the_picture_of_sound_is_a_png_of_the_right_size() -> None:
 
 
 def test_the_meter_says_when_the_sound_is_cut_off() -> None:
-    normal = live_charts.meter(Level(-20.0, -10.0, False))
+    normal = meter(Level(-20.0, -10.0, False))
     assert "−20 dBFS" in normal and 'aria-valuenow="-20"' in normal
-    assert "Cut off" in live_charts.meter(Level(-1.0, 0.0, True))
-    assert "width:0%" in live_charts.meter(Level(-100.0, -100.0, False)) and "−60 dBFS" in live_charts.meter(
-        Level(-100.0, -100.0, False)
-    )
+    assert "Cut off" in meter(Level(-1.0, 0.0, True))
+    assert "width:0%" in meter(Level(-100.0, -100.0, False)) and "−60 dBFS" in meter(Level(-100.0, -100.0, False))
 
 
 def test_a_column_stands_where_its_moment_was_and_strangers_cannot_write_html() -> None:
     said = (Prediction("knn", "<b>", {"<b>": 1.0}, 1.0),)
     moments = [live.Moment(7.0, 10.0, None, said, True, -30.0), live.Moment(22.0, 25.0, None, (), False, -90.0)]
-    drawn = live_charts.trace(moments, [said, ()], {"knn": "<i>"}, hop_s=0.5)
+    drawn = trace(moments, [said, ()], {"knn": "<i>"}, hop_s=0.5)
     assert "left:48.33%;width:1.67%" in drawn and "&lt;b&gt;" in drawn and "&lt;i&gt;" in drawn and "<b>" not in drawn
     assert drawn.count("data-label") == 1 and drawn.count("data-end") == 3
     assert "height:50%" in drawn and "height:0%" in drawn
@@ -298,31 +300,32 @@ def test_recognize_live_batch_and_the_command_line_say_the_same(
     page: AppTest, microphone: Microphone, tmp_path: Path, capsys
 ) -> None:
     """A clip of 2.5 s that is its own window everywhere: given as the very file that the live session kept."""
-    page.session_state[live_view.WINDOW], page.session_state[live_view.HOP] = 2.0, 0.5
+    page.session_state[view.WINDOW], page.session_state[view.HOP] = 2.0, 0.5
     page.run()
     microphone.on = True
     listener = speak(page.run(), VOICE[: 3 * RATE]).listener
     last = listener.moments()[-1]
     assert last.speech
-    kept = audio.to_pcm(audio.decode(listener.sound()).waveform.samples)[
+    kept = waveform.to_pcm(decoding.decode(listener.sound()).waveform.samples)[
         round(last.start_s * RATE) : round(last.end_s * RATE)
     ]
-    data = audio.encode_pcm(kept, RATE)
+    data = waveform.encode_pcm(kept, RATE)
     answers = {"live": {each.model: each.probabilities for each in last.predictions}}
 
     path = tmp_path / "clip.wav"
     path.write_bytes(data)
     for name, options in (("command line", ()), ("long", ("--long",))):
         capsys.readouterr()
-        assert cli.main(["predict", str(path), "--json", *options]) == 0
+        assert main.main(["predict", str(path), "--json", *options]) == 0
         (result,) = json.loads(capsys.readouterr().out)
         answers[name] = {each["model"]: each["probabilities"] for each in result["predictions"]}
 
     answers["batch"] = {
-        each.model: each.probabilities for each in cached.ask(cached.analyse(data, "clip.wav"), cached.models()[0])
+        each.model: each.probabilities
+        for each in recognition.ask(recognition.analyse(data, "clip.wav"), cached.models()[0])
     }
 
-    page.session_state[state.CLIP] = state.given("clip.wav", data, state.UPLOAD)
+    page.session_state[state.CLIP] = clip_input.given("clip.wav", data, clip_input.UPLOAD)
     page.switch_page("app.py").run()
     table = page.table[0].value
     shown = {slug: table[slug].map(lambda p: float(p.removesuffix(" %")) / 100).to_dict() for slug in table}
@@ -346,8 +349,8 @@ def test_the_models_chosen_are_asked_here_too(page: AppTest, microphone: Microph
 
 def test_the_microphone_is_offered_once_the_models_are_loaded(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded, offered_when_loaded = [], []
-    monkeypatch.setattr(cached, "_warm_up", lambda: (time.sleep(0.5), loaded.append(True)))
-    monkeypatch.setattr(live_connection, "connect", lambda visitor: bool(offered_when_loaded.append(bool(loaded))))
-    cached.warm_up.cache_clear()
+    monkeypatch.setattr(recognition, "_warm_up", lambda: (time.sleep(0.5), loaded.append(True)))
+    monkeypatch.setattr(connection, "connect", lambda visitor: bool(offered_when_loaded.append(bool(loaded))))
+    recognition.warm_up.cache_clear()
     page.run()
     assert not page.exception and offered_when_loaded == [True]

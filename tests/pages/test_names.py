@@ -15,7 +15,12 @@ import soundfile
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import state
-from ser_core import audio, jobs, own, runs, store, supervisor
+from ser_core import paths
+from ser_core.audio import waveform
+from ser_core.corpora import recorded
+from ser_core.recognition import store
+from ser_core.system import files
+from ser_core.training import jobs, run_folder, supervisor
 
 ROOT = Path(__file__).resolve().parents[2]
 NASTY = "<img src=x>[x](javascript:x):red[x]$L$"
@@ -42,16 +47,16 @@ def world(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     shutil.copytree(models / "mlp", models / "mine")
     card = dataclasses.replace(store.read_card("mlp", models), slug="mine", title=NASTY, description=NASTY)
     (models / "mine" / store.CARD).write_text(json.dumps(card.to_dict()), encoding="utf-8")
-    corpus = own.create(tmp_path / "corpora", NASTY)
+    corpus = recorded.create(tmp_path / "corpora", NASTY)
     samples, rate = soundfile.read(ROOT / "pages" / "samples" / "bright.flac", dtype="float32")
     for number, speaker in enumerate((NASTY, f"{NASTY[:37]}$")):
-        data = audio.encode_wav(audio.Waveform((1 - 0.1 * number) * samples, rate))
-        own.add(tmp_path / "corpora", corpus, data, label="happy", speaker=speaker, sentence=NASTY)
-    folder = runs.create(runs.root(), {"corpora": [corpus], "classifier": "mlp"})
-    (folder / supervisor.CAME).write_text("1", encoding="ascii")
-    runs.Reporter(folder).end(runs.FAILED, NASTY, problem=NASTY)
+        data = waveform.encode_wav(waveform.Waveform((1 - 0.1 * number) * samples, rate))
+        recorded.add(tmp_path / "corpora", corpus, data, label="happy", speaker=speaker, sentence=NASTY)
+    folder = run_folder.create(paths.runs_folder(), {"corpora": [corpus], "classifier": "mlp"})
+    (folder / supervisor.QUEUED_AT).write_text("1", encoding="ascii")
+    run_folder.Reporter(folder).end(run_folder.FAILED, NASTY, problem=NASTY)
     (folder / jobs.JOB).write_text(
-        json.dumps({"title": NASTY, "created": runs.now(), "key": "", "browser": ""}), encoding="utf-8"
+        json.dumps({"title": NASTY, "created": files.now(), "key": "", "browser": ""}), encoding="utf-8"
     )
     return folder.name
 

@@ -14,8 +14,11 @@ import soundfile
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import cached, corpus_own, labels, state
-from ser_core import audio, corpora, library, mapping, own
+from pages.ui import label_mapping, recognition, state
+from pages.ui.corpora.record import counters
+from ser_core.audio import waveform
+from ser_core.corpora import catalogue, library, recorded
+from ser_core.dataset import labels
 from tests.pages.test_corpora import button, text, visit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,13 +26,13 @@ VOICE, RATE = soundfile.read(ROOT / "pages" / "samples" / "bright.flac", dtype="
 
 
 def recording(gain: float = 1.0) -> bytes:
-    return audio.encode_wav(audio.Waveform((gain * VOICE).astype(np.float32), RATE))
+    return waveform.encode_wav(waveform.Waveform((gain * VOICE).astype(np.float32), RATE))
 
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("SER_CORPORA", str(tmp_path))
-    monkeypatch.setattr(cached, "_warm_up", lambda: None)
+    monkeypatch.setattr(recognition, "_warm_up", lambda: None)
     st.cache_data.clear()
     st.cache_resource.clear()
     yield tmp_path
@@ -37,11 +40,11 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def name(root: Path) -> str:
-    return own.create(root, "Class [9b]")
+    return recorded.create(root, "Class [9b]")
 
 
-def add(root: Path, name: str, gain: float = 1.0, **changes: str) -> own.Clip:
-    return own.add(root, name, recording(gain), **{"label": "happy", "speaker": "Ann", **changes}).clip
+def add(root: Path, name: str, gain: float = 1.0, **changes: str) -> recorded.Clip:
+    return recorded.add(root, name, recording(gain), **{"label": "happy", "speaker": "Ann", **changes}).clip
 
 
 def record(page: AppTest, data: bytes) -> AppTest:
@@ -64,7 +67,10 @@ def test_a_first_corpus_is_made_and_says_who_can_hear_it(root: Path) -> None:
     assert "no name yet" in page.error[0].value.replace("\\", "")
     page.text_input("corpora.own.title").set_value("Class [9b]")
     page.button("corpora.own.create").click().run()
-    assert own.listing(root) == {"class-9b": "Class [9b]"} and page.selectbox("corpora.own.corpus").value == "class-9b"
+    assert (
+        recorded.listing(root) == {"class-9b": "Class [9b]"}
+        and page.selectbox("corpora.own.corpus").value == "class-9b"
+    )
     assert page.success and not page.error
     assert not page.run().success
 
@@ -74,13 +80,13 @@ def test_a_recording_is_added_with_its_label_speaker_and_sentence(root: Path, na
     page.text_input("corpora.own.speaker").set_value("Ann <b>").run()
     page.pills("corpora.own.label").set_value("surprise").run()
     record(page, recording())
-    (clip,) = own.clips(root, name)
-    assert (clip.label, clip.speaker, clip.sentence) == ("surprise", "Ann <b>", own.SENTENCES[0])
+    (clip,) = recorded.clips(root, name)
+    assert (clip.label, clip.speaker, clip.sentence) == ("surprise", "Ann <b>", recorded.SENTENCES[0])
     assert "Added 1 clip as surprise" in page.success[0].value and page.button("corpora.own.add").disabled
     counted = " ".join(each.proto.body for each in page.get("html"))
     assert "<span>surprise</span>" in counted and "Ann &lt;b&gt; 1" in counted
     record(page, recording(0.5))
-    assert [clip.sentence for clip in own.clips(root, name)] == list(own.SENTENCES[:2]), (
+    assert [clip.sentence for clip in recorded.clips(root, name)] == list(recorded.SENTENCES[:2]), (
         "the next sentence comes up by itself"
     )
     assert "2 clips" in text(page)
@@ -90,28 +96,28 @@ def test_a_recording_is_added_with_its_label_speaker_and_sentence(root: Path, na
 def test_an_anonymous_visitor_keeps_one_code(root: Path, name: str) -> None:
     page = visit("Your own")
     record(page, recording())
-    assert "Nobody said who speaks" in page.error[0].value and own.clips(root, name) == ()
+    assert "The speaker has no name" in page.error[0].value and recorded.clips(root, name) == ()
     page.toggle("corpora.own.anonymous").set_value(True).run()
     page.button("corpora.own.add").click().run()
     record(page, recording(0.5))
-    (who,) = {clip.speaker for clip in own.clips(root, name)}
+    (who,) = {clip.speaker for clip in recorded.clips(root, name)}
     assert who.startswith("anonymous-") and who in text(page)
     other = visit("Your own")
     other.toggle("corpora.own.anonymous").set_value(True).run()
     record(other, recording(0.7))
-    assert len({clip.speaker for clip in own.clips(root, name)}) == 2
+    assert len({clip.speaker for clip in recorded.clips(root, name)}) == 2
 
 
 def test_what_is_no_speech_is_refused_and_what_is_clipped_is_told(root: Path, name: str) -> None:
     page = visit("Your own")
     page.text_input("corpora.own.speaker").set_value("Ann").run()
-    record(page, audio.encode_wav(audio.Waveform(np.zeros(RATE, np.float32), RATE)))
+    record(page, waveform.encode_wav(waveform.Waveform(np.zeros(RATE, np.float32), RATE)))
     assert (
         "was not added. The recording is silent" in page.error[0].value.replace("\\", "")
-        and own.clips(root, name) == ()
+        and recorded.clips(root, name) == ()
     )
-    record(page, audio.encode_wav(audio.Waveform(np.clip(20 * VOICE, -1, 1).astype(np.float32), RATE)))
-    assert "cut off at full scale" in page.warning[0].value and len(own.clips(root, name)) == 1
+    record(page, waveform.encode_wav(waveform.Waveform(np.clip(20 * VOICE, -1, 1).astype(np.float32), RATE)))
+    assert "cut off at full scale" in page.warning[0].value and len(recorded.clips(root, name)) == 1
 
 
 def test_several_files_are_added_and_each_bad_one_named(root: Path, name: str) -> None:
@@ -126,10 +132,12 @@ def test_several_files_are_added_and_each_bad_one_named(root: Path, name: str) -
     page.get("file_uploader")[0].set_value(files).run()
     assert page.button("corpora.own.add_files").label == "Add 3 files"
     page.button("corpora.own.add_files").click().run()
-    assert [(clip.label, clip.speaker, clip.sentence) for clip in own.clips(root, name)] == [("sad", "Ann", "")] * 2
+    assert [(clip.label, clip.speaker, clip.sentence) for clip in recorded.clips(root, name)] == [
+        ("sad", "Ann", "")
+    ] * 2
     assert "Added 2 clips as sad" in page.success[0].value and "three.wav" in page.error[0].value.replace("\\", "")
     kept = sorted(path.name for path in (root / name / "recordings").iterdir())
-    assert kept == sorted(f"{clip.id}.wav" for clip in own.clips(root, name))
+    assert kept == sorted(f"{clip.id}.wav" for clip in recorded.clips(root, name))
 
 
 def test_a_clip_is_heard_relabelled_and_deleted(root: Path, name: str) -> None:
@@ -138,9 +146,9 @@ def test_a_clip_is_heard_relabelled_and_deleted(root: Path, name: str) -> None:
     assert "**happy** by Bob: A *b*" in text(page) and len(page.get("audio")) == 1
     page.selectbox(f"corpora.own.relabel.{second.id}").set_value("angry").run()
     assert "The clip is angry now" in page.success[0].value and "**angry** by Bob" in text(page)
-    assert [clip.label for clip in own.clips(root, name)] == ["happy", "angry"]
+    assert [clip.label for clip in recorded.clips(root, name)] == ["happy", "angry"]
     page.button("corpora.own.delete").click().run()
-    assert [clip.id for clip in own.clips(root, name)] == [first.id] and not page.get("audio")
+    assert [clip.id for clip in recorded.clips(root, name)] == [first.id] and not page.get("audio")
     assert "1 clip" in text(page)
 
 
@@ -148,26 +156,28 @@ def test_what_somebody_else_deleted_gets_a_sentence(root: Path, name: str) -> No
     clip = add(root, name)
     add(root, name, 0.5)
     page = tick(visit("Your own"), 1)
-    own.delete(root, name, [clip.id])
+    recorded.delete(root, name, [clip.id])
     page.button("corpora.own.delete").click().run()
-    assert not page.exception and "somebody deleted it" in page.error[0].value
-    own.delete_all(root, name)
+    assert not page.exception and "That clip was deleted" in page.error[0].value
+    recorded.delete_all(root, name)
     assert not page.run().exception and "A new one" in page.selectbox("corpora.own.corpus").options[0]
 
 
 def test_a_corpus_is_deleted_as_a_whole(root: Path, name: str) -> None:
     add(root, name)
     page = visit("Your own")
-    assert button(page, "corpora.own.delete_all")[0].label == "Delete 1 recording for ever"
+    assert button(page, "corpora.own.delete_all")[0].label == "Permanently delete 1 recording"
     page.button("corpora.own.delete_all").click().run()
-    assert own.listing(root) == {} and "is deleted with all its recordings" in page.success[0].value.replace("\\", "")
+    assert recorded.listing(root) == {} and "is deleted with all its recordings" in page.success[0].value.replace(
+        "\\", ""
+    )
 
 
 def test_all_is_downloaded_as_a_zip(root: Path, name: str) -> None:
     add(root, name)
     page = visit("Your own")
     assert [each.key for each in page.get("download_button")] == ["corpora.own.zip"]
-    with zipfile.ZipFile(io.BytesIO(own.pack(root, name))) as packed:
+    with zipfile.ZipFile(io.BytesIO(recorded.pack(root, name))) as packed:
         assert f"{name}/clips.csv" in packed.namelist()
 
 
@@ -177,7 +187,7 @@ def test_a_folder_that_may_not_be_written_to_gets_a_sentence(
     def refuse(*_: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(own, "_write", refuse)
+    monkeypatch.setattr(recorded, "_write", refuse)
     page = visit("Your own")
     page.text_input("corpora.own.speaker").set_value("Ann").run()
     record(page, recording())
@@ -185,8 +195,8 @@ def test_a_folder_that_may_not_be_written_to_gets_a_sentence(
 
 
 def test_counters_name_every_label_and_escape_speakers() -> None:
-    drawn = corpus_own.counters([own.Clip("0" * 16, Path("x.wav"), "sad", "<script>", "")])
-    assert all(f"<span>{label}</span>" in drawn for label in corpora.ALL_LABELS) and "<script>" not in drawn
+    drawn = counters([recorded.Clip("0" * 16, Path("x.wav"), "sad", "<script>", "")])
+    assert all(f"<span>{label}</span>" in drawn for label in catalogue.ALL_LABELS) and "<script>" not in drawn
 
 
 # --- the choice of labels
@@ -196,10 +206,10 @@ def page_of_labels() -> None:
     import pandas as pd
     import streamlit as st
 
-    from pages.ui import labels
+    from pages.ui import label_mapping
 
     clips = pd.DataFrame(st.session_state["clips"], columns=["corpus", "emotion"])
-    st.session_state["chosen"] = labels.choose(clips, key="here").to_dict()
+    st.session_state["chosen"] = label_mapping.choose(clips, key="here").to_dict()
 
 
 CLIPS = [("ravdess", label) for label in ("neutral", "calm", "happy", "surprise")] + [
@@ -215,9 +225,9 @@ def choice(root: Path) -> AppTest:
 
 
 def test_labels_are_kept_merged_and_left_out_as_chosen(choice: AppTest) -> None:
-    assert choice.session_state["chosen"] == mapping.LabelMapping().to_dict()
+    assert choice.session_state["chosen"] == labels.LabelMapping().to_dict()
     assert "**4 labels, 6 clips**: neutral, calm, happy, surprise; 1 clip is left out" in text(choice)
-    choice.segmented_control("here.calm").set_value(mapping.MERGE)
+    choice.segmented_control("here.calm").set_value(labels.MERGE)
     choice.toggle("here.boredom").set_value(True)
     assert "**4 labels, 7 clips**: neutral, happy, surprise, boredom." in text(choice.run())
     choice.toggle("here.shared").set_value(True)
@@ -229,16 +239,16 @@ def test_labels_are_kept_merged_and_left_out_as_chosen(choice: AppTest) -> None:
 def test_what_was_chosen_last_is_offered_first_and_kept_where_it_is_not_asked(root: Path) -> None:
     page = AppTest.from_function(page_of_labels, default_timeout=60)
     page.session_state["clips"] = [("savee", "neutral"), ("savee", "sad")]
-    page.session_state[state.LABELS] = {"calm": mapping.LEAVE_OUT, "boredom": True, "shared": True}
+    page.session_state[state.LABELS] = {"calm": labels.LEAVE_OUT, "boredom": True, "shared": True}
     page.run()
     assert not page.toggle and page.session_state[state.LABELS] == {
-        "calm": mapping.LEAVE_OUT,
+        "calm": labels.LEAVE_OUT,
         "boredom": True,
         "shared": True,
     }
     page.session_state["clips"] = CLIPS
     page.run()
-    assert page.segmented_control("here.calm").value == mapping.LEAVE_OUT and page.toggle("here.boredom").value
+    assert page.segmented_control("here.calm").value == labels.LEAVE_OUT and page.toggle("here.boredom").value
 
 
 def test_corpora_without_a_common_label_are_told_so(root: Path) -> None:
@@ -251,8 +261,8 @@ def test_corpora_without_a_common_label_are_told_so(root: Path) -> None:
 
 
 def test_a_table_shows_labels_by_corpus(root: Path) -> None:
-    clips = pd.DataFrame(CLIPS, columns=[corpora.CORPUS, corpora.EMOTION])
-    table = labels.table(clips, mapping.LabelMapping(calm=mapping.MERGE))
+    clips = pd.DataFrame(CLIPS, columns=[catalogue.CORPUS, catalogue.EMOTION])
+    table = label_mapping.table(clips, labels.LabelMapping(calm=labels.MERGE))
     assert table.loc["calm"].to_dict() == {"EmoDB": 0, "RAVDESS": 1, "becomes": "neutral"}
     assert table.loc["boredom", "becomes"] == "left out"
 

@@ -18,15 +18,19 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import cached, cards, exports, frame, state
-from ser_core import analysis, audio, beside, evaluation, store
+from pages.ui import cached, clip_input, downloads, frame, recognition, state
+from pages.ui.prediction_cards import agreement, bars, when_sure
+from ser_core.audio import waveform
 from ser_core.errors import SerError
-from ser_core.recognizer import Prediction
+from ser_core.metrics import evaluation
+from ser_core.recognition import analysis, service, store
+from ser_core.recognition.recognizer import Prediction
+from ser_core.system import workers
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
 OTHER_SPEECH = (ROOT / "pages" / "samples" / "flat.flac").read_bytes()
-SILENCE = audio.encode_wav(audio.Waveform(np.zeros(16_000, dtype=np.float32), 16_000))
+SILENCE = waveform.encode_wav(waveform.Waveform(np.zeros(16_000, dtype=np.float32), 16_000))
 
 
 @pytest.fixture
@@ -71,7 +75,7 @@ def test_an_upload_shows_four_predictions_that_match_the_core(page: AppTest, mod
         assert list(shown) == list(prediction.probabilities)
         assert shown == pytest.approx(prediction.probabilities, abs=0.00051)
     assert n_cards(page) == 4
-    assert cards.agreement([prediction.label for prediction in expected]) in text(page)
+    assert agreement([prediction.label for prediction in expected]) in text(page)
 
 
 def test_the_page_says_what_was_recorded_and_how_good_a_model_is(page: AppTest) -> None:
@@ -87,7 +91,7 @@ def test_a_sample_is_one_click_away(page: AppTest) -> None:
 
 def test_no_speech_no_guess(page: AppTest) -> None:
     said = text(upload(page, "quiet.wav", SILENCE))
-    assert "no model guesses" in said
+    assert "there is no prediction" in said
     assert n_cards(page) == 0 and not page.table
 
 
@@ -192,7 +196,7 @@ def test_a_model_that_another_server_deletes_while_it_is_asked_gets_a_sentence_a
     store.delete("mine", models)
     store.delete("unasked", models)  # after this server has listed it, and before it is loaded
     st.cache_resource.clear()
-    said = dict(zip([each.slug for each in seen], cached.ask(analysis.analyse(SPEECH), seen), strict=True))
+    said = dict(zip([each.slug for each in seen], recognition.ask(analysis.analyse(SPEECH), seen), strict=True))
     assert said.pop("unasked").startswith("There is no model 'unasked'")
     assert sorted(said) == sorted([*store.SHIPPED, "mine"]) and all(
         isinstance(each, Prediction) for each in said.values()
@@ -233,26 +237,26 @@ def test_a_rerun_computes_nothing_again(page: AppTest, monkeypatch: pytest.Monke
     for name in ("analyse", "recognize"):
         monkeypatch.setattr(analysis, name, forbidden)
     monkeypatch.setattr(store, "load", forbidden)
-    monkeypatch.setattr(beside, "run", forbidden)
+    monkeypatch.setattr(workers, "run", forbidden)
     page.run()
     assert n_cards(page) == 4
 
 
-@pytest.mark.parametrize("work", [analysis.analyse, beside.ask])
+@pytest.mark.parametrize("work", [analysis.analyse, service.ask])
 def test_where_the_process_beside_ends_each_time_the_page_says_so(
     page: AppTest, monkeypatch: pytest.MonkeyPatch, work: object
 ) -> None:
-    run = beside.run
+    run = workers.run
 
     def ended(asked, *args, **named):
         if asked is work:
-            raise SerError(beside.UNDONE)
+            raise SerError(workers.WORKER_FAILED)
         return run(asked, *args, **named)
 
-    monkeypatch.setattr(beside, "run", ended)
+    monkeypatch.setattr(workers, "run", ended)
     upload(page)
-    assert not page.exception and "Try it once more" in text(page)
-    page.button("recognize.keep" if work is beside.ask else "recognize.clear").click().run()
+    assert not page.exception and "Try again" in text(page)
+    page.button("recognize.keep" if work is service.ask else "recognize.clear").click().run()
     monkeypatch.undo()
     upload(page)
     assert not page.exception and n_cards(page) == 4
@@ -265,12 +269,12 @@ def test_a_clip_put_aside_that_cannot_be_heard_again_can_be_dropped(
     page.button("recognize.keep").click().run()
 
     def ended(*args: object, **named: object) -> None:
-        raise SerError(beside.UNDONE)
+        raise SerError(workers.WORKER_FAILED)
 
-    monkeypatch.setattr(beside, "run", ended)
+    monkeypatch.setattr(workers, "run", ended)
     st.cache_resource.clear()
     page.run()
-    assert not page.exception and "Try it once more" in text(page)
+    assert not page.exception and "Try again" in text(page)
     page.button("recognize.drop").click().run()
     assert not page.exception and not page.error
 
@@ -300,18 +304,18 @@ def test_warming_up_has_every_model_loaded_beside_and_survives_a_damaged_one(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
-    monkeypatch.setattr(store, "MODELS", models)
+    monkeypatch.setenv("SER_MODELS", str(models))
     next(path for path in (models / "cnn").iterdir() if path.name != "card.json").write_bytes(b"")
     loaded, handed = [], []
-    load, run = store.load, beside.run
+    load, run = store.load, workers.run
     monkeypatch.setattr(store, "load", lambda slug, folder: loaded.append(slug) or load(slug, folder))
     monkeypatch.setattr(
-        beside, "run", lambda work, *args, **named: handed.append((work, args)) or run(work, *args, **named)
+        workers, "run", lambda work, *args, **named: handed.append((work, args)) or run(work, *args, **named)
     )
     st.cache_resource.clear()
-    cached._warm_up()
+    recognition._warm_up()
     assert loaded == [], "a model is loaded in the server too"
-    assert [work for work, _ in handed] == [analysis.analyse, beside.ask]
+    assert [work for work, _ in handed] == [analysis.analyse, service.ask]
     assert [slug for slug, _ in handed[1][1][1]] == list(store.SHIPPED)
 
 
@@ -335,7 +339,7 @@ PREDICTIONS = [
     ],
 )
 def test_agreement_in_one_sentence(labels: list[str], sentence: str) -> None:
-    assert cards.agreement(labels) == sentence
+    assert agreement(labels) == sentence
 
 
 @pytest.mark.parametrize(
@@ -350,7 +354,7 @@ def test_agreement_in_one_sentence(labels: list[str], sentence: str) -> None:
     ],
 )
 def test_agreement_where_some_are_not_sure(labels: list[str], n_unsure: int, sentence: str) -> None:
-    assert cards.agreement(labels, n_unsure) == sentence
+    assert agreement(labels, n_unsure) == sentence
 
 
 def test_a_model_below_its_threshold_says_not_sure_and_shows_what_it_guessed(page: AppTest, models: Path) -> None:
@@ -379,24 +383,24 @@ def test_what_a_threshold_costs_in_words() -> None:
     }
     figures = evaluation.evaluate(y, probabilities, threshold=0.7, **measure)
     assert (
-        cards.when_sure(figures) == "It answers 75 % of these clips, and 90 % of its answers are right (of all 90 %)."
+        when_sure(figures)
+        == "It answers 75 % of these clips; 90 % of its answers are right; 90 % if it always answers."
     )
     assert (
-        cards.when_sure(evaluation.evaluate(y, probabilities, threshold=0.9, **measure))
-        == "It answers 0 % of these clips."
+        when_sure(evaluation.evaluate(y, probabilities, threshold=0.9, **measure)) == "It answers 0 % of these clips."
     )
-    assert cards.when_sure(evaluation.evaluate(y, probabilities, **measure)) == cards.when_sure(None) == ""
+    assert when_sure(evaluation.evaluate(y, probabilities, **measure)) == when_sure(None) == ""
 
 
 def test_bars_keep_the_order_of_the_labels_and_escape_them() -> None:
-    html = cards.bars({"<i>": 0.1, "angry": 0.9})
+    html = bars({"<i>": 0.1, "angry": 0.9})
     assert html.index("&lt;i&gt;") < html.index("angry") and "<i>" not in html
     assert "width:90.0%" in html
 
 
 def test_the_json_is_what_the_command_line_prints() -> None:
     heard = analysis.analyse(SPEECH)
-    (entry,) = json.loads(exports.predictions_json("a.wav", heard, PREDICTIONS))
+    (entry,) = json.loads(downloads.predictions_json("a.wav", heard, PREDICTIONS))
     assert list(entry) == ["file", "duration_s", "quality", "speech", "predictions"]
     assert entry["predictions"][0] == {
         "model": "knn",
@@ -409,7 +413,7 @@ def test_the_json_is_what_the_command_line_prints() -> None:
 
 def test_the_csv_has_one_line_a_model() -> None:
     predictions = [dataclasses.replace(PREDICTIONS[0], threshold=0.8), PREDICTIONS[1]]
-    assert exports.probabilities_csv(predictions).splitlines() == [
+    assert downloads.probabilities_csv(predictions).splitlines() == [
         "model,label,sure,sad,calm,milliseconds",
         "knn,sad,False,0.75,0.25,1.5",
         "<mlp>,calm,,0.0,1.0,0.5",
@@ -418,7 +422,7 @@ def test_the_csv_has_one_line_a_model() -> None:
 
 def test_every_offer_builds_something() -> None:
     heard = analysis.analyse(SPEECH)
-    built = {offer.key: offer.build() for offer in exports.offers("../b/<a>.FLAC", SPEECH, heard, PREDICTIONS)}
+    built = {offer.key: offer.build() for offer in downloads.offers("../b/<a>.FLAC", SPEECH, heard, PREDICTIONS)}
     assert built["clip"] == SPEECH
     assert built["parquet"][:4] == b"PAR1" and built["features_csv"].startswith("time_s,")
     assert "plotly" in built["html"].lower() and 'src="https' not in built["html"]
@@ -436,13 +440,13 @@ def test_every_offer_builds_something() -> None:
     ],
 )
 def test_downloads_have_safe_names(name: str, stem: str, suffix: str) -> None:
-    assert (exports.safe_stem(name), exports.safe_suffix(name)) == (stem, suffix)
+    assert (downloads.safe_stem(name), downloads.safe_suffix(name)) == (stem, suffix)
 
 
 def test_a_recording_is_played_as_it_came() -> None:
-    data = audio.encode_wav(audio.Waveform(np.zeros(16_000, dtype=np.float32), 16_000))
-    given = state.Given("recording.wav", data, state.RECORDING, "x")
-    assert cached.playable(given, analysis.analyse(data)) == (data, "audio/wav")
+    data = waveform.encode_wav(waveform.Waveform(np.zeros(16_000, dtype=np.float32), 16_000))
+    given = clip_input.ClipInput("recording.wav", data, clip_input.RECORDING, "x")
+    assert recognition.playable(given, analysis.analyse(data)) == (data, "audio/wav")
 
 
 def test_pages_hold_the_numeric_libraries_to_one_thread_before_these_load() -> None:

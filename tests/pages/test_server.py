@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
-from pages.ui import server, visit
-from ser_core import admin, classroom, guard
-from ser_core.guard import Message
-from tests.loops import in_a_loop
+from pages.ui import server, visits
+from ser_core.serving import admin, guard, preflight
+from ser_core.serving.guard import Message
 from tests.pages.test_visit import Told
+from tests.support.loops import in_a_loop
 
 PATH = "/_stcore/upload_file/{session}/f1"
 
@@ -134,13 +134,13 @@ def run(work: Callable[[server.Uploads, Arrivals], Any]) -> None:
 def told(monkeypatch: pytest.MonkeyPatch) -> Told:
     """A server with no files yet, in place of Streamlit's."""
     found = Told()
-    monkeypatch.setattr(visit, "_visits", visit.Visits())
-    monkeypatch.setattr(visit, "Server", lambda: found)
+    monkeypatch.setattr(visits, "_visits", visits.Visits())
+    monkeypatch.setattr(visits, "Server", lambda: found)
     return found
 
 
 def test_files_on_their_way_count_before_they_are_here(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(visit, "MOST_HELD", 1000)
+    monkeypatch.setattr(visits, "MOST_HELD", 1000)
 
     async def work(uploads: server.Uploads, arrivals: Arrivals) -> None:
         first = asyncio.create_task(status(uploads, put("anna", 600)))
@@ -197,7 +197,7 @@ def test_other_requests_pass(told: Told) -> None:
 
 def test_a_wrong_host_ends_the_start_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SER_HOSTS", "http://x")
-    with pytest.raises(SystemExit, match="no host name"):
+    with pytest.raises(SystemExit, match="not a host name"):
         server.middleware()
 
 
@@ -211,7 +211,7 @@ def test_whoever_others_can_reach_has_an_admin_word(
     guarded = server.middleware()[0]
     word = os.environ[admin.VARIABLE]
     assert len(word) >= admin.SHORTEST and word in capsys.readouterr().out
-    assert set(classroom.addresses()) <= guarded.kwargs["hosts"]
+    assert set(preflight.addresses()) <= guarded.kwargs["hosts"]
     monkeypatch.setenv(admin.VARIABLE, "short")
     with pytest.raises(SystemExit, match="8 is the least"):
         server.middleware()

@@ -17,21 +17,23 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import (
-    setting_inputs,
-    state,
-    train_charts,
-    train_plan,
-    train_result,
-    train_runs,
-    train_script,
-    train_search,
-)
-from ser_core import admin, audio, balance, bundles, corpora, evaluation, jobs, locks, runs, splits, store, supervisor
+from pages.ui import model_layers, settings_form, state
+from pages.ui.charts import training
+from pages.ui.train import plan, result, runs, script, search
+from ser_core import paths
+from ser_core.audio import waveform
 from ser_core.classifiers import CLASSIFIERS
+from ser_core.corpora import catalogue
+from ser_core.dataset import splits
 from ser_core.errors import ConfigError
-from ser_core.run_config import PRESETS, RunConfig
-from ser_core.setting import SIZES
+from ser_core.metrics import evaluation
+from ser_core.recognition import bundle, store
+from ser_core.recognition.card import ModelCard
+from ser_core.serving import admin
+from ser_core.settings import SIZES
+from ser_core.system import files, locks
+from ser_core.training import balance, jobs, run_folder, supervisor
+from ser_core.training.config import PRESETS, RunConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 EMODB_NAMES = [
@@ -46,14 +48,15 @@ WORKER = """
 import os, sys, time
 sys.path.insert(0, os.getcwd())
 from pathlib import Path
-from ser_core import runs
-teller = runs.Reporter(Path(sys.argv[1]), expected={"training": 5})
-teller.stage(runs.TRAINING, "Training something")
+from ser_core.training import run_folder
+teller = run_folder.Reporter(Path(sys.argv[1]), expected={"training": 5})
+teller.stage(run_folder.TRAINING, "Training something")
 for epoch in range(1, 400):
     teller.epoch({"fold": None, "epoch": epoch, "epochs": 400, "loss": 2 / epoch, "validation_loss": 2.2 / epoch, "validation_uar": 0.3})
     teller.progress(epoch / 400, clips_per_s=1234.0, epoch=epoch, epochs=400)
-    if teller.wish():
-        teller.end(runs.DONE if teller.wish() == runs.KEEP else runs.STOPPED, "Ended", model="mine" if teller.wish() == runs.KEEP else None)
+    if teller.stop_request():
+        keeps = teller.stop_request() == run_folder.KEEP
+        teller.end(run_folder.DONE if keeps else run_folder.STOPPED, "Ended", model="mine" if keeps else None)
         break
     time.sleep(0.05)
 """
@@ -78,7 +81,7 @@ def root(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 def emodb(root: Path) -> Path:
     """Five speakers, five labels, two sentences of EmoDB, by their names: nothing listens to them."""
     (root / "corpora" / "emodb").mkdir()
-    data = audio.encode_wav(audio.Waveform(np.zeros(800, np.float32), 16_000))
+    data = waveform.encode_wav(waveform.Waveform(np.zeros(800, np.float32), 16_000))
     for name in EMODB_NAMES:
         (root / "corpora" / "emodb" / f"{name}.wav").write_bytes(data)
     return root
@@ -114,7 +117,7 @@ def keys(page: AppTest, kind: str = "button") -> list[str]:
 
 def start(page: AppTest) -> AppTest:
     page.button(key="train.start").click().run()
-    until(lambda: any(job.status.epoch or job.ended or job.position for job in jobs.jobs(runs.root())))
+    until(lambda: any(job.status.epoch or job.ended or job.position for job in jobs.jobs(paths.runs_folder())))
     return page.run()
 
 
@@ -181,7 +184,7 @@ def config_of(page: AppTest) -> RunConfig:
     """Start what the page shows, and read what was started."""
     page.button(key="train.start").click().run()
     text(page)
-    return RunConfig.from_dict(runs.read_config(jobs.jobs(runs.root())[0].folder))
+    return RunConfig.from_dict(run_folder.read_config(jobs.jobs(paths.runs_folder())[0].folder))
 
 
 def test_every_choice_reaches_the_run(emodb):
@@ -231,7 +234,7 @@ def test_a_search_of_nonsense_says_what_is_expected(emodb):
 
 def test_magnitudes_go_up_and_down_by_their_factor():
     setting = next(each for each in CLASSIFIERS["svm"].settings if each.name == "C")
-    offered = setting_inputs.magnitudes(setting, setting.default)
+    offered = settings_form.magnitudes(setting, setting.default)
     assert setting.default in offered and offered == sorted(set(offered))
     assert setting.low <= offered[0] and offered[-1] <= setting.high
     assert all(setting.check(value, of="SVM") == value for value in offered)
@@ -239,16 +242,16 @@ def test_magnitudes_go_up_and_down_by_their_factor():
 
 def test_numbers_are_read_from_a_list():
     setting = next(each for each in CLASSIFIERS["mlp"].settings if each.name == "alpha")
-    assert setting_inputs.numbers(setting, "0.1; 1e-3, 0.1") == (0.1, 0.001)
+    assert settings_form.numbers(setting, "0.1; 1e-3, 0.1") == (0.1, 0.001)
     with pytest.raises(ConfigError, match="numbers with commas"):
-        setting_inputs.numbers(setting, "0,1 or so")
+        settings_form.numbers(setting, "0,1 or so")
 
 
 @pytest.mark.parametrize(
     ("seconds", "said"), [(0, "1 s"), (42, "42 s"), (150, "2.5 min"), (1500, "25 min"), (5400, "1.5 h")]
 )
 def test_a_duration_is_said_in_fitting_units(seconds, said):
-    assert train_plan.duration(seconds) == said
+    assert plan.duration(seconds) == said
 
 
 # --- a run
@@ -258,7 +261,7 @@ def test_a_started_run_is_watched_at_its_address_and_stopped(emodb):
     page = visit()
     page.text_input(key="train.name").set_value(NASTY).run()
     page = start(page)
-    job = jobs.jobs(runs.root())[0]
+    job = jobs.jobs(paths.runs_folder())[0]
     assert page.query_params["run"] in (job.id, [job.id])
     said = text(page)
     assert page.header[0].value.replace("\\", "") == NASTY and NASTY not in page.header[0].value
@@ -269,14 +272,14 @@ def test_a_started_run_is_watched_at_its_address_and_stopped(emodb):
     assert key not in text(page)
     begun = time.monotonic()
     page.button(key="train.stop").click().run()
-    until(lambda: jobs.find(runs.root(), job.id).ended)
+    until(lambda: jobs.find(paths.runs_folder(), job.id).ended)
     assert time.monotonic() - begun < 2
     assert "**Stopped**" in text(page.run())
 
 
 def test_another_visit_sees_the_run_and_may_stop_it_with_the_key_only(emodb):
     page = start(visit())
-    job = jobs.jobs(runs.root())[0]
+    job = jobs.jobs(paths.runs_folder())[0]
     key = page.session_state[state.STOP_KEYS][job.id]
     other = visit(run=job.id)
     said = text(other)
@@ -286,14 +289,14 @@ def test_another_visit_sees_the_run_and_may_stop_it_with_the_key_only(emodb):
     assert "not the key of this run" in text(other) and "train.stop" not in keys(other)
     other.text_input(key="train.stop.key").set_value(key.lower()).run()
     other.button(key="train.stop").click().run()
-    until(lambda: jobs.find(runs.root(), job.id).ended)
+    until(lambda: jobs.find(paths.runs_folder(), job.id).ended)
 
 
 def test_the_teacher_may_stop_a_run_and_clear_the_line(emodb, monkeypatch):
     page = start(visit())
-    first = jobs.jobs(runs.root())[0]
-    until(lambda: not jobs.find(runs.root(), first.id).position)  # it works: only who waits is cleared
-    waiting = jobs.start(runs.root(), {"corpora": ["emodb"]}, title="Next")
+    first = jobs.jobs(paths.runs_folder())[0]
+    until(lambda: not jobs.find(paths.runs_folder(), first.id).position)  # it works: only who waits is cleared
+    waiting = jobs.start(paths.runs_folder(), {"corpora": ["emodb"]}, title="Next")
     monkeypatch.setenv(admin.VARIABLE, "open sesame")
     other = visit("Runs")
     assert "train.clear_line" not in keys(other) and f"train.stop.{first.id}" not in keys(other)
@@ -301,10 +304,10 @@ def test_the_teacher_may_stop_a_run_and_clear_the_line(emodb, monkeypatch):
     assert "not the admin word" in text(other) and "train.clear_line" not in keys(other)
     other.text_input(key="teacher.word").set_value("open sesame").run()
     other.button(key="train.clear_line").click().run()
-    until(lambda: jobs.find(runs.root(), waiting.id).ended)
-    assert not jobs.find(runs.root(), first.id).ended
+    until(lambda: jobs.find(paths.runs_folder(), waiting.id).ended)
+    assert not jobs.find(paths.runs_folder(), first.id).ended
     other.run().button(key=f"train.stop.{first.id}").click().run()
-    until(lambda: jobs.find(runs.root(), first.id).ended)
+    until(lambda: jobs.find(paths.runs_folder(), first.id).ended)
     assert page
 
 
@@ -348,11 +351,11 @@ def test_only_the_teacher_names_a_scheduler_and_nobody_else_sees_or_uses_it(emod
     assert "must be an address such as" in text(page) and page.button(key="train.start").disabled
     page.text_input(key="train.scheduler").set_value("tcp://192.168.1.20:8786 ").run()
     page.button(key="train.start").click().run()
-    (job,) = jobs.jobs(runs.root())
-    config = runs.read_config(job.folder)
+    (job,) = jobs.jobs(paths.runs_folder())
+    config = run_folder.read_config(job.folder)
     assert config["scheduler"] == "tcp://192.168.1.20:8786"
-    assert "192.168" not in train_script.script("x", config)
-    assert train_search.settings(job, {"hyperparameters": {}, "uar": 0.5}).scheduler == ""
+    assert "192.168" not in script.script("x", config)
+    assert search.settings(job, {"hyperparameters": {}, "uar": 0.5}).scheduler == ""
 
 
 def test_an_unknown_run_is_said_to_be_gone(emodb):
@@ -364,48 +367,48 @@ def test_an_unknown_run_is_said_to_be_gone(emodb):
 
 def test_the_line_is_shown_with_its_positions(emodb):
     start(visit())
-    jobs.start(runs.root(), {"corpora": ["emodb"]}, title="Second")
-    jobs.start(runs.root(), {"corpora": ["emodb"]}, title="Third")
+    jobs.start(paths.runs_folder(), {"corpora": ["emodb"]}, title="Second")
+    jobs.start(paths.runs_folder(), {"corpora": ["emodb"]}, title="Third")
     page = visit("Runs")
     said = text(page)
-    assert "next in line" in said and "1 before it in line" in said
+    assert "next in the queue" in said and "1 before it in the queue" in said
     assert "2 runs come before" not in said and "3 runs come before it" in text(visit())
 
 
 def test_runs_that_have_ended_are_opened_and_cleared(emodb):
     started = jobs.start(
-        runs.root(), {"corpora": ["emodb"]}, title="Old", command=(sys.executable, "-c", "raise SystemExit(3)")
+        paths.runs_folder(), {"corpora": ["emodb"]}, title="Old", command=(sys.executable, "-c", "raise SystemExit(3)")
     )
-    until(lambda: jobs.find(runs.root(), started.id).ended)
+    until(lambda: jobs.find(paths.runs_folder(), started.id).ended)
     page = visit("Runs")
     assert "**Failed**" in text(page) and "train.clear" not in keys(page)
     page.button(key=f"train.open.{started.id}").click().run()
     assert supervisor.FAULT in text(page)
     mine = visit("Runs")
-    (runs.root() / started.id / jobs.JOB).write_text(
+    (paths.runs_folder() / started.id / jobs.JOB).write_text(
         json.dumps(
             {
                 "title": "Old",
-                "created": runs.now(),
+                "created": files.now(),
                 "key": "",
                 "browser": jobs._hash(mine.session_state[state.BROWSER]),
             }
         )
     )
     mine.run().button(key="train.clear").click().run()
-    assert jobs.jobs(runs.root()) == []
+    assert jobs.jobs(paths.runs_folder()) == []
 
 
 # --- results and models
 
 
-def save(slug: str, title: str, **changes: Any) -> store.ModelCard:
+def save(slug: str, title: str, **changes: Any) -> ModelCard:
     """Put a tiny model beside the others."""
-    path = store.MODELS / slug
+    path = paths.models_folder() / slug
     path.mkdir()
-    for file in (store.MODELS / "mlp").iterdir():
+    for file in (paths.models_folder() / "mlp").iterdir():
         (path / file.name).write_bytes(file.read_bytes())
-    card = replace(store.read_card("mlp", store.MODELS), slug=slug, title=title, **changes)
+    card = replace(store.read_card("mlp", paths.models_folder()), slug=slug, title=title, **changes)
     (path / store.CARD).write_text(json.dumps(card.to_dict()))
     return card
 
@@ -420,17 +423,17 @@ def finished(emodb: Path) -> str:
         hyperparameters={"hidden": 8},
         architecture=[{"name": "<i>dense</i>", "shape": [8], "parameters": 100, "detail": "8 units"}],
     )
-    started = jobs.start(runs.root(), {"corpora": ["emodb"], "classifier": "mlp"}, title=NASTY)
-    until(lambda: jobs.find(runs.root(), started.id).status.epoch)
-    jobs.stop(jobs.find(runs.root(), started.id), keep=True)
-    until(lambda: jobs.find(runs.root(), started.id).ended)
+    started = jobs.start(paths.runs_folder(), {"corpora": ["emodb"], "classifier": "mlp"}, title=NASTY)
+    until(lambda: jobs.find(paths.runs_folder(), started.id).status.epoch)
+    jobs.stop(jobs.find(paths.runs_folder(), started.id), keep=True)
+    until(lambda: jobs.find(paths.runs_folder(), started.id).ended)
     return started.id
 
 
 def test_a_result_shows_figures_beside_the_shipped_model_and_leads_to_recognize(finished):
     page = visit(run=finished)
     said = text(page)
-    assert "UAR" in said and "guessing 12.5 %" in said and "protocol “speaker”" in said
+    assert "UAR" in said and "random guessing: 12.5 %" in said and "protocol “speaker”" in said
     assert "KNN<small>" in said, "the shipped model of the kind has a column of its own (all of these are perceptrons)"
     assert "EmoDB (40 clips, 5 speakers)" in said and "hidden 8" in said
     html = "".join(each.proto.body for each in page.get("html"))
@@ -448,35 +451,35 @@ def test_recognize_asks_the_shipped_models_and_those_that_were_picked(emodb):
 
 
 def test_figures_of_different_protocols_are_not_ranked(emodb):
-    shipped = store.read_card("mlp", store.MODELS)
+    shipped = store.read_card("mlp", paths.models_folder())
     leaky = replace(shipped.evaluation, protocol="random")
     other = replace(shipped, slug="x", title="X", evaluation=leaky, per_corpus={"ravdess": leaky})
-    drawn = train_result.comparison(train_result.columns(other, [shipped]))
-    assert train_result.OTHER in drawn and "protocol “random”" in drawn and "protocol “speaker”" in drawn
+    drawn = result.comparison(result.columns(other, [shipped]))
+    assert result.OTHER in drawn and "protocol “random”" in drawn and "protocol “speaker”" in drawn
     same = replace(other, evaluation=shipped.evaluation, per_corpus=shipped.per_corpus)
-    assert train_result.OTHER not in train_result.comparison(train_result.columns(same, [shipped]))
-    assert len(train_result.columns(shipped, [shipped])) == 1
+    assert result.OTHER not in result.comparison(result.columns(same, [shipped]))
+    assert len(result.columns(shipped, [shipped])) == 1
 
 
 def test_a_model_that_was_trained_further_stands_beside_what_it_was_before(emodb):
-    card = store.read_card("mlp", store.MODELS)
+    card = store.read_card("mlp", paths.models_folder())
     further = replace(card, slug="x", training={"start_from": "cnn", "before": {"ravdess": card.evaluation.to_dict()}})
-    assert [column.title for column in train_result.columns(further, [])] == [
+    assert [column.title for column in result.columns(further, [])] == [
         card.title,
         "The model it started from, before",
     ]
     origin = replace(card, slug="cnn", title="CNN", classifier="cnn", corpora=({"corpus": "ravdess"},))
-    drawn = train_result.comparison(train_result.columns(replace(further, corpora=({"corpus": "ravdess"},)), [origin]))
+    drawn = result.comparison(result.columns(replace(further, corpora=({"corpus": "ravdess"},)), [origin]))
     assert "CNN, before" in drawn and "learned from RAVDESS already" in drawn
-    drawn = train_result.comparison(train_result.columns(replace(further, corpora=({"corpus": "emodb"},)), [origin]))
+    drawn = result.comparison(result.columns(replace(further, corpora=({"corpus": "emodb"},)), [origin]))
     assert "learned from" not in drawn
-    assert len(train_result.columns(replace(card, training={"before": {"x": "y"}}), [])) == 1
+    assert len(result.columns(replace(card, training={"before": {"x": "y"}}), [])) == 1
 
 
 def test_a_combination_of_a_search_becomes_a_model(emodb):
     config = RunConfig(corpora=("emodb",), classifier="cnn", grid={"dropout": (0.2, 0.4)}, name="Mine")
-    started = jobs.start(runs.root(), config.to_dict(), title="Mine", command=(sys.executable, "-c", ""))
-    until(lambda: jobs.find(runs.root(), started.id).ended)
+    started = jobs.start(paths.runs_folder(), config.to_dict(), title="Mine", command=(sys.executable, "-c", ""))
+    until(lambda: jobs.find(paths.runs_folder(), started.id).ended)
     trial = {
         "hyperparameters": {"dropout": 0.4, "filters": [8, 8, 8, 8]},
         "uar": 0.5,
@@ -484,10 +487,10 @@ def test_a_combination_of_a_search_becomes_a_model(emodb):
         "accuracy": 0.4,
         "seconds": 3.0,
     }
-    made = train_search.settings(jobs.find(runs.root(), started.id), trial)
+    made = search.settings(jobs.find(paths.runs_folder(), started.id), trial)
     assert made.grid == {} and made.hyperparameters == {"dropout": 0.4, "filters": (8, 8, 8, 8)}
     assert made.name.startswith("Mine: dropout 0.4")
-    assert train_search.table([trial]).to_dict("records") == [
+    assert search.table([trial]).to_dict("records") == [
         {
             "dropout": 0.4,
             "filters": "[8, 8, 8, 8]",
@@ -498,11 +501,11 @@ def test_a_combination_of_a_search_becomes_a_model(emodb):
         }
     ]
     worse = {**trial, "uar": 0.3}
-    assert list(train_charts.trials([worse, trial], told=["a", "b"]).data[0].customdata) == ["b", "a"]
+    assert list(training.trials([worse, trial], told=["a", "b"]).data[0].customdata) == ["b", "a"]
 
 
 def test_clips_that_could_not_be_read_are_named_without_their_folder():
-    said = train_result.unreadable([["/home/somebody/x/a.wav", "is silent"]])
+    said = result.unreadable([["/home/somebody/x/a.wav", "is silent"]])
     assert "a\\.wav" in said and "somebody" not in said
 
 
@@ -511,7 +514,7 @@ def test_the_script_holds_the_settings_and_nothing_that_a_name_could_add():
         corpora=("emodb",), classifier="knn", name="it's '''\"\"\" \\", hyperparameters={"n_neighbors": 3}
     ).to_dict()
     for title in ("Mine", 'x"""\nimport os\n"""', "'''", "\\"):
-        tree = ast.parse(train_script.script(title, config))
+        tree = ast.parse(script.script(title, config))
         assert [type(node) for node in tree.body] == [ast.Expr, *[ast.Import] * 4, ast.ImportFrom, ast.Assign, ast.With]
         assert json.loads(ast.literal_eval(tree.body[6].value.args[0])) == json.loads(json.dumps(config))
 
@@ -522,12 +525,12 @@ def test_a_model_is_renamed_described_and_deleted(emodb):
     page.text_input(key="train.model.title.mine").set_value(NASTY)
     page.text_area(key="train.model.text.mine").set_value("What <b>it</b> is")
     page.button(key="train.model.save.mine").click().run()
-    card = store.read_card("mine", store.MODELS)
+    card = store.read_card("mine", paths.models_folder())
     assert (card.title, card.description) == (NASTY, "What <b>it</b> is")
     assert NASTY in text(page) and "What <b>it</b> is" in text(page)
     assert not any(NASTY in each.value for each in page.markdown)
     page.button(key="train.model.delete.mine").click().run()
-    assert not (store.MODELS / "mine").exists()
+    assert not (paths.models_folder() / "mine").exists()
 
 
 def test_the_shipped_models_are_offered_without_a_way_to_delete_them(emodb):
@@ -545,19 +548,19 @@ def test_a_model_belongs_to_who_trained_it_where_there_is_a_teacher(finished, mo
 
 def test_an_exported_model_is_taken_in(emodb):
     save("mine", "Mine")
-    data = bundles.export_model("mine", store.MODELS)
-    store.delete("mine", store.MODELS)
+    data = bundle.export_model("mine", paths.models_folder())
+    store.delete("mine", paths.models_folder())
     page = visit("Models")
     page.file_uploader(key="train.import.file.0").set_value(("any name.zip", data, "application/zip")).run()
     page.button(key="train.import.go").click().run()
-    assert "mine" in {card.slug for card in store.list_models(store.MODELS)[0]} and "Mine" in text(page)
+    assert "mine" in {card.slug for card in store.list_models(paths.models_folder())[0]} and "Mine" in text(page)
 
 
 def test_a_file_that_is_no_model_is_refused_in_a_sentence(emodb):
     page = visit("Models")
     page.file_uploader(key="train.import.file.0").set_value(("x.zip", b"nonsense", "application/zip")).run()
     page.button(key="train.import.go").click().run()
-    assert "no model" in page.error[0].value
+    assert "not a model" in page.error[0].value
 
 
 # --- pictures
@@ -579,14 +582,14 @@ def evaluated() -> evaluation.Evaluation:
 
 
 def test_a_confusion_matrix_shows_counts_and_rows_in_percent_of_the_labels_that_occur():
-    figure = train_charts.confusion(evaluated())
+    figure = training.confusion(evaluated())
     assert list(figure.data[0].x) == ["neutral", "happy", "sad"]
     assert [list(row) for row in figure.data[0].text] == [
         ["2<br>67 %", "1<br>33 %", ""],
         ["", "2<br>100 %", ""],
         ["", "", "1<br>100 %"],
     ]
-    assert "neutral was taken for happy, 1 times" in train_charts.describe_confusion(evaluated())
+    assert "neutral was taken for happy, 1 times" in training.describe_confusion(evaluated())
 
 
 def test_curves_are_drawn_of_what_was_measured_and_of_the_last_fold():
@@ -595,25 +598,25 @@ def test_curves_are_drawn_of_what_was_measured_and_of_the_last_fold():
         {"fold": fold, "epoch": epoch, "epochs": 3, "loss": 1.0 + fold, "validation_loss": None}
         for fold, epoch in pairs
     ]
-    figure = train_charts.curves(epochs, train_charts.LOSS, shares=False)
+    figure = training.curves(epochs, training.LOSS, shares=False)
     assert [trace.name for trace in figure.data] == ["training"]
     assert list(figure.data[0].x) == [1, 2] and list(figure.data[0].y) == [2.0, 2.0]
-    assert train_charts.curves([], train_charts.LOSS, shares=False) is None
-    assert train_charts.curves(epochs, train_charts.SCORES, shares=True) is None
+    assert training.curves([], training.LOSS, shares=False) is None
+    assert training.curves(epochs, training.SCORES, shares=True) is None
 
 
 def test_labels_are_listed_in_their_order_with_their_figures():
-    rows = train_charts.label_rows(evaluated())
+    rows = training.label_rows(evaluated())
     assert [row["label"] for row in rows] == [
-        label for label in corpora.ALL_LABELS if label in ("neutral", "happy", "sad")
+        label for label in catalogue.ALL_LABELS if label in ("neutral", "happy", "sad")
     ]
     assert rows[0] == {"label": "neutral", "clips": 3, "recall": 66.7, "precision": 100.0, "f1": 80.0}
 
 
 def test_an_architecture_of_a_strangers_card_cannot_break_the_page():
-    drawn = train_result.architecture(["x", {"name": 3, "shape": [None, 4, "<"], "parameters": "many"}, {}])
+    drawn = model_layers.architecture(["x", {"name": 3, "shape": [None, 4, "<"], "parameters": "many"}, {}])
     assert "? × 4 × &lt;" in drawn and drawn.count("<li>") == 3
 
 
 def test_a_time_is_said_in_utc():
-    assert train_runs.when("2026-11-24T08:15:00+00:00") == "24 Nov, 08:15 UTC"
+    assert runs.when("2026-11-24T08:15:00+00:00") == "24 Nov, 08:15 UTC"

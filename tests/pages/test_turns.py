@@ -17,10 +17,17 @@ import pytest
 import soundfile
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import background, batch_run, cached, live_session, state
-from ser_core import analysis, audio, beside, segments, uploads
+from pages.ui import cached, clip_input, recognition, runtime, state
+from pages.ui.batch.run import Run, _work
+from pages.ui.live import session
+from pages.ui.task import Task
+from ser_core.audio import decoding
+from ser_core.audio.waveform import Waveform
+from ser_core.corpora import uploads
 from ser_core.errors import SerError
-from ser_core.spool import Spool
+from ser_core.recognition import analysis, service, timeline
+from ser_core.system import workers
+from ser_core.system.spool import Spool
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
@@ -59,24 +66,24 @@ TEN_MINUTES = sound(600, "FLAC", "PCM_16", 4_000)
 
 
 @pytest.fixture
-def handed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, bool, beside.Who]]:
+def handed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, bool, workers.Who]]:
     """What is handed to the processes beside: the work, whether to the one for long work, and for whom."""
-    found: list[tuple[Any, bool, beside.Who]] = []
-    run = beside.run
+    found: list[tuple[Any, bool, workers.Who]] = []
+    run = workers.run
 
     def noted(work: Callable[..., Any], *args: Any, **named: Any) -> Any:
-        found.append((work, beside._IS_LONG.get(), beside.WHO.get()))
+        found.append((work, workers._IS_LONG.get(), workers.WHO.get()))
         return run(work, *args, **named)
 
-    monkeypatch.setattr(beside, "run", noted)
+    monkeypatch.setattr(workers, "run", noted)
     return found
 
 
 @contextlib.contextmanager
-def working_for(who: beside.Who) -> Iterator[None]:
-    before = beside.WHO.set(who)
+def working_for(who: workers.Who) -> Iterator[None]:
+    before = workers.WHO.set(who)
     yield
-    beside.WHO.reset(before)
+    workers.WHO.reset(before)
 
 
 def wait_until(true: Callable[[], object]) -> None:
@@ -91,7 +98,7 @@ LONG = {
     "flac": lambda: TEN_MINUTES,
     "mp3": lambda: sound(20, "MP3", "MPEG_LAYER_III"),
     "webm": lambda: through_ffmpeg(20, "webm", "libopus"),
-    "a little more": lambda: sound(segments.LONG_S + 0.1, "FLAC", "PCM_16"),
+    "a little more": lambda: sound(timeline.LONG_S + 0.1, "FLAC", "PCM_16"),
     "many bytes": lambda: sound(8, "WAV", "FLOAT", 192_000),
     "on the disk": lambda: Spool(SPEECH),
 }
@@ -101,11 +108,11 @@ LONG = {
 def test_what_says_that_it_is_long_never_joins_the_line_of_short_clips(kind: str, handed: list[Any]) -> None:
     data = LONG[kind]()
     assert isinstance(data, Spool) or len(data) < 2**20 or kind == "many bytes"
-    assert cached.analyse_short(data, "long") is None and handed == []
+    assert recognition.analyse_short(data, "long") is None and handed == []
 
 
 SHORT = {
-    "as recorded": lambda: sound(segments.LONG_S, "WAV", "PCM_16", 48_000),
+    "as recorded": lambda: sound(timeline.LONG_S, "WAV", "PCM_16", 48_000),
     "no length": lambda: through_ffmpeg(4, "adts", "aac"),
     "webm": lambda: through_ffmpeg(4, "webm", "libopus", live="1"),
 }
@@ -114,7 +121,7 @@ SHORT = {
 @pytest.mark.parametrize("kind", SHORT)
 def test_a_short_clip_is_measured_whole_beside(kind: str, handed: list[Any]) -> None:
     data = SHORT[kind]()
-    heard = cached.analyse_short(data, "short")
+    heard = recognition.analyse_short(data, "short")
     assert heard is not None and handed == [(analysis.analyse, False, ("", ""))]
     assert heard.quality == analysis.analyse(data, name="short").quality
 
@@ -131,18 +138,18 @@ def test_of_what_is_longer_than_it_says_no_more_than_a_short_clip_is_read_there(
     kind: str, handed: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = LIARS[kind]()
-    assert len(data) < cached.SHORT and (audio.declared_duration(data) or 0) <= 2
+    assert len(data) < recognition.SHORT and (decoding.declared_duration(data) or 0) <= 2
     read_s = []
-    mix = audio._mix
+    mix = decoding._mix
     monkeypatch.setattr(
-        audio,
+        decoding,
         "_mix",
         lambda blocks, header, *rest, **named: mix(counted(blocks, header, read_s), header, *rest, **named),
     )
-    with pytest.raises(audio.TooLongError):
-        analysis.analyse(data, max_duration_s=segments.LONG_S)
-    assert sum(read_s) < segments.LONG_S + 2
-    assert cached.analyse_short(data, "liar.webm") is None
+    with pytest.raises(decoding.TooLongError):
+        analysis.analyse(data, max_duration_s=timeline.LONG_S)
+    assert sum(read_s) < timeline.LONG_S + 2
+    assert recognition.analyse_short(data, "liar.webm") is None
     assert [(work, long) for work, long, _ in handed] == [(analysis.analyse, False)]
 
 
@@ -161,35 +168,35 @@ def test_a_liar_is_shown_over_time(models: Path, handed: list[Any]) -> None:
     assert not page.exception and not page.error and page.session_state[state.TIMELINE].found.duration_s > 11
     works = [work for work, _, _ in handed]
     assert works.count(analysis.analyse) == 1, "it is tried as a short clip once, not at each rerun"
-    assert works.count(beside.judge) > 8 and not any(long for _, long, _ in handed)
+    assert works.count(service.judge) > 8 and not any(long for _, long, _ in handed)
 
 
-def batch_of(data: bytes, n: int = 1) -> batch_run.Run:
+def batch_of(data: bytes, n: int = 1) -> Run:
     recordings = tuple(uploads.Recording(f"{each}.flac", lambda: data, size=len(data)) for each in range(n))
-    return batch_run.Run(uploads.Uploads(recordings, ()), {}, {}, frozenset())
+    return Run(uploads.Uploads(recordings, ()), {}, {}, frozenset())
 
 
 def test_four_batches_of_ten_minutes_hold_up_no_short_clip(monkeypatch: pytest.MonkeyPatch) -> None:
     gate, at_work = threading.Event(), []
-    run = beside.run
+    run = workers.run
 
     def held(work: Callable[..., Any], *args: Any, **named: Any) -> Any:
-        if not beside._IS_LONG.get():
+        if not workers._IS_LONG.get():
             return run(work, *args, **named)
-        at_work.append(beside.WHO.get())
+        at_work.append(workers.WHO.get())
         gate.wait(60)
         raise SerError("That is enough.")
 
-    monkeypatch.setattr(beside, "run", held)
+    monkeypatch.setattr(workers, "run", held)
     batches = [batch_of(TEN_MINUTES) for _ in range(4)]
     for number, each in enumerate(batches):
         with working_for(("10.0.0.1", f"tab {number}")):
-            each.task.start(lambda task, each=each: batch_run._work(each, [], task))
+            each.task.start(lambda task, each=each: _work(each, [], task))
     wait_until(lambda: at_work)
     with working_for(ANNA):
-        assert cached.analyse_short(SPEECH, "anna.flac") is not None
+        assert recognition.analyse_short(SPEECH, "anna.flac") is not None
         mine = batch_of(SPEECH, 2)
-        mine.task.start(lambda task: batch_run._work(mine, [], task))
+        mine.task.start(lambda task: _work(mine, [], task))
         wait_until(lambda: not mine.task.running)
     assert len(mine.results) == 2 and not any("error" in each for each in mine.results)
     assert not any(each.results for each in batches) and len(at_work) == 1, (
@@ -202,7 +209,7 @@ def test_four_batches_of_ten_minutes_hold_up_no_short_clip(monkeypatch: pytest.M
 
 def test_a_batch_hears_ten_minutes_as_a_whole(models: Path, handed: list[Any]) -> None:
     run = batch_of(TEN_MINUTES)
-    run.task.start(lambda task: batch_run._work(run, cached.models()[0], task))
+    run.task.start(lambda task: _work(run, cached.models()[0], task))
     wait_until(lambda: not run.task.running)
     (result,) = run.results
     assert result["duration_s"] == 600 and not run.problems
@@ -219,9 +226,9 @@ def test_long_recordings_are_read_through_one_at_a_time(monkeypatch: pytest.Monk
         at_once[0] -= 1
         return "read"
 
-    monkeypatch.setattr(audio, "stream", read)
-    given = state.given("long.flac", TEN_MINUTES, state.UPLOAD)
-    threads = [threading.Thread(target=cached._stream.__wrapped__, args=("", given)) for _ in range(4)]
+    monkeypatch.setattr(decoding, "stream", read)
+    given = clip_input.given("long.flac", TEN_MINUTES, clip_input.UPLOAD)
+    threads = [threading.Thread(target=recognition._stream.__wrapped__, args=("", given)) for _ in range(4)]
     for each in threads:
         each.start()
     for each in threads:
@@ -234,7 +241,7 @@ def test_long_recordings_are_read_through_one_at_a_time(monkeypatch: pytest.Monk
 
 @pytest.fixture
 def page(models: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    monkeypatch.setattr(state, "who", lambda: ANNA)
+    monkeypatch.setattr(runtime, "who", lambda: ANNA)
     return AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
 
 
@@ -243,7 +250,7 @@ def test_a_pages_work_and_that_of_its_threads_is_its_visitors(page: AppTest, han
         page.get("file_uploader")[0].set_value(("a.flac", data, "audio/flac"))
         page.run()
     wait_until(lambda: not page.session_state[state.TIMELINE].task.running)
-    assert {work for work, _, _ in handed} == {analysis.analyse, beside.ask, beside.judge}
+    assert {work for work, _, _ in handed} == {analysis.analyse, service.ask, service.judge}
     assert {who for _, _, who in handed} == {ANNA}
 
 
@@ -256,22 +263,22 @@ def test_a_batchs_work_is_its_visitors(page: AppTest, handed: list[Any]) -> None
 
 
 def test_a_task_works_for_who_started_it() -> None:
-    task, found = background.Task(), []
+    task, found = Task(), []
     with working_for(ANNA):
-        task.start(lambda _: found.append(beside.WHO.get()))
+        task.start(lambda _: found.append(workers.WHO.get()))
     wait_until(lambda: not task.running)
-    assert found == [ANNA] and beside.WHO.get() == ("", "")
+    assert found == [ANNA] and workers.WHO.get() == ("", "")
 
 
 def test_a_live_session_works_for_who_opened_the_page() -> None:
     found = []
 
-    def judge(waveform: audio.Waveform) -> Any:
-        found.append(beside.WHO.get())
+    def judge(waveform: Waveform) -> Any:
+        found.append(workers.WHO.get())
         raise SerError("This is enough.")
 
     with working_for(ANNA):
-        visitor = live_session.Visitor(live_session.Places(1), judge)
+        visitor = session.Visitor(session.Places(1), judge)
     layout = SimpleNamespace(channels=("mono",))
     visitor.hear(
         [SimpleNamespace(sample_rate=16_000, layout=layout, to_ndarray=lambda: np.ones((1, 64_000), np.int16))]

@@ -17,8 +17,15 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import batch_run, batch_table, cached, cards, exports, frame, state, timeline_exports, train_run
-from ser_core import analysis, audio, batch, corpora, download, exploration, export, own, segments, store, uploads
+from pages.ui import downloads, frame, prediction_cards, recognition, state, timeline_downloads
+from pages.ui.batch import run
+from pages.ui.batch import table as batch_table
+from pages.ui.batch.table import as_json
+from pages.ui.train.run import _shown
+from ser_core.audio import decoding, waveform
+from ser_core.corpora import catalogue, install, recorded, scan, uploads
+from ser_core.dataset import exploration, export
+from ser_core.recognition import analysis, batch, store, timeline
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
@@ -52,7 +59,7 @@ def answer(label: str = "sad") -> dict:
     }
 
 
-def run_of(names: list[str], title: str = FORMULA) -> batch_run.Run:
+def run_of(names: list[str], title: str = FORMULA) -> run.Run:
     """A batch of some names in a zip that has ended: the first half with answers, the others with an error."""
     found = uploads.collect([("all.zip", packed(dict.fromkeys(names, b"")))])
     results = [
@@ -68,7 +75,7 @@ def run_of(names: list[str], title: str = FORMULA) -> batch_run.Run:
         for number, each in enumerate(found.recordings)
     ]
     titles, labels = {"knn": title, "mlp": f"{title}\u202e"}, {"knn": ("sad", "calm"), "mlp": ("sad",)}
-    return batch_run.Run(found, titles, labels, frozenset(), results=results)
+    return run.Run(found, titles, labels, frozenset(), results=results)
 
 
 def packed(files: dict[str, bytes]) -> io.BytesIO:
@@ -89,7 +96,7 @@ def clips_of(names: list[str], folder: Path) -> pd.DataFrame:
     file = io.StringIO()
     csv.writer(file).writerows([["path", "label", "speaker", "sentence", "name"], *rows])
     (folder / "clips.csv").write_text(file.getvalue().replace("\0", ""), encoding="utf-8", newline="")
-    return corpora.read_table(folder / "clips.csv", corpus="mine")
+    return scan.read_table(folder / "clips.csv", corpus="mine")
 
 
 def features_of(names: list[str], folder: Path) -> str:
@@ -100,27 +107,27 @@ def features_of(names: list[str], folder: Path) -> str:
 
 
 def own_table(names: list[str], folder: Path) -> str:
-    name = own.create(folder, FORMULA)
-    loud = audio.decode(SPEECH).waveform
+    name = recorded.create(folder, FORMULA)
+    loud = decoding.decode(SPEECH).waveform
     for number, each in enumerate(names):
-        data = audio.encode_wav(audio.Waveform(loud.samples * (1 - 0.04 * number), loud.sample_rate))
-        own.add(folder, name, data, label="sad", speaker=each, sentence=each)
-    assert {f"{name}:{clip.speaker}" for clip in own.clips(folder, name)} == set(
-        corpora.read_table(folder / name / "clips.csv", corpus=name)[corpora.SPEAKER]
+        data = waveform.encode_wav(waveform.Waveform(loud.samples * (1 - 0.04 * number), loud.sample_rate))
+        recorded.add(folder, name, data, label="sad", speaker=each, sentence=each)
+    assert {f"{name}:{clip.speaker}" for clip in recorded.clips(folder, name)} == set(
+        scan.read_table(folder / name / "clips.csv", corpus=name)[catalogue.SPEAKER]
     ), "what is read is what was written"
     return (folder / name / "clips.csv").read_text(encoding="utf-8")
 
 
 def installed_table(names: list[str], folder: Path) -> str:
     inside = {f"sad/{name.replace('/', ':')}": b"" for name in names if len(name) < 200 and "\0" not in name}
-    made = download.install_own("A", packed(inside), folder, speaker_pattern="sad/(?P<speaker>.*)[.]")
-    assert len(corpora.read_table(made / "clips.csv", corpus="a")) == len(inside), "each clip is found again"
+    made = install.install_own("A", packed(inside), folder, speaker_pattern="sad/(?P<speaker>.*)[.]")
+    assert len(scan.read_table(made / "clips.csv", corpus="a")) == len(inside), "each clip is found again"
     return (made / "clips.csv").read_text(encoding="utf-8")
 
 
 def windows(names: list[str], folder: Path) -> str:
-    found = segments.analyse(SPEECH, segments.judge_with([]), window_s=1.0)
-    offers = [each for name in names for each in timeline_exports.offers(name, SPEECH, found) if each.key == "csv"]
+    found = timeline.analyse(SPEECH, timeline.judge_with([]), window_s=1.0)
+    offers = [each for name in names for each in timeline_downloads.offers(name, SPEECH, found) if each.key == "csv"]
     return "".join(str(each.build()) for each in offers)
 
 
@@ -132,7 +139,7 @@ def command_line(names: list[str], folder: Path) -> str:
 
 def probabilities(names: list[str], folder: Path) -> str:
     evil = names[0]
-    return exports.probabilities_csv(
+    return downloads.probabilities_csv(
         [analysis.Prediction(model=evil, label=evil, probabilities={evil: 0.5, "=x": 0.5}, milliseconds=1.0)]
     )
 
@@ -140,8 +147,8 @@ def probabilities(names: list[str], folder: Path) -> str:
 def toolbar(names: list[str], folder: Path) -> str:
     """What st.dataframe's own button saves: the cells, as they were sent."""
     shown = [
-        exports.cells(batch_table.table(run_of(names))),
-        exports.cells(
+        downloads.cells(batch_table.table(run_of(names))),
+        downloads.cells(
             pd.DataFrame({"=1": names, "-1": range(len(names))}, index=pd.Index(names, name="=x"))
         ).reset_index(),
     ]
@@ -179,21 +186,23 @@ def test_every_csv_and_every_table_goes_the_same_way() -> None:
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
             first = ast.unparse(node.args[0]) if node.args else ""
-            shown = first.startswith("exports.cells(") or (path.name == "compare_protocols.py" and first == "shown")
-            if node.func.attr in ("to_csv", "writer", "DictWriter") and path.name != "csv_tables.py":
-                strays.append(f"{path.name}:{node.lineno} writes CSV; csv_tables.py does.")
-            if node.func.attr == "write_csv" and "csv_tables.safe(" not in first:
-                strays.append(f"{path.name}:{node.lineno} writes CSV without csv_tables.safe.")
+            shown = first.startswith(("downloads.cells(", "cells(")) or (
+                path.name == "protocols.py" and first == "shown"
+            )
+            if node.func.attr in ("to_csv", "writer", "DictWriter") and path.name != "untrusted_csv.py":
+                strays.append(f"{path.name}:{node.lineno} writes CSV; untrusted_csv.py does.")
+            if node.func.attr == "write_csv" and "untrusted_csv.safe(" not in first:
+                strays.append(f"{path.name}:{node.lineno} writes CSV without untrusted_csv.safe.")
             if node.func.attr in ("dataframe", "data_editor") and not shown:
                 strays.append(
-                    f"{path.name}:{node.lineno} shows a table, whose toolbar saves it, without exports.cells."
+                    f"{path.name}:{node.lineno} shows a table, whose toolbar saves it, without downloads.cells."
                 )
     assert not strays
 
 
 def test_cells_keep_their_numbers_and_names_of_columns_stay_apart() -> None:
     table = pd.DataFrame([[1, None, True, "x"]], columns=["A", "A\u200b", "A\ufeff", "=1"])
-    shown = exports.cells(table)
+    shown = downloads.cells(table)
     assert list(shown.columns) == ["A", "A (2)", "A (3)", "'=1"] and shown.iloc[0, 0] == 1 and shown.iloc[0, 2]
     assert list(table.columns)[1] == "A\u200b"
 
@@ -201,8 +210,8 @@ def test_cells_keep_their_numbers_and_names_of_columns_stay_apart() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_is_harmless_in_the_files_of_a_clip(models: Path, name: str) -> None:
     heard = analysis.analyse(SPEECH)
-    found = segments.analyse(SPEECH, segments.judge_with([]), window_s=1.0)
-    for offer in [*exports.offers(name, SPEECH, heard, []), *timeline_exports.offers(name, SPEECH, found)]:
+    found = timeline.analyse(SPEECH, timeline.judge_with([]), window_s=1.0)
+    for offer in [*downloads.offers(name, SPEECH, heard, []), *timeline_downloads.offers(name, SPEECH, found)]:
         assert re.fullmatch(r"\w[\w.-]{0,80}", offer.file_name), offer.file_name
         if offer.key == "json":
             text = str(offer.build())
@@ -214,7 +223,7 @@ def test_a_name_is_harmless_in_the_files_of_a_clip(models: Path, name: str) -> N
 def test_markup_in_a_name_is_no_markup_in_the_page_of_pictures(models: Path) -> None:
     name = "</script><script>alert(1)</script><img src=x>.wav"
     html = next(
-        each for each in exports.offers(name, SPEECH, analysis.analyse(SPEECH), []) if each.key == "html"
+        each for each in downloads.offers(name, SPEECH, analysis.analyse(SPEECH), []) if each.key == "html"
     ).build()
     assert "alert(1)" not in str(html) and "<img" not in str(html)
 
@@ -238,7 +247,7 @@ def test_the_batch_page_shows_harmless_names(models: Path) -> None:
     assert not [cell for cell in cells if COMPUTED.search(cell) or not cell.isprintable() or len(cell) > 300]
     assert any(cell.startswith("'=HYPERLINK(") for cell in cells) and any("�gpj" in cell for cell in cells)
     assert all(each.value.isprintable() for each in page.markdown if "column" in each.value)
-    made = batch_table.as_json(page.session_state[state.BATCH])
+    made = as_json(page.session_state[state.BATCH])
     assert all(map(str.isprintable, made.split("\n")))
 
 
@@ -259,13 +268,13 @@ def test_a_page_names_no_folder_of_the_server(models: Path, tmp_path: Path) -> N
     assert (
         "Restore knn" in said and "Restore" in said.split("mlp", 1)[1] and tmp_path.name not in said.replace("\\", "")
     )
-    problem = cached.Answer(store.list_models(models)[0][0], None, f"Restore {models / 'cnn'} or train it again.")
-    assert str(tmp_path) not in cards.grid([problem]) and "Restore cnn" in cards.grid([problem])
+    problem = recognition.Answer(store.list_models(models)[0][0], None, f"Restore {models / 'cnn'} or train it again.")
+    assert str(tmp_path) not in prediction_cards.grid([problem]) and "Restore cnn" in prediction_cards.grid([problem])
 
 
 def test_the_log_of_a_run_names_no_folder_of_the_server() -> None:
     trace = f'Traceback:\n  File "{ROOT}/ser_core/pipeline.py", line 7, in run\n\x1b[31mCorpusError: {Path.home()}/x y/z.wav'
-    shown = train_run._shown(trace)
+    shown = _shown(trace)
     assert (
         shown.count("\n") == 2
         and 'File "pipeline.py", line 7' in shown

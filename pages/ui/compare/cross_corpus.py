@@ -1,0 +1,175 @@
+"""Across corpora: a recipe trained on each corpus and tested on each, as a heat map; precomputed, or measured on corpora here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from pages.ui import cached, downloads, frame, state
+from pages.ui import task as ui_task
+from pages.ui.charts import models, robustness
+from pages.ui.compare import figures, recipes
+from pages.ui.task import Task, show_problem, watch
+from ser_core import classifiers
+from ser_core.corpora import catalogue
+from ser_core.experiments import cross_corpus
+from ser_core.experiments.cross_corpus import Cell
+from ser_core.experiments.recipe import Recipe
+from ser_core.recognition.card import ModelCard
+
+READY, HERE = "worked out", "here"
+HOW = (
+    "A model is trained on one corpus and tested on another: other actors, microphones and directors, often another language. **Along the "
+    "framed diagonal it is tested on other speakers of the same corpus.** The drop off the diagonal shows how "
+    "much it learned the corpus, not emotion."
+)
+NETWORKS = (
+    "Networks take minutes per cell and are measured from a shell: `python -m ser_core matrix --model cnn --corpus …`"
+)
+
+
+@st.fragment
+def show_cross_corpus(cards: Sequence[ModelCard]) -> None:
+    """Draw the heat map that comes with the project at once; one of corpora here as it is measured."""
+    st.markdown(HOW)
+    found = cached.installed(cached.corpora_root())
+    ready = cross_corpus.read_results()
+    titles = {name: catalogue.CORPORA[name].title for name in ready.corpora}
+    places = {READY: f"{len(titles)} corpora, precomputed"}
+    if len(found) > 1:
+        places[HERE] = "Corpora here, measured now"
+    if (
+        st.selectbox("What to look at", list(places), format_func=places.get, key="compare.cross.place", width=420)
+        == READY
+    ):
+        slug = st.segmented_control(
+            "Model",
+            list(ready.models),
+            format_func=lambda slug: classifiers.CLASSIFIERS[slug].title,
+            default=next(iter(ready.models)),
+            required=True,
+            key="compare.cross.model",
+        )
+        cells = ready.models[slug]
+        _map(cells, titles, key="ready")
+        _conclude(cells)
+        _table(cells, titles, key="ready")
+        st.markdown(f":small[Measured beforehand, retrained for each cell: `{ready.command}`]")
+        if len(found) < 2:
+            st.markdown(":small[With two corpora installed, your own can be measured here.]")
+        return
+    _here(cards, found)
+
+
+def _here(cards: Sequence[ModelCard], found: dict[str, Path]) -> None:
+    can = recipes.offered(cards)
+    last_names, last_key = st.session_state.get(state.COMPARE_CROSS, ((), ""))
+    names = st.pills(
+        "Corpora",
+        list(found),
+        selection_mode="multi",
+        format_func=frame.corpus,
+        default=[name for name in last_names or found if name in found],
+        key="compare.cross.corpora",
+    )
+    key = st.selectbox(
+        "Recipe",
+        list(can),
+        format_func=lambda key: can[key][0],
+        key="compare.cross.recipe",
+        width=260,
+        index=list(can).index(last_key) if last_key in can else 0,
+    )
+    (recipe,) = recipes.with_copies_or_not([can[key][1]], key="compare.cross")
+    st.markdown(f":small[{NETWORKS}]")
+    if len(names) < 2:
+        st.info("Choose two corpora or more.", icon=":material/info:")
+        return
+    st.session_state[state.COMPARE_CROSS] = (tuple(names), key)
+    folders = {name: found[name] for name in names}
+    titles = {name: cached.corpus_title(name) for name in names}
+    prints = [(name, str(folder), cached.fingerprint(folder)) for name, folder in folders.items()]
+    task = ui_task.task("matrix", f"{prints} {recipe}")
+    if task.running:
+        watch(task, key="compare.cross", draw=lambda so_far: _map(so_far, titles, key="live"))
+        return
+    if task.result is None:
+        st.button(
+            f"Measure these {len(names) ** 2} cells",
+            key="compare.cross.start",
+            type="primary",
+            icon=":material/grid_on:",
+            on_click=_start,
+            args=(task, recipe, folders),
+        )
+        st.markdown(
+            ":small[Seconds to a minute per cell; clips without cached features are measured first. Finished "
+            "cells are kept, and a stopped measurement resumes. The app stays usable meanwhile.]"
+        )
+    show_problem(task)
+    if task.result:
+        _map(task.result, titles, key="here")
+        _conclude(task.result)
+        _table(task.result, titles, key="here")
+
+
+def _start(task: Task, recipe: Recipe, folders: dict[str, Path]) -> None:
+    tables = {name: cached.clips(name, folder) for name, folder in folders.items()}
+    task.start(lambda task: measure(task, recipe, tables))
+
+
+def measure(task: Task, recipe: Recipe, tables: dict[str, pd.DataFrame]) -> list[Cell]:
+    """Return every cell; those so far are the task's partial result."""
+    with task.turn(recipes.ONE_AT_A_TIME, recipes.WAITS_FOR):
+
+        def on_cell(cells: Sequence[Cell]) -> None:
+            task.partial = list(cells)
+
+        return cross_corpus.measure(recipe, tables, recipes.desk(task), on_cell=on_cell)
+
+
+def _map(cells: Sequence[Cell], titles: dict[str, str], *, key: str) -> None:
+    st.markdown(f":small[{said_labels(cells)}]")
+    st.plotly_chart(
+        robustness.heat(cells, titles),
+        key=f"compare.cross.{key}.map",
+        config=models.CONFIG,
+        width=680,
+        alt="; ".join(
+            f"trained on {titles[cell.train]}, tested on {titles[cell.test]}: {cell.problem or f'{cell.uar:.0%}'}"
+            for cell in cells
+        ),
+    )
+
+
+def said_labels(cells: Sequence[Cell]) -> str:
+    """Return on which labels the cells were measured."""
+    sets = {cell.labels for cell in cells if not cell.problem}
+    if len(sets) == 1:
+        labels = next(iter(sets))
+        return f"UAR in %, on the {len(labels)} labels that all share ({', '.join(labels)}): chance is {1 / len(labels):.1%}."
+    return "UAR in %, each pair on the labels that it shares: chance differs, and is in the table. Grey: under two shared labels."
+
+
+def _conclude(cells: Sequence[Cell]) -> None:
+    both = cross_corpus.means(cells)
+    if both:
+        own, other = (100 * each for each in both)
+        st.markdown(
+            f"On average **{own:.0f} %** on other speakers of the same corpus, **{other:.0f} %** on another corpus: "
+            f"leaving the corpus costs {own - other:.0f} points of UAR."
+        )
+
+
+def _table(cells: Sequence[Cell], titles: dict[str, str], *, key: str) -> None:
+    with st.expander("The same as a table", key=f"compare.cross.{key}.table"):
+        st.dataframe(
+            downloads.cells(robustness.cell_table(cells, titles)),
+            hide_index=True,
+            column_config=figures.COLUMNS,
+            key=f"compare.cross.{key}.rows",
+            placeholder=figures.MISSING,
+        )

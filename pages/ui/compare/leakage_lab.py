@@ -1,0 +1,250 @@
+"""The Leakage Lab: switches that let the test leak into training, and what a score loses as one leak after the other is closed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from pages.ui import cached, downloads, frame, glossary
+from pages.ui import task as ui_task
+from pages.ui.charts import models
+from pages.ui.compare.figures import MISSING, PERCENT
+from pages.ui.task import Task, show_problem, watch
+from ser_core import paths
+from ser_core.corpora import catalogue
+from ser_core.experiments import leakage_lab, workspace
+from ser_core.experiments.leakage_lab import LeakageSettings
+
+READY = "ravdess, worked out"
+WORDS: dict[str, dict[Any, str]] = {
+    "split": {"random": "Clips at random", "sentence": "Whole sentences", "speaker": "Whole speakers"},
+    "augment": {
+        leakage_lab.NONE: "No copies",
+        leakage_lab.BEFORE: "Before the split",
+        leakage_lab.AFTER: "After the split",
+    },
+    "scaler": {leakage_lab.ALL: "All clips", leakage_lab.TRAIN: "Training clips"},
+    "early_stopping": {leakage_lab.TEST: "Test clips", leakage_lab.VALIDATION: "Other clips"},
+    "twins": {True: "Keep", False: "Remove"},
+    "classifier": {"mlp": "MLP", "knn": "KNN"},
+}
+"""Field of Switches -> value -> words."""
+
+TITLES = {
+    "split": "Held out",
+    "augment": "Augmented copies",
+    "scaler": "Scaler fitted on",
+    "early_stopping": "Epoch chosen on",
+    "twins": "Duplicate files",
+    "classifier": "Model",
+}
+HOW = (
+    f"Each switch is a mistake that published systems make: a {glossary.link('leakage', 'leak')} from the test into training. "
+    "The bars close one leak after the other, from your setting down to "
+    "**speakers that the model has never heard**. Nothing else changes: the same recordings, features and model."
+)
+
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Step:
+    """A bar: what was closed last, and leakage_lab.to_row's figures."""
+
+    title: str
+    row: dict[str, Any]
+
+
+@st.fragment
+def show_lab() -> None:
+    """Draw the switches and the bars: of RAVDESS at once, precomputed; of corpora here, as they are measured."""
+    st.markdown(HOW)
+    found = cached.installed(cached.corpora_root())
+    places = {READY: "RAVDESS, precomputed"} | {
+        f"preset {name}": preset.title
+        for name, preset in leakage_lab.PRESETS.items()
+        if any(corpus in found for corpus in preset.corpora)
+    }
+    places |= {name: f"{cached.corpus_title(name)}, measured here" for name in found}
+    place = st.selectbox("What to look at", list(places), format_func=places.get, key="compare.lab.place", width=420)
+    preset = leakage_lab.PRESETS.get(place.removeprefix("preset ")) if place.startswith("preset ") else None
+    if preset:
+        _claim(preset, [name for name in preset.corpora if name in found])
+        classifier = _choice("classifier", "mlp", key="preset")
+        switches = replace(preset.settings, classifier=classifier)
+    else:
+        switches = _switches(ready=place == READY)
+    steps = leakage_lab.ladder(switches)
+    if place == READY:
+        known = leakage_lab.read_results()
+        worked_out = [Step(title, known[each]) for title, each in steps]
+        _bars(worked_out)
+        _conclude(worked_out)
+        st.markdown(
+            f":small[Measured beforehand on the 1,440 clips of RAVDESS, with the small MLP of the lab: `{leakage_lab.command()}`]"
+        )
+        return
+    names = [name for name in (preset.corpora if preset else (place,)) if name in found]
+    _measured(names, {name: found[name] for name in names}, preset, steps)
+
+
+def _claim(preset: leakage_lab.Preset, here: Sequence[str]) -> None:
+    missing = [catalogue.CORPORA[name].title for name in preset.corpora if name not in here]
+    st.markdown(
+        f"**Published:** {frame.plain(preset.claim)} The lab follows the recipe, with a smaller model of its own"
+        f"{f' and without {frame.plain(_and(missing))}, not installed here' if missing else ''}."
+    )
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+
+
+def _switches(*, ready: bool) -> LeakageSettings:
+    chosen: dict[str, Any] = {"classifier": leakage_lab.WORKED_OUT}
+    with st.container(horizontal=True, gap="medium", key="compare_lab_switches"):
+        for name in (*(() if ready else ("classifier",)), "split", "augment", "scaler", "early_stopping", "twins"):
+            if name == "early_stopping" and chosen["classifier"] == "knn":
+                continue  # it has no epochs
+            chosen[name] = _choice(name, getattr(leakage_lab.EVERY_LEAK, name), key="switch")
+    return LeakageSettings(**chosen).usual
+
+
+def _choice(name: str, default: Any, *, key: str) -> Any:
+    return st.segmented_control(
+        TITLES[name],
+        list(WORDS[name]),
+        format_func=WORDS[name].get,
+        default=default,
+        required=True,
+        key=f"compare.lab.{key}.{name}",
+    )
+
+
+def _measured(
+    names: Sequence[str],
+    folders: dict[str, Any],
+    preset: leakage_lab.Preset | None,
+    steps: list[tuple[str, LeakageSettings]],
+) -> None:
+    prints = [(name, str(folder), cached.fingerprint(folder)) for name, folder in folders.items()]
+    task = ui_task.task("lab", f"{prints} {preset.title if preset else ''} {steps[0][1]}")
+    if task.running:
+        watch(task, key="compare.lab", draw=lambda so_far: _bars(so_far, key="live") if so_far else None)
+        return
+    if task.result is None:
+        st.button(
+            f"Measure these {len(steps)} steps",
+            key="compare.lab.start",
+            type="primary",
+            icon=":material/science:",
+            on_click=_start,
+            args=(task, folders, preset, steps),
+        )
+        st.markdown(
+            ":small[Each step trains the model two to ten times: seconds to a minute. What has been measured once is kept.]"
+        )
+    show_problem(task)
+    if task.result:
+        _bars(task.result)
+        _conclude(task.result)
+
+
+def _start(
+    task: Task, folders: dict[str, Any], preset: leakage_lab.Preset | None, steps: list[tuple[str, LeakageSettings]]
+) -> None:
+    tables = {name: cached.clips(name, folder) for name, folder in folders.items()}
+    task.start(lambda task: measure(task, tables, preset, steps))
+
+
+def measure(
+    task: Task,
+    tables: dict[str, pd.DataFrame],
+    preset: leakage_lab.Preset | None,
+    steps: list[tuple[str, LeakageSettings]],
+) -> list[Step]:
+    """Return the figures of each step; those so far are the task's partial result."""
+    with task.turn(_ONE_AT_A_TIME, "another measurement has ended"):
+        clips = (
+            leakage_lab.preset_clips(preset, tables) if preset else pd.concat(list(tables.values()), ignore_index=True)
+        )
+        assert clips is not None, "the page offers a preset only where one of its corpora is here"
+        made: list[Step] = []
+        for number, (title, switches) in enumerate(steps):
+
+            def tell(fraction: float, text: str, number: int = number, title: str = title) -> None:
+                task.check_stop()
+                task.tell((number + fraction) / len(steps), f"{title}: {text[:1].lower()}{text[1:]}")
+
+            def on_round(
+                done: int, rounds: int, figures: Any, title: str = title, switches: LeakageSettings = switches
+            ) -> None:
+                task.partial = [*made, Step(title, leakage_lab.to_row(switches, figures))]
+
+            desk = workspace.Workspace(
+                cache=paths.feature_cache(),
+                results=paths.results_folder(),
+                on_progress=tell,
+                should_stop=lambda: task.stopping,
+            )
+            made.append(
+                Step(title, leakage_lab.to_row(switches, leakage_lab.study(switches, clips, desk, on_round=on_round)))
+            )
+            task.partial = list(made)
+        return made
+
+
+def _bars(steps: Sequence[Step], *, key: str = "bars") -> None:
+    st.plotly_chart(
+        models.ladder([(step.title, step.row) for step in steps], models.METRIC),
+        key=f"compare.lab.{key}",
+        config=models.CONFIG,
+        alt="; ".join(f"{step.title}: {step.row[models.METRIC]:.0%}" for step in steps),
+    )
+    with st.expander("The same as a table", key=f"compare.lab.{key}.table"):
+        st.dataframe(
+            downloads.cells(table(steps)),
+            hide_index=True,
+            key=f"compare.lab.{key}.rows",
+            placeholder=MISSING,
+            column_config=dict.fromkeys(
+                ("Accuracy", "from", "to", "UAR", "Speaker in training", "Recording in training"),
+                PERCENT,
+            ),
+        )
+
+
+def _conclude(steps: Sequence[Step]) -> None:
+    """State what the leaks were worth; only of a whole measurement: the last step may be half measured while one runs."""
+    first, last = (100 * steps[at].row[models.METRIC] for at in (0, -1))
+    if len(steps) == 1:
+        st.markdown("Nothing leaks with this setting: it is what the model reaches on speakers it has never heard.")
+    else:
+        st.markdown(
+            f"**{first:.1f} %** as chosen, **{last:.1f} %** on speakers never heard: "
+            f"{first - last:.0f} points of the score came from the leaks."
+        )
+
+
+def table(steps: Sequence[Step]) -> pd.DataFrame:
+    """Return one row per step: its figures and what of the test clips was in training, in %."""
+    return pd.DataFrame(
+        [
+            {
+                "Step": step.title,
+                "Accuracy": 100 * step.row["accuracy"],
+                "from": 100 * step.row["interval"]["accuracy"][0],
+                "to": 100 * step.row["interval"]["accuracy"][1],
+                "UAR": 100 * step.row["uar"],
+                "Speaker in training": 100 * step.row["seen"]["speaker"],
+                "Recording in training": 100 * step.row["seen"]["twin"],
+                "Clips tested": step.row["n_clips"],
+            }
+            for step in steps
+        ]
+    )

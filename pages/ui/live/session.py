@@ -1,0 +1,134 @@
+"""A visitor's live session: the settings, the listener that the sound goes to, and the place that it takes on this server.
+
+The sound's thread and the page's meet here: the thread calls hear() and end(), the page looks. Streamlit is not called from the
+sound's thread.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from pages.ui import recognition, state
+from ser_core.recognition.card import ModelCard
+from ser_core.recognition.live import Listener
+from ser_core.recognition.timeline import Judge
+from ser_core.system import workers
+
+FORGOTTEN_S = 10.0
+"""A place whose visitor sends no sound for so long is free again, whatever became of the visitor."""
+
+ANSWERS_S = 3.0
+"""How long a page waits for the last answers of a session that has ended."""
+
+
+class Places:
+    """How many visitors may be live at once: a place is taken by who sends sound, and kept by sending more."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        self._seen: dict[int, float] = {}
+        self._lock = threading.Lock()
+
+    def take(self, who: int) -> bool:
+        """Return whether a visitor has a place, now that sound comes from there."""
+        now_s = time.monotonic()
+        with self._lock:
+            self._seen = {each: seen_s for each, seen_s in self._seen.items() if now_s - seen_s < FORGOTTEN_S}
+            if who not in self._seen and len(self._seen) >= self.n:
+                return False
+            self._seen[who] = now_s
+            return True
+
+    def leave(self, who: int) -> None:
+        """Free a visitor's place."""
+        with self._lock:
+            self._seen.pop(who, None)
+
+    def full_for(self, who: int) -> bool:
+        """Return whether a visitor who has no place yet would get none."""
+        now_s = time.monotonic()
+        with self._lock:
+            others = [each for each, seen_s in self._seen.items() if each != who and now_s - seen_s < FORGOTTEN_S]
+            return len(others) >= self.n
+
+
+@functools.cache
+def places() -> Places:
+    """Return the places of this server: SER_LIVE_VISITORS, else four a core. They lie in no cache that a visitor can have cleared."""
+    given = os.environ.get("SER_LIVE_VISITORS", "")
+    return Places(int(given) if given.isdigit() else 4 * (os.cpu_count() or 1))
+
+
+@dataclass
+class Visitor:
+    """What the page and the sound's thread share.
+
+    judge, window_s and hop_s are those of the next session. listener: of the one that runs or ran last. refused: there was no
+    place for it. asked_s: when the microphone was switched on (time.monotonic), None while it is off.
+    drawn: the pictures that the page shows. who: whose turn it is when a window is judged.
+    """
+
+    places: Places
+    judge: Judge
+    window_s: float = 3.0
+    hop_s: float = 0.5
+    listener: Listener | None = None
+    refused: bool = False
+    asked_s: float | None = None
+    problem: str = ""
+    drawn: Any = None
+    who: workers.Who = field(default_factory=workers.WHO.get)
+    _starting: threading.Lock = field(default_factory=threading.Lock)
+    _judging: threading.Thread | None = None
+
+    def hear(self, frames: Sequence[Any]) -> None:
+        """Take the frames that arrived (16-bit, interleaved): a session begins with the first ones."""
+        if not self.places.take(id(self)):
+            self.refused = True
+            return
+        with self._starting:
+            if self.listener is None or self.listener.closed:
+                self.listener = Listener(self.judge, window_s=self.window_s, hop_s=self.hop_s)
+                self.refused = False
+            listener = self.listener
+            if self._judging is None or not self._judging.is_alive():
+                self._judging = threading.Thread(target=self._follow, args=(listener,), daemon=True)
+                self._judging.start()
+        rate, channels = frames[0].sample_rate, len(frames[0].layout.channels)
+        listener.take(np.concatenate([frame.to_ndarray().reshape(-1, channels) for frame in frames]), rate)
+
+    def _follow(self, listener: Listener) -> None:
+        workers.WHO.set(self.who)
+        listener.follow()
+
+    def end(self) -> None:
+        """End the session and free the place; what was heard stays."""
+        if self.listener:
+            self.listener.close()
+        self.places.leave(id(self))
+
+    def await_answers(self) -> None:
+        """Wait until what was heard before the end is answered, not for long where the server is busy."""
+        if self._judging:
+            self._judging.join(ANSWERS_S)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether a session runs."""
+        return self.listener is not None and not self.listener.closed
+
+
+def visitor(models: list[ModelCard]) -> Visitor:
+    """Return this visitor's session, with the models that it asks the next time it starts."""
+    found: Visitor = st.session_state.setdefault(state.LIVE, Visitor(places(), recognition.judge(models)))
+    found.judge = recognition.judge(models)
+    return found

@@ -1,0 +1,117 @@
+"""What a visitor takes home of a long recording: windows as CSV and JSON, stretches as Audacity labels and Praat tiers. No Streamlit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from pages.ui import downloads
+from pages.ui.charts import timeline
+from ser_core.recognition import batch
+from ser_core.recognition.timeline import Timeline, label_spans, to_dict
+from ser_core.system import untrusted_text
+from ser_core.system.spool import Spool
+
+
+def offers(name: str, data: bytes | Spool, found: Timeline) -> list[downloads.Offer]:
+    """Return what there is to download of a long recording; `name` is its untrusted file name."""
+    name, stem = untrusted_text.one_line(name), downloads.safe_stem(name)
+    return [
+        downloads.Offer("csv", "Windows (CSV)", f"{stem}.csv", "text/csv", lambda: windows_csv(name, found)),
+        downloads.Offer("json", "Everything (JSON)", f"{stem}.json", "application/json", lambda: as_json(name, found)),
+        downloads.Offer("audacity", "Labels (Audacity)", f"{stem}-labels.txt", "text/plain", lambda: audacity(found)),
+        downloads.Offer("praat", "TextGrid (Praat)", f"{stem}.TextGrid", "text/plain", lambda: textgrid(found)),
+        downloads.Offer(
+            "clip",
+            "This clip",
+            f"{stem}{downloads.safe_suffix(name)}",
+            "application/octet-stream",
+            lambda: downloads.whole(data),
+        ),
+    ]
+
+
+def models_of(found: Timeline) -> dict[str, tuple[str, ...]]:
+    """Return the models that say anything in a recording: slug -> labels."""
+    return {each.model: tuple(each.probabilities) for segment in found.segments for each in segment.predictions}
+
+
+def table(found: Timeline, titles: Mapping[str, str]) -> pd.DataFrame:
+    """Return one row a window: when, and what each model (slug -> title) says, in words."""
+    rows = []
+    for segment in found.segments:
+        says = {each.model: timeline.said(each) for each in segment.predictions}
+        rows.append(
+            {
+                "From (s)": segment.start_s,
+                "To (s)": segment.end_s,
+                **{title: says.get(slug, "") for slug, title in titles.items()},
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def windows_csv(name: str, found: Timeline) -> str:
+    """Return what `python -m ser_core predict --long --csv` prints for this file."""
+    columns = batch.columns(models_of(found), long=True)
+    return batch.csv_lines(batch.rows(to_dict(name, found)), columns, header=True)
+
+
+def as_json(name: str, found: Timeline) -> str:
+    """Return what `python -m ser_core predict --long --json` prints for this file."""
+    return untrusted_text.json_text([to_dict(name, found)])
+
+
+def audacity(found: Timeline) -> str:
+    """Return a label track for Audacity: one line per stretch, start and end in s and a text, such as 'knn: sad 63 %'."""
+    lines = [(start, end, "speech") for start, end in found.activity]
+    for model in models_of(found):
+        runs = [run for run in label_spans(found, model) if run.label]
+        lines += [(run.start_s, run.end_s, f"{model}: {run.label} {100 * run.probability:.0f} %") for run in runs]
+    return "".join(f"{start:.3f}\t{end:.3f}\t{untrusted_text.one_line(text)}\n" for start, end, text in sorted(lines))
+
+
+def textgrid(found: Timeline) -> str:
+    """Return a TextGrid for Praat: a tier of speech, and one a model with its label over each stretch, "" where nobody speaks."""
+    end_s = found.duration_s
+    speech: list[tuple[float, float, str]] = []
+    at = 0.0
+    for start, end in found.activity:
+        speech += [(at, start, "")] * (start > at) + [(start, end, "speech")]
+        at = end
+    speech += [(at, end_s, "")] * (end_s > at)
+    tiers = {"speech": speech} | {
+        model: [(run.start_s, run.end_s, run.label) for run in label_spans(found, model)] for model in models_of(found)
+    }
+    lines = [
+        'File type = "ooTextFile"',
+        'Object class = "TextGrid"',
+        "",
+        "xmin = 0",
+        f"xmax = {end_s:.4f}",
+        "tiers? <exists>",
+        f"size = {len(tiers)}",
+        "item []:",
+    ]
+    for number, (name, intervals) in enumerate(tiers.items(), start=1):
+        lines += [
+            f"    item [{number}]:",
+            '        class = "IntervalTier"',
+            f"        name = {_quoted(name)}",
+            "        xmin = 0",
+            f"        xmax = {end_s:.4f}",
+            f"        intervals: size = {len(intervals)}",
+        ]
+        for count, (start, end, text) in enumerate(intervals, start=1):
+            lines += [
+                f"        intervals [{count}]:",
+                f"            xmin = {start:.4f}",
+                f"            xmax = {end:.4f}",
+                f"            text = {_quoted(text)}",
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    return '"' + untrusted_text.one_line(text).replace('"', '""') + '"'

@@ -1,0 +1,385 @@
+"""Facts about speech corpora, and the clips table of a folder that holds one.
+
+A corpus is a row of CORPORA; `scan` reads them all. Recordings without a row are read from folders named after labels, or from a
+table. Only names of files are read here, never their sound. Who is in which split is dataset/splits.py's business, downloading a corpus
+download.py's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from ser_core.corpora import catalogue
+from ser_core.errors import CorpusError
+from ser_core.system import untrusted_csv, untrusted_text
+
+MAX_TEXT = 300
+"""Longest speaker, sentence or name from a table or a file's path, in characters; each is one line (untrusted_text)."""
+
+
+def scan(name: str, folder: str | os.PathLike[str]) -> pd.DataFrame:
+    """Return the clips table of a corpus: one row per clip, sorted by name; all columns are text.
+
+    Parameters
+    ----------
+    name : a key of CORPORA.
+    folder : where the corpus lies; sub-folders are read too. Files that are not named like a clip are skipped, and of
+        clips that occur twice (archives with a nested second copy) the one nearest to `folder` is taken.
+
+    Returns
+    -------
+    Table with the columns COLUMNS: path (absolute), corpus (its key), speaker (unique over all corpora: "ravdess:01"), emotion
+    (one of ALL_LABELS), sentence (its code), sex ("female", "male" or ""), intensity ("normal", "strong", "low" … or ""), name (the
+    base name without its ending; a clip that lies in a folder of its speaker as "DC/a01.wav" is called "DC_a01").
+
+    Raises
+    ------
+    CorpusError : for an unknown corpus, a missing folder, or one without any clip. A part of a corpus is not an error.
+    """
+    spec = catalogue.known(name)
+    if not Path(folder).is_dir():
+        raise CorpusError(f"{spec.title} folder '{folder}' does not exist. Point to {spec.place}.")
+    clips = _table(_rows(name, spec, Path(os.path.abspath(folder))))
+    if clips.empty:
+        raise CorpusError(
+            f"{spec.title} folder '{folder}' has 0 clips named like '{spec.example}'. Point to {spec.place}."
+        )
+    return clips
+
+
+def speaker_of(name: str, stem: str) -> str | None:
+    """Return the speaker ("ravdess:01") of a clip with this base name in a known corpus; None if it has no such clips."""
+    spec = catalogue.known(name)
+    facts = _read_name(spec, stem)
+    return f"{spec.speakers_of or name}:{facts[catalogue.SPEAKER]}" if facts else None
+
+
+def label_of(text: str) -> str | None:
+    """Return the canonical label that a word stands for ("Happiness" -> "happy"), or None if it is not in SYNONYMS."""
+    return catalogue.SYNONYMS.get(re.sub(r"[\s_-]+", "_", text.strip()).casefold())
+
+
+def is_sound(name: str) -> bool:
+    """Return whether a file is named like a recording, and is neither hidden nor an extra file of macOS."""
+    return name.lower().endswith(catalogue.AUDIO_ENDINGS) and not re.split(r"[/\\]", name)[-1].startswith(".")
+
+
+def label_in_name(path: str) -> tuple[str, str] | None:
+    """Return (corpus, label) of a file that is named like a clip of a known corpus; None where it is not, or corpora disagree.
+
+    path : untrusted, with "/" or "\\". Only its last two parts count, and they need not exist.
+    """
+    *folders, file = re.split(r"[/\\]", path)
+    stem = os.path.splitext(file)[0]
+    found: dict[str, str] = {}
+    for name, spec in catalogue.CORPORA.items():
+        facts = _read_name(spec, stem)
+        if facts is None and spec.speaker_folders and folders:
+            facts = _read_name(spec, f"{folders[-1]}_{stem}")
+        if facts:
+            found[name] = facts[catalogue.EMOTION]
+    return next(iter(found.items())) if len(set(found.values())) == 1 else None
+
+
+def read_folders(folder: str | os.PathLike[str], *, corpus: str, speaker_pattern: str = "") -> pd.DataFrame:
+    """Return the clips table of a folder with sub-folders named after labels, such as happy/ and Sadness/, at any depth.
+
+    Parameters
+    ----------
+    folder : a clip's label is the nearest folder above it that SYNONYMS knows; clips without such a folder are skipped.
+    corpus : what the table calls this corpus; no key of CORPORA.
+    speaker_pattern : regular expression with a group `speaker`, searched in a clip's path below `folder` ("happy/anna_01.wav").
+        The folders of labels do not give the speaker, and a guess would let one voice into training and test. Without a pattern,
+        and where it does not match, the speaker is UNKNOWN_SPEAKER.
+
+    Returns
+    -------
+    Table as from `scan`. Sentence, sex and intensity are ""; the name is the path below `folder` without its ending.
+
+    Raises
+    ------
+    CorpusError : for a missing folder, one without labelled clips, a corpus name or a pattern that cannot be used.
+    """
+    _check_own_name(corpus)
+    find_speaker = _speaker_finder(speaker_pattern)
+    top = Path(os.path.abspath(folder))
+    if not top.is_dir():
+        raise CorpusError(
+            f"Folder '{folder}' does not exist. Point to one with sub-folders named after labels: {', '.join(catalogue.ALL_LABELS)}."
+        )
+
+    def rows() -> Iterator[dict[str, str]]:
+        for parent, _, files in os.walk(top):
+            folders = Path(parent).relative_to(top).parts
+            label = next(filter(None, map(label_of, reversed(folders))), None)
+            if label is None:
+                continue
+            for file in files:
+                stem, ending = os.path.splitext(file)
+                if ending.lower() in catalogue.AUDIO_ENDINGS and not stem.startswith("."):
+                    speaker = find_speaker("/".join((*folders, file)))
+                    yield _own_row(os.path.join(parent, file), corpus, label, speaker, name="/".join((*folders, stem)))
+
+    clips = _table(rows())
+    if clips.empty:
+        raise CorpusError(
+            f"Folder '{folder}' has 0 clips in sub-folders named after labels. Name the sub-folders {', '.join(catalogue.ALL_LABELS)}, "
+            "and put recordings into them."
+        )
+    # Names that become equal only when made printable belong to different clips, so the raw names are compared.
+    return clips.assign(**{catalogue.NAME: clips[catalogue.NAME].map(_line)})
+
+
+def read_table(file: str | os.PathLike[str], *, corpus: str, inside: bool = False) -> pd.DataFrame:
+    """Return the clips table that a CSV or Parquet file lists.
+
+    Parameters
+    ----------
+    file : a table with the columns path, label (or emotion) and speaker; sentence, sex, intensity and name are taken if they are
+        there. Paths may be relative to the file's folder; labels may be any of SYNONYMS. A clip may leave its speaker empty.
+    corpus : what the table calls this corpus; no key of CORPORA.
+    inside : refuse files that do not lie below the table's folder, before checking that they exist: for an untrusted table.
+
+    Raises
+    ------
+    CorpusError : for a file that cannot be read, lacks a column, names an unknown label, lists a file that does not exist or one twice.
+    """
+    _check_own_name(corpus)
+    if inside and not _is_csv(Path(file)):
+        raise CorpusError(
+            f"Table '{Path(file).name}' is Parquet, which may grow to any size when it is read. Save it as CSV."
+        )
+    given = _read_any(Path(file))
+    given.columns = [str(column).strip().casefold() for column in given.columns]
+    given = given.loc[:, ~given.columns.duplicated()]
+    given = given.rename(columns={"label": catalogue.EMOTION}) if catalogue.EMOTION not in given.columns else given
+    missing = [
+        column for column in (catalogue.PATH, catalogue.EMOTION, catalogue.SPEAKER) if column not in given.columns
+    ]
+    if missing:
+        raise CorpusError(
+            f"Table '{file}' has no column {' and no column '.join(missing).replace(catalogue.EMOTION, 'label')}. "
+            "It needs path, label and speaker; leave the speaker empty where it is unknown."
+        )
+    if given.empty:
+        raise CorpusError(f"Table '{file}' lists 0 clips. It needs one row per clip: path, label and speaker.")
+    text = (
+        given.reindex(columns=list(catalogue.COLUMNS))
+        .astype(object)
+        .where(lambda cells: cells.notna(), "")
+        .map(lambda cell: str(cell).strip())
+    )
+    labels = text[catalogue.EMOTION].map(label_of)
+    if labels.isna().any():
+        unknown = [
+            untrusted_text.one_line(word, 40) for word in sorted(set(text.loc[labels.isna(), catalogue.EMOTION]))[:6]
+        ]
+        raise CorpusError(
+            f"Table '{file}' has labels that are not known: {', '.join(map(repr, unknown[:5]))}{' …' if unknown[5:] else ''}. "
+            f"Use {', '.join(catalogue.ALL_LABELS)}, or leave those clips out."
+        )
+    if text[catalogue.PATH].str.contains("\0", regex=False).any():
+        raise CorpusError(f"Table '{file}' lists a file whose name holds a null character. Write the table again.")
+    top = Path(os.path.abspath(file)).parent
+    paths = [os.path.abspath(top / path) for path in text[catalogue.PATH]]
+    if inside and not all(Path(path).resolve().is_relative_to(top.resolve()) for path in paths):
+        raise CorpusError(
+            f"Table '{Path(file).name}' lists recordings outside its own folder. Give paths relative to the table."
+        )
+    absent = [
+        path
+        for path, given_path in zip(paths, text[catalogue.PATH], strict=True)
+        if not given_path or not os.path.isfile(path)
+    ]
+    if absent:
+        raise CorpusError(
+            f"Table '{file}' lists {len(absent)} file{'s' * (len(absent) != 1)} that {'do' if absent[1:] else 'does'} not exist, "
+            f"such as '{absent[0]}'. Paths are absolute, or relative to the table's folder '{top}'."
+        )
+    if len(set(paths)) < len(paths):
+        twice, _ = Counter(paths).most_common(1)[0]
+        raise CorpusError(
+            f"Table '{file}' lists '{twice}' more than once. Keep one row per clip; a copy could be trained on and tested."
+        )
+    rows = [
+        {
+            **_own_row(
+                path,
+                corpus,
+                label,
+                row[catalogue.SPEAKER],
+                name=_line(row[catalogue.NAME] or os.path.splitext(row[catalogue.PATH])[0].replace(os.sep, "/")),
+            ),
+            **{column: _line(row[column]) for column in (catalogue.SENTENCE, catalogue.SEX, catalogue.INTENSITY)},
+        }
+        for path, label, row in zip(paths, labels, text.to_dict("records"), strict=True)
+    ]
+    return pd.DataFrame(rows, columns=list(catalogue.COLUMNS)).sort_values(
+        catalogue.NAME, kind="stable", ignore_index=True
+    )
+
+
+def installed(root: str | os.PathLike[str]) -> dict[str, Path]:
+    """Return the corpora that lie under `root` in a separate folder (root/ravdess …) with at least one clip: key -> folder."""
+    folders = {name: Path(root) / name for name in catalogue.CORPORA}
+    return {
+        name: folder for name, folder in folders.items() if next(_rows(name, catalogue.CORPORA[name], folder), None)
+    }
+
+
+def looks_like(folder: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Return the corpora of CORPORA of which a folder holds at least one clip, in their order."""
+    return tuple(name for name, spec in catalogue.CORPORA.items() if next(_rows(name, spec, Path(folder)), None))
+
+
+def _table(rows: Iterable[dict[str, str]]) -> pd.DataFrame:
+    """Return rows as a table sorted by name; of rows of one name, the one nearest to the top and with the best ending.
+
+    Raises CorpusError for a path whose bytes are not text: no table, and no export of one, could hold it.
+    """
+    copies: dict[str, list[tuple[tuple[int, int, str], dict[str, str]]]] = {}
+    for row in rows:
+        if not row[catalogue.PATH].isprintable() and any(
+            "\udc80" <= letter <= "\udcff" for letter in row[catalogue.PATH]
+        ):
+            readable = row[catalogue.PATH].encode(errors="surrogateescape").decode(errors="replace")
+            raise CorpusError(
+                f"The name of '{readable}' holds characters that cannot be read (it is not UTF-8). Rename it and try again."
+            )
+        path = Path(row[catalogue.PATH])
+        rank = (len(path.parts), catalogue.AUDIO_ENDINGS.index(path.suffix.lower()), row[catalogue.PATH])
+        copies.setdefault(row[catalogue.NAME].casefold(), []).append((rank, row))
+    best = [min(copies[key], key=lambda copy: copy[0])[1] for key in sorted(copies)]
+    return pd.DataFrame(best, columns=list(catalogue.COLUMNS))
+
+
+def _own_row(path: str, corpus: str, label: str, speaker: str, *, name: str) -> dict[str, str]:
+    speaker = _line(speaker)
+    return {
+        catalogue.PATH: path,
+        catalogue.CORPUS: corpus,
+        catalogue.SPEAKER: f"{corpus}:{speaker}" if speaker else catalogue.UNKNOWN_SPEAKER,
+        catalogue.EMOTION: label,
+        catalogue.SENTENCE: "",
+        catalogue.SEX: "",
+        catalogue.INTENSITY: "",
+        catalogue.NAME: name,
+    }
+
+
+def _line(text: str) -> str:
+    return untrusted_text.one_line(text, MAX_TEXT)
+
+
+def is_own_name(corpus: str) -> bool:
+    """Return whether recordings without a row may have this name: letters, digits, - and _, and no key of CORPORA."""
+    return corpus not in catalogue.CORPORA and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", corpus) is not None
+
+
+def _check_own_name(corpus: str) -> None:
+    if not is_own_name(corpus):
+        raise CorpusError(
+            f"User-recorded corpora cannot be called '{corpus}'. "
+            f"Use letters, digits, - and _, and none of {', '.join(catalogue.CORPORA)}."
+        )
+
+
+def _speaker_finder(pattern: str) -> Callable[[str], str]:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise CorpusError(f"The speaker pattern '{pattern}' is not a regular expression: {error}.") from None
+    if pattern and "speaker" not in compiled.groupindex:
+        raise CorpusError(
+            f"The speaker pattern '{pattern}' has no group named speaker. Write it like '(?P<speaker>[a-z]+)_'."
+        )
+
+    def find(path: str) -> str:
+        match = compiled.search(path) if pattern else None
+        return (match["speaker"] or "") if match else ""
+
+    return find
+
+
+def _is_csv(file: Path) -> bool:
+    return file.suffix.lower() not in (".parquet", ".pq")
+
+
+def _read_any(file: Path) -> pd.DataFrame:
+    try:
+        if not _is_csv(file):
+            return _read_parquet(file)
+        with file.open("rb") as opened:
+            return untrusted_csv.read(opened.read(untrusted_csv.MAX_BYTES + 1))
+    except FileNotFoundError:
+        raise CorpusError(
+            f"Table '{file}' does not exist. Point to a CSV or Parquet file with path, label and speaker."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise CorpusError(
+            f"Table '{file}' cannot be read ({error}). It must be CSV or Parquet, with path, label and speaker."
+        ) from None
+
+
+def _read_parquet(file: Path) -> pd.DataFrame:
+    """Return a table as Python objects, so that invalid text is found here; every failure is an OSError or a ValueError."""
+    try:
+        return pd.read_parquet(file).astype(object)
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # most of Arrow's errors are ValueErrors, but not all
+        raise ValueError(str(error)) from error
+
+
+def _rows(name: str, spec: catalogue.CorpusSpec, folder: Path) -> Iterator[dict[str, str]]:
+    """Yield one row of the clips table for each file below `folder` that is named like a clip, copies included."""
+    for parent, _, files in os.walk(folder):
+        for file in files:
+            stem, ending = os.path.splitext(file)
+            if ending.lower() not in catalogue.AUDIO_ENDINGS:
+                continue
+            facts = _read_name(spec, stem)
+            if facts is None and spec.speaker_folders:
+                stem = f"{os.path.basename(parent)}_{stem}"
+                facts = _read_name(spec, stem)
+            if facts:
+                speaker = facts[catalogue.SPEAKER]
+                yield {
+                    **facts,
+                    catalogue.PATH: os.path.join(parent, file),
+                    catalogue.CORPUS: name,
+                    catalogue.SPEAKER: f"{spec.speakers_of or name}:{speaker}",
+                    catalogue.SEX: spec.speakers[speaker],
+                    catalogue.NAME: stem,
+                }
+
+
+def _read_name(spec: catalogue.CorpusSpec, stem: str) -> dict[str, str] | None:
+    """Return the facts in a base name (speaker code, emotion, sentence, intensity); None if it is not a clip of this corpus."""
+    match = spec.pattern.fullmatch(stem)
+    if match is None:
+        return None
+    groups = match.groupdict(default="")
+    code = _code(groups["speaker"], {**spec.speakers, **spec.speaker_aliases})
+    speaker = spec.speaker_aliases.get(code, code)
+    emotion = _code(groups["emotion"], spec.labels)
+    if speaker not in spec.speakers or emotion not in spec.labels:
+        return None
+    intensity = _code(groups.get("intensity", ""), spec.intensities)
+    return {
+        catalogue.SPEAKER: speaker,
+        catalogue.EMOTION: spec.labels[emotion],
+        catalogue.SENTENCE: _code(groups.get("sentence", ""), spec.sentences),
+        catalogue.INTENSITY: spec.intensities.get(intensity, ""),
+    }
+
+
+def _code(found: str, table: Mapping[str, str]) -> str:
+    """Return a code as `table` spells it, ignoring its case in the file's name; in lower case if the table lacks it."""
+    return next((code for code in table if code.casefold() == found.casefold()), found.lower())

@@ -1,0 +1,287 @@
+"""From a clips table to arrays: features and facts of every clip, and of augmented copies of it, with a cache on disk.
+
+Which clips are for training is splits.py's business: here every clip and every copy is computed once, and `Dataset.rows`
+picks originals for testing, originals and copies for training. Training, exploration.py and the export share the cache.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ser_core.audio import augment, decoding, warm_up
+from ser_core.audio.waveform import Waveform
+from ser_core.corpora import catalogue
+from ser_core.dataset.cache import FACTS, _place, read_arrays, version, write_arrays
+from ser_core.errors import AudioError, SerError
+from ser_core.features import extraction, quality, speech_rate, vectors
+from ser_core.features.config import FeatureConfig
+from ser_core.system import pool
+from ser_core.system.cluster import Cluster
+
+WORTH_WORKERS = 64
+"""Fewer clips than this are measured before the first worker has started."""
+
+
+class Cancelled(SerError):
+    """The caller's should_stop returned True; what has been measured is in the cache."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Features of clips; a row is a clip as recorded (copy 0) or one of its augmented copies (1, 2, ...).
+
+    vectors: float32 (n_rows, n_columns); windows: float16 (n_windows, window_frames, n_columns); window_row: the row of each
+    window; clip: position in the clips table; copy: 0 for the recording. problems: (path, reason) of unreadable clips.
+    facts: a table with one row each and the columns FACTS.
+    """
+
+    vectors: np.ndarray
+    windows: np.ndarray
+    window_row: np.ndarray
+    clip: np.ndarray
+    copy: np.ndarray
+    problems: tuple[tuple[str, str], ...]
+    facts: pd.DataFrame
+
+    def rows(self, wanted: np.ndarray, *, augmented: bool) -> np.ndarray:
+        """Return the rows of some clips, (n_clips,) bool; with their augmented copies only on request."""
+        return np.flatnonzero(wanted[self.clip] & (augmented | (self.copy == 0)))
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What is kept of a clip or a copy: its vector, windows and facts, float64 (len(FACTS),)."""
+
+    vector: np.ndarray
+    windows: np.ndarray
+    facts: np.ndarray
+
+
+def subset(data: Dataset, wanted: np.ndarray) -> Dataset:
+    """Return the rows of some clips, (n_clips,) bool, for a clips table that holds these clips alone."""
+    rows = np.flatnonzero(wanted[data.clip])
+    place = np.full(len(data.clip), -1)
+    place[rows] = np.arange(len(rows))
+    of_window = place[data.window_row]
+    return replace(
+        data,
+        vectors=data.vectors[rows],
+        windows=data.windows[of_window >= 0],
+        window_row=of_window[of_window >= 0],
+        clip=(np.cumsum(wanted) - 1)[data.clip[rows]],
+        copy=data.copy[rows],
+        facts=data.facts.iloc[rows].reset_index(drop=True),
+    )
+
+
+def split_copies(data: Dataset, clips: pd.DataFrame) -> tuple[Dataset, pd.DataFrame]:
+    """Return the same rows as if each, a recording or a copy, were a separate clip, and the table of those clips."""
+    table = row_table(clips, data.clip, data.copy)
+    return replace(data, clip=np.arange(len(data.clip)), copy=np.zeros(len(data.clip), int)), table
+
+
+def row_table(clips: pd.DataFrame, clip: np.ndarray, copy: np.ndarray) -> pd.DataFrame:
+    """Return a clips table with one row per row of a Dataset; a copy's number is in its name. clip, copy: as in Dataset."""
+    names = [
+        f"{name}#{number}" if number else name
+        for name, number in zip(clips[catalogue.NAME].iloc[clip], copy, strict=True)
+    ]
+    return clips.iloc[clip].reset_index(drop=True).assign(**{catalogue.NAME: names})
+
+
+def build(
+    clips: pd.DataFrame,
+    config: FeatureConfig = FeatureConfig(),
+    *,
+    n_copies: int = 0,
+    augmented: np.ndarray | None = None,
+    strength: float = 1.0,
+    effects: Mapping[str, float] | None = None,
+    seed: int = 0,
+    with_windows: bool = True,
+    cache: Path | None = None,
+    n_jobs: int = 1,
+    niced: bool = False,
+    cluster: Cluster | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Dataset:
+    """Return the features of all clips and of n_copies augmented copies of each (strength, effects: see augment.chain).
+
+    augmented: bool (n_clips,), the clips of which there are copies, all by default: clips that are only tested need none.
+    A clip that cannot be read is left out and reported in `problems`. With a cache folder, what was computed for the same
+    bytes, settings and code is read back; only the rest is measured, by n_jobs processes (-1: one per core). on_progress(done,
+    total) is called as clips finish. Without windows less is read and held, and `windows` is empty. niced: the processes let the others
+    of this machine go first, such as one that serves pages. cluster: what measures in place of processes of this machine; it reads the
+    clips under the paths of the table, and what it answers is kept in the cache here.
+
+    Raises
+    ------
+    Cancelled : if should_stop returned True.
+    """
+    copied = np.ones(len(clips), bool) if augmented is None else augmented
+    tasks = [
+        (path, copy)
+        for path, more in zip(clips[catalogue.PATH], copied, strict=True)
+        for copy in range(1 + n_copies * int(more))
+    ]
+    drawn = {"strength": strength, "seed": seed} if effects is None else {"effects": dict(effects), "seed": seed}
+    measure = functools.partial(_measure, config=config, drawn=drawn, cache=cache, with_windows=with_windows)
+    results: list[_Entry | str | None] = [None] * len(tasks)
+    done = 0
+
+    def note(task: int, result: _Entry | str) -> None:
+        nonlocal done
+        results[task] = result
+        done += 1
+        if on_progress and (done % 50 == 0 or done == len(tasks)):
+            on_progress(done, len(tasks))
+
+    def check_stop() -> None:
+        if should_stop and should_stop():
+            raise Cancelled("Stopped. What has been measured so far is kept and need not be measured again.")
+
+    for task, (path, copy) in enumerate(tasks if cache else ()):
+        check_stop()
+        stored = _recall(path, copy, config, drawn, cache, with_windows)
+        if stored:
+            note(task, stored)
+    missing = [task for task, result in enumerate(results) if result is None]
+    if len(missing) < WORTH_WORKERS:
+        n_jobs, cluster = 1, None
+    compiles = bool(augment.COMPILED & set(effects or ()))
+    if cluster:
+        if compiles:
+            cluster.once_a_machine(warm_up.run)
+        there = functools.partial(_measure, config=config, drawn=drawn, cache=None)
+        run = cluster.in_order(there, [tasks[task] for task in missing])
+    else:
+        if compiles and missing and n_jobs != 1:
+            warm_up.run()
+        check_stop()
+        run = pool.in_processes(measure, [tasks[task] for task in missing], n_jobs, niced=niced)
+    for task, result in zip(missing, run, strict=True):
+        if cluster and isinstance(result, _Entry):
+            result = _keep(result, *tasks[task], config, drawn, cache, with_windows)
+        note(task, result)
+        check_stop()
+    return _assemble(tasks, results, config)
+
+
+def _assemble(tasks: Sequence[tuple[str, int]], results: Sequence[Any], config: FeatureConfig) -> Dataset:
+    clip = np.cumsum([copy == 0 for _, copy in tasks]) - 1  # a clip's own row comes before its copies
+    good = [task for task, result in enumerate(results) if isinstance(result, _Entry)]
+    entries: list[_Entry] = [results[task] for task in good]
+    counts = [len(entry.windows) for entry in entries]
+    empty = np.zeros((0, config.window_frames, len(vectors.frame_columns(config))), np.float16)
+    columns = vectors.summary_columns(config)
+    return Dataset(
+        vectors=np.array([entry.vector for entry in entries], np.float32).reshape(len(good), len(columns)),
+        windows=np.concatenate([empty, *(entry.windows for entry in entries)]),
+        window_row=np.repeat(np.arange(len(good)), counts),
+        clip=np.array([clip[task] for task in good], int),
+        copy=np.array([tasks[task][1] for task in good], int),
+        problems=tuple(
+            {path: result for (path, _), result in zip(tasks, results, strict=True) if isinstance(result, str)}.items()
+        ),
+        facts=pd.DataFrame(
+            np.array([entry.facts for entry in entries], float).reshape(len(good), len(FACTS)), columns=list(FACTS)
+        ),
+    )
+
+
+def _measure(
+    path: str,
+    copy: int,
+    *,
+    config: FeatureConfig,
+    drawn: Mapping[str, Any],
+    cache: Path | None,
+    with_windows: bool = True,
+) -> _Entry | str:
+    """Return what a clip or an augmented copy measures, and keep it; or the reason why it cannot be read."""
+    try:
+        data = Path(path).read_bytes()
+        clip = decoding.decode(data, name=Path(path).name, sample_rate=config.sample_rate)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    except AudioError as error:
+        return str(error)
+    waveform = clip.waveform
+    if copy:
+        rng = np.random.default_rng(_seed(data, copy, drawn))
+        waveform = augment.chain(waveform, strength=drawn.get("strength", 1.0), effects=drawn.get("effects"), rng=rng)
+    measured = extraction.extract(waveform, config)
+    windows = vectors.windows(measured).astype(np.float16)
+    entry = _Entry(vectors.summary(measured), windows, _facts(clip, waveform, measured))
+    if cache:
+        _write(cache, _key(data, copy, config, drawn), entry)
+    return entry if with_windows else _Entry(entry.vector, windows[:0], entry.facts)
+
+
+def _keep(
+    entry: _Entry,
+    path: str,
+    copy: int,
+    config: FeatureConfig,
+    drawn: Mapping[str, Any],
+    cache: Path | None,
+    with_windows: bool,
+) -> _Entry:
+    """Return what another machine measured, once it is in the cache of this one."""
+    with contextlib.suppress(OSError):  # the clip went away meanwhile
+        if cache:
+            _write(cache, _key(Path(path).read_bytes(), copy, config, drawn), entry)
+    return entry if with_windows else _Entry(entry.vector, entry.windows[:0], entry.facts)
+
+
+def _write(cache: Path, key: str, entry: _Entry) -> None:
+    write_arrays(_place(cache, key), vector=entry.vector, windows=entry.windows, facts=entry.facts)
+
+
+def _facts(clip: decoding.Clip, waveform: Waveform, measured: extraction.Features) -> np.ndarray:
+    of_file = {"source_rate": clip.source_rate, "source_channels": clip.source_channels, "truncated": clip.truncated}
+    known = quality.report(waveform, measured).to_dict() | of_file | {"syllables_per_s": speech_rate.rate(measured)}
+    return np.array([np.nan if known[name] is None else known[name] for name in FACTS], float)
+
+
+def _recall(
+    path: str, copy: int, config: FeatureConfig, drawn: Mapping[str, Any], cache: Path | None, with_windows: bool
+) -> _Entry | None:
+    """Return what the cache holds of a clip or a copy; None where it has nothing whole, or the clip cannot be read."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError:
+        return None
+    names = ("vector", "facts", *(("windows",) if with_windows else ()))
+    stored = read_arrays(_place(cache, _key(data, copy, config, drawn)), *names) if cache else None
+    n_columns = len(vectors.summary_columns(config))
+    if not stored or stored["vector"].shape != (n_columns,) or stored["facts"].shape != (len(FACTS),):
+        return None
+    nothing = np.zeros((0, config.window_frames, len(vectors.frame_columns(config))), np.float16)
+    return _Entry(stored["vector"], stored.get("windows", nothing), stored["facts"])
+
+
+def _seed(data: bytes, copy: int, drawn: Mapping[str, Any]) -> int:
+    """Return the seed of a copy: a clip's copies sound the same in every version of the code and for all features."""
+    asked = json.dumps({"copy": copy} | dict(drawn), sort_keys=True).encode()
+    return int.from_bytes(hashlib.sha256(hashlib.sha256(data).digest() + asked).digest()[:8], "big")
+
+
+def _key(data: bytes, copy: int, config: FeatureConfig, drawn: Mapping[str, Any]) -> str:
+    """Return the name of a cache entry: the clip's bytes, every setting, and how it is measured."""
+    settings = {"copy": copy, "config": config.to_dict()} | (dict(drawn) if copy else {})
+    digest = hashlib.sha256(hashlib.sha256(data).digest())
+    digest.update(json.dumps(settings, sort_keys=True).encode())
+    digest.update(version())
+    return digest.hexdigest()

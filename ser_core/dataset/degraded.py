@@ -1,0 +1,97 @@
+"""The features of degraded clips: noise, rooms, phone lines, codecs."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ser_core.audio import decoding, degradations
+from ser_core.corpora import catalogue
+from ser_core.dataset.build import Dataset
+from ser_core.errors import AudioError, CorpusError
+from ser_core.features import extraction, vectors
+from ser_core.features.config import FeatureConfig
+from ser_core.system import pool
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One clip under one condition, as a process takes it. kinds: the input kinds that are wanted; seed: of what is left to chance."""
+
+    path: str
+    voices: tuple[str, ...]
+    condition: str
+    levels: tuple[float, ...]
+    kinds: tuple[str, ...]
+    seed: int
+
+
+def features_under(
+    condition: str, level: float, clips: pd.DataFrame, wanted: np.ndarray, config: FeatureConfig, *, n_jobs: int = 1
+) -> Dataset:
+    """Return the features of some clips, bool (n_clips,), under a condition at a level; babble is of other speakers among the wanted ones.
+
+    Clips that cannot be read are left out, and no facts are measured.
+    """
+    chosen = clips[wanted]
+    voices = _voices(chosen, chosen, seed=0) if degradations.CONDITIONS[condition].others else [()] * len(chosen)
+    tasks = [
+        _Task(path, around, condition, (level,), ("vector", "frames"), seed)
+        for seed, (path, around) in enumerate(zip(chosen[catalogue.PATH], voices, strict=True))
+    ]
+    heard = list(
+        pool.in_processes(functools.partial(_hear, config=config), [(task,) for task in tasks], n_jobs, niced=False)
+    )
+    entries = [
+        (clip, each[0]) for clip, each in zip(np.flatnonzero(wanted), heard, strict=True) if not isinstance(each, str)
+    ]
+    return Dataset(
+        vectors=np.concatenate([each["vector"] for _, each in entries]),
+        windows=np.concatenate([each["frames"] for _, each in entries]).astype(np.float16),
+        window_row=np.repeat(np.arange(len(entries)), [len(each["frames"]) for _, each in entries]),
+        clip=np.array([clip for clip, _ in entries], int),
+        copy=np.zeros(len(entries), int),
+        problems=(),
+        facts=pd.DataFrame(),
+    )
+
+
+def _voices(chosen: pd.DataFrame, clips: pd.DataFrame, seed: int) -> list[tuple[str, ...]]:
+    """Return the paths of the clips that are mixed to babble around each chosen clip: of other speakers, as many of them as there are."""
+    rng = np.random.default_rng([seed, 1])
+    made = []
+    for speaker in chosen[catalogue.SPEAKER]:
+        others = clips[clips[catalogue.SPEAKER] != speaker]
+        if others.empty:
+            raise CorpusError(
+                "Babble is mixed from clips of other speakers, and there are none here. Add a corpus, or leave babble out."
+            )
+        shuffled = others.iloc[rng.permutation(len(others))]
+        turn = shuffled.groupby(catalogue.SPEAKER).cumcount().to_numpy()
+        made.append(tuple(shuffled[catalogue.PATH].iloc[np.argsort(turn, kind="stable")[: degradations.N_VOICES]]))
+    return made
+
+
+def _hear(task: _Task, *, config: FeatureConfig) -> list[dict[str, np.ndarray]] | str:
+    """Return the input of a model of each kind for a clip at each level, or why the clip cannot be used; runs in a worker process."""
+    try:
+        clip = decoding.decode(task.path, sample_rate=config.sample_rate, name=Path(task.path).name).waveform
+        voices = [
+            decoding.decode(path, sample_rate=config.sample_rate, name=Path(path).name).waveform for path in task.voices
+        ]
+        seen = []
+        for level in task.levels:
+            changed = clip
+            if task.condition != degradations.CLEAN:
+                changed = degradations.apply(
+                    task.condition, level, clip, rng=np.random.default_rng(task.seed), voices=voices
+                )
+            measured = extraction.extract(changed, config)
+            seen.append({kind: vectors.inputs(measured, kind) for kind in task.kinds})
+        return seen
+    except AudioError as error:
+        return str(error)

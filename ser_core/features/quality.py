@@ -1,0 +1,215 @@
+"""The quality of a recording: level, clipping, silence, speech, noise and bandwidth.
+
+A report is made from the samples and the features that were extracted anyway. Its sentences tell a visitor what to do;
+its `has_speech` decides whether the models answer at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import scipy.ndimage
+
+from ser_core.audio.waveform import Waveform
+from ser_core.features.extraction import REFERENCE_RMS, Features, mel_frequencies
+
+MIN_SPEECH_S = 0.2
+"""Less voiced speech than this is not an utterance: one short syllable lasts about 0.2 s."""
+
+SHORT_SPEECH_S = 0.7
+MIN_LEVEL_DBFS = -65.0
+QUIET_DBFS = -40.0
+CLIPPED_SHARE = 0.002
+NOISY_SNR_DB = 15.0
+NARROW_HZ = 3800.0
+MAX_SNR_DB = 60.0
+_FULL_SCALE = 0.985
+_HANGOVER_FRAMES = 5
+_RUN_FRAMES = 4
+_MAX_STEP = 0.15
+_RUMBLE_HZ = 70.0
+_RUMBLE_STEP = 0.027
+_BANDWIDTH_DB = 55.0
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Facts about a recording. Levels in dB re full scale, shares as fractions from 0 to 1.
+
+    level_dbfs is the root mean square of the loud frames; speech_s counts voiced frames and what joins them (100 ms on
+    either side); snr_db (at most 60) is None where there is no speech or no pause to measure; steady marks a constant tone.
+    """
+
+    duration_s: float
+    level_dbfs: float
+    peak_dbfs: float
+    clipped: float
+    silence: float
+    speech_s: float
+    snr_db: float | None
+    bandwidth_hz: float
+    steady: bool
+
+    @property
+    def has_speech(self) -> bool:
+        """True where there is enough of a voice, loud enough, for a model to say anything."""
+        return self.speech_s >= MIN_SPEECH_S and self.level_dbfs >= MIN_LEVEL_DBFS and not self.steady
+
+    @property
+    def summary(self) -> str:
+        """One line, such as '2.1 s of speech, good level, quiet background'."""
+        if not self.has_speech:
+            return "No speech found"
+        level = (
+            "too loud"
+            if self.clipped > CLIPPED_SHARE
+            else "low level"
+            if self.level_dbfs < QUIET_DBFS
+            else "good level"
+        )
+        if self.snr_db is None:
+            background = "no pause to measure the background"
+        else:
+            background = "noisy background" if self.snr_db < NOISY_SNR_DB else "quiet background"
+        length = f"{self.speech_s:.1f} s" if self.speech_s < 60 else f"{self.speech_s / 60:.1f} min"
+        return f"{length} of speech, {level}, {background}"
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """Sentences that say what would make this recording better; empty where nothing would."""
+        if not self.has_speech:
+            return (self._why_no_speech(),)
+        advice = []
+        if self.speech_s < SHORT_SPEECH_S:
+            advice.append("There is little speech in it: say a whole sentence, two to four seconds long.")
+        if self.clipped > CLIPPED_SHARE:
+            advice.append("The sound is cut off at full scale: move away from the microphone or lower its level.")
+        if self.level_dbfs < QUIET_DBFS:
+            advice.append("The recording is quiet: move closer to the microphone or raise its level.")
+        if self.snr_db is not None and self.snr_db < NOISY_SNR_DB:
+            advice.append("The background is loud: record in a quieter place or closer to the microphone.")
+        if self.bandwidth_hz < NARROW_HZ:
+            advice.append(
+                f"The sound ends at about {self.bandwidth_hz / 1000:.1f} kHz, as on a telephone: expect more mistakes."
+            )
+        return tuple(advice)
+
+    def _why_no_speech(self) -> str:
+        if self.level_dbfs < MIN_LEVEL_DBFS:
+            return (
+                "The recording is silent. Check that the right microphone is chosen and not muted, then record again."
+            )
+        if self.steady:
+            return "There is a steady tone but no voice in it. Speak a sentence into the microphone."
+        return "There is sound but no voice in it. Speak a sentence, two to four seconds long, close to the microphone."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts and the summary as JSON values."""
+        return asdict(self) | {"summary": self.summary, "advice": list(self.advice)}
+
+
+def report(waveform: Waveform, features: Features) -> Quality:
+    """Return the quality of a clip from its samples and from the features of the same waveform."""
+    samples = waveform.samples
+    peak = float(np.abs(samples).max())
+    sounds = float(features.rms.max()) > 1e-6
+    level_dbfs = 20 * np.log10(REFERENCE_RMS) - features.gain_db if sounds else -120.0
+    level, loud, voiced, speech = _activity(features)
+    frame_s = features.config.hop_length / features.config.sample_rate
+    return Quality(
+        duration_s=round(waveform.duration_s, 4),
+        level_dbfs=round(max(float(level_dbfs), -120.0), 2),
+        peak_dbfs=round(20 * float(np.log10(max(peak, 1e-6))), 2),
+        clipped=round(float((np.abs(samples) >= _FULL_SCALE).mean()), 5),
+        silence=round(float((~loud).mean()), 4),
+        speech_s=round(min(int(speech.sum()) * frame_s, waveform.duration_s), 4) if voiced.any() else 0.0,
+        snr_db=_signal_to_noise(level, speech),
+        bandwidth_hz=_bandwidth(features, loud),
+        steady=_is_steady(features, level, voiced),
+    )
+
+
+def merge(reports: Sequence[Quality]) -> Quality:
+    """Return the quality of a recording from those of its pieces, at least one: sums, shares by length, the middle of the rest.
+
+    Where some pieces have speech, level, noise and bandwidth are theirs: long pauses do not hide a good recording.
+    """
+    total_s = sum(each.duration_s for each in reports)
+    shares = [each.duration_s / max(total_s, 1e-9) for each in reports]
+    telling = [each for each in reports if each.has_speech] or list(reports)
+    ratios = [each.snr_db for each in telling if each.snr_db is not None]
+    return Quality(
+        duration_s=round(total_s, 4),
+        level_dbfs=float(np.median([each.level_dbfs for each in telling])),
+        peak_dbfs=max(each.peak_dbfs for each in reports),
+        clipped=round(sum(each.clipped * share for each, share in zip(reports, shares, strict=True)), 5),
+        silence=round(sum(each.silence * share for each, share in zip(reports, shares, strict=True)), 4),
+        speech_s=round(sum(each.speech_s for each in reports if each.has_speech), 4),
+        snr_db=round(float(np.median(ratios)), 1) if ratios else None,
+        bandwidth_hz=round(float(np.median([each.bandwidth_hz for each in telling])), 1),
+        steady=all(each.steady for each in reports),
+    )
+
+
+def speech(features: Features) -> np.ndarray:
+    """Return which frames belong to speech, (n_frames,) bool: voiced ones and what joins them, 100 ms on either side."""
+    return _activity(features)[3]
+
+
+def _activity(features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the recording's own level in dB re full scale, and which frames are loud, voiced and speech; each (n_frames,)."""
+    level = 20 * np.log10(np.maximum(features.rms, 1e-8)) - features.gain_db
+    loud = level > max(float(level.max()) - features.config.trim_top_db, MIN_LEVEL_DBFS)
+    voiced = _continuous(features.f0_hz) & loud
+    speech = scipy.ndimage.binary_dilation(voiced, iterations=_HANGOVER_FRAMES) & loud if voiced.any() else voiced
+    return level, loud, voiced, speech
+
+
+def _continuous(f0_hz: np.ndarray) -> np.ndarray:
+    """Return which frames belong to a voice, (n_frames,) bool: runs of 4 frames (80 ms) or more without a jump in pitch.
+
+    Noise now and then looks periodic for a frame or two, but its pitch jumps; a voice's moves by less than 15 % a frame.
+    Rumble looks periodic at the lower end of the search range, for longer; there a run takes 8 frames, and moves by less
+    than 3 % on average, as a low voice does.
+    """
+    step = np.abs(np.diff(np.log(f0_hz)))
+    joined = np.concatenate([[False], step < _MAX_STEP, [False]])  # NaN compares as False
+    edges = np.flatnonzero(np.diff(joined.astype(np.int8)))
+    voiced = np.zeros(len(f0_hz), bool)
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        low = np.median(f0_hz[start : stop + 1]) < _RUMBLE_HZ
+        steps, n_least = step[start:stop], 2 * _RUN_FRAMES if low else _RUN_FRAMES
+        voiced[start : stop + 1] = len(steps) + 1 >= n_least and not (low and steps.mean() > _RUMBLE_STEP)
+    return voiced
+
+
+def _signal_to_noise(level_db: np.ndarray, speech: np.ndarray) -> float | None:
+    """Return speech power over the power of the quietest tenth of the other frames, in dB."""
+    pause = level_db[~speech]
+    if not speech.any() or len(pause) < 5:
+        return None
+    noise = float(np.mean(10 ** (np.sort(pause)[: max(len(pause) // 10, 5)] / 10)))
+    power = float(np.mean(10 ** (level_db[speech] / 10)))
+    return round(min(10 * float(np.log10(max(power - noise, 1e-12) / max(noise, 1e-12))), MAX_SNR_DB), 1)
+
+
+def _bandwidth(features: Features, loud: np.ndarray) -> float:
+    """Return the centre of the highest mel band within 55 dB of the strongest one, averaged over the loud frames, in Hz."""
+    if not loud.any():
+        return 0.0
+    mean = 10 * np.log10(np.mean(10 ** (features.log_mel[loud] / 10), axis=0))
+    return round(float(mel_frequencies(features.config)[np.flatnonzero(mean > mean.max() - _BANDWIDTH_DB)[-1]]), 1)
+
+
+def _is_steady(features: Features, level_db: np.ndarray, voiced: np.ndarray) -> bool:
+    """True for a constant tone: half a second or more in which neither pitch (0.15 semitones) nor level (1 dB) moves."""
+    if voiced.sum() < 25:
+        return False
+    inner = scipy.ndimage.binary_erosion(voiced, iterations=2)
+    if inner.sum() < 20:
+        return False
+    pitch = 12 * np.log2(features.f0_hz[inner])
+    return bool(pitch.std() < 0.15 and level_db[inner].std() < 1.0)

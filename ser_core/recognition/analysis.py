@@ -1,0 +1,97 @@
+"""One clip from bytes to predictions: the path that the pages, the command line and the benchmarks share."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ser_core.audio import decoding
+from ser_core.audio.waveform import Waveform
+from ser_core.features import extraction, quality, vectors
+from ser_core.features.config import FeatureConfig
+from ser_core.features.extraction import Features
+from ser_core.features.quality import Quality
+from ser_core.recognition.recognizer import Prediction, Recognizer
+from ser_core.system.spool import Spool
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A decoded clip with its features and its quality report."""
+
+    clip: decoding.Clip
+    features: Features
+    quality: Quality
+
+
+def analyse(
+    source: bytes | str | os.PathLike[str] | BinaryIO | Spool,
+    *,
+    name: str = "the file",
+    config: FeatureConfig = FeatureConfig(),
+    max_duration_s: float = decoding.MAX_DURATION_S,
+) -> Analysis:
+    """Decode and measure a recording of up to ten minutes, or less where that is said; `name` is used in error sentences.
+
+    Raises AudioError where the bytes are not usable audio, of which TooLongError where there are more seconds.
+    """
+    return measure(
+        decoding.decode(source, sample_rate=config.sample_rate, max_duration_s=max_duration_s, name=name), config
+    )
+
+
+def measure(clip: decoding.Clip, config: FeatureConfig = FeatureConfig()) -> Analysis:
+    """Return a decoded clip, or a stretch of one, with its features and its quality report."""
+    measured = extraction.extract(clip.waveform, config)
+    return Analysis(clip, measured, quality.report(clip.waveform, measured))
+
+
+def measure_samples(waveform: Waveform) -> Analysis:
+    """Return what `measure` returns, for sound that is not from a file, such as a window of a stream."""
+    return measure(decoding.Clip(waveform, "", waveform.sample_rate, 1))
+
+
+def recognize(recognizers: Sequence[Recognizer], analysis: Analysis) -> list[Prediction]:
+    """Return one prediction per recognizer, in their order; an empty list where there is no speech.
+
+    Features are extracted again only for a recognizer whose settings differ from those of the analysis, and the input of models of one
+    kind and the same settings is computed once.
+    """
+    if not analysis.quality.has_speech:
+        return []
+    input_of = inputs(analysis)
+    return [each.answer(input_of(each.config, each.input_kind)) for each in recognizers]
+
+
+def inputs(analysis: Analysis) -> Callable[[FeatureConfig, str], np.ndarray]:
+    """Return a cached function (feature settings, input_kind) -> vectors.inputs of a clip."""
+
+    @functools.cache
+    def measured(config: FeatureConfig) -> Features:
+        return (
+            analysis.features
+            if config == analysis.features.config
+            else extraction.extract(analysis.clip.waveform, config)
+        )
+
+    @functools.cache
+    def seen(config: FeatureConfig, input_kind: str) -> np.ndarray:
+        return vectors.inputs(measured(config), input_kind)
+
+    return seen
+
+
+def to_dict(file: str, analysis: Analysis, predictions: Sequence[Prediction]) -> dict[str, Any]:
+    """Return the result of one file as JSON values: file, duration_s, quality, speech, predictions (fractions 0..1)."""
+    return {
+        "file": file,
+        "duration_s": round(analysis.clip.waveform.duration_s, 4),
+        "quality": analysis.quality.to_dict(),
+        "speech": analysis.quality.has_speech,
+        "predictions": [prediction.to_dict() for prediction in predictions],
+    }

@@ -1,0 +1,79 @@
+"""A ready-to-use model: feature settings, classifier, labels and calibration in one value, so that they stay consistent."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ser_core import classifiers
+from ser_core.errors import ModelError
+from ser_core.features.config import FeatureConfig
+from ser_core.metrics import abstention, calibration
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One model's prediction for one clip: probabilities in label order, summing to 1; milliseconds is the classifier's time.
+
+    threshold: below this top probability the model abstains, and `label` is only its leading label; None where it has none.
+    """
+
+    model: str
+    label: str
+    probabilities: dict[str, float]
+    milliseconds: float
+    threshold: float | None = None
+
+    @property
+    def sure(self) -> bool | None:
+        """Whether the model accepts its answer; None for one that never abstains."""
+        return abstention.is_sure(self.probabilities[self.label], self.threshold)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the prediction as JSON values."""
+        return {
+            "model": self.model,
+            "label": self.label,
+            "probabilities": self.probabilities,
+            "milliseconds": self.milliseconds,
+            "sure": self.sure,
+        }
+
+
+@dataclass(frozen=True)
+class Recognizer:
+    """A trained classifier with everything that its input and output need."""
+
+    slug: str
+    config: FeatureConfig
+    labels: tuple[str, ...]
+    classifier: classifiers.Classifier
+    input_kind: str
+    temperature: float = 1.0
+    threshold: float | None = None
+
+    def answer(self, items: np.ndarray) -> Prediction:
+        """Return the model's prediction for what vectors.inputs gave of a clip, by its own config and input_kind."""
+        start = time.perf_counter()
+        probabilities = calibration.calibrate(pool(self.classifier.predict_proba(items)), self.temperature)
+        milliseconds = (time.perf_counter() - start) * 1000
+        if not np.isfinite(probabilities).all():
+            raise ModelError(
+                f"Model '{self.slug}' answers with values that are not probabilities. Choose another, or retrain it."
+            )
+        return Prediction(
+            model=self.slug,
+            label=self.labels[int(probabilities.argmax())],
+            probabilities={label: float(p) for label, p in zip(self.labels, probabilities, strict=True)},
+            milliseconds=round(milliseconds, 3),
+            threshold=self.threshold,
+        )
+
+
+def pool(probabilities: np.ndarray) -> np.ndarray:
+    """Return one distribution (n_labels,) for the windows of a clip (n_windows, n_labels): their mean."""
+    mean: np.ndarray = probabilities.mean(axis=0)
+    return mean

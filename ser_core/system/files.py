@@ -1,0 +1,63 @@
+"""Files that processes share: written as a whole, or a line at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ser_core.system import untrusted_json
+
+_ATTEMPTS = 25
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a temporary file and rename it: a reader sees the old one or the new one, never a part."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        for attempt in range(_ATTEMPTS):
+            try:
+                os.replace(temporary, path)
+                break
+            except PermissionError:  # on Windows, while somebody reads the old one
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                time.sleep(0.02)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def add_line(path: Path, values: Mapping[str, Any]) -> None:
+    """Append one line of JSON."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(values, allow_nan=False) + "\n")
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of JSON of a file that may still be written to: a half line at the end, or a damaged one, is left out."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    rows = []
+    for line in text.splitlines():
+        try:
+            row = untrusted_json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            rows.append(row)
+    return rows
+
+
+def now() -> str:
+    """Return the time in UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,287 @@
+"""`predict` as a user meets it: JSON, CSV, text, sentences, exit status; and as a process: what it loads and survives."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ser_core.audio import decoding, waveform
+from ser_core.audio.waveform import Waveform
+from ser_core.corpora import catalogue
+from ser_core.recognition import analysis, store
+from tests.support.shell import NO_SPEECH, OTHER, ROOT, SPEECH, process
+
+FACTS = {
+    "duration_s",
+    "level_dbfs",
+    "peak_dbfs",
+    "clipped",
+    "silence",
+    "speech_s",
+    "snr_db",
+    "bandwidth_hz",
+    "steady",
+    "summary",
+    "advice",
+}
+
+
+def test_predict_gives_the_promised_json(run):
+    status, out, err = run("predict", SPEECH, "--json")
+    assert (status, err) == (0, [])
+    (result,) = json.loads(out)
+    assert list(result) == ["file", "duration_s", "quality", "speech", "predictions"]
+    assert result["file"] == str(SPEECH) and result["speech"] is True
+    assert result["duration_s"] == pytest.approx(analysis.analyse(SPEECH).clip.waveform.duration_s, abs=1e-3)
+    assert set(result["quality"]) == FACTS
+    assert [each["model"] for each in result["predictions"]] == list(store.SHIPPED)
+    for each in result["predictions"]:
+        assert list(each) == ["model", "label", "probabilities", "milliseconds", "sure"]
+        assert tuple(each["probabilities"]) == catalogue.LABELS
+        assert all(0 <= p <= 1 for p in each["probabilities"].values())
+        assert sum(each["probabilities"].values()) == pytest.approx(1.0, abs=1e-9)
+        assert each["label"] == max(each["probabilities"], key=each["probabilities"].get)
+        assert each["milliseconds"] > 0
+
+
+def test_the_command_line_says_what_the_page_says(run, models):
+    _, out, _ = run("predict", SPEECH, "--json")
+    heard = analysis.analyse(SPEECH.read_bytes(), name="a visitor's name for it")
+    on_page = analysis.recognize([store.load(slug, models) for slug in store.SHIPPED], heard)
+    (result,) = json.loads(out)
+    assert [each["probabilities"] for each in result["predictions"]] == [each.probabilities for each in on_page]
+    assert result["quality"] == json.loads(json.dumps(heard.quality.to_dict()))
+
+
+def test_predict_prints_a_line_a_model(run):
+    status, out, err = run("predict", SPEECH, OTHER)
+    lines = out.splitlines()
+    assert (status, err, len(lines)) == (0, [], 10)
+    assert lines[0].startswith(f"{SPEECH}: ") and "s of speech" in lines[0] and lines[5].startswith(f"{OTHER}: ")
+    assert [line.split()[0] for line in lines[1:5]] == list(store.SHIPPED)
+    assert all(line.count("%") == 3 for line in lines[1:5])
+
+
+def test_without_speech_no_model_guesses(run):
+    status, out, err = run("predict", NO_SPEECH, "--json")
+    (result,) = json.loads(out)
+    assert (status, err, result["speech"], result["predictions"]) == (0, [], False, [])
+    assert result["quality"]["advice"]
+    assert run("predict", NO_SPEECH)[1].splitlines() == [f"{NO_SPEECH}: No speech found ({result['duration_s']:.1f} s)"]
+
+
+def test_an_unusable_file_is_one_line_and_the_others_are_answered(run, tmp_path):
+    text, empty, gone = tmp_path / "text.wav", tmp_path / "empty.mp3", tmp_path / "gone.wav"
+    text.write_text("hello")
+    empty.touch()
+    (tmp_path / "nothing").mkdir()
+    status, out, err = run("predict", text, SPEECH, empty, gone, tmp_path / "nothing", "--json")
+    assert status == 2
+    assert len(err) == 4
+    wrong = {
+        text: "is text",
+        empty: "is empty",
+        gone: "does not exist",
+        tmp_path / "nothing": "is a folder without a sound file",
+    }
+    for line, (path, what) in zip(err, wrong.items(), strict=True):
+        assert line.startswith(str(path)) and what in line
+    results = json.loads(out)
+    assert [set(each) == {"file", "error"} for each in results] == [True, False, True, True, True]
+    assert [each["error"] for each in results if "error" in each] == err
+    assert len(results[1]["predictions"]) == 4
+
+
+def test_only_unusable_files_print_nothing_but_their_lines(run, tmp_path):
+    assert run("predict", tmp_path / "gone.wav")[:2] == (2, "")
+
+
+def test_models_are_chosen_by_name_in_the_order_given(run):
+    _, out, _ = run("predict", SPEECH, "--json", "--model", "cnn_lstm", "--model", "knn", "--model", "cnn_lstm")
+    assert [each["model"] for each in json.loads(out)[0]["predictions"]] == ["cnn_lstm", "knn"]
+
+
+def test_an_unknown_model_is_named_with_those_there_are(run):
+    status, out, err = run("predict", SPEECH, "--model", "tree", "--json")
+    assert (status, out) == (2, "")
+    (line,) = err
+    assert line.startswith("There is no model 'tree' in") and "Choose from cnn, cnn_lstm, knn, mlp." in line
+
+
+@pytest.mark.parametrize("slug", ["../models/knn", "/etc", ".."])
+def test_a_model_is_not_sought_elsewhere(run, slug):
+    status, out, (line,) = run("predict", SPEECH, "--model", slug)
+    assert (status, out) == (2, "") and "is not a model's name" in line
+
+
+def test_a_broken_model_is_one_line_and_the_others_answer(run, models):
+    (models / "mlp" / "model.skops").write_bytes(b"broken")
+    status, out, (line,) = run("predict", SPEECH, "--json")
+    assert status == 2 and "Model 'mlp'" in line and "hash differs" in line
+    assert [each["model"] for each in json.loads(out)[0]["predictions"]] == ["knn", "cnn", "cnn_lstm"]
+
+
+def test_a_broken_model_that_is_not_asked_does_not_matter(run, models):
+    (models / "mlp" / store.CARD).write_text("{")
+    status, out, err = run("predict", SPEECH, "--model", "knn", "--model", "cnn", "--json")
+    assert (status, err) == (0, [])
+    assert len(json.loads(out)[0]["predictions"]) == 2
+
+
+def test_without_any_model_the_folder_is_named(run, models):
+    shutil.rmtree(models)
+    status, out, err = run("predict", SPEECH, "--json")
+    assert (status, out, len(err)) == (2, "", 4)
+    assert all(str(models) in line for line in err)
+
+
+def test_long_recordings_are_cut_where_asked_for(run, tmp_path):
+    path = tmp_path / "memo.wav"
+    speech = decoding.decode(SPEECH).waveform.samples
+    path.write_bytes(
+        waveform.encode_wav(Waveform(np.concatenate([np.zeros(601 * 16_000, np.float32), speech]), 16_000))
+    )
+    status, _, (line,) = run("predict", path)
+    assert status == 2 and "10 min" in line
+    status, out, err = run(
+        "predict", path, "--long", "--window", "3", "--hop", "3", "--json", "--model", "knn", "--model", "mlp"
+    )
+    (result,) = json.loads(out)
+    assert (status, err, result["duration_s"], result["speech"]) == (0, [], round(601 + len(speech) / 16_000, 4), True)
+    assert len(result["segments"]) == 202 and {each["speech"] for each in result["segments"][:199]} == {False}
+    assert [each["model"] for each in result["segments"][-1]["predictions"]] == ["knn", "mlp"]
+    assert [each["model"] for each in result["predictions"]] == ["knn", "mlp"]
+
+
+def test_long_prints_a_line_a_window(run):
+    status, out, _ = run("predict", SPEECH, NO_SPEECH, "--long", "--model", "knn")
+    lines = out.splitlines()
+    assert status == 0 and len(lines) == 6
+    assert "0.0 to     3.0 s  knn" in lines[2] and lines[-1].endswith("no speech")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--window", "3"), "Add --long"),
+        (("--long", "--window", "99"), "1 to 10 s"),
+        (("--long", "--hop", "0"), "every 0.25 s"),
+        (("--jobs", "-1"), "--jobs must be 1 or more"),
+    ],
+)
+def test_how_to_cut_and_to_share_is_checked(run, options, sentence):
+    status, out, (line,) = run("predict", SPEECH, *options)
+    assert (status, out) == (2, "") and sentence in line
+
+
+def test_csv_has_a_line_a_file_and_says_what_json_says(run, tmp_path):
+    shutil.copy(SPEECH, tmp_path / "a.flac")
+    (tmp_path / "b.wav").write_text("hello")
+    status, out, (line,) = run("predict", tmp_path, "--csv")
+    assert status == 2 and "is text" in line
+    first, second = csv.DictReader(io.StringIO(out))
+    (result, _) = json.loads(run("predict", tmp_path, "--json")[1])
+    assert first["file"] == str(tmp_path / "a.flac") and second["error"] == line
+    for each in result["predictions"]:
+        assert first[each["model"]] == each["label"]
+        assert float(first[f"{each['model']}_{each['label']}"]) == pytest.approx(
+            max(each["probabilities"].values()), abs=1e-6
+        )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows refuses such names")
+@pytest.mark.parametrize("options", [(), ("--csv",), ("--long",), ("--json",)])
+def test_a_file_name_does_nothing_to_the_terminal_or_a_spreadsheet(run, tmp_path, monkeypatch, options):
+    monkeypatch.chdir(tmp_path)
+    names = ["\x1b[31mred\r.flac", '=HYPERLINK("x").flac', "\u202egpj.flac", "\x9b2J.wav"]
+    for name in names[:3]:
+        shutil.copy(SPEECH, tmp_path / name)
+    status, out, err = run("predict", *names, f"{'a' * 5000}.wav", "--model", "knn", "--jobs", "1", *options)
+    assert status == 2 and len(err) == 2
+    assert all(line.isprintable() for line in [*out.split("\n"), *err])
+    if options == ("--csv",):
+        files = [row["file"] for row in csv.DictReader(io.StringIO(out))]
+        assert files[:4] == ["�[31mred .flac", '\'=HYPERLINK("x").flac', "�gpj.flac", "�2J.wav"]
+    if options == ("--json",):
+        assert [each["file"] for each in json.loads(out)][:4] == names
+    assert run("predict", "--csv", "--out", tmp_path / "out.csv", *names[:3], "--model", "knn")[0] == 0
+    written = (tmp_path / "out.csv").read_text(encoding="utf-8")
+    assert all(line.isprintable() for line in written.split("\n")) and "\n=" not in written
+
+
+def test_results_are_written_where_asked_for_and_never_over_a_recording(run, tmp_path):
+    clip, table = tmp_path / "a.flac", tmp_path / "out.csv"
+    shutil.copy(SPEECH, clip)
+    assert run("predict", clip, "--model", "knn", "--long", "--csv", "--out", table) == (0, "", [])
+    rows = list(csv.DictReader(io.StringIO(table.read_text(encoding="utf-8"))))
+    assert [row["start_s"] for row in rows] == ["0.0", "0.8165"] and rows[0]["knn"]
+    status, out, (line,) = run("predict", "--csv", SPEECH, "--out", clip)
+    assert (status, out) == (2, "") and "ends in .csv" in line and clip.read_bytes() == SPEECH.read_bytes()
+    status, _, (line,) = run("predict", SPEECH, "--csv", "--out", tmp_path / "nowhere" / "out.csv")
+    assert status == 2 and "cannot be written" in line
+
+
+@pytest.mark.parametrize(("form", "ending"), [((), ".txt"), (("--json",), ".json"), (("--csv",), ".csv")])
+def test_a_file_holds_what_would_be_printed_and_its_name_says_the_form(run, tmp_path, form, ending):
+    target = tmp_path / f"out{ending}"
+    _, printed, _ = run("predict", NO_SPEECH, "--model", "knn", *form)
+    assert run("predict", NO_SPEECH, "--model", "knn", *form, "--out", target) == (0, "", [])
+    assert target.read_text(encoding="utf-8").splitlines() == printed.splitlines()
+    status, _, (line,) = run("predict", NO_SPEECH, "--model", "knn", *form, "--out", tmp_path / "out.xml")
+    assert status == 2 and f"ends in {ending}" in line and not (tmp_path / "out.xml").exists()
+
+
+def test_a_process_answers_as_main_does(run, built):
+    done = process("predict", SPEECH, "nowhere.wav", "--json", models=built)
+    status, out, err = run("predict", SPEECH, "nowhere.wav", "--json")
+    assert done.returncode == status == 2
+    assert done.stderr.splitlines() == err
+    ours, theirs = json.loads(out), json.loads(done.stdout)
+    assert [each["label"] for each in theirs[0]["predictions"]] == [each["label"] for each in ours[0]["predictions"]]
+    for first, second in zip(ours[0]["predictions"], theirs[0]["predictions"], strict=True):
+        assert list(first["probabilities"].values()) == pytest.approx(list(second["probabilities"].values()), abs=1e-5)
+    assert theirs[1] == ours[1]
+
+
+def test_a_prediction_loads_no_training_library(built):
+    code = (
+        "import sys; from ser_core.cli import main; first = set(sys.modules); status = main.main(sys.argv[1:]); "
+        "heavy = {'tensorflow', 'keras', 'streamlit', 'torch'}; "
+        "print(status, sorted(heavy & set(sys.modules)), sorted({'numpy', 'librosa', 'sklearn'} & first))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "predict", str(SPEECH)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "SER_MODELS": str(built)},
+    )
+    assert done.stdout.splitlines()[-1] == "0 [] []"
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="other systems refuse names that are not text, or choose the encoding"
+)
+@pytest.mark.parametrize(("encoding", "options"), [("utf-8", []), ("ascii", []), ("ascii", ["--json"])])
+def test_any_file_name_can_be_printed(built, tmp_path, encoding, options):
+    folder = os.fsencode(tmp_path)
+    paths = [
+        os.path.join(folder, name)
+        for name in ("Grüße 日本 😀.flac".encode(), b"not utf-8 \xff.flac", b"gone \xfe \xc3\xa9.wav")
+    ]
+    for path in paths[:2]:
+        shutil.copy(os.fsencode(SPEECH), path)
+    done = process("predict", *paths, "--model", "knn", *options, models=built, text=False, PYTHONIOENCODING=encoding)
+    assert done.returncode == 2
+    assert done.stderr.count(b"\n") == 1 and b"gone" in done.stderr
+    if options:
+        assert [os.fsencode(each["file"]) for each in json.loads(done.stdout)] == paths

@@ -1,0 +1,50 @@
+"""`robustness` as a shell meets it: JSON, tables, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ser_core.cli import main
+from ser_core.system import priority
+from tests.support import corpora, models
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("base")
+    corpora.build(folder / "corpora")
+    models.build(folder / "models")
+    return folder
+
+
+@pytest.fixture
+def shell(base, tmp_path, monkeypatch):
+    monkeypatch.setattr(priority, "settle", lambda: None)
+    monkeypatch.setenv("SER_CORPORA", str(base / "corpora"))
+    return lambda *given: main.main(
+        ["robustness", *given, "--results", str(tmp_path), "--models-dir", str(base / "models")]
+    )
+
+
+def test_a_shell_gets_json_and_tables(shell, capsys):
+    given = ["--model", "knn", "--model", "mlp", "--corpus", "ravdess", "--clips", "4", "--condition", "telephone"]
+    assert shell(*given, "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["n_clips"], said["n_speakers"], len(said["rows"])) == (4, 4, 2 + 2 * 3) and said["rows"][0][
+        "level"
+    ] is None
+    assert shell(*given) == 0
+    said = capsys.readouterr().out
+    assert "Telephone band, Hz at the most" in said and said.count("most lost at") == 2 and "7000: " in said
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [(["--corpus", "tess"], "Say what to measure"), (["--corpus", "tess", "--model", "gone"], "no model 'gone'")],
+)
+def test_what_cannot_be_had_is_a_line_and_status_two(shell, capsys, given, words):
+    assert shell(*given) == 2
+    assert words in capsys.readouterr().err

@@ -1,0 +1,91 @@
+"""What a trained model has heard before of the clips that it is tested on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ser_core.corpora import catalogue, scan
+from ser_core.experiments import contamination
+from ser_core.experiments.workspace import Workspace
+from ser_core.recognition import store
+from tests.support import corpora
+from tests.support import models as tiny_models
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Path:
+    return corpora.build(tmp_path_factory.mktemp("corpora"))
+
+
+@pytest.fixture(scope="module")
+def clips(base) -> pd.DataFrame:
+    return pd.concat([scan.scan(name, base / name) for name in ("ravdess", "tess")], ignore_index=True)
+
+
+@pytest.fixture
+def desk(tmp_path, tmp_path_factory) -> Workspace:
+    models = tmp_path_factory.getbasetemp() / "assessed-models"
+    if not models.exists():
+        tiny_models.build(models)
+    return Workspace(
+        cache=tmp_path_factory.getbasetemp() / "assessment-cache", results=tmp_path / "results", models=models
+    )
+
+
+def of(clips: pd.DataFrame, *names: str) -> pd.DataFrame:
+    return clips[clips[catalogue.CORPUS].isin(names)].reset_index(drop=True)
+
+
+def test_a_trained_model_says_what_it_has_heard(clips, desk):
+    rows = of(clips, "ravdess")
+    card = store.read_card("knn", desk.models)
+    ravdess = ({"corpus": "ravdess"},)
+    told = {
+        "speakers": {"train": {"speakers": ["ravdess:01", "ravdess:02"]}, "validation": {"speakers": ["ravdess:03"]}},
+        "clips": {
+            "train": {"speakers": ["ravdess:01"], "clips": {"ravdess": [rows[catalogue.NAME][0]]}},
+            "validation": {"speakers": []},
+        },
+    }
+    by_speaker = contamination.heard(replace(card, corpora=ravdess, split=told["speakers"]), rows)
+    assert contamination.shares(by_speaker) == {"clip": 0.25, "speaker": 0.25, "chosen": 0.125, "untold": 0}
+    assert "25% of these clips it was trained on" in contamination.warning(by_speaker)
+    by_clip = contamination.heard(replace(card, corpora=ravdess, split=told["clips"]), rows)
+    assert contamination.shares(by_clip) == {"clip": 1 / 64, "speaker": 0.125, "chosen": 0, "untold": 0}
+    assert contamination.shares(contamination.heard(replace(card, corpora=ravdess), rows))["untold"] == 1
+    assert (
+        contamination.warning(
+            contamination.heard(replace(card, corpora=ravdess, split=told["speakers"]), of(clips, "tess"))
+        )
+        == ""
+    )
+
+
+def test_copies_of_a_known_corpus_under_another_name_are_recognised(clips, desk):
+    rows = of(clips, "ravdess")
+    mine = rows.assign(corpus="mine", speaker="mine:a", name="happy/" + rows[catalogue.NAME])
+    card = replace(
+        store.read_card("knn", desk.models),
+        corpora=({"corpus": "ravdess"},),
+        split={"train": {"speakers": ["ravdess:01"]}},
+    )
+    assert contamination.shares(contamination.heard(card, mine))["clip"] == 0.125
+
+
+def test_the_shipped_cards_tell_whom_they_heard(clips):
+    for slug in store.SHIPPED:
+        card = store.read_card(slug)
+        found = contamination.heard(card, clips)
+        assert (found.speaker | found.chosen).all() and not found.untold.any() and found.clip.any()
+
+
+def test_a_model_that_went_on_from_another_has_heard_what_that_one_heard(clips, desk, tmp_path):
+    rows = of(clips, "ravdess")
+    card = replace(store.read_card("knn", desk.models), training={"start_from": "gone"})
+    assert contamination.heard_by(card, rows, desk.models).untold.all()
+    card = replace(card, training={"start_from": "cnn"}, split={"train": {"speakers": ["x"]}})
+    assert not contamination.heard_by(card, rows, desk.models).any.any()

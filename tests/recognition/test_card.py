@@ -1,0 +1,75 @@
+"""The card of a model: it survives JSON, and every entry is checked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from ser_core.recognition import card as cards
+from ser_core.recognition import store
+from ser_core.recognition.card import ModelCard
+from tests.support.models import build
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture
+def models(built: Path, tmp_path: Path) -> Path:
+    """The four tiny models in a folder that a test may damage."""
+    return shutil.copytree(built, tmp_path / "models")
+
+
+def test_a_card_survives_json(models):
+    card = store.read_card("cnn", models)
+    assert ModelCard.from_dict(json.loads(json.dumps(card.to_dict()))) == card
+
+
+def test_a_card_has_every_kind_checked():
+    # The table of kinds is private: nobody but the reader of cards asks it, and only here can a forgotten entry be seen.
+    checked = {name for names in cards._KINDS.values() for name in names}
+    assert checked | {"evaluation", "temperature", "threshold", "format"} == {field.name for field in fields(ModelCard)}
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "description"),
+    [
+        ("My model", True, True),
+        ("模型 é", True, True),
+        ("", False, True),
+        ("   ", False, True),
+        ("two\nlines", False, True),
+        ("tab\t", False, False),
+        ("turned \u202e round", False, False),
+        ("x" * cards.MAX_TITLE, True, True),
+        ("x" * (cards.MAX_TITLE + 1), False, True),
+        ("x" * (cards.MAX_DESCRIPTION + 1), False, False),
+    ],
+)
+def test_a_title_is_one_line_that_can_be_seen_and_a_description_may_have_several(text, title, description):
+    assert (cards.is_title(text), cards.is_description(text)) == (title, description)
+
+
+@pytest.mark.parametrize(
+    ("title", "slug"),
+    [
+        ("My Model 2", "my-model-2"),
+        ("Größe: 5 % – é", "grosse-5-e"),
+        ("二", "model"),
+        ("../etc", "etc"),
+        ("--a--", "a"),
+    ],
+)
+def test_a_folder_name_is_plain(title, slug):
+    assert cards.slug_of(title) == slug
+
+
+def test_a_folder_name_of_a_long_title_is_cut_and_ends_in_no_hyphen():
+    slug = cards.slug_of("a " * 200)
+    assert 0 < len(slug) <= cards.MAX_SLUG and not slug.endswith("-")

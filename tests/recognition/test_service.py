@@ -1,0 +1,63 @@
+"""What workers are asked of models: they answer there as they do in one process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ser_core.audio import waveform
+from ser_core.recognition import analysis, service, store, timeline
+from ser_core.recognition.recognizer import Prediction
+from ser_core.system import workers
+from tests.support.models import build
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def heard():
+    return analysis.analyse(next((ROOT / "pages" / "samples").glob("*.flac")))
+
+
+def test_it_asks_models_without_pandas(heard, models):
+    workers._SHORT.end()  # tests that ran before may have had it loaded there
+    answers = workers.run(service.ask, heard, [(slug, "first") for slug in ("mlp", "cnn_lstm")], models)
+    assert all(isinstance(each, Prediction) for each in answers)
+    assert workers.run(eval, "'sklearn' in __import__('sys').modules and 'pandas' not in __import__('sys').modules")
+
+
+def test_a_window_is_judged_there_as_in_one_process(heard, models):
+    window = waveform.Waveform(heard.clip.waveform.samples[:32_000], heard.clip.waveform.sample_rate)
+    there, said = workers.run(service.judge, [("cnn", "first"), ("gone", "first")], models, window)
+    here, expected = timeline.judge_with([store.load("cnn", models)])(window)
+    assert there.quality == here.quality
+    assert [each.probabilities for each in said] == [each.probabilities for each in expected]
+    quiet = waveform.Waveform(np.zeros(32_000, np.float32), waveform.SAMPLE_RATE)
+    assert workers.run(service.judge, [("cnn", "first")], models, quiet)[1] == []
+
+
+def test_models_answer_as_they_do_in_one_process_and_a_damaged_one_says_why(heard, models):
+    cards = store.list_models(models)[0]
+    asked = [(card.slug, "first") for card in cards]
+    (models / cards[0].slug / next(iter(cards[0].files))).write_bytes(b"damaged")
+    answers = workers.run(service.ask, heard, asked, models)
+    assert isinstance(answers[0], str) and cards[0].slug in answers[0]
+    others = analysis.recognize([store.load(card.slug, models) for card in cards[1:]], heard)
+    assert [each.probabilities for each in answers[1:]] == [each.probabilities for each in others]
+
+
+def test_a_model_is_read_again_where_its_key_has_changed(heard, models, monkeypatch):
+    read = []
+    original = store.load
+    monkeypatch.setattr(store, "load", lambda slug, folder: read.append(slug) or original(slug, folder))
+    slug = store.list_models(models)[0][-1].slug
+    for key in ("as it was", "as it was", "trained anew"):
+        service.ask(heard, [(slug, key)], models)
+    assert read == [slug, slug]

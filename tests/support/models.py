@@ -1,0 +1,66 @@
+"""Four real but tiny models for tests of the pages: saved by the store, trained in a moment on invented numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ser_core import classifiers
+from ser_core.corpora import catalogue
+from ser_core.features import config, vectors
+from ser_core.metrics import evaluation
+from ser_core.recognition import card, store
+
+TITLES = {"knn": "KNN", "mlp": "MLP", "cnn": "CNN", "cnn_lstm": "CNN-LSTM"}
+
+
+def build(folder: Path) -> Path:
+    """Write a model under each shipped name into a folder, and return it; all are small perceptrons with different weights."""
+    rng = np.random.default_rng(0)
+    n_columns = len(vectors.summary_columns(config.FeatureConfig()))
+    y = np.arange(160) % len(catalogue.LABELS)
+    for seed, (slug, title) in enumerate(TITLES.items()):
+        X = (rng.normal(size=(len(y), n_columns)) * 50).astype(np.float32)
+        classifier = classifiers.build("mlp", catalogue.LABELS, {"hidden": 8, "epochs": 3, "seed": seed}).fit(X, y)
+        figures = evaluation.evaluate(
+            y,
+            np.full((len(y), 8), 1 / 8),
+            labels=catalogue.LABELS,
+            speakers=y % 4,
+            protocol="speaker",
+            corpus="ravdess",
+            rng=rng,
+            n_bootstrap=20,
+        )
+        store.save(lambda files: _card(slug, title, classifier, figures, files), classifier, folder)  # noqa: B023
+    return folder
+
+
+def _card(
+    slug: str,
+    title: str,
+    classifier: classifiers.TrainableClassifier,
+    figures: evaluation.Evaluation,
+    files: dict[str, str],
+) -> card.ModelCard:
+    return card.ModelCard(
+        slug=slug,
+        title=title,
+        created="2026-01-01T00:00:00+00:00",
+        classifier="mlp",
+        hyperparameters={},
+        n_parameters=classifier.n_parameters,
+        labels=catalogue.LABELS,
+        features=config.FeatureConfig(),
+        training={},
+        corpora=(),
+        protocol="invented",
+        evaluation=figures,
+        per_corpus={"ravdess": figures},
+        temperature=1.0,
+        licence="none",
+        limits="tests only",
+        versions={},
+        files=files,
+    )

@@ -1,0 +1,42 @@
+"""A process that works for long: it steps back and leaves a core free."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ser_core.system import priority
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTLE = "import os; from ser_core.system import priority; priority.settle(); print(os.nice(0), open('/proc/self/autogroup').read())"
+
+
+def test_a_training_process_steps_back_and_leaves_a_core_free():
+    code = """
+import json, os
+from ser_core.system import priority
+priority.settle(); priority.settle()
+print(json.dumps([os.nice(0), *(os.environ[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"))]))
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("NUM_THREADS")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == [19, "1", "1", str(priority.free_cores())]
+    assert priority.free_cores() == max(os.cpu_count() - 1, 1)
+
+
+@pytest.mark.skipif(not priority.AUTOGROUP.exists(), reason="this system does not share the processor among sessions")
+@pytest.mark.parametrize(("own_session", "niceness"), [(True, 19), (False, 0)])
+def test_a_session_of_its_own_steps_back_as_a_whole_and_one_that_others_share_does_not(own_session, niceness):
+    starter = [sys.executable, "-c", SETTLE] if own_session else ["sh", "-c", f'{sys.executable} -c "{SETTLE}"; true']
+    told = subprocess.run(
+        starter, cwd=ROOT, start_new_session=True, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert told[0] == "19"
+    assert told[-2:] == ["nice", str(niceness)]

@@ -1,0 +1,300 @@
+"""The process beside a server: what it does comes back, its end is no end of the server's, and it does not outlive the server."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ser_core.audio import waveform
+from ser_core.errors import AudioError, SerError
+from ser_core.recognition import analysis
+from ser_core.system import workers
+from tests.support.waiting import gone, until
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
+
+
+def end_once(mark: Path) -> str:
+    """End the process that calls this, the first time."""
+    if not mark.exists():
+        mark.touch()
+        os._exit(1)
+    return "done"
+
+
+def test_a_work_is_done_in_another_process_which_stays(voice):
+    assert workers.run(os.getpid) == workers.run(os.getpid) != os.getpid()
+    clip = waveform.encode_wav(waveform.Waveform(voice(), waveform.SAMPLE_RATE))
+    there, here = workers.run(analysis.analyse, clip), analysis.analyse(clip)
+    assert (there.features.log_mel == here.features.log_mel).all()
+    assert there.quality == here.quality
+
+
+def test_an_error_of_the_work_is_raised_here():
+    with pytest.raises(AudioError, match=r"notes\.txt"):
+        workers.run(analysis.analyse, b"these are no sounds", name="notes.txt")
+
+
+def test_what_ends_the_process_is_told_in_a_sentence_and_the_next_work_is_done():
+    before = workers.run(os.getpid)
+    with pytest.raises(SerError, match="try another file"):
+        workers.run(os._exit, 1)
+    assert workers.run(os.getpid) != before
+
+
+def test_a_work_whose_process_another_one_ended_is_done_after_all(tmp_path):
+    assert workers.run(end_once, tmp_path / "mark") == "done"
+
+
+def print_and_return(words: str) -> str:
+    print(words, flush=True)
+    os.write(1, words.encode())
+    return words
+
+
+def test_what_a_work_prints_does_not_come_among_the_answers():
+    assert workers.run(print_and_return, "\x80\x04K\x01.") == "\x80\x04K\x01."
+
+
+def test_any_other_error_of_the_work_comes_with_its_words():
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        workers.run(divmod, 1, 0)
+
+
+def note(place: Path, name: str, seconds: float) -> None:
+    time.sleep(seconds)
+    with place.open("a") as file:
+        file.write(name)
+
+
+@contextlib.contextmanager
+def working_for(address: str, browser: str):
+    """Have the work that is begun in here be for somebody."""
+    before = workers.WHO.set((address, browser))
+    yield
+    workers.WHO.reset(before)
+
+
+def begin(who: workers.Who, work: Callable[[], object]) -> threading.Thread:
+    """Begin a work for somebody in a thread, and return once it waits, works, or is done."""
+
+    def done() -> None:
+        with working_for(*who):
+            work()
+
+    n_before = n_waiting(workers._SHORT._line)
+    thread = threading.Thread(target=done, daemon=True)
+    thread.start()
+    until(
+        lambda: (
+            n_waiting(workers._SHORT._line) > n_before or not thread.is_alive() or workers._SHORT._begun_s is not None
+        )
+    )
+    return thread
+
+
+def n_waiting(line: workers.Line) -> int:
+    return sum(len(works) for there in line._waiting.values() for works in there.values())
+
+
+def wait_for(file: Path) -> None:
+    while not file.exists():
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "attackers",
+    [
+        [("10.0.0.1", "one")] * 8,
+        [("10.0.0.1", f"made up {number}") for number in range(20)],
+        [("10.0.0.1", f"made up {number % 10}") for number in range(40)],
+    ],
+    ids=["tabs", "made-up browsers", "both"],
+)
+def test_a_visitor_waits_for_one_work_of_anothers_however_many_wait(attackers, tmp_path):
+    place, gate = tmp_path / "order", tmp_path / "gate"
+    workers.run(note, place, "", 0.0)
+    threads = [begin(("10.0.0.1", "first"), lambda: workers.run(wait_for, gate))]
+    until(lambda: workers._SHORT._begun_s is not None)
+    threads += [begin(who, lambda: workers.run(note, place, "a", 0.0)) for who in attackers]
+    threads += [begin(("10.0.0.2", "anna"), lambda: workers.run(note, place, "V", 0.0)) for _ in range(3)]
+    gate.touch()
+    for each in threads:
+        each.join(60)
+    order = place.read_text()
+    assert order.count("a") == len(attackers)
+    assert order.startswith("VaVaVa"), "one of each in turn, and who has not had a turn first"
+
+
+def test_browsers_at_one_address_take_turns(tmp_path):
+    place, gate = tmp_path / "order", tmp_path / "gate"
+    workers.run(note, place, "", 0.0)
+    threads = [begin(("", "a"), lambda: workers.run(wait_for, gate))]
+    until(lambda: workers._SHORT._begun_s is not None)
+    for name in "aaaabbc":
+        threads.append(begin(("", name), lambda name=name: workers.run(note, place, name, 0.0)))
+    gate.touch()
+    for each in threads:
+        each.join(60)
+    assert place.read_text() == "bcabaaa"
+
+
+def test_no_more_may_wait_than_a_browser_and_an_address_have_room_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "MOST_OF_AN_ADDRESS", workers.MOST_OF_A_BROWSER + 2)
+    gate = tmp_path / "gate"
+    threads = [begin(("", "a"), lambda: workers.run(wait_for, gate))]
+    until(lambda: workers._SHORT._begun_s is not None)
+    threads += [begin(("", "a"), lambda: workers.run(os.getpid)) for _ in range(workers.MOST_OF_A_BROWSER)]
+    with working_for("", "a"), pytest.raises(SerError, match="8 clips or moments from this browser wait already"):
+        workers.run(os.getpid)
+    threads += [begin(("", f"made up {number}"), lambda: workers.run(os.getpid)) for number in range(2)]
+    with (
+        working_for("", "made up 3"),
+        pytest.raises(SerError, match="10 clips or moments from this address wait already"),
+    ):
+        workers.run(os.getpid)
+    threads.append(begin(("10.0.0.2", "a"), lambda: workers.run(os.getpid)))
+    gate.touch()
+    for each in threads:
+        each.join(60)
+    assert not workers._SHORT._line._waiting, "nothing is kept of who does not wait"
+
+
+def test_who_waits_in_vain_leaves_the_line():
+    line = workers.Line()
+    with line.turn():
+        with working_for("10.0.0.1", "a"), pytest.raises(SerError), line.turn(0.01):
+            pass
+        assert n_waiting(line) == 0
+    with line.turn(0):
+        pass
+
+
+def test_short_work_waits_for_no_long_work(tmp_path):
+    gate = tmp_path / "gate"
+
+    def long() -> None:
+        with workers.long_work():
+            workers.run(wait_for, gate)
+
+    threads = [threading.Thread(target=long) for _ in range(4)]
+    for each in threads:
+        each.start()
+    assert workers.run(str.upper, "mine") == "MINE" and not gate.exists()
+    gate.touch()
+    for each in threads:
+        each.join(60)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX terms")
+def test_long_work_steps_back_and_its_process_ends_when_there_is_none(monkeypatch):
+    with workers.long_work():
+        helper = workers.run(os.getpid)
+        assert helper == workers.run(os.getpid) != workers.run(os.getppid)
+        assert workers.run(os.nice, 0) >= workers.NICENESS
+    stays = workers.run(os.getpid)
+    assert stays != helper
+    monkeypatch.setattr(workers, "REST_S", 0.0)
+    assert gone(helper, patience_s=10)
+    assert workers.run(os.getpid) == stays
+    with workers.long_work():
+        assert workers.run(str.upper, "again") == "AGAIN"
+
+
+def test_who_comes_first_is_first(tmp_path):
+    place = tmp_path / "order"
+    workers.run(note, place, "", 0.0)
+    threads = [threading.Thread(target=workers.run, args=(note, place, name, 0.2)) for name in "abcdef"]
+    for each in threads:
+        each.start()
+        time.sleep(0.05)
+    for each in threads:
+        each.join()
+    assert place.read_text() == "abcdef"
+
+
+def big_and_gone(clip: bytes) -> int:
+    raise AudioError("This is no sound.")
+
+
+def held_mb() -> float:
+    return psutil.Process().memory_info().rss / 2**20
+
+
+def test_nothing_of_a_work_is_kept_there():
+    before = workers.run(held_mb)
+    for work in (len, big_and_gone):
+        with contextlib.suppress(AudioError):
+            workers.run(work, b"clip" * 2**25)
+    assert workers.run(held_mb) < before + 16
+
+
+def test_what_takes_too_long_is_ended(monkeypatch):
+    before = workers.run(os.getpid)
+    monkeypatch.setattr(workers, "LIMIT_S", 0.5)
+    with pytest.raises(SerError, match="longer than two minutes"):
+        workers.run(time.sleep, 600)
+    monkeypatch.undo()
+    assert workers.run(os.getpid) != before
+    assert gone(before, patience_s=10)
+
+
+def test_an_answer_that_could_not_be_read_is_nobody_elses(monkeypatch):
+    load = pickle.load
+
+    def half_read(file):
+        monkeypatch.setattr(pickle, "load", load)
+        raise MemoryError
+
+    workers.run(os.getpid)
+    monkeypatch.setattr(pickle, "load", half_read)
+    with pytest.raises(MemoryError):
+        workers.run(str.upper, "words of the first visitor")
+    assert workers.run(str.upper, "mine") == "MINE"
+
+
+AT_WORK = "threading.Thread(target=workers.run, args=(time.sleep, 600), daemon=True).start(); time.sleep(1)"
+
+
+@pytest.mark.parametrize("at_work", [False, True], ids=["idle", "at work"])
+@pytest.mark.parametrize("killed", [False, True], ids=["exit", "kill"])
+def test_it_ends_with_its_server(killed, at_work, tmp_path):
+    script = "import os, threading, time; from ser_core.system import workers; helper = workers.run(os.getpid)\n"
+    script += AT_WORK * at_work + "\nprint(helper, flush=True); " + ("time.sleep(600)" if killed else "input()")
+    server = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=os.environ | {"SER_MARK": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    helper = int(server.stdout.readline())
+    if killed:
+        server.kill()
+    else:
+        server.stdin.write("\n")
+        server.stdin.flush()
+    server.wait(30)
+    assert gone(helper, patience_s=10)
+    assert not [each for each in psutil.process_iter() if marked(each, str(tmp_path))], (
+        "another was started in its place"
+    )
+
+
+def marked(process: psutil.Process, mark: str) -> bool:
+    try:
+        return process.environ().get("SER_MARK") == mark
+    except psutil.Error:
+        return False

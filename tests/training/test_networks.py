@@ -1,0 +1,162 @@
+"""Networks from a run's settings to a served model, and on from a trained one: in one process of their own, which loads TensorFlow once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ser_core.features import vectors
+from ser_core.recognition import bundle, store
+from ser_core.recognition.card import ModelCard
+from ser_core.training import run_folder
+from ser_core.training.config import FINE_TUNING, FeatureConfig, LabelMapping, RunConfig
+from tests.support import corpora
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = FeatureConfig(n_mels=16, n_mfcc=6, window_frames=32)
+COLUMNS = len(vectors.frame_columns(SMALL))
+QUICK = {"filters": (4, 4, 4, 4), "epochs": 2, "clips_per_epoch": 32, "batch_size": 16}
+
+TRAIN = """
+import json, sys
+from pathlib import Path
+from ser_core.system import priority
+from ser_core.training import run
+from ser_core.training import run_folder
+from ser_core.recognition import store
+priority.settle()
+base = Path(sys.argv[1])
+places = run.RunPaths(corpora=base / "corpora", models=base / "models", cache=base / "cache")
+for name, keep_at in json.loads(sys.argv[2]):
+    reporter = run_folder.Reporter(base / "runs" / name)
+    def stop(line):
+        if keep_at and line.startswith(f"Epoch {keep_at} of"):
+            run_folder.ask_stop(reporter.folder, keep=True)
+    reporter._on_line = stop
+    status = run.run(reporter, places)
+    print(name, status.stage, status.problem, flush=True)
+"""
+
+CONFIGS = {
+    "cnn": RunConfig(
+        corpora=("ravdess",), classifier="cnn", name="Small", n_copies=0, features=SMALL, hyperparameters=QUICK
+    ),
+    "tuned": RunConfig(
+        corpora=("tess",),
+        classifier="cnn",
+        name="Tuned",
+        n_copies=1,
+        features=SMALL,
+        start_from="small",
+        balance="upsample",
+        hyperparameters={"epochs": 2, "clips_per_epoch": 16},
+        mapping=LabelMapping(labels=("sad", "happy")),
+    ),
+    "stopped": RunConfig(
+        corpora=("tess",),
+        classifier="cnn",
+        name="Stopped",
+        n_copies=0,
+        features=SMALL,
+        hyperparameters={"filters": (4, 4, 4, 4), "epochs": 300, "clips_per_epoch": 10, "batch_size": 4},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("networks")
+    corpora.build(folder / "corpora")
+    (folder / "runs").mkdir()
+    for name, config in CONFIGS.items():
+        run_folder.create(folder / "made", config.to_dict()).rename(folder / "runs" / name)
+    order = json.dumps([["cnn", 0], ["tuned", 0], ["stopped", 5]])
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN, str(folder), order],
+        cwd=ROOT,
+        env=os.environ | {"SER_MODELS": str(folder / "models")},
+        capture_output=True,
+        text=True,
+        timeout=170,
+    )
+    assert done.stdout.splitlines() == ["cnn done ", "tuned done ", "stopped done "], done.stdout + done.stderr[-2000:]
+    return folder
+
+
+def card(base: Path, slug: str) -> ModelCard:
+    return store.read_card(slug, base / "models")
+
+
+@pytest.mark.slow
+def test_a_network_is_saved_for_serving_and_for_further_training(base):
+    made = card(base, "small")
+    assert set(made.files) == {"model.onnx", "model.keras"} and made.hyperparameters["filters"] == [4, 4, 4, 4]
+    windows = np.random.default_rng(0).normal(size=(3, 32, COLUMNS)).astype(np.float32)
+    answers = store.load("small", base / "models").classifier.predict_proba(windows)
+    np.testing.assert_allclose(answers.sum(axis=1), 1.0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_every_epoch_is_followed(base):
+    epochs = run_folder.read_epochs(base / "runs" / "cnn")
+    assert [row["epoch"] for row in epochs] == [1, 2]
+    for row in epochs:
+        assert set(row) == {
+            "fold",
+            "epoch",
+            "epochs",
+            "loss",
+            "accuracy",
+            "validation_loss",
+            "validation_accuracy",
+            "validation_uar",
+        }
+
+
+@pytest.mark.slow
+def test_the_layers_are_in_the_card(base):
+    rows = card(base, "small").architecture
+    assert [row["name"] for row in rows[:4]] == ["InputLayer", "BatchNormalization", "Conv1D", "BatchNormalization"]
+    assert rows[0]["shape"] == [32, COLUMNS] and rows[-1]["shape"] == [4]
+    assert rows[2]["detail"] == "4 patterns, 5 moments long, in steps of 2"
+    counted = sum(row["parameters"] for row in rows)
+    statistics = sum(row["parameters"] // 2 for row in rows[2:] if row["name"] == "BatchNormalization")
+    assert counted - card(base, "small").n_parameters == 2 * COLUMNS + statistics
+
+
+@pytest.mark.slow
+def test_a_network_goes_on_from_another_with_other_labels(base):
+    tuned = card(base, "tuned")
+    assert tuned.labels == ("happy", "sad") and tuned.training["start_from"] == "small"
+    assert tuned.hyperparameters["filters"] == [4, 4, 4, 4] and tuned.hyperparameters["learning_rate"] == pytest.approx(
+        FINE_TUNING["learning_rate"]
+    )
+    before = tuned.training["before"]["tess"]
+    assert before["labels"] == ["happy", "sad"] and before["n_clips"] == tuned.evaluation.n_clips
+    assert run_folder.read_result(base / "runs" / "tuned")["before"]["tess"] == before
+
+
+@pytest.mark.slow
+def test_a_network_that_was_stopped_keeps_its_best_epoch(base):
+    stopped = card(base, "stopped")
+    assert [row["epoch"] for row in stopped.training["history"]] == [1, 2, 3, 4, 5]
+    assert "best epoch so far" in run_folder.read_status(base / "runs" / "stopped").text
+
+
+@pytest.mark.slow
+def test_a_network_travels_as_one_file(base, tmp_path):
+    (tmp_path / "models").mkdir()
+    made = bundle.import_model(bundle.export_model("small", base / "models"), tmp_path / "models")
+    windows = np.random.default_rng(0).normal(size=(2, 32, COLUMNS)).astype(np.float32)
+    one, two = (
+        store.load("small", folder).classifier.predict_proba(windows)
+        for folder in (base / "models", tmp_path / "models")
+    )
+    np.testing.assert_array_equal(one, two)
+    assert made.training["imported"]

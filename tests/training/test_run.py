@@ -1,0 +1,367 @@
+"""A run from its settings to a saved model, on small synthetic corpora: what is made, how it ends early, and that nothing broken stays.
+
+The networks train in test_networks.py, in a process of their own: this one must not load TensorFlow.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ser_core import classifiers
+from ser_core.audio.augment import EFFECTS
+from ser_core.corpora import catalogue, library
+from ser_core.features.config import FeatureConfig
+from ser_core.metrics import abstention
+from ser_core.metrics.evaluation import Evaluation
+from ser_core.recognition import analysis, store
+from ser_core.recognition.card import ModelCard
+from ser_core.system import files
+from ser_core.training import balance, fit, plan, run, run_folder
+from ser_core.training.config import RunConfig
+from ser_core.training.run import RunPaths
+from ser_core.training.run_folder import Reporter
+from tests.support import corpora
+
+VECTOR = [name for name, spec in classifiers.CLASSIFIERS.items() if spec.input_kind == "vector"]
+QUICK = {
+    "mlp": {"epochs": 6},
+    "boosting": {"epochs": 1, "max_leaves": 4},
+    "forest": {"n_trees": 10},
+    "knn": {"n_neighbors": 5},
+}
+
+SMALL = FeatureConfig(n_mels=16, n_mfcc=6)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("base")
+    corpora.build(folder / "corpora")
+    return folder
+
+
+@pytest.fixture
+def places(base, tmp_path) -> RunPaths:
+    (tmp_path / "models").mkdir()
+    return RunPaths(corpora=base / "corpora", models=tmp_path / "models", cache=base / "cache")
+
+
+def config(classifier="svm", **settings) -> RunConfig:
+    quick = {"hyperparameters": QUICK.get(classifier, {}), "n_copies": 0, "corpora": ("ravdess",), "features": SMALL}
+    return RunConfig(**(quick | {"classifier": classifier} | settings))
+
+
+def start(config: RunConfig, places: RunPaths, **listeners) -> Reporter:
+    return Reporter(run_folder.create(places.models.parent / "runs", config.to_dict()), **listeners)
+
+
+def finish(config: RunConfig, places: RunPaths) -> tuple[ModelCard, dict]:
+    reporter = start(config, places)
+    status = run.run(reporter, places)
+    assert status.stage == "done", status.problem
+    assert run_folder.read_status(reporter.folder) == replace(
+        status, updated=run_folder.read_status(reporter.folder).updated
+    )
+    return store.read_card(status.model, places.models), run_folder.read_result(reporter.folder)
+
+
+@pytest.mark.parametrize("classifier", VECTOR)
+def test_each_classifier_becomes_a_model_that_answers(places, base, classifier):
+    card, result = finish(config(classifier, name=f"My {classifier}"), places)
+    assert (card.slug, card.title, card.classifier) == (f"my-{classifier}", f"My {classifier}", classifier)
+    assert (
+        card.evaluation.n_clips == 16 and card.evaluation.n_test_speakers == 2 and card.evaluation.protocol == "speaker"
+    )
+    assert card.evaluation.accuracy > 0.5
+    heard = analysis.analyse(base / "corpora" / "ravdess" / "03-01-05-01-01-01-01.wav", config=SMALL)
+    (answer,) = analysis.recognize([store.load(card.slug, places.models)], heard)
+    assert list(answer.probabilities) == list(corpora.PITCH)
+    assert result["model"] == card.slug and Evaluation.from_dict(result["figures"]["ravdess"]) == card.evaluation
+
+
+def test_the_card_says_all_that_the_figures_rest_on(places):
+    settings = config(
+        "mlp",
+        corpora=("ravdess", "tess"),
+        balance="weights",
+        n_copies=1,
+        effects={"gain": 1.0},
+        description="For tests.",
+    )
+    card, result = finish(settings, places)
+    assert RunConfig.from_dict(card.training["config"]) == settings and card.description == "For tests."
+    assert set(result["figures"]) == {"all corpora", "ravdess", "tess"} and set(card.per_corpus) == {"ravdess", "tess"}
+    assert card.evaluation.corpus == "all corpora" and card.evaluation.n_clips == 28
+    assert card.hyperparameters["epochs"] == 6 and len(card.training["history"]) == 6
+    assert {"loss", "accuracy", "validation_loss", "validation_uar"} <= set(card.training["history"][0])
+    assert (
+        card.corpora[1]["licence"] == catalogue.CORPORA["tess"].licence
+        and catalogue.CORPORA["tess"].licence in card.licence
+    )
+    assert [row["name"] for row in card.architecture] == ["StandardScaler", "Dense", "Dense"]
+    assert sum(row["parameters"] for row in card.architecture[1:]) == card.n_parameters
+    assert card.protocol.startswith("speaker: 28 clips were held out") and card.versions["scikit-learn"]
+    speakers = {part: set(card.split[part]["speakers"]) for part in ("train", "validation", "test")}
+    assert not speakers["train"] & speakers["test"] and not speakers["train"] & speakers["validation"]
+    assert sum(len(names) for part in card.split.values() for names in part["clips"].values()) == 88
+    assert "03-01-05-01-01-01-01" in [name for part in card.split.values() for name in part["clips"].get("ravdess", [])]
+
+
+def test_the_same_settings_give_the_same_model(places):
+    first, second = (
+        finish(config("mlp", balance="smote", n_copies=1, effects={"noise": 0.5}), places)[0] for _ in range(2)
+    )
+    assert (first.slug, second.slug) == ("mlp-on-ravdess", "mlp-on-ravdess-2")
+    assert first.evaluation == second.evaluation and first.temperature == second.temperature
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(5, store.load(first.slug, places.models).classifier.pipeline_.n_features_in_)).astype(
+        np.float32
+    )
+    one, two = (store.load(card.slug, places.models).classifier.predict_proba(vectors) for card in (first, second))
+    np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("method", balance.METHODS)
+def test_each_way_to_balance_trains(places, method):
+    card, _ = finish(config(corpora=("tess", "ravdess"), balance=method), places)
+    assert card.training["balance"] == method and card.evaluation.accuracy > 0.3
+
+
+def test_every_effect_can_be_trained_with(places):
+    card, _ = finish(config("lda", n_copies=1, effects=dict.fromkeys(EFFECTS, 0.3)), places)
+    assert card.training["effects"] == dict.fromkeys(EFFECTS, 0.3)
+
+
+@pytest.mark.parametrize("protocol", ["sentence", "random"])
+def test_a_protocol_is_named_wherever_its_figure_is(places, protocol):
+    card, result = finish(config(protocol=protocol), places)
+    assert card.evaluation.protocol == result["figures"]["ravdess"]["protocol"] == protocol
+    assert card.protocol.startswith(f"{protocol}: ") and "Higher" in card.protocol.replace("higher", "Higher")
+
+
+def test_a_cross_validation_scores_every_clip_once(places):
+    card, result = finish(config(folds=4), places)
+    assert card.evaluation.n_clips == 64 and card.evaluation.n_test_speakers == 8 and "4 folds" in card.protocol
+    assert set(card.split["test"]["speakers"]) == set() and result["trials"] == []
+    assert 0 < card.threshold < 1 and 0 < card.evaluation.sure["answered"] <= 64
+    assert card.evaluation.curves.aurc is not None and store.load(card.slug, places.models).threshold == card.threshold
+
+
+def test_the_threshold_of_one_split_is_chosen_on_its_validation_speakers(places, monkeypatch):
+    assert finish(config("lda"), places)[0].threshold is None  # 8 clips are too few
+    asked = []
+
+    def choose(sure, right, speakers):
+        asked.append(set(speakers))
+        return 0.5
+
+    monkeypatch.setattr(abstention, "choose", choose)
+    card, result = finish(config("lda"), places)
+    assert asked == [set(card.split["validation"]["speakers"])] and card.threshold == 0.5
+    assert result["figures"]["ravdess"]["sure"] == card.evaluation.sure and card.evaluation.sure["answered"] <= 16
+
+
+def test_a_search_ends_in_a_model_with_the_best_settings(places):
+    reporter = start(config("mlp", grid={"hidden": (4, 32), "alpha": (0.01,)}, folds=2), places)
+    status = run.run(reporter, places)
+    trials = run_folder.read_result(reporter.folder)["trials"]
+    assert len(trials) == 2 and trials[0]["uar"] >= trials[1]["uar"] and len(trials[0]["folds"]) == 2
+    card = store.read_card(status.model, places.models)
+    assert {name: card.hyperparameters[name] for name in ("hidden", "alpha")} == trials[0]["hyperparameters"]
+    assert card.training["trials"] == trials and card.evaluation.n_clips == 16
+    epochs = run_folder.read_epochs(reporter.folder)
+    assert {row["fold"] for row in epochs} == {0, 1, None} and [
+        row["epoch"] for row in epochs if row["fold"] is None
+    ] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_search_that_was_stopped_goes_on_where_it_was(places, monkeypatch):
+    settings = config(grid={"C": (0.1, 1.0, 10.0)}, folds=2)
+    reporter = start(settings, places)
+    reporter._on_line = lambda text: (
+        run_folder.ask_stop(reporter.folder, keep=False) if text.startswith("Fold 2, C 0.1") else None
+    )
+    assert run.run(reporter, places).stage == "stopped" and store.list_models(places.models)[0] == []
+    assert len(files.read_lines(reporter.folder / run_folder.SEARCH)) == 2
+    (reporter.folder / run_folder.STOP).unlink()
+    fitted = []
+    monkeypatch.setattr(
+        fit,
+        "train_fold",
+        lambda *given, original=fit.train_fold, **named: (fitted.append(given[4]), original(*given, **named))[1],
+    )
+    assert run.run(Reporter(reporter.folder), places).stage == "done"
+    assert fitted == [0, 1, 0, 1]
+    assert len(run_folder.read_result(reporter.folder)["trials"]) == 3
+
+
+def test_a_search_in_two_processes_finds_the_same(places):
+    settings = config("lda", grid={"shrinkage": ("auto", 0.5)}, folds=2)
+    _, one = finish(settings, places)
+    _, two = finish(settings, replace(places, n_jobs=2))
+    keys = ("hyperparameters", "uar", "accuracy", "folds")
+    assert [{key: row[key] for key in keys} for row in one["trials"]] == [
+        {key: row[key] for key in keys} for row in two["trials"]
+    ]
+
+
+@pytest.mark.parametrize("stage", ["features", "searching", "training", "evaluating", "saving"])
+def test_a_stop_that_keeps_nothing_leaves_nothing(places, stage):
+    settings = config("mlp", grid={"hidden": (4, 8)}, folds=2)
+    reporter = start(settings, places)
+    reporter._on_status = lambda status: (
+        run_folder.ask_stop(reporter.folder, keep=False) if status.stage == stage else None
+    )
+    status = run.run(reporter, places)
+    assert (status.stage, status.model, status.text) == ("stopped", None, run.STOPPED)
+    assert list(places.models.iterdir()) == [] and run_folder.read_result(reporter.folder) is None
+
+
+def test_a_stop_that_keeps_makes_a_model_of_the_best_epoch(places):
+    reporter = start(config("mlp", hyperparameters={"epochs": 400}), places)
+    reporter._on_line = lambda text: (
+        run_folder.ask_stop(reporter.folder, keep=True) if text.startswith("Epoch 5 of 400") else None
+    )
+    status = run.run(reporter, places)
+    assert status.stage == "done" and "best epoch so far" in status.text
+    card = store.read_card(status.model, places.models)
+    assert len(card.training["history"]) == len(run_folder.read_epochs(reporter.folder)) == 5
+    assert card.evaluation is not None and store.load(card.slug, places.models)
+
+
+def test_a_stop_that_keeps_before_an_epoch_ended_has_nothing_to_keep(places):
+    reporter = start(config("mlp"), places)
+    reporter._on_status = lambda status: (
+        run_folder.ask_stop(reporter.folder, keep=True) if status.stage == "features" else None
+    )
+    assert run.run(reporter, places).text == run.NOTHING_TO_KEEP
+
+
+FAULTS = {
+    "memory": (MemoryError(), "ran out of memory"),
+    "disk": (OSError(28, "No space left on device"), "The disk is full"),
+    "file": (OSError(13, "Permission denied", "/x"), r"A file could not be used: Permission denied \(/x\)"),
+    "bug": (KeyError("surprise"), "a fault in the program.*KeyError"),
+    "interrupt": (KeyboardInterrupt(), ""),
+}
+
+
+@pytest.mark.parametrize(
+    ("where", "fault", "sentence"),
+    [("fit.train", *fault) for fault in FAULTS.values()]
+    + [(where, *FAULTS[name]) for where in ("build.build", "store.save_new") for name in ("disk", "bug")],
+)
+def test_whatever_breaks_ends_in_a_sentence_and_leaves_nothing(places, monkeypatch, where, fault, sentence):
+    def break_(*_, **__):
+        raise fault
+
+    module, _, name = where.partition(".")
+    monkeypatch.setattr(getattr(run, module), name, break_)
+    reporter = start(config(), places)
+    status = run.run(reporter, places)
+    assert status.stage == ("stopped" if isinstance(fault, KeyboardInterrupt) else "failed")
+    assert re.search(sentence, status.problem) and "Traceback" not in status.problem
+    assert list(places.models.iterdir()) == []
+
+
+def test_a_bug_is_in_the_log(places, monkeypatch):
+    monkeypatch.setattr(run.fit, "train", lambda *_, **__: {}["lost"])
+    reporter = start(config(), places)
+    run.run(reporter, places)
+    assert "Traceback" in run_folder.read_log(reporter.folder) and "KeyError: 'lost'" in run_folder.read_log(
+        reporter.folder
+    )
+
+
+def test_settings_that_cannot_work_fail_with_the_reason(places):
+    status = run.run(start(config(corpora=("tess",), folds=5), places), places)
+    assert status.stage == "failed" and "needs 5" in status.problem
+    status = run.run(start(config(corpora=("savee",)), places), places)
+    assert "'savee' is not installed" in status.problem
+
+
+def test_damaged_settings_are_named(places):
+    reporter = start(config(), places)
+    (reporter.folder / run_folder.CONFIG).write_text('{"corpora": ["ravdess"], "classifier": "oracle"}')
+    assert "no classifier 'oracle'" in run.run(reporter, places).problem
+
+
+def test_unreadable_clips_are_left_out_and_counted(base, tmp_path, places):
+    shutil.copytree(base / "corpora" / "ravdess", tmp_path / "corpora" / "ravdess")
+    (tmp_path / "corpora" / "ravdess" / "03-01-01-01-01-02-01.wav").write_text("no sound")
+    card, result = finish(config(), replace(places, corpora=tmp_path / "corpora"))
+    assert card.training["unreadable"] == 1 and len(result["unreadable"]) == 1
+
+
+@pytest.mark.parametrize("gone", [None, 1], ids=["all", "one"])
+def test_a_corpus_that_vanishes_during_a_run_ends_it_and_a_clip_that_does_not(base, tmp_path, places, gone):
+    copied = Path(shutil.copytree(base / "corpora" / "ravdess", tmp_path / "corpora" / "ravdess"))
+    reporter = start(config(), replace(places, corpora=tmp_path / "corpora", cache=tmp_path / "cache"))
+
+    def vanish(status):
+        if status.stage == "features":
+            for path in sorted(copied.rglob("*.wav"))[:gone]:
+                path.unlink()
+
+    reporter._on_status = vanish
+    status = run.run(reporter, replace(places, corpora=tmp_path / "corpora", cache=tmp_path / "cache"))
+    if gone is None:
+        assert status.stage == "failed" and re.search(
+            "64 of the 64 clips have gone since .*start again", status.problem
+        )
+        assert list(places.models.iterdir()) == []
+    else:
+        assert status.stage == "done" and store.read_card(status.model, places.models).training["unreadable"] == 1
+
+
+def test_a_corpus_that_lies_elsewhere_is_read_there(base, places):
+    card, _ = finish(
+        config(), replace(places, corpora=base / "nowhere", folders={"ravdess": base / "corpora" / "ravdess"})
+    )
+    assert card.corpora[0]["n_clips"] == 64
+
+
+def test_the_test_part_is_looked_at_once(places, monkeypatch):
+    """No fit, neither of the search nor of the model that is saved, gets a clip of the held-out speakers."""
+    settings = config(grid={"C": (1.0, 10.0)}, folds=2, n_copies=1, effects={"gain": 0.5})
+    prepared = plan.prepare(library.clips(places.corpora, ["ravdess"]), settings)
+    tested = prepared.part == "test"
+    seen = []
+    monkeypatch.setattr(
+        fit,
+        "_items",
+        lambda data, rows, name, original=fit._items: (seen.append(data.clip[rows]), original(data, rows, name))[1],
+    )
+    finish(settings, places)
+    assert [bool(tested[clips].any()) for clips in seen] == [False] * (len(seen) - 1) + [True]
+
+
+def test_result_and_status_are_json(places):
+    reporter = start(config(), places)
+    run.run(reporter, places)
+    for name in (run_folder.STATUS, run_folder.RESULT, run_folder.CONFIG):
+        json.loads((reporter.folder / name).read_text())
+
+
+def test_the_rate_of_features_is_that_of_measuring_not_of_reading_back(places, tmp_path):
+    places = replace(places, cache=tmp_path / "cache")
+    rates = []
+    for _ in range(2):
+        reporter = start(config(), places)
+        run.run(reporter, places)
+        rates.append(run_folder.read_rates(reporter.folder.parent))
+    assert rates[0].keys() == {"features", "svm"} and rates[1]["features"] == rates[0]["features"]
+
+
+@pytest.mark.parametrize(("folds", "n_copied"), [(0, 40), (3, 64)])
+def test_clips_that_no_fit_learns_from_are_not_augmented(places, tmp_path, folds, n_copied):
+    settings = config("lda", n_copies=2, effects={"gain": 0.7}, folds=folds)
+    finish(settings, replace(places, cache=tmp_path / "own-cache"))
+    assert len(list((tmp_path / "own-cache").rglob("*.npz"))) == 64 + 2 * n_copied

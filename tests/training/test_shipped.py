@@ -1,0 +1,217 @@
+"""The way the shipped models are made, end to end, on a small corpus of synthetic voices.
+
+TensorFlow trains, so the building runs in processes of their own; this process only serves what they saved.
+"""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from ser_core.corpora import catalogue
+from ser_core.dataset import splits
+from ser_core.dataset.build import Dataset, subset
+from ser_core.recognition import analysis, store
+from ser_core.training import fit, shipped
+
+ROOT = Path(__file__).resolve().parents[2]
+RATE = 16_000
+PITCH = {"01": 1.0, "02": 0.9, "03": 1.5, "04": 0.75, "05": 1.9, "06": 2.3, "07": 0.6, "08": 2.8}
+BUILD = """
+import dataclasses, sys
+from ser_core.cli import main
+from ser_core.training import shipped
+small = {"epochs": 2, "clips_per_epoch": 200}
+quick = {"mlp": {"epochs": 20}, "cnn": small | {"filters": (4, 4, 4, 4)}, "cnn_lstm": small | {"filters": (4, 4, 4), "units": 4}}
+for slug, recipe in shipped.RECIPES.items():
+    shipped.RECIPES[slug] = dataclasses.replace(recipe, n_copies=1, strength=0.2, hyperparameters=quick.get(slug, {}))
+sys.exit(main.main(sys.argv[1:]))
+"""
+
+
+def voice(actor: int, emotion: str, repetition: int) -> np.ndarray:
+    """Return a syllable-like voice whose pitch tells the emotion, from an actor with a pitch of their own."""
+    rng = np.random.default_rng(actor * 100 + int(emotion) * 10 + repetition)
+    time = np.arange(int(0.8 * RATE)) / RATE
+    phase = 2 * np.pi * 110 * (1 + 0.01 * actor) * PITCH[emotion] * time
+    tone = sum(np.sin(k * phase) / k for k in range(1, 8)) * (0.2 + np.abs(np.sin(2 * np.pi * 4 * time)))
+    return (0.1 * tone + 0.002 * rng.standard_normal(len(time))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    """RAVDESS in small: two clips of each of eight emotions by each of eight actors, of two folds, and one unreadable file."""
+    folder = tmp_path_factory.mktemp("ravdess")
+    for actor in sorted(int(actor) for fold in splits.RAVDESS_FOLDS[:2] for actor in fold):
+        for emotion in PITCH:
+            for repetition in (1, 2):
+                name = f"03-01-{emotion}-01-01-{repetition:02d}-{actor:02d}.wav"
+                soundfile.write(folder / name, voice(actor, emotion, repetition), RATE)
+    (folder / "03-01-01-01-02-01-01.wav").write_text("version https://git-lfs.github.com/spec/v1\n")
+    return folder
+
+
+def build(corpus: Path, work: Path, models: Path, slugs: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-c",
+        BUILD,
+        "build-models",
+        "--corpus",
+        f"ravdess={corpus}",
+        *(word for slug in slugs.split(",") for word in ("--model", slug)),
+        "--work",
+        str(work),
+    ]
+    environment = {
+        "SER_MODELS": str(models),
+        "PATH": "/usr/bin:/bin",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    return subprocess.run(
+        [*command, "--jobs", "1"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280
+    )
+
+
+@pytest.fixture(scope="module")
+def built(corpus, tmp_path_factory) -> tuple[Path, Path, str]:
+    work, models = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("models")
+    result = build(corpus, work, models, "knn,mlp,cnn,cnn_lstm")
+    assert result.returncode == 0, result.stderr
+    return work, models, result.stderr
+
+
+@pytest.mark.slow
+def test_the_four_models_are_made_and_serve(built, corpus):
+    _, models, said = built
+    cards, problems = store.list_models(models)
+    assert [card.slug for card in cards] == list(store.SHIPPED)
+    assert problems == []
+    assert "Git LFS pointer" in said
+    heard = analysis.analyse(corpus / "03-01-05-01-01-01-01.wav")
+    predictions = analysis.recognize([store.load(slug, models) for slug in store.SHIPPED], heard)
+    for prediction in predictions:
+        assert list(prediction.probabilities) == list(catalogue.LABELS)
+        assert sum(prediction.probabilities.values()) == pytest.approx(1.0)
+
+
+@pytest.mark.slow
+def test_the_card_tells_what_was_measured(built):
+    _, models, _ = built
+    for card in store.list_models(models)[0]:
+        assert card.evaluation.n_clips == 128
+        assert card.evaluation.n_test_speakers == 8
+        assert card.corpora[0]["n_clips"] == 129
+        assert card.training["unreadable"] == 1
+        assert "speaker" in card.protocol
+        assert card.n_parameters > 0
+        assert 0 < card.threshold < 1 and card.evaluation.sure["right"] <= card.evaluation.sure["answered"] <= 128
+        assert card.evaluation.curves.risk[-1] == (1.0, pytest.approx(1 - card.evaluation.accuracy, abs=1e-4))
+    assert store.read_card("knn", models).evaluation.accuracy > 0.8
+
+
+@pytest.mark.slow
+def test_the_card_tells_what_is_left_under_worse_conditions(built):
+    _, models, said = built
+    for card in store.list_models(models)[0]:
+        assert list(card.evaluation.under) == ["telephone 3400", "babble 10", "reverb 0.5"] and card.unheard == {}
+    knn = store.read_card("knn", models).evaluation
+    assert f"knn: ravdess under babble 10: accuracy {knn.under['babble 10']:.1%}" in said
+    assert knn.under["babble 10"] < knn.accuracy
+
+
+@pytest.mark.slow
+def test_a_network_serves_what_it_learned(built, corpus):
+    """The ONNX file gives the probabilities that Keras gives, in a process that may load TensorFlow."""
+    _, models, _ = built
+    code = f"""
+import json, keras, numpy as np
+from pathlib import Path
+from ser_core.audio import decoding
+from ser_core.features import extraction
+from ser_core.features import vectors
+from ser_core.recognition import store
+windows = vectors.windows(extraction.extract(decoding.decode(Path({str(corpus)!r}) / "03-01-03-01-01-01-11.wav").waveform))
+ours = store.load("cnn_lstm", Path({str(models)!r})).classifier.predict_proba(windows)
+theirs = keras.saving.load_model({str(models / "cnn_lstm" / "model.keras")!r}, compile=False).predict(windows, verbose=0)
+print(json.dumps(float(np.abs(ours - theirs).max())))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert json.loads(done.stdout.splitlines()[-1]) < 1e-5, done.stderr
+
+
+@pytest.mark.slow
+def test_finished_folds_are_not_run_again(built, corpus, tmp_path):
+    work, _, _ = built
+    folds = sorted((work / "folds").glob("knn-*"))
+    assert len(folds) == 2
+    folds[1].write_text("half a fi")
+    result = build(corpus, work, tmp_path, "knn")
+    assert result.returncode == 0, result.stderr
+    run = [line for line in result.stderr.splitlines() if line.startswith("knn: fold") and " of 2" in line]
+    assert run == ["knn: fold 2 of 2"]
+
+
+@pytest.mark.slow
+def test_a_finished_model_is_not_made_again_unless_it_was_changed(built, corpus):
+    work, models, _ = built
+    before = store.read_card("mlp", models)
+    store.replace_card(
+        dataclasses.replace(before, threshold=None, evaluation=None), models
+    )  # as an earlier version wrote it
+    result = build(corpus, work, models, "mlp")
+    assert "mlp: made before" in result.stderr
+    assert store.read_card("mlp", models) == before
+    (models / "mlp" / "card.json").unlink()
+    result = build(corpus, work, models, "mlp")
+    assert "mlp: saved" in result.stderr
+    assert store.read_card("mlp", models).files.keys() == before.files.keys()
+
+
+def test_a_recipe_is_tested_on_each_corpus_by_a_model_of_the_others(tmp_path):
+    """Where the labels lie the same way in all corpora but one, that one alone is not recognised."""
+    rng = np.random.default_rng(0)
+    names = ("ravdess", "savee", "tess")
+    rows = [
+        (name, speaker, label) for name in names for speaker in range(4) for label in ("sad", "happy") for _ in range(8)
+    ]
+    clips = pd.DataFrame(rows, columns=[catalogue.CORPUS, catalogue.SPEAKER, catalogue.EMOTION])
+    clips[catalogue.SPEAKER] = clips[catalogue.CORPUS] + ":" + clips[catalogue.SPEAKER].astype(str)
+    clips.loc[len(clips)] = ["ravdess", "ravdess:0", "calm"]  # a label that the others lack
+    clips[catalogue.NAME] = [f"{n}.wav" for n in range(len(clips))]
+    clips[catalogue.SEX] = "f"
+    turned = np.where(clips[catalogue.CORPUS] == "tess", -1, 1)
+    side = np.where(clips[catalogue.EMOTION] == "sad", 1, -1) * turned
+    vectors = np.outer(side, [1.0, 2.0, 0.5]) + rng.normal(scale=0.1, size=(len(clips), 3))
+    data = Dataset(
+        vectors=vectors.astype(np.float32),
+        windows=np.zeros((0, 1, 1), np.float16),
+        window_row=np.zeros(0, int),
+        clip=np.arange(len(clips)),
+        copy=np.zeros(len(clips), int),
+        problems=(),
+        facts=pd.DataFrame(index=range(len(clips))),
+    )
+    material = shipped.Material(clips, data, np.zeros(len(clips), int), {})
+    recipe = fit.FitConfig(classifier="lda", n_copies=0)
+    found = shipped.across(material, recipe, work=tmp_path, say=lambda text: None)
+    assert {name: each.protocol for name, each in found.items()} == dict.fromkeys(names, "cross-corpus")
+    assert found["ravdess"].labels == ("happy", "sad") and found["ravdess"].n_clips == 64
+    assert found["tess"].accuracy == 0.0
+    one = clips[catalogue.CORPUS].to_numpy() == "ravdess"
+    alone = shipped.Material(clips[one].reset_index(drop=True), subset(data, one), np.zeros(one.sum(), int), {})
+    assert shipped.across(alone, recipe, work=tmp_path, say=lambda text: None) == {}
+
+
+def test_a_corpus_argument_without_a_folder_is_explained(tmp_path):
+    result = build(Path("/nowhere"), tmp_path, tmp_path, "knn")
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert "/nowhere" in result.stderr
