@@ -18,11 +18,9 @@ from collections.abc import Callable, Mapping
 
 from ser_core import paths
 from ser_core.errors import ConfigError
+from ser_core.serving import guard
 
 VARIABLE = "SER_ADMIN_WORD"
-HOSTS = "SER_HOSTS"
-"""The environment variable with the names and addresses under which this server may be reached, separated by commas."""
-
 SHORTEST = 8
 """Minimum length of an admin word, in characters."""
 
@@ -142,7 +140,7 @@ def limiter(address: str | None) -> Limiter:
 
 
 def _is_local(address: str | None) -> bool:
-    if address is None or address in {host.strip() for host in os.environ.get(HOSTS, "").split(",")}:
+    if address is None or address in guard.named(os.environ):
         return True
     try:
         return ipaddress.ip_address(address).is_loopback

@@ -50,6 +50,11 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+def named(environment: Mapping[str, str]) -> list[str]:
+    """Return the hosts that SER_HOSTS of an environment names, in lower case, unchecked."""
+    return [each.strip().lower() for each in environment.get(VARIABLE, "").split(",") if each.strip()]
+
+
 def hosts(environment: Mapping[str, str], own: Iterable[str] = ()) -> frozenset[str]:
     """Return the hosts under which a server may be reached: this machine's names, some more, and those of SER_HOSTS.
 
@@ -62,7 +67,7 @@ def hosts(environment: Mapping[str, str], own: Iterable[str] = ()) -> frozenset[
     ------
     ConfigError : where SER_HOSTS holds something that is not a host.
     """
-    told = [each.strip().lower() for each in environment.get(VARIABLE, "").split(",") if each.strip()]
+    told = named(environment)
     for each in told:
         if not _HOST.fullmatch(each):
             raise ConfigError(

@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from ser_core import paths
 from ser_core.errors import ConfigError
-from ser_core.serving import admin, certificates, install_page, lesson, permissions, preflight
+from ser_core.serving import admin, certificates, guard, install_page, lesson, permissions, preflight
 from ser_core.serving.preflight import Check
 from ser_core.system import locks
 
@@ -115,7 +115,11 @@ def _serve_class(port: int, address: str, found: Sequence[str], folder: Path) ->
         "logger.hideWelcomeMessage": "true",
         "logger.level": "warning",
     }
-    environment = {lesson.VARIABLE: str(folder), admin.VARIABLE: word, admin.HOSTS: hosts([*found, *names], os.environ)}
+    environment = {
+        lesson.VARIABLE: str(folder),
+        admin.VARIABLE: word,
+        guard.VARIABLE: hosts([*found, *names], os.environ),
+    }
     with install_page.serve(
         address,
         install_port,
@@ -155,8 +159,7 @@ def _serve_class(port: int, address: str, found: Sequence[str], folder: Path) ->
 
 def hosts(names: Sequence[str], environment: Mapping[str, str]) -> str:
     """Return the names and addresses under which a server may be reached, with those set in SER_HOSTS, separated by commas."""
-    extra = [name.strip() for name in environment.get(admin.HOSTS, "").split(",")]
-    return ",".join(dict.fromkeys(name for name in [*extra, *names] if name))
+    return ",".join(dict.fromkeys([*guard.named(environment), *names]))
 
 
 @contextlib.contextmanager

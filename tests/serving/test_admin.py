@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ser_core.errors import ConfigError
-from ser_core.serving import admin
+from ser_core.serving import admin, guard
 
 WORD = "open sesame"
 
@@ -108,7 +108,7 @@ def test_the_wait_doubles_up_to_a_minute_says_how_long_and_ends_with_the_right_w
 
 
 def test_nobody_elsewhere_keeps_the_teacher_at_the_server_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(admin.HOSTS, "192.168.7.9, laptop.local")
+    monkeypatch.setenv(guard.VARIABLE, "192.168.7.9, laptop.local")
     here = admin.limiter(None)
     assert here is admin.limiter("127.0.0.1") is admin.limiter("::1") is admin.limiter("192.168.7.9")
     assert here is not admin.limiter("192.168.7.10") and admin.limiter("192.168.7.10") is admin.limiter(

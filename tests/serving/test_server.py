@@ -17,7 +17,7 @@ import pytest
 
 from ser_core.cli import main
 from ser_core.errors import ConfigError
-from ser_core.serving import admin, permissions, preflight
+from ser_core.serving import admin, guard, permissions, preflight
 from ser_core.serving import server as serving_server
 from ser_core.serving.server import alone, for_class
 from ser_core.system import locks
@@ -71,14 +71,14 @@ def test_a_class_may_ask_for_the_server_by_its_addresses_and_names_alone(
     for name, place in {"SER_CLASS": "class", "SER_RUNS": "runs", "SER_CORPORA": "corpora"}.items():
         monkeypatch.setenv(name, str(tmp_path / place))
     monkeypatch.setenv("SER_MODELS", str(tmp_path / "models"))
-    monkeypatch.setenv(admin.HOSTS, "ser.example.org, 192.168.7.9,")
+    monkeypatch.setenv(guard.VARIABLE, "ser.example.org, 192.168.7.9,")
     monkeypatch.setenv(admin.VARIABLE, "open sesame")
     monkeypatch.setattr(preflight, "addresses", lambda: ["127.0.0.1", "192.168.7.9"])
     monkeypatch.setattr(socket, "gethostname", lambda: "Dev")
     with pytest.raises(ConfigError, match="exit status 1"):
         for_class(23_000)
     ((settings, environment),) = served
-    assert environment[admin.HOSTS] == "ser.example.org,192.168.7.9,127.0.0.1,dev,dev.local"
+    assert environment[guard.VARIABLE] == "ser.example.org,192.168.7.9,127.0.0.1,dev,dev.local"
     assert environment[admin.VARIABLE] == "open sesame"
     assert settings["server.sslCertFile"] == str(tmp_path / "class" / "server.pem")
 
