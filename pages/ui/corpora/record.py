@@ -173,10 +173,11 @@ def _who() -> str:
             args=(state.OWN_SPEAKER, WHO),
         )
         hidden = st.toggle("Stay anonymous", key=HIDDEN)
-    if hidden:
-        st.markdown(
-            f":small[You are called **{code}** during this visit, so that your clips are never both trained on and tested on.]"
-        )
+    with st.container(key="corpora_own_code"):  # always there, so that the recorder below keeps its place
+        if hidden:
+            st.markdown(
+                f":small[You are called **{code}** during this visit, so that your clips are never both trained on and tested on.]"
+            )
     return code if hidden else name.strip()
 
 
@@ -360,12 +361,13 @@ def _note(kind: str, sentence: str) -> None:
 
 
 def _notes() -> None:
-    """Draw what became of the last change, once."""
+    """Draw what became of the last change, once. What follows keeps its place on the page, or its recorder would lose its recording."""
     shown: dict[str, tuple[Callable[..., Any], str]] = {
         "success": (st.success, ":material/check_circle:"),
         "warning": (st.warning, ":material/warning:"),
         "error": (st.error, ":material/error:"),
     }
-    for kind, sentence in st.session_state.pop(state.OWN_NOTES, []):
-        draw, icon = shown[kind]
-        draw(frame.plain(sentence), icon=icon)
+    with st.container(key="corpora_own_notes"):
+        for kind, sentence in st.session_state.pop(state.OWN_NOTES, []):
+            draw, icon = shown[kind]
+            draw(frame.plain(sentence), icon=icon)
