@@ -70,6 +70,7 @@ def recognize() -> None:
                 "Remove the first clip", key="recognize.drop", icon=":material/close:", on_click=clip_input.drop_kept
             )
         if given is None:
+            inputs.show_tried(models)
             st.markdown("Now add a second clip to compare." if kept else HOW)
             st.stop()
         try:
@@ -113,7 +114,7 @@ def recognize() -> None:
         if prediction_cards.unsure([*answers, *before]):
             st.markdown(f":small[**Not sure**: {abstention.ABSTENTION_RULE}]")
         with st.expander("The probabilities as a table", key="recognize.table"):
-            st.table(downloads.table(predictions))
+            st.table(downloads.cells(downloads.table(predictions, cached.model_titles(models))))
 
     st.header("What the sound looks like", anchor=False)
     st.markdown(

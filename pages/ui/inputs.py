@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,17 @@ def models(cards: list[ModelCard]) -> list[ModelCard]:
         args=(state.PICKED, "recognize.models.choice"),
     )
     return [card for card in cards if card.slug in (chosen or state.picked(store.SHIPPED, by_slug))]
+
+
+def show_tried(cards: Sequence[ModelCard]) -> None:
+    """Say which model was chosen to be tried, while no clip is there for it to answer."""
+    slug = st.session_state.get(state.TRIED)
+    title = next((card.title for card in cards if card.slug == slug), None)
+    if title is not None:
+        st.info(
+            f"**{frame.plain(title)}** answers too. Record, upload or pick a clip; its card comes after those of the others.",
+            icon=":material/model_training:",
+        )
 
 
 def chosen_models(cards: list[ModelCard]) -> list[ModelCard]:

@@ -21,7 +21,7 @@ from ser_core.dataset.build import Dataset
 from ser_core.metrics.evaluation import Evaluation
 from ser_core.recognition.card import ModelCard
 from ser_core.training import plan
-from ser_core.training.config import RunConfig
+from ser_core.training.config import RunConfig, default_name
 from ser_core.training.fit import TrainingResult
 from ser_core.training.plan import Prepared
 
@@ -56,7 +56,7 @@ def card(made: Made, files: dict[str, str]) -> ModelCard:
     titles = [each["title"] for each in used]
     return ModelCard(
         slug="new",
-        title=config.name.strip() or f"{spec.title} on {', '.join(titles)}"[:80],
+        title=config.name.strip() or default_name(config, titles),
         description=config.description.strip(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         classifier=config.classifier,

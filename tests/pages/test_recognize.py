@@ -26,6 +26,7 @@ from ser_core.metrics import evaluation
 from ser_core.recognition import analysis, service, store
 from ser_core.recognition.recognizer import Prediction
 from ser_core.system import workers
+from tests.support.models import TITLES
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
@@ -66,12 +67,18 @@ def test_the_empty_page_offers_three_ways_in(page: AppTest) -> None:
     assert n_cards(page) == 0
 
 
+def test_a_model_to_be_tried_is_named_until_a_clip_is_there(page: AppTest) -> None:
+    page.session_state[state.TRIED] = "cnn"
+    assert "**CNN** answers too" in text(page.run())
+    assert "answers too" not in text(upload(page))
+
+
 def test_an_upload_shows_four_predictions_that_match_the_core(page: AppTest, models: Path) -> None:
     upload(page)
     expected = analysis.recognize([store.load(slug, models) for slug in store.SHIPPED], analysis.analyse(SPEECH))
     (table,) = page.table
     for prediction in expected:
-        shown = table.value[prediction.model].map(lambda p: float(p.removesuffix(" %")) / 100).to_dict()
+        shown = table.value[TITLES[prediction.model]].map(lambda p: float(p.removesuffix(" %")) / 100).to_dict()
         assert list(shown) == list(prediction.probabilities)
         assert shown == pytest.approx(prediction.probabilities, abs=0.00051)
     assert n_cards(page) == 4
@@ -158,7 +165,7 @@ def test_a_damaged_model_says_so_and_the_others_answer(models: Path, page: AppTe
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     said = text(upload(page))
     assert "hash differs" in said and n_cards(page) == 4
-    assert list(page.table[0].value.columns) == ["knn", "mlp", "cnn_lstm"]
+    assert list(page.table[0].value.columns) == ["KNN", "MLP", "CNN-LSTM"]
 
 
 def test_a_damaged_card_is_a_notice(models: Path, page: AppTest) -> None:
@@ -367,7 +374,7 @@ def test_a_model_below_its_threshold_says_not_sure_and_shows_what_it_guessed(pag
     assert "<span>not sure</span>" in knn and "Leading guess" in knn and knn.count("ser-track") == 8
     assert "not sure" not in mlp and "not sure" not in cnn
     assert "; 1 is not sure." in said and "more than half of the clips unanswered" in said
-    assert set(page.table[0].value.columns) == set(store.SHIPPED)
+    assert set(page.table[0].value.columns) == set(TITLES.values())
 
 
 def test_what_a_threshold_costs_in_words() -> None:

@@ -187,6 +187,16 @@ def config_of(page: AppTest) -> RunConfig:
     return RunConfig.from_dict(run_folder.read_config(jobs.jobs(paths.runs_folder())[0].folder))
 
 
+def test_runs_without_a_name_are_called_by_what_they_learn_and_never_alike(emodb):
+    page = visit()
+    page.selectbox(key="train.classifier").set_value("knn").run()
+    assert config_of(page).name == "KNN on EmoDB"
+    page = visit()
+    page.selectbox(key="train.classifier").set_value("knn").run()
+    assert config_of(page).name == "KNN on EmoDB 2"
+    assert {job.title for job in jobs.jobs(paths.runs_folder())} == {"KNN on EmoDB", "KNN on EmoDB 2"}
+
+
 def test_every_choice_reaches_the_run(emodb):
     page = visit()
     page.selectbox(key="train.classifier").set_value("svm").run()
@@ -440,7 +450,7 @@ def test_a_result_shows_figures_beside_the_shipped_model_and_leads_to_recognize(
     assert "&lt;i&gt;dense&lt;/i&gt;" in html and "<i>dense" not in html and "<b>Mine" not in html
     assert len(page.get("plotly_chart")) == 4 and "The test score by epoch is withheld on purpose" in said
     page.button(key="train.try").click().run()
-    assert page.session_state[state.PICKED] == [*store.SHIPPED, "mine"]
+    assert page.session_state[state.PICKED] == [*store.SHIPPED, "mine"] and page.session_state[state.TRIED] == "mine"
 
 
 def test_recognize_asks_the_shipped_models_and_those_that_were_picked(emodb):
