@@ -137,11 +137,14 @@ class Uploads:
         address = str((scope.get("client") or ("",))[0])
         size = _size(scope)
         if size is None:
-            await _refuse(send, 411, "The size of the file is missing.")
+            await guard.refuse(scope, send, 411, "The size of the file is missing.")
         elif self._by_address[address] >= MOST_UPLOADS:
-            await _refuse(send, 429, "Too many uploads from this address at once. Wait until some have finished.")
+            await guard.refuse(
+                scope, send, 429, "Too many uploads from this address at once. Wait until some have finished."
+            )
         elif not visits.make_room(self._on_the_way + size, found["session"], address):
-            await _refuse(
+            await guard.refuse(
+                scope,
                 send,
                 507,
                 "The server has no room for more recordings just now. Try again in some minutes, or send less.",
@@ -165,14 +168,3 @@ def _size(scope: Scope) -> int | None:
     """Return how many bytes a request says that it brings; None where it does not say."""
     told = [value for name, value in scope["headers"] if name == b"content-length"]
     return int(told[0]) if len(told) == 1 and re.fullmatch(rb"[0-9]{1,12}", told[0]) else None
-
-
-async def _refuse(send: Send, status: int, text: str) -> None:
-    body = text.encode()
-    headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -158,7 +158,7 @@ def test_what_somebody_else_deleted_gets_a_sentence(root: Path, name: str) -> No
     page = tick(visit("Your own"), 1)
     recorded.delete(root, name, [clip.id])
     page.button("corpora.own.delete").click().run()
-    assert not page.exception and "That clip was deleted" in page.error[0].value
+    assert not page.exception and "This clip was deleted" in page.error[0].value
     recorded.delete_all(root, name)
     assert not page.run().exception and "A new one" in page.selectbox("corpora.own.corpus").options[0]
 

@@ -82,7 +82,8 @@ def test_websockets_begin_one_after_another_and_one_that_does_not_keeps_nobody_w
         stuck.set()
         done.set()
         await asyncio.gather(*tasks)
-        assert not each._turn.locked()
+        await each({"type": "websocket", "path": "/last"}, receive, None)  # type: ignore[arg-type]
+        assert began[-1] == "/last", "nothing that has ended keeps the turn"
 
     in_a_loop(main())
 
@@ -177,11 +178,14 @@ def test_an_upload_that_never_ends_is_given_up_and_one_without_a_size_is_refused
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "UPLOAD_S", 0.01)
+    monkeypatch.setattr(server, "MOST_UPLOADS", 1)
+    monkeypatch.setattr(visits, "MOST_HELD", 15)
 
     async def work(uploads: server.Uploads, arrivals: Arrivals) -> None:
         assert await status(uploads, put("anna", 10)) == 0
         assert await status(uploads, put("anna", None)) == 411
-        assert uploads._on_the_way == 0 and not uploads._by_address
+        arrivals.hold.set()
+        assert await status(uploads, put("anna", 10)) == 204, "what was given up takes no room"
 
     run(work)
 
