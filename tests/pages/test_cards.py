@@ -16,6 +16,7 @@ from ser_core.corpora import catalogue
 from ser_core.recognition import report, store
 from ser_core.recognition.card import MAX_PARAMETERS, MAX_TEMPERATURE
 from tests.pages.test_names import shown
+from tests.support import pages
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
@@ -97,7 +98,7 @@ def world(models: Path) -> Path:
 
 
 def start(script: str = "") -> AppTest:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
+    page = pages.visit()
     return page.switch_page(script).run() if script else page
 
 

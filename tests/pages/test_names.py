@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,8 @@ from ser_core.corpora import recorded
 from ser_core.recognition import store
 from ser_core.system import files
 from ser_core.training import jobs, run_folder, supervisor
+from tests.support.pages import visit
+from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 NASTY = "<img src=x>[x](javascript:x):red[x]$L$"
@@ -59,16 +60,6 @@ def world(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         json.dumps({"title": NASTY, "created": files.utc_now(), "key": "", "browser": ""}), encoding="utf-8"
     )
     return folder.name
-
-
-def visit(path: str = "", **kept: Any) -> AppTest:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    page = page.run()
-    if path:
-        page.switch_page(path)
-    for key, value in kept.items():
-        page.session_state[key] = value
-    return page.run()
 
 
 def strings(message: Any, place: str) -> Iterator[tuple[str, str]]:
@@ -152,11 +143,7 @@ def test_a_file_name_is_shown_and_does_nothing(world: str) -> None:
 def test_what_a_check_found_is_shown_and_does_nothing(world: str) -> None:
     page = visit("pages/corpora.py", **{"corpora.tab": "Check"})
     next(each for each in page.button if each.key.startswith("corpora.check.start.")).click().run()
-    deadline = time.monotonic() + 60
-    while not any(each.key.startswith("corpora.check.start.") for each in page.button):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-        page.run()
+    until(lambda: any(each.key.startswith("corpora.check.start.") for each in page.run().button))
     check(page)
 
 

@@ -19,7 +19,8 @@ from pages.ui.corpora.record import counters
 from ser_core.audio import waveform
 from ser_core.corpora import catalogue, library, recorded
 from ser_core.dataset import labels
-from tests.pages.test_corpora import button, text, visit
+from tests.pages.test_corpora import button, visit
+from tests.support.pages import text
 
 ROOT = Path(__file__).resolve().parents[2]
 VOICE, RATE = soundfile.read(ROOT / "pages" / "samples" / "bright.flac", dtype="float32")

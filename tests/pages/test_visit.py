@@ -16,6 +16,7 @@ from pages.ui import visits as ui_visits
 from pages.ui.live import session
 from pages.ui.visits import IDLE, LEFT_S, LOOK_S, MOST_HELD, QUIET_S, Visits, idle_s
 from ser_core.recognition import live, timeline
+from tests.support import pages
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
@@ -143,7 +144,7 @@ def test_the_hour_can_be_another(monkeypatch: pytest.MonkeyPatch, told: str, sec
 
 @pytest.fixture
 def page(models: Path) -> Iterator[AppTest]:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page = pages.visit()
     assert "forget" not in [button.key for button in page.button], "there is nothing to forget yet"
     page.get("file_uploader")[0].set_value(("anna.flac", SPEECH, "audio/flac"))
     page.run()
@@ -203,7 +204,7 @@ def test_a_new_tab_does_not_begin_a_new_minute(models: Path, monkeypatch: pytest
     now_s = time.monotonic()  # the clock stands still
     monkeypatch.setattr(clip_input, "time", SimpleNamespace(monotonic=lambda: now_s))
     monkeypatch.setattr(clip_input, "MOST_A_MINUTE", 1)
-    first, second = (AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run() for _ in range(2))
+    first, second = (pages.visit() for _ in range(2))
     for tab in (first, second):
         tab.get("file_uploader")[0].set_value(("anna.flac", SPEECH, "audio/flac"))
         tab.run()
