@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import time
 import tomllib
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
+
+from tests.support import servers
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -166,42 +164,28 @@ def test_the_first_start_at_a_terminal_asks_nothing(tmp_path: Path, headless: st
     for opener in ("xdg-open", "open"):  # headless off opens a browser; this one does nothing
         (tmp_path / opener).write_text("#!/bin/sh\n")
         (tmp_path / opener).chmod(0o755)
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
+    port = servers.free_port()
     environment = {**os.environ, "HOME": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}", "BROWSER": "true"}
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "app.py",
-        "--server.port",
-        str(port),
-        "--server.headless",
-        headless,
-    ]
+    command = servers.streamlit(port, server_headless=headless)
     terminal, theirs = os.openpty()
     server = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
     )
     os.close(theirs)
     os.set_blocking(terminal, False)
-    shown = ""
+    lines = []
+
+    def shown() -> str:
+        lines.append(read(terminal))
+        return "".join(lines)
+
     try:
-        deadline = time.monotonic() + 60
-        while not healthy(port):
-            shown += read(terminal)
-            assert "Email" not in shown, shown
-            assert server.poll() is None, shown
-            assert time.monotonic() < deadline, f"not served within a minute; the terminal shows: {shown}"
-            time.sleep(0.2)
-        shown += read(terminal)
+        servers.wait_until_served(server, port, shown=shown)
+        assert "Email" not in shown()
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(timeout=20)
         os.close(terminal)
-    assert "Email" not in shown
 
 
 def read(terminal: int) -> str:
@@ -209,14 +193,6 @@ def read(terminal: int) -> str:
         return os.read(terminal, 65_536).decode(errors="replace")
     except OSError:  # nothing new, or the other side has closed
         return ""
-
-
-def healthy(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=2) as answer:
-            return answer.status == 200
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 @pytest.mark.slow
