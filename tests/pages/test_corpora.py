@@ -9,15 +9,14 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import cached, recognition, state
+from pages.ui import cached, state
 from pages.ui.charts import groups, palette
 from pages.ui.corpora.catalogue import SPEAKERS, Here, status
 from pages.ui.corpora.check import as_json
@@ -55,16 +54,13 @@ def write(folder: Path, names: list[str]) -> Path:
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def root(tmp_path: Path, new_server: None, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A corpora folder of this test's own, still empty."""
     folder = tmp_path / "corpora"
     folder.mkdir()
     monkeypatch.setenv("SER_CORPORA", str(folder))
     monkeypatch.setenv("SER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(recognition, "_warm_up", lambda: None)
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield folder
+    return folder
 
 
 @pytest.fixture

@@ -345,6 +345,7 @@ def test_the_models_chosen_are_asked_here_too(page: AppTest, microphone: Microph
 
 def test_the_microphone_is_offered_once_the_models_are_loaded(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded, offered_when_loaded = [], []
+    # What the public warm_up runs in its thread, slower.
     monkeypatch.setattr(recognition, "_warm_up", lambda: (time.sleep(0.5), loaded.append(True)))
     monkeypatch.setattr(connection, "connect", lambda visitor: bool(offered_when_loaded.append(bool(loaded))))
     recognition.warm_up.cache_clear()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import soundfile
@@ -20,7 +18,7 @@ from ser_core.corpora import recorded
 from ser_core.recognition import store
 from ser_core.system import files
 from ser_core.training import jobs, run_folder, supervisor
-from tests.support.pages import visit
+from tests.support.pages import everything, visit
 from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,27 +60,9 @@ def world(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return folder.name
 
 
-def strings(message: Any, place: str) -> Iterator[tuple[str, str]]:
-    """Yield all text of a protobuf message, with the names of the fields that lead to it."""
-    for field, value in message.ListFields():
-        for each in value if field.is_repeated else [value]:
-            if field.message_type is None and isinstance(each, str):
-                yield f"{place}.{field.name}", each
-            elif field.message_type is not None and not field.message_type.GetOptions().map_entry:
-                yield from strings(each, f"{place}.{field.name}")
-
-
-def shown(node: Any) -> Iterator[tuple[str, str]]:
-    """Yield all text that a page sends to the browser, from top to bottom, with where it goes."""
-    if hasattr(getattr(node, "proto", None), "ListFields"):
-        yield from strings(node.proto, type(node.proto).__name__)
-    for child in getattr(node, "children", {}).values():
-        yield from shown(child)
-
-
 def check(page: AppTest) -> None:
     assert not page.exception, page.exception[0].value
-    found = [(place, text) for place, text in shown(page._tree) if not place.endswith(".id")]
+    found = [(place, text) for place, text in everything(page) if not place.endswith(".id")]
     assert any("img src" in text for _, text in found), "the name is not on this page"
     for place, text in found:
         if place.startswith("PlotlyChart.") and place not in PLAIN:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import label_mapping, recognition, state
+from pages.ui import label_mapping, state
 from pages.ui.corpora.record import counters
 from ser_core.audio import waveform
 from ser_core.corpora import catalogue, library, recorded
@@ -31,12 +29,9 @@ def recording(gain: float = 1.0) -> bytes:
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def root(tmp_path: Path, new_server: None, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SER_CORPORA", str(tmp_path))
-    monkeypatch.setattr(recognition, "_warm_up", lambda: None)
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield tmp_path
+    return tmp_path
 
 
 @pytest.fixture
@@ -188,6 +183,7 @@ def test_a_folder_that_may_not_be_written_to_gets_a_sentence(
     def refuse(*_: object) -> None:
         raise OSError(30, "Read-only file system")
 
+    # A folder may be read-only for everybody but root, who runs tests in containers.
     monkeypatch.setattr(recorded, "_write", refuse)
     page = visit("Your own")
     page.text_input("corpora.own.speaker").set_value("Ann").run()

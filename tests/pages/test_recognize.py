@@ -314,6 +314,7 @@ def test_warming_up_has_every_model_loaded_beside_and_survives_a_damaged_one(
         workers, "run", lambda work, *args, **named: handed.append((work, args)) or run(work, *args, **named)
     )
     st.cache_resource.clear()
+    # What the public warm_up runs in a thread that tells nothing of it.
     recognition._warm_up()
     assert loaded == [], "a model is loaded in the server too"
     assert [work for work, _ in handed] == [analysis.analyse, service.ask]

@@ -132,10 +132,9 @@ def run(work: Callable[[server.Uploads, Arrivals], Any]) -> None:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+def told(new_server: None, monkeypatch: pytest.MonkeyPatch) -> Told:
     """A server with no files yet, in place of Streamlit's."""
     found = Told()
-    monkeypatch.setattr(visits, "_visits", visits.Visits())
     monkeypatch.setattr(visits, "Server", lambda: found)
     return found
 
@@ -211,6 +210,7 @@ def test_whoever_others_can_reach_has_an_admin_word(
     monkeypatch.delenv(admin.VARIABLE, raising=False)
     monkeypatch.setattr(server.permissions, "restrict", lambda: None)
     monkeypatch.setattr(server.config, "get_option", {"server.address": "0.0.0.0", "server.sslCertFile": None}.get)
+    # Where Streamlit keeps secrets is fixed for the project's folder; a developer's own file there must not count.
     monkeypatch.setattr(admin, "_SECRETS", Path("nowhere"))
     guarded = server.middleware()[0]
     word = os.environ[admin.VARIABLE]

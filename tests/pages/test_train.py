@@ -380,6 +380,7 @@ def test_runs_that_have_ended_are_opened_and_cleared(emodb):
                 "title": "Old",
                 "created": files.utc_now(),
                 "key": "",
+                # As jobs.start writes it; this browser's secret is known only now.
                 "browser": jobs._hash(mine.session_state[state.BROWSER]),
             }
         )

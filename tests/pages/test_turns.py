@@ -18,6 +18,8 @@ import soundfile
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import cached, clip_input, recognition, runtime, state
+
+# What a batch's thread does, without the page that starts it.
 from pages.ui.batch.run import Run, _work
 from pages.ui.live import session
 from pages.ui.task import Task
@@ -74,6 +76,7 @@ def handed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, bool, workers.Who
     run = workers.run
 
     def noted(work: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        # Which pool gets it: the public way to say so, workers.long_work, only sets it.
         found.append((work, workers._IS_LONG.get(), workers.WHO.get()))
         return run(work, *args, **named)
 
@@ -135,6 +138,7 @@ def test_of_what_is_longer_than_it_says_no_more_than_a_short_clip_is_read_there(
     data = LIARS[kind]()
     assert len(data) < recognition.SHORT and (decoding.declared_duration(data) or 0) <= 2
     read_s = []
+    # Every block that is decoded goes through it.
     mix = decoding._mix
     monkeypatch.setattr(
         decoding,
@@ -223,6 +227,7 @@ def test_long_recordings_are_read_through_one_at_a_time(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(decoding, "stream", read)
     given = clip_input.new_clip("long.flac", TEN_MINUTES, clip_input.UPLOAD)
+    # The public ways to it keep what they found: four questions would be one.
     threads = [threading.Thread(target=recognition._stream.__wrapped__, args=("", given)) for _ in range(4)]
     for each in threads:
         each.start()

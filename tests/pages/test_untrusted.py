@@ -19,6 +19,8 @@ from pages.ui import downloads, frame, prediction_cards, recognition, state, tim
 from pages.ui.batch import run
 from pages.ui.batch import table as batch_table
 from pages.ui.batch.table import as_json
+
+# What the page shows of a log; a run that fails with such a log takes a training.
 from pages.ui.train.run import _shown
 from ser_core.audio import decoding, waveform
 from ser_core.corpora import catalogue, install, recorded, scan, uploads

@@ -77,6 +77,7 @@ def test_a_visit_that_comes_back_stays(visits: Visits) -> None:
 def test_streamlit_still_knows_a_visit_when_it_ends() -> None:
     from streamlit.runtime.memory_session_storage import MemorySessionStorage
 
+    # Streamlit shows this limit under no public name.
     assert LEFT_S + 2 * LOOK_S < MemorySessionStorage()._cache.ttl
 
 
@@ -103,6 +104,7 @@ def test_the_oldest_idle_files_make_room_first(visits: Visits, monkeypatch: pyte
     server = Told("anna", "ben")
     server.files = {"anna": 40, "ben": 40, "carl": 10}
     visits.seen("carl")
+    # A past that the clock of this test does not reach.
     visits._visits["anna"].seen_s, visits._visits["ben"].seen_s = 900.0, 800.0
     later = 900.0 + QUIET_S  # carl has clicked since
     assert visits.make_room(10, "dora", "10.0.0.2", later, server) and len(server.files) == 3
@@ -174,6 +176,7 @@ def test_a_click_forgets_everything(page: AppTest) -> None:
 
 
 def test_after_an_hour_the_page_says_what_happened_once(page: AppTest) -> None:
+    # An hour later, without waiting for it.
     for each in ui_visits.visits()._visits.values():
         each.due = IDLE.format(minutes=60)
     page.run()

@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep this process's folder, signals and rights as they are."""
+    # It changes the folder, the signals and the umask of the whole process.
     monkeypatch.setattr(serving_server, "_settle", lambda: None)
 
 
@@ -40,7 +41,9 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Mapping[str, str], Map
         started.append((settings, environment))
         yield SimpleNamespace(wait=lambda: 0, poll=lambda: 1, returncode=1)
 
+    # Where the server would be started, and waited for until it answers.
     monkeypatch.setattr(serving_server, "_streamlit", streamlit)
+    # Nothing answers here.
     monkeypatch.setattr(serving_server, "_wait_for", lambda *_: None)
     return started
 

@@ -233,6 +233,7 @@ def test_a_worker_that_cannot_read_the_corpora_or_has_other_code_is_refused(mach
         with pytest.raises(
             ConfigError, match=r"cannot read '/nowhere/a\.wav'\. Corpora and models must lie in a folder"
         ):
+            # The question that a run asks each worker first.
             workers.ask(run._unfit, ["/nowhere/a.wav"], cluster.program_digest())
         with pytest.raises(ConfigError, match="has another version of this program"):
             workers.ask(run._unfit, [], b"other")

@@ -162,6 +162,7 @@ def test_a_full_line_takes_no_more(root, start, monkeypatch):
 @pytest.fixture
 def nobody_works(monkeypatch):
     """Runs wait for ever."""
+    # Nothing else keeps a supervisor from coming.
     monkeypatch.setattr(jobs, "_launch", lambda folder, command: None)
 
 
