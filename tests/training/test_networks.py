@@ -83,7 +83,7 @@ def base(tmp_path_factory) -> Path:
         env=os.environ | {"SER_MODELS": str(folder / "models")},
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=280,
     )
     assert done.stdout.splitlines() == ["cnn done ", "tuned done ", "stopped done "], done.stdout + done.stderr[-2000:]
     return folder
