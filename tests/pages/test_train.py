@@ -491,7 +491,7 @@ def test_a_combination_of_a_search_becomes_a_model(emodb):
         }
     ]
     worse = {**trial, "uar": 0.3}
-    assert list(training.trials([worse, trial], told=["a", "b"]).data[0].customdata) == ["b", "a"]
+    assert list(training.trials([worse, trial], hover=["a", "b"]).data[0].customdata) == ["b", "a"]
 
 
 def test_clips_that_could_not_be_read_are_named_without_their_folder():

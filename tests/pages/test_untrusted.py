@@ -21,7 +21,7 @@ from pages.ui.batch import table as batch_table
 from pages.ui.batch.table import as_json
 
 # What the page shows of a log; a run that fails with such a log takes a training.
-from pages.ui.train.run import _shown
+from pages.ui.train.run import _log_text
 from ser_core.audio import decoding, waveform
 from ser_core.corpora import catalogue, install, recorded, scan, uploads
 from ser_core.dataset import exploration, export
@@ -270,7 +270,7 @@ def test_a_page_names_no_folder_of_the_server(models: Path, tmp_path: Path) -> N
 
 def test_the_log_of_a_run_names_no_folder_of_the_server() -> None:
     trace = f'Traceback:\n  File "{ROOT}/ser_core/pipeline.py", line 7, in run\n\x1b[31mCorpusError: {Path.home()}/x y/z.wav'
-    shown = _shown(trace)
+    shown = _log_text(trace)
     assert (
         shown.count("\n") == 2
         and 'File "pipeline.py", line 7' in shown
