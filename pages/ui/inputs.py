@@ -37,8 +37,8 @@ FORMATS = [
 
 def notice() -> None:
     """Draw why the last clip was not taken, once."""
-    if told := st.session_state.pop(state.TOO_FAST, ""):
-        st.warning(told, icon=":material/speed:")
+    if message := st.session_state.pop(state.TOO_FAST, ""):
+        st.warning(message, icon=":material/speed:")
 
 
 def record() -> None:

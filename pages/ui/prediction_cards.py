@@ -57,14 +57,14 @@ def card(answer: Answer, before: Answer | None = None) -> str:
             _label(now, past),
             bars(now.probabilities, before=past.probabilities if past else None),
         ]
-    told = filter(
+    facts = filter(
         None, [score(answer.card), when_sure(answer.card.evaluation), f"{answer.card.n_parameters:,} parameters"]
     )
-    parts.append(f'<p class="ser-small">{"<br>".join(map(_explained, told))}</p>')
+    parts.append(f'<p class="ser-small">{"<br>".join(map(_with_link, facts))}</p>')
     return f"<section>{''.join(parts)}</section>"
 
 
-def _explained(text: str) -> str:
+def _with_link(text: str) -> str:
     return escape(text).replace("UAR ", f"{glossary.link_html('uar', 'UAR')} ", 1)
 
 
@@ -198,9 +198,9 @@ def _squares(labels: Sequence[str], n_unsure: int) -> str:
 
 def _labels(answers: Sequence[Answer]) -> tuple[list[str], int]:
     """Return the labels of the models that are sure, and how many models are not."""
-    said = [answer.prediction for answer in answers if answer.prediction]
-    sure = [each.label for each in said if each.sure is not False]
-    return sure, len(said) - len(sure)
+    predictions = [answer.prediction for answer in answers if answer.prediction]
+    sure = [each.label for each in predictions if each.sure is not False]
+    return sure, len(predictions) - len(sure)
 
 
 def unsure(answers: Sequence[Answer]) -> bool:
@@ -238,11 +238,11 @@ def _with_unsure(labels: Sequence[str], n_unsure: int) -> str:
             else f"{'Neither of the 2' if n == 2 else f'None of the {n}'} models is sure."
         )
     (first, votes), *others = Counter(labels).most_common()
-    said = [
+    parts = [
         f"{votes} of {n} models {_says(votes)} {first}",
         *(f"{count} {_says(count)} {label}" for label, count in others),
     ]
-    return f"{', '.join(said)}; {n_unsure} {'is' if n_unsure == 1 else 'are'} {abstention.NOT_SURE}."
+    return f"{', '.join(parts)}; {n_unsure} {'is' if n_unsure == 1 else 'are'} {abstention.NOT_SURE}."
 
 
 def _says(n: int) -> str:

@@ -222,7 +222,7 @@ def speaker_name(text: str) -> str:
     """
     name = untrusted_text.one_line(text, MAX_SPEAKER).lstrip(_FORMULA)
     if not name:
-        raise CorpusError("The speaker has no name. Enter one, or choose to stay anonymous.")
+        raise CorpusError("The speaker has no name. Enter one, or turn on 'Stay anonymous'.")
     return name
 
 
@@ -270,14 +270,15 @@ def _check_label(label: str) -> None:
 
 def _check_there(rows: Sequence[Clip], ids: Sequence[str]) -> None:
     if set(ids) - {row.id for row in rows}:
-        raise CorpusError("That clip was deleted. Reload the list.")
+        raise CorpusError("This clip was deleted meanwhile. Reload the page and choose another.")
 
 
 def _check_new(folder: Path, rows: Sequence[Clip], clip: Clip, n_bytes: int) -> None:
     same = next((row for row in rows if row.id == clip.id), None)
     if same:
         raise CorpusError(
-            f"This recording is in the corpus already, as {same.label} by {same.speaker}. Record it again, or relabel that clip."
+            f"This recording is already in the corpus, labelled {same.label} and spoken by {same.speaker}. Record a new one, or "
+            "change the label of that clip."
         )
     if len(rows) >= MAX_CLIPS:
         raise CorpusError(

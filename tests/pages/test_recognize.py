@@ -26,6 +26,7 @@ from ser_core.metrics import evaluation
 from ser_core.recognition import analysis, service, store
 from ser_core.recognition.recognizer import Prediction
 from ser_core.system import workers
+from tests.support import pages
 from tests.support.models import TITLES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +37,7 @@ SILENCE = waveform.encode_wav(waveform.Waveform(np.zeros(16_000, dtype=np.float3
 
 @pytest.fixture
 def page(models: Path) -> Iterator[AppTest]:
-    yield AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    yield pages.visit()
 
 
 def upload(page: AppTest, name: str = "voice.flac", data: bytes = SPEECH) -> AppTest:
@@ -294,7 +295,7 @@ def test_clips_of_an_installed_corpus_come_with_their_label(
     (actor / "03-01-05-02-01-01-07.flac").write_bytes(SPEECH)
     monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
     st.cache_data.clear()
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page = pages.visit()
     page.selectbox("recognize.clip.ravdess.ravdess:07").select_index(0).run()
     page.button("recognize.use").click().run()
     said = text(page)
@@ -320,6 +321,7 @@ def test_warming_up_has_every_model_loaded_beside_and_survives_a_damaged_one(
         workers, "run", lambda work, *args, **named: handed.append((work, args)) or run(work, *args, **named)
     )
     st.cache_resource.clear()
+    # What the public warm_up runs in a thread that tells nothing of it.
     recognition._warm_up()
     assert loaded == [], "a model is loaded in the server too"
     assert [work for work, _ in handed] == [analysis.analyse, service.ask]

@@ -7,7 +7,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ from ser_core.settings import SIZES
 from ser_core.system import files, locks
 from ser_core.training import balance, jobs, run_folder, supervisor
 from ser_core.training.config import PRESETS, RunConfig
+from tests.support import pages
+from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 EMODB_NAMES = [
@@ -87,28 +89,15 @@ def emodb(root: Path) -> Path:
     return root
 
 
-def until(true: Callable[[], Any], timeout_s: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
 def visit(tab: str = "", *, run: str = "") -> AppTest:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-    page.switch_page("pages/train.py")
-    if tab:
-        page.session_state["train.tab"] = tab
+    page = pages.visit("pages/train.py", **({"train.tab": tab} if tab else {}))
     if run:
         page.query_params["run"] = run
     return page.run()
 
 
 def text(page: AppTest) -> str:
-    assert not page.exception, page.exception[0].value
-    kinds = (page.header, page.markdown, page.info, page.error, page.warning, page.caption, page.get("html"))
-    spoken = [each.proto.body if kind is kinds[-1] else each.value for kind in kinds for each in kind]
-    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", " ".join(spoken))
+    return pages.text(page, "caption", "html")
 
 
 def keys(page: AppTest, kind: str = "button") -> list[str]:
@@ -401,6 +390,7 @@ def test_runs_that_have_ended_are_opened_and_cleared(emodb):
                 "title": "Old",
                 "created": files.utc_now(),
                 "key": "",
+                # As jobs.start writes it; this browser's secret is known only now.
                 "browser": jobs._hash(mine.session_state[state.BROWSER]),
             }
         )
@@ -511,7 +501,7 @@ def test_a_combination_of_a_search_becomes_a_model(emodb):
         }
     ]
     worse = {**trial, "uar": 0.3}
-    assert list(training.trials([worse, trial], told=["a", "b"]).data[0].customdata) == ["b", "a"]
+    assert list(training.trials([worse, trial], hover=["a", "b"]).data[0].customdata) == ["b", "a"]
 
 
 def test_clips_that_could_not_be_read_are_named_without_their_folder():

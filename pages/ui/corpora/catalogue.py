@@ -80,7 +80,7 @@ def status(name: str, spec: CorpusSpec, there: Here) -> str:
         )
         return (
             f"{icon} **{word}** in `{name}/`: {there.n_clips:,} of {spec.n_clips:,} clips, "
-            f"{there.n_speakers} of {len(spec.speakers)} speakers{_left_out(there)}"
+            f"{there.n_speakers} of {len(spec.speakers)} speakers{_exclusions(there)}"
         )
     if there.has_folder:
         return (
@@ -105,7 +105,7 @@ def facts(spec: CorpusSpec) -> str:
     )
 
 
-def _left_out(there: Here) -> str:
+def _exclusions(there: Here) -> str:
     n = there.left_out
     return (
         f"  \n:material/do_not_disturb_on: **{n:,} clip{'s are' if n != 1 else ' is'} excluded**; the Check tab tells why"
@@ -119,7 +119,7 @@ def own_status(name: str, there: Here) -> str:
     if there.problem:
         return f":material/error: **Cannot be used**: {frame.plain(there.problem)}"
     who = f"{there.n_speakers} speaker{'s' * (there.n_speakers != 1)}" if there.n_speakers else "speakers unknown"
-    return f":material/check_circle: **Here** in `{name}/`: {there.n_clips:,} clip{'s' * (there.n_clips != 1)}, {who}{_left_out(there)}"
+    return f":material/check_circle: **Here** in `{name}/`: {there.n_clips:,} clip{'s' * (there.n_clips != 1)}, {who}{_exclusions(there)}"
 
 
 def show_catalogue(root: Path, found: dict[str, Path]) -> None:

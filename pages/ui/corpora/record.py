@@ -227,8 +227,8 @@ def counters(clips: Sequence[Clip]) -> str:
     ]
     speakers = Counter(clip.speaker for clip in clips)
     who = ", ".join(f"{speaker} {n}" for speaker, n in speakers.most_common(12)) + (" …" if len(speakers) > 12 else "")
-    told = f'<p class="ser-small">By {escape(who)}</p>' if clips else ""
-    return f'<div class="ser-grid"><section><ul class="ser-bars">{"".join(rows)}</ul>{told}</section></div>'
+    caption = f'<p class="ser-small">By {escape(who)}</p>' if clips else ""
+    return f'<div class="ser-grid"><section><ul class="ser-bars">{"".join(rows)}</ul>{caption}</section></div>'
 
 
 def _list(root: Path, name: str, clips: Sequence[Clip]) -> None:
@@ -319,10 +319,12 @@ def _whole(root: Path, name: str, title: str, clips: Sequence[Clip]) -> None:
             )
         with st.popover("Delete all …", key="corpora.own.sure", icon=":material/delete_forever:"):
             n = len(clips)
-            told = f"{n:,} recording{'s' * (n != 1)}"
-            st.markdown(f"**{frame.plain(title)}** and its {told} will be deleted for everyone. This cannot be undone.")
+            amount = f"{n:,} recording{'s' * (n != 1)}"
+            st.markdown(
+                f"**{frame.plain(title)}** and its {amount} will be deleted for everyone. This cannot be undone."
+            )
             st.button(
-                f"Permanently delete {told}",
+                f"Permanently delete {amount}",
                 key="corpora.own.delete_all",
                 type="primary",
                 on_click=_delete_all,

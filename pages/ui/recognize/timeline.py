@@ -222,7 +222,7 @@ def _over_time(given: clip_input.ClipInput, run: Run, found: Timeline, models: l
         figure,
         key=key,
         config=CONFIG,
-        on_select=partial(_clicked, key, run, found),
+        on_select=partial(_choose_window, key, run, found),
         selection_mode="points",
         alt=describe(found),
     )
@@ -254,7 +254,7 @@ def _slid(run: Run) -> None:
     run.moment_s = st.session_state[SLIDER]
 
 
-def _clicked(key: str, run: Run, found: Timeline) -> None:
+def _choose_window(key: str, run: Run, found: Timeline) -> None:
     """Callback of the figure: a click on a column chooses its window."""
     points = st.session_state[key]["selection"]["points"]
     if points:
