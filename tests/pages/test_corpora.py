@@ -239,7 +239,7 @@ def test_a_download_shows_its_progress_and_then_the_corpus(root: Path, monkeypat
     page = visit()
     page.button("corpora.download.ravdess").click().run()
     deadline = time.monotonic() + 30
-    while not any("50 of 200 MB" in each.proto.text for each in page.get("progress")):
+    while not any("50 MB of 200 MB" in each.proto.text for each in page.get("progress")):
         assert time.monotonic() < deadline
         page.run()
     assert page.get("progress")[0].proto.value == 25 and not button(page, "corpora.download.ravdess")
