@@ -31,8 +31,8 @@ APP = {"streamlit", "streamlit-webrtc", "plotly", "cryptography", "segno", "ifad
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "imblearn": "imbalanced-learn", "google": "protobuf"}
 """Imported name -> the name to install, where they differ."""
 
-INDIRECT = {"threadpoolctl", "protobuf"}
-"""What scikit-learn and ONNX need themselves."""
+INDIRECT = {"threadpoolctl", "protobuf", "markupsafe"}
+"""What scikit-learn, ONNX and Jinja need themselves."""
 
 EXTRAS = sorted(
     {requirement.name.replace("-", "_") for requirement in TRAIN}

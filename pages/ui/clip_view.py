@@ -9,6 +9,7 @@ from pages.ui.charts import clip as charts_clip
 from pages.ui.charts.clip import CONFIG, EXTRA_ROWS, ROWS, STANDARD_ROWS, Scale, describe, scale
 from ser_core.features.quality import Quality
 from ser_core.recognition import analysis
+from ser_core.system import units
 
 
 def show_clip(given: clip_input.ClipInput, heard: analysis.Analysis, *, title: str, autoplay: bool = False) -> None:
@@ -40,9 +41,8 @@ def show_quality(quality: Quality, facts: str, *, truncated: bool) -> None:
 
 def facts(container: str, rate: int, channels: int, duration_s: float) -> str:
     """Return 'WAV, 48 kHz, stereo, 3.20 s', or '…, 12.5 min' from a minute on."""
-    length = f"{duration_s:.2f} s" if duration_s < 60 else f"{duration_s / 60:.1f} min"
     words = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
-    return f"{container}, {rate / 1000:g} kHz, {words}, {length}"
+    return f"{container}, {rate / 1000:g} kHz, {words}, {units.length(duration_s, digits=2)}"
 
 
 @st.fragment

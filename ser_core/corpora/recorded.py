@@ -27,7 +27,7 @@ from ser_core.audio import decoding, waveform
 from ser_core.corpora import catalogue, library, scan
 from ser_core.errors import AudioError, CorpusError
 from ser_core.features import extraction, quality
-from ser_core.system import locks, untrusted_csv, untrusted_text
+from ser_core.system import locks, units, untrusted_csv, untrusted_text
 
 SENTENCES = (
     "The bus stops at the corner by the library.",
@@ -286,7 +286,7 @@ def _check_new(folder: Path, rows: Sequence[Clip], clip: Clip, n_bytes: int) -> 
         )
     if sum(row.path.stat().st_size for row in rows if row.path.exists()) + n_bytes > MAX_BYTES:
         raise CorpusError(
-            f"The corpus would take more than {MAX_BYTES // 2**20} MB. Create another corpus, or delete some clips."
+            f"The corpus would take more than {units.size(MAX_BYTES, binary=True)}. Create another corpus, or delete some clips."
         )
     if shutil.disk_usage(folder).free < n_bytes + SPARE_BYTES:
         raise CorpusError("The disk is nearly full, so the recording was not added. Make room, and add it again.")

@@ -212,7 +212,7 @@ def test_a_download_shows_its_progress_and_then_the_corpus(root: Path, monkeypat
     monkeypatch.setattr(download, "download", fetch)
     page = visit()
     page.button("corpora.download.ravdess").click().run()
-    waiting.until(lambda: any("50 of 200 MB" in each.proto.text for each in page.run().get("progress")))
+    waiting.until(lambda: any("50 MB of 200 MB" in each.proto.text for each in page.run().get("progress")))
     assert page.get("progress")[0].proto.value == 25 and not button(page, "corpora.download.ravdess")
     go_on.set()
     assert "32 of 1,440 clips" in wait_for(page, lambda said: "Installed" in said)

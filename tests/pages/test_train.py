@@ -19,7 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui import model_layers, settings_form, state
 from pages.ui.charts import training
-from pages.ui.train import plan, result, runs, script, search
+from pages.ui.train import result, runs, script, search
 from ser_core import paths
 from ser_core.audio import waveform
 from ser_core.classifiers import CLASSIFIERS
@@ -244,13 +244,6 @@ def test_numbers_are_read_from_a_list():
     assert settings_form.numbers(setting, "0.1; 1e-3, 0.1") == (0.1, 0.001)
     with pytest.raises(ConfigError, match="numbers with commas"):
         settings_form.numbers(setting, "0,1 or so")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(0, "1 s"), (42, "42 s"), (150, "2.5 min"), (1500, "25 min"), (5400, "1.5 h")]
-)
-def test_a_duration_is_said_in_fitting_units(seconds, said):
-    assert plan.duration(seconds) == said
 
 
 # --- a run

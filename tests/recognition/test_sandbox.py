@@ -227,7 +227,7 @@ def test_what_grows_beyond_all_bounds_is_refused_and_takes_nothing_of_this_proce
     network = model(foreign_networks.expanding(30_000))
     assert len(network.content) < 1000
     before = psutil.Process().memory_info().rss
-    with pytest.raises(ModelError, match="more than 1,024 MB of memory"):
+    with pytest.raises(ModelError, match="more than 1 GB of memory"):
         sandbox.try_out(network, WINDOWS)
     assert psutil.Process().memory_info().rss < before + 2**26
 

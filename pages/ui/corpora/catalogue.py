@@ -14,6 +14,7 @@ from pages.ui.task import Task, show_problem
 from ser_core.corpora import catalogue, download, install, library, recorded
 from ser_core.corpora.catalogue import CorpusSpec
 from ser_core.errors import SerError
+from ser_core.system import units
 
 WHERE = """
 Already have a corpus? Put its folder into the corpora folder of the machine that runs the app (`corpora/`, or what `SER_CORPORA` names)
@@ -156,9 +157,8 @@ def _card(name: str, spec: CorpusSpec, root: Path, found: dict[str, Path]) -> No
     with st.container(key=f"corpora_actions_{name}", horizontal=True):
         st.link_button("Official page", spec.page, key=f"corpora.page.{name}", icon=":material/open_in_new:")
         if spec.download and not there.n_clips and not task.running:
-            megabytes = sum(archive.size for archive in spec.download) / 1e6
             st.button(
-                f"Download {megabytes:,.0f} MB",
+                f"Download {units.size(sum(archive.size for archive in spec.download))}",
                 key=f"corpora.download.{name}",
                 icon=":material/download:",
                 on_click=_fetch,

@@ -10,9 +10,9 @@ import streamlit as st
 
 from pages.ui import admin, frame, glossary, runtime, state
 from pages.ui.charts import training
-from pages.ui.train import plan, result
+from pages.ui.train import result
 from ser_core.errors import SerError
-from ser_core.system import files, untrusted_text
+from ser_core.system import files, units, untrusted_text
 from ser_core.training import jobs, run_folder
 
 STAGES = {
@@ -75,7 +75,7 @@ def headline(job: jobs.Job) -> str:
     if job.status.clips_per_s:
         parts.append(f"{job.status.clips_per_s:,.0f} clips/s")
     if job.status.left_s and not job.ended:
-        parts.append(f"about {plan.duration(job.status.left_s)} left")
+        parts.append(f"about {units.duration(job.status.left_s)} left")
     return " · ".join(parts)
 
 
