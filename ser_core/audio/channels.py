@@ -58,6 +58,11 @@ def names(channels: int) -> tuple[str, ...]:
     return (*(name_of(each, channels) for each in range(channels)), MEAN, *((DIFFERENCE,) if channels == 2 else ()))
 
 
+def is_name(text: str) -> bool:
+    """Whether a text may name a channel, in one file or another."""
+    return text in ("left", "right", MEAN, DIFFERENCE) or (text.isascii() and text.isdecimal() and 1 <= int(text) <= 8)
+
+
 def chosen(channel: str, channels: int, *, skip: frozenset[int], name: str) -> Choice:
     """Return the choice that somebody made: one of `names`, or a number from 1 on; skip: channels that never count for the mean.
 
@@ -66,12 +71,11 @@ def chosen(channel: str, channels: int, *, skip: frozenset[int], name: str) -> C
     AudioError : where the file has no such channel.
     """
     if channel == MEAN or (channel in ("left", "1") and channels == 1):
-        return Choice(MEAN, _mean(channels, skip))
+        return Choice(MEAN, _mean(channels, skip), "", channels > 1)
     number = {"left": 0, "right": 1}.get(channel, int(channel) - 1 if channel.isdecimal() else -1)
     if channel == DIFFERENCE and channels == 2:
-        return Choice(
-            DIFFERENCE, np.array([0.5, -0.5], np.float32), "The difference of its two channels was used, as chosen."
-        )
+        remark = "The difference of its two channels was used, as chosen."
+        return Choice(DIFFERENCE, np.array([0.5, -0.5], np.float32), remark, True)
     if 0 <= number < channels and (channel.isdecimal() or channels == 2):
         called = name_of(number, channels)
         return Choice(

@@ -36,6 +36,8 @@ MAX_CHANNELS = 8
 
 _BLOCK = 1 << 16
 _HEAD = 1 << 16
+TRUNCATED = "The file ends before it says it does: only what is there was used."
+
 _GRACE_S = 0.5
 """What a limit on the length forgives: codecs pad, and "10 minutes" is seldom exact."""
 _LARGEST_SAMPLE = 2.0**32
@@ -301,9 +303,13 @@ class _Found:
 
     @property
     def is_truncated(self) -> bool:
-        """Whether sound is missing that the file says it has."""
+        """Whether sound is missing that the file says it has, or not all of it is read."""
+        return self._ends_early or self.recording.layout.is_partly_read or self.recording.unread > 0
+
+    @property
+    def _ends_early(self) -> bool:
         layout, duration_s = self.recording.layout, self.header.duration_s
-        if layout.is_cut or self.recording.unread:
+        if layout.is_cut:
             return True
         if duration_s is None or len(layout.parts) > 1:
             return False
@@ -317,13 +323,14 @@ class _Found:
         recording, n = self.recording, len(self.recording.layout.parts) - self.recording.unread
         joined = f"It holds {n} recordings one after another: they were read as one." if n > 1 else ""
         unread = f"Of its {n + recording.unread} recordings {n} could be read." if recording.unread else ""
+        cut = TRUNCATED if self._ends_early else ""
         raised = ""
         if self.tally.gain > 1:
             used = self.header.bits - self.header.spare_bits
             raised = (
                 f"Its samples fill the lower {used} of {self.header.bits} bits only: they were raised to full scale."
             )
-        sentences = (*recording.layout.remarks, joined, unread, recording.track_remark, self.choice.remark, raised)
+        sentences = (cut, *recording.layout.remarks, joined, unread, recording.track_remark, self.choice.remark, raised)
         return tuple(each for each in sentences if each)
 
 

@@ -37,12 +37,14 @@ class Part:
 class Layout:
     """What a file holds: its recordings in their order, whether bytes are missing at its end (None: its bytes do not say), sentences.
 
+    is_partly_read : whether there is more in it that is not read; a sentence says what.
     bits, valid_bits : of a sample, where the header of a WAV says; 0 where it does not.
     """
 
     parts: tuple[Part, ...]
     is_cut: bool | None = None
     remarks: tuple[str, ...] = ()
+    is_partly_read: bool = False
     bits: int = 0
     valid_bits: int = 0
 
@@ -58,9 +60,12 @@ def read_layout(source: Source) -> Layout:
     return replace(layout, remarks=(remark, *layout.remarks)) if remark else layout
 
 
+_NOT_READ = "are named by no header, and were not read."
+
+
 def _unread(n_bytes: int) -> str:
     size = f"{n_bytes / 2**20:.1f} MB" if n_bytes >= 2**20 else f"{max(n_bytes / 1024, 1):.0f} KB"
-    return f"{size} behind its sound are named by no header, and were not read."
+    return f"{size} behind its sound {_NOT_READ}"
 
 
 SECOND = "A second recording follows the first one in the same file, and was not read. Split the file to use it."
@@ -360,27 +365,26 @@ def _tiles(source: Source, at: int, order: str, *, width: int = 4) -> bool:
 def _riff(source: Source) -> Layout | None:
     """Return the layout of a WAV: its data chunks hold the sound, and what else its header counts matters little."""
     order = "big" if source.part(0, 4) == b"RIFX" else "little"
-    long, fmt, first = 0, b"", 0
+    long, fmt = 0, b""
     data: list[slice] = []
     remarks: list[str] = []
     is_cut, rebuild, end = False, False, 12
     for chunk in _chunks(source, 12, order):
         if chunk.id in (b"RIFF", b"RF64", b"RIFX") and data:
-            return _wav(source, order, data, first, fmt, True, (*remarks, SECOND), rebuild)
+            return _wav(source, order, data, fmt, is_cut, (*remarks, SECOND), rebuild)
         end = chunk.start + chunk.size
         if chunk.id == b"ds64":
             long = int.from_bytes(source.part(chunk.start + 8, 8), "little")
         elif chunk.id == b"fmt ":
             fmt = source.part(chunk.start, min(chunk.size, 4096) & ~1)
         elif chunk.id == b"data":
-            first = first or chunk.start - 8
             size = long if chunk.size == 0xFFFF_FFFF and 0 < long < 2**62 else chunk.size
             rest = source.size - chunk.start
             if (size == 0 and rest > 8 and not _tiles(source, chunk.start, order)) or (
                 size >= _PROMISE and size > rest
             ):
                 data.append(slice(chunk.start, source.size))
-                return _wav(source, order, data, first, fmt, False, (*remarks, NEVER_CLOSED), True)
+                return _wav(source, order, data, fmt, False, (*remarks, NEVER_CLOSED), True)
             is_cut = is_cut or size > rest + _TOLERANCE
             data.append(slice(chunk.start, min(chunk.start + size, source.size)))
             rebuild = len([each for each in data if each.stop > each.start]) > 1
@@ -392,17 +396,15 @@ def _riff(source: Source) -> Layout | None:
     behind = source.part(end, source.size - end) if source.size - end >= _MIN_UNREAD else b""
     if behind.strip(b"\0"):
         if re.search(rb"(RIFF|RF64)....WAVE", behind, re.DOTALL):
-            return _wav(source, order, data, first, fmt, True, (*remarks, SECOND), rebuild)
+            return _wav(source, order, data, fmt, is_cut, (*remarks, SECOND), rebuild)
         remarks.append(_unread(len(behind)))
-        is_cut = True
-    return _wav(source, order, data, first, fmt, is_cut, tuple(remarks), rebuild)
+    return _wav(source, order, data, fmt, is_cut, tuple(remarks), rebuild)
 
 
 def _wav(
     source: Source,
     order: str,
     data: list[slice],
-    first: int,
     fmt: bytes,
     is_cut: bool,
     remarks: tuple[str, ...],
@@ -417,7 +419,8 @@ def _wav(
         header = b"WAVE" + b"".join(sound)
         magic = b"RIFX" if order == "big" else b"RIFF"
         source = source.join([magic + _u32(len(header) + n, order) + header, *data])
-    return Layout((Part(source),), is_cut, remarks, bits, valid_bits)
+    partly = any(each == SECOND or each.endswith(_NOT_READ) for each in remarks)
+    return Layout((Part(source),), is_cut, remarks, partly, bits, valid_bits)
 
 
 def _u32(n: int, order: str) -> bytes:
@@ -459,7 +462,7 @@ def _aiff(source: Source) -> Layout | None:
             end = chunk.start + chunk.size
             behind = source.part(end, source.size - end) if source.size - end >= _MIN_UNREAD else b""
             if re.search(rb"FORM....AIF[FC]", behind, re.DOTALL):
-                return Layout((Part(source),), True, (SECOND,))
+                return Layout((Part(source),), False, (SECOND,), True)
             return Layout((Part(source),), False)
     return None
 
@@ -525,7 +528,7 @@ def _with_end(source: Source, end: int) -> Layout:
         return Layout((Part(source),), True)
     behind = source.part(end, source.size - end) if source.size - end >= _MIN_UNREAD else b""
     if behind[:16].lstrip(b"\0").startswith(source.part(0, 4)):
-        return Layout((Part(source),), True, (SECOND,))
+        return Layout((Part(source),), False, (SECOND,), True)
     return Layout((Part(source),), False)
 
 
