@@ -58,7 +58,7 @@ def recognize() -> None:
         with by_sample:
             inputs.sample()
 
-    given, kept = clip_input.clip(), clip_input.kept()
+    given, kept = clip_input.clip(), clip_input.kept_clip()
     with hearing:
         if kept is not None:
             try:
@@ -80,7 +80,7 @@ def recognize() -> None:
             st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=clip_input.clear)
             st.stop()
         if is_long:
-            timeline.head(given, inputs.asked(models))
+            timeline.head(given, inputs.chosen_models(models))
         else:
             clip_view.show_clip(given, heard, title="Now" if kept else "Clip")
         with st.container(key="clip_actions", horizontal=True):

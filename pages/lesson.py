@@ -20,7 +20,7 @@ try:
     if lesson.end_asked(folder):
         view.ending()
         st.stop()
-    view.told(here)
+    view.show_removed(here)
     view.codes(here)
     st.header("For the teacher", anchor=False)
     admin.show_admin_word()

@@ -49,17 +49,17 @@ def clip() -> ClipInput | None:
     return st.session_state.get(state.CLIP)
 
 
-def kept() -> ClipInput | None:
+def kept_clip() -> ClipInput | None:
     """Return the clip put aside for comparison."""
     return st.session_state.get(state.KEPT)
 
 
 def set_clip(name: str, data: bytes, source: str, *, label: str | None = None, note: str = "") -> None:
     """Make these bytes the clip of the page. `label` is its true emotion where that is known."""
-    take(given(name, data, source, label=label, note=note))
+    take(new_clip(name, data, source, label=label, note=note))
 
 
-def given(name: str, data: bytes, source: str, *, label: str | None = None, note: str = "") -> ClipInput:
+def new_clip(name: str, data: bytes, source: str, *, label: str | None = None, note: str = "") -> ClipInput:
     """Return a clip that no page holds yet."""
     digest = hashlib.sha256(data).hexdigest()
     kept = Spool(data) if len(data) > LARGE else data

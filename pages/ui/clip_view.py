@@ -21,14 +21,14 @@ def show_clip(given: clip_input.ClipInput, heard: analysis.Analysis, *, title: s
     data, mime = recognition.playable(given, heard)
     st.audio(data, format=mime, autoplay=autoplay, alt=f"{title}: {heard.quality.duration_s:.1f} seconds of sound")
     clip = heard.clip
-    judge(
+    show_quality(
         heard.quality,
         facts(clip.container, clip.source_rate, clip.source_channels, heard.quality.duration_s),
         truncated=clip.truncated,
     )
 
 
-def judge(quality: Quality, facts: str, *, truncated: bool) -> None:
+def show_quality(quality: Quality, facts: str, *, truncated: bool) -> None:
     """Draw whether a recording is good enough, the facts of its file, and what would make it better."""
     icon = ":material/check_circle:" if quality.has_speech else ":material/hearing_disabled:"
     st.markdown(f"{icon} **{frame.plain(quality.summary)}**  \n:small[{frame.plain(facts)}]")

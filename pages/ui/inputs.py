@@ -104,7 +104,7 @@ def _give_clip(clip: cached.CorpusClip) -> None:
 
 def read(clip: cached.CorpusClip) -> clip_input.ClipInput:
     """Return a clip of a corpus with its bytes and its true label; raises OSError where its file cannot be read."""
-    return clip_input.given(
+    return clip_input.new_clip(
         clip.path.name,
         clip.path.read_bytes(),
         clip_input.SAMPLE,
@@ -131,7 +131,7 @@ def models(cards: list[ModelCard]) -> list[ModelCard]:
     return [card for card in cards if card.slug in (chosen or state.picked(store.SHIPPED, by_slug))]
 
 
-def asked(cards: list[ModelCard]) -> list[ModelCard]:
+def chosen_models(cards: list[ModelCard]) -> list[ModelCard]:
     """Return the models to ask, as they were chosen last, without drawing the choice."""
     slugs = state.picked(store.SHIPPED, [card.slug for card in cards])
     return [card for card in cards if card.slug in slugs]

@@ -41,7 +41,7 @@ def table(found: Timeline, titles: Mapping[str, str]) -> pd.DataFrame:
     """Return one row a window: when, and what each model (slug -> title) says, in words."""
     rows = []
     for segment in found.segments:
-        says = {each.model: timeline.said(each) for each in segment.predictions}
+        says = {each.model: timeline.prediction_text(each) for each in segment.predictions}
         rows.append(
             {
                 "From (s)": segment.start_s,

@@ -10,7 +10,6 @@ import itertools
 import json
 import os
 import re
-import tempfile
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import pandas as pd
 from ser_core.corpora import catalogue, scan
 from ser_core.errors import CorpusError
 from ser_core.system import untrusted_text
+from ser_core.system.files import write_atomically
 
 TABLES = ("clips.csv", "clips.parquet")
 KNOWN, TABLE, FOLDERS = "known", "table", "folders"
@@ -205,19 +205,14 @@ def leave_out(folder: str | os.PathLike[str], name: str, files: Iterable[str], *
     # One file per reason: two users who exclude clips for different reasons at the same time do not undo each other.
     path = _left_out_folder(Path(folder), name) / f"{_checked(reason)}.json"
     listed = sorted(set(files))
-    temporary = None
     try:
         if not listed:
             path.unlink(missing_ok=True)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
-            json.dump(listed, file, indent=0, ensure_ascii=False)
-        os.replace(temporary, path)
+        listing = json.dumps(listed, indent=0, ensure_ascii=False)
+        write_atomically(path, listing.encode(errors="surrogateescape"))
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         raise CorpusError(
             f"What to leave out could not be written to '{path}' ({error.strerror}). The corpora folder must be one that the app may "
             "write to, with room on its disk. Nothing was changed."

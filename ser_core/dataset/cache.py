@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import tempfile
 from pathlib import Path
 
 import numpy as np
+
+from ser_core.system import files
 
 FACTS = (
     "duration_s",
@@ -34,7 +34,7 @@ number is not found again. tests/dataset/test_cache.py holds what is measured of
 TABLES, MAPS = "tables", "maps"
 """Further folders of a cache, in which exploration.py keeps results over many clips."""
 
-_OURS = re.compile(rf"([0-9a-f]{{2}}|{TABLES}|{MAPS})/([0-9a-f]{{64}}\.npz|ser-\w+\.part)")
+_OURS = re.compile(rf"([0-9a-f]{{2}}|{TABLES}|{MAPS})/([0-9a-f]{{64}}\.npz|{files.PART_PREFIX}\w+\.part)")
 """The files of a cache, below its folder; other files there are not touched."""
 
 
@@ -61,16 +61,9 @@ def write_arrays(path: Path, **arrays: np.ndarray) -> None:
 
     Where the disk is full the file is left out: it is computed again next time.
     """
-    temporary = None
-    try:
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix="ser-", suffix=".part")
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        os.replace(temporary, path)
-    except OSError:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
+        files.write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
 
 def usage(folder: Path) -> tuple[int, int]:

@@ -323,7 +323,7 @@ def read(path: Path = RESULTS) -> tuple[Cell, ...]:
 def write(path: Path, cells: Sequence[Cell]) -> None:
     """Write a table as `read` reads it, one line per cell, with the command that computes it."""
     rows = ",\n  ".join(json.dumps(to_dict(cell)) for cell in cells)
-    files.replace_text(path, f'{{\n "command": {json.dumps(command(cells))},\n "cells": [\n  {rows}\n ]\n}}\n')
+    files.write_atomically(path, f'{{\n "command": {json.dumps(command(cells))},\n "cells": [\n  {rows}\n ]\n}}\n')
 
 
 def _rounded(value: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +41,7 @@ class Workspace:
 def keep_result(path: Path, values: dict[str, Any]) -> None:
     """Write a finished result as JSON, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.replace_text(path, json.dumps(values))
+    files.write_atomically(path, json.dumps(values))
 
 
 def note_reading(workspace: Workspace, what: dict[str, Any]) -> None:
@@ -50,7 +49,4 @@ def note_reading(workspace: Workspace, what: dict[str, Any]) -> None:
     if workspace.results is None:
         return
     workspace.results.mkdir(parents=True, exist_ok=True)
-    with (workspace.results / READINGS).open("a", encoding="utf-8") as log:
-        log.write(
-            json.dumps({"when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **what}, ensure_ascii=False) + "\n"
-        )
+    files.append_json_line(workspace.results / READINGS, {"when": files.utc_now(), **what})

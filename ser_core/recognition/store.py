@@ -33,7 +33,7 @@ from ser_core.recognition.card import (
 )
 from ser_core.recognition.recognizer import Recognizer
 from ser_core.system import untrusted_json
-from ser_core.system.files import replace_text
+from ser_core.system.files import write_atomically
 
 CARD = "card.json"
 SHIPPED = ("knn", "mlp", "cnn", "cnn_lstm")
@@ -332,7 +332,7 @@ def sweep(folder: Path | None = None) -> None:
 
 def _write_card(part: Path, card: ModelCard) -> None:
     """Write the card into a model's folder atomically, and let others read the folder."""
-    replace_text(part / CARD, json.dumps(card.to_dict(), indent=1, ensure_ascii=False) + "\n")
+    write_atomically(part / CARD, json.dumps(card.to_dict(), indent=1, ensure_ascii=False) + "\n")
     (part / CARD).chmod(0o644)
     part.chmod(0o755)
 

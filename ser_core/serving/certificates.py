@@ -76,7 +76,7 @@ def issue(folder: Path, names: Sequence[str], *, others: Sequence[str] = ()) -> 
         authority = kept if kept and not replaced else _make(folder / _AUTHORITY, [*names, *others], now)
         signed = tuple(dict.fromkeys([*names, *(name for name in others if _permits(authority.certificate, name))]))
         leaf = _sign(authority, signed, now)
-        files.replace_text(folder / _SERVER, leaf)
+        files.write_atomically(folder / _SERVER, leaf)
     except OSError as error:
         raise _unwritable(folder, error) from None
     der = authority.certificate.public_bytes(serialization.Encoding.DER)
@@ -204,7 +204,7 @@ def _make(file: Path, names: Sequence[str], now: datetime) -> _Authority:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    files.replace_text(file, _pem(key) + _pem(certificate))
+    files.write_atomically(file, _pem(key) + _pem(certificate))
     return _Authority(key, certificate)
 
 

@@ -112,7 +112,7 @@ def _begin(folder: Path, *, told: list[str]) -> Lesson:
         began_ns = (folder / _LESSON).stat().st_mtime_ns
         (folder / _LESSON).unlink()
     lesson = Lesson(
-        began=files.now(),
+        began=files.utc_now(),
         began_ns=began_ns,
         clock_ns=time.time_ns() - time.monotonic_ns(),
         corpora=there,
@@ -151,7 +151,7 @@ def read(folder: Path) -> Lesson | None:
 def write(folder: Path, lesson: Lesson) -> None:
     """Save a lesson; raises ConfigError where it cannot be written."""
     with _clear_errors(folder):
-        files.replace_text(folder / _LESSON, json.dumps(asdict(lesson), indent=1))
+        files.write_atomically(folder / _LESSON, json.dumps(asdict(lesson), indent=1))
 
 
 def made(lesson: Lesson) -> Made:

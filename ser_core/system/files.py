@@ -6,22 +6,31 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ser_core.system import untrusted_json
+
+PART_PREFIX = "ser-"
+"""How the name of a temporary file begins; it ends in .part."""
 
 _ATTEMPTS = 25
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write a temporary file and rename it: a reader sees the old one or the new one, never a part."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+def write_atomically(path: Path, content: str | bytes | Callable[[IO[bytes]], object]) -> None:
+    """Write a temporary file and rename it: a reader sees the old one or the new one, never a part.
+
+    content: text (as UTF-8), bytes, or a function that writes them to an open file.
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=PART_PREFIX, suffix=".part")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            if callable(content):
+                content(file)
+            else:
+                file.write(content.encode() if isinstance(content, str) else content)
         for attempt in range(_ATTEMPTS):
             try:
                 os.replace(temporary, path)
@@ -35,13 +44,13 @@ def replace_text(path: Path, text: str) -> None:
         raise
 
 
-def add_line(path: Path, values: Mapping[str, Any]) -> None:
+def append_json_line(path: Path, values: Mapping[str, Any]) -> None:
     """Append one line of JSON."""
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(values, allow_nan=False) + "\n")
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """Return the lines of JSON of a file that may still be written to: a half line at the end, or a damaged one, is left out."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
@@ -58,6 +67,6 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def now() -> str:
+def utc_now() -> str:
     """Return the time in UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -205,7 +205,7 @@ def cross_validate(
             say(f"{config.classifier}: fold {fold + 1} of {folds.max() + 1}")
             stored = train_fold(clips, data, config, folds, fold, under=under, on_epoch=_teller(say))
             folder.mkdir(parents=True, exist_ok=True)
-            files.replace_text(path, json.dumps(stored))
+            files.write_atomically(path, json.dumps(stored))
         for name, answers in {AS_RECORDED: stored, **stored["under"]}.items():
             combined[name][answers["clips"]] = np.reshape(answers["probabilities"], (-1, len(config.labels)))
         y = targets(clips, config.labels)[stored["clips"]]

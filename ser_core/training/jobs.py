@@ -103,7 +103,7 @@ def start(
             raise ConfigError("Many runs are being started right now. Start this one again in a moment.")
         with starting:
             before = jobs(root)
-            facts = {"title": title, "created": files.now(), "key": _hash(key), "browser": _hash(browser)}
+            facts = {"title": title, "created": files.utc_now(), "key": _hash(key), "browser": _hash(browser)}
             limits = {"browser": MAX_OF_A_BROWSER} if browser and address is not None else {}
             if address is not None:
                 facts["address"] = _hash_of_address(root, address)
@@ -113,7 +113,7 @@ def start(
             places = (supervisor.queued_at(job.folder) for job in before)
             came = max([time.time_ns(), *(place + 1 for place in places if place < sys.maxsize)])
             (folder / supervisor.QUEUED_AT).write_text(str(came), encoding="ascii")
-            files.replace_text(folder / JOB, json.dumps(facts))
+            files.write_atomically(folder / JOB, json.dumps(facts))
             _launch(folder, command or COMMAND)
     except OSError as error:
         raise ConfigError(

@@ -29,7 +29,7 @@ from ser_core.metrics.evaluation import Evaluation
 from ser_core.recognition import store
 from ser_core.recognition.card import ModelCard
 from ser_core.system.cluster import Cluster, connected, program_digest
-from ser_core.system.files import replace_text
+from ser_core.system.files import write_atomically
 from ser_core.training import card as training_card
 from ser_core.training import fit, run_folder, search
 from ser_core.training import plan as training_plan
@@ -83,7 +83,7 @@ def run(reporter: Reporter, places: RunPaths) -> Status:
     folder = reporter.folder
     try:
         card, result = _work(folder, places, reporter)
-        replace_text(folder / run_folder.RESULT, to_json(result))
+        write_atomically(folder / run_folder.RESULT, to_json(result))
         early = (
             "Stopped as asked; the best epoch so far is saved"
             if reporter.stop_request() == run_folder.KEEP

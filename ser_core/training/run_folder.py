@@ -101,8 +101,8 @@ def create(folder: Path, config: Mapping[str, Any]) -> Path:
     try:
         path.mkdir(parents=True)
         (path / _SPARE).write_bytes(b"\0" * _SPARE_BYTES)
-        files.replace_text(path / CONFIG, json.dumps(config, indent=1))
-        write_status(path, Status(text="Waiting.", started=files.now()))
+        files.write_atomically(path / CONFIG, json.dumps(config, indent=1))
+        write_status(path, Status(text="Waiting.", started=files.utc_now()))
     except OSError as error:
         raise ConfigError(
             f"The run could not be written to '{folder}' ({error.strerror}). Make room there, or set SER_RUNS."
@@ -134,12 +134,14 @@ def read_status(folder: Path) -> Status | None:
 
 def write_status(folder: Path, status: Status) -> None:
     """Replace the status of a run as a whole, stamped with the time."""
-    files.replace_text(folder / STATUS, json.dumps(asdict(replace(status, updated=files.now())), allow_nan=False))
+    files.write_atomically(
+        folder / STATUS, json.dumps(asdict(replace(status, updated=files.utc_now())), allow_nan=False)
+    )
 
 
 def read_epochs(folder: Path) -> list[dict[str, Any]]:
     """Return the figures of each epoch so far: fold or None, epoch, epochs, and figures such as loss and validation_uar."""
-    return files.read_lines(folder / EPOCHS)
+    return files.read_json_lines(folder / EPOCHS)
 
 
 def read_log(folder: Path, *, last: int = 200) -> str:
@@ -163,7 +165,7 @@ def read_result(folder: Path) -> dict[str, Any] | None:
 
 def ask_stop(folder: Path, *, keep: bool) -> None:
     """Ask the process of a run to end, keeping the best epoch so far or nothing."""
-    files.replace_text(folder / STOP, KEEP if keep else DISCARD)
+    files.write_atomically(folder / STOP, KEEP if keep else DISCARD)
 
 
 def stop_request(folder: Path) -> str:
@@ -188,7 +190,7 @@ def read_rates(folder: Path) -> dict[str, float]:
 def note_rate(folder: Path, name: str, clips_per_s: float) -> None:
     """Remember how fast a kind of work went; what cannot be written is not remembered."""
     try:
-        files.replace_text(folder / _RATES, json.dumps(read_rates(folder) | {name: round(clips_per_s, 2)}))
+        files.write_atomically(folder / _RATES, json.dumps(read_rates(folder) | {name: round(clips_per_s, 2)}))
     except OSError:
         pass
 
@@ -210,7 +212,7 @@ class Reporter:
     ) -> None:
         self.folder = folder
         before = read_status(folder)
-        self.status = Status(pid=os.getpid(), started=before.started if before and before.started else files.now())
+        self.status = Status(pid=os.getpid(), started=before.started if before and before.started else files.utc_now())
         self._expected = dict(expected or {})
         self._on_line, self._on_status = on_line, on_status
         self._begun = self._stage_begun = time.monotonic()
@@ -248,7 +250,7 @@ class Reporter:
 
     def epoch(self, values: Mapping[str, Any]) -> None:
         """Add an epoch's figures; non-finite numbers become null."""
-        files.add_line(self.folder / EPOCHS, {name: _finite(value) for name, value in values.items()})
+        files.append_json_line(self.folder / EPOCHS, {name: _finite(value) for name, value in values.items()})
 
     def line(self, text: str) -> None:
         """Add a line to the log, with the time, and tell who listens."""

@@ -68,12 +68,12 @@ def run(
     tasks = [(number, int(fold)) for number in range(len(combinations)) for fold in sorted(set(work.folds[work.among]))]
     rows = {
         (int(row["combination"]), int(row["fold"])): row
-        for row in files.read_lines(file)
+        for row in files.read_json_lines(file)
         if row.get("key") == key and row.get("hyperparameters") == _plain(combinations[int(row["combination"])])
     }
     missing = [task for task in tasks if task not in rows]
     for row in _fits(work, combinations, missing, key, n_jobs, cluster, keep_probabilities, on_epoch, should_stop):
-        files.add_line(file, row)
+        files.append_json_line(file, row)
         rows[row["combination"], row["fold"]] = row
         if on_fit:
             on_fit(len(rows), len(tasks), row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -140,7 +141,7 @@ def test_a_folder_that_may_not_be_written_to_gets_a_sentence(root: Path, monkeyp
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(library.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
     with pytest.raises(
         CorpusError, match=r"could not be written .*Read-only file system.* must be one that the app may write to"
     ):

@@ -24,7 +24,7 @@ from pages.ui.compare import robustness as compare_robustness
 from pages.ui.compare import score as compare_score
 from pages.ui.compare.protocols import TITLES
 from pages.ui.compare.recipes import ONE_AT_A_TIME
-from pages.ui.compare.robustness import measure, say
+from pages.ui.compare.robustness import loss_text, measure
 from pages.ui.compare.score import _ONE_AT_A_TIME
 from pages.ui.task import Stopped, Task
 from ser_core import classifiers, paths
@@ -375,7 +375,7 @@ def test_a_measurement_under_conditions_can_be_cancelled(here: Path) -> None:
 )
 def test_a_loss_is_said_in_words(low: float, words: str) -> None:
     row = {"level": 0.0, "uar": 0.4, "lost": 0.21, "lost_low": low, "lost_high": 0.3}
-    assert say(row, "A", degradations.CONDITIONS["white"].unit) == words
+    assert loss_text(row, "A", degradations.CONDITIONS["white"].unit) == words
 
 
 def test_the_clean_clips_stand_where_nothing_changes() -> None:
@@ -574,7 +574,7 @@ def test_the_risk_is_drawn_with_a_mark_at_the_threshold() -> None:
     ],
 )
 def test_a_difference_is_said_in_words(value: float, low: float, high: float, words: str) -> None:
-    assert disagreements.say(Difference("A", "B", value, low, high, "speakers")) == words
+    assert disagreements.difference_text(Difference("A", "B", value, low, high, "speakers")) == words
 
 
 def test_models_have_different_colours_and_symbols() -> None:

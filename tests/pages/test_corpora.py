@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import re
+import tempfile
 import threading
 import time
 import zipfile
@@ -409,7 +410,7 @@ def test_what_cannot_be_remembered_gets_a_sentence(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(library.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
     checked.button("corpora.check.leave.identical").click().run()
     assert not checked.exception and "Read-only file system" in checked.error[0].value.replace("\\", "")
 

@@ -325,7 +325,7 @@ def test_recognize_live_batch_and_the_command_line_say_the_same(
         for each in recognition.ask(recognition.analyse(data, "clip.wav"), cached.models()[0])
     }
 
-    page.session_state[state.CLIP] = clip_input.given("clip.wav", data, clip_input.UPLOAD)
+    page.session_state[state.CLIP] = clip_input.new_clip("clip.wav", data, clip_input.UPLOAD)
     page.switch_page("app.py").run()
     table = page.table[0].value
     shown = {slug: table[slug].map(lambda p: float(p.removesuffix(" %")) / 100).to_dict() for slug in table}

@@ -56,7 +56,7 @@ def world(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (folder / supervisor.QUEUED_AT).write_text("1", encoding="ascii")
     run_folder.Reporter(folder).end(run_folder.FAILED, NASTY, problem=NASTY)
     (folder / jobs.JOB).write_text(
-        json.dumps({"title": NASTY, "created": files.now(), "key": "", "browser": ""}), encoding="utf-8"
+        json.dumps({"title": NASTY, "created": files.utc_now(), "key": "", "browser": ""}), encoding="utf-8"
     )
     return folder.name
 

@@ -173,7 +173,10 @@ def test_lanes_hold_label_and_probability_and_are_empty_without_speech() -> None
     assert np.isnan(values[1]).all()
     unsure = dataclasses.replace(sad, threshold=0.8)
     assert lanes([[unsure]], ["knn"])[0] == [[1.0]]
-    assert (charts_timeline.said(sad), charts_timeline.said(unsure)) == ("sad 75 %", "not sure: sad 75 %")
+    assert (charts_timeline.prediction_text(sad), charts_timeline.prediction_text(unsure)) == (
+        "sad 75 %",
+        "not sure: sad 75 %",
+    )
 
 
 def test_each_label_runs_from_faint_to_its_own_colour() -> None:

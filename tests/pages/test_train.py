@@ -389,7 +389,7 @@ def test_runs_that_have_ended_are_opened_and_cleared(emodb):
         json.dumps(
             {
                 "title": "Old",
-                "created": files.now(),
+                "created": files.utc_now(),
                 "key": "",
                 "browser": jobs._hash(mine.session_state[state.BROWSER]),
             }

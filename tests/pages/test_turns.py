@@ -227,7 +227,7 @@ def test_long_recordings_are_read_through_one_at_a_time(monkeypatch: pytest.Monk
         return "read"
 
     monkeypatch.setattr(decoding, "stream", read)
-    given = clip_input.given("long.flac", TEN_MINUTES, clip_input.UPLOAD)
+    given = clip_input.new_clip("long.flac", TEN_MINUTES, clip_input.UPLOAD)
     threads = [threading.Thread(target=recognition._stream.__wrapped__, args=("", given)) for _ in range(4)]
     for each in threads:
         each.start()

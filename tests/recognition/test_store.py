@@ -389,7 +389,7 @@ def test_a_full_disk_leaves_the_old_model_and_nothing_else(models, trained, monk
 
     place = {
         "weights": (type(trained), "save"),
-        "card": (store, "replace_text"),
+        "card": (store, "write_atomically"),
         "folder": (store.tempfile, "mkdtemp"),
     }
     monkeypatch.setattr(*place[where], full)

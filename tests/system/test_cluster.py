@@ -181,7 +181,7 @@ def test_when_the_scheduler_goes_away_the_run_ends_with_a_sentence(machines, pla
     begun = time.monotonic()
     reporter, status = train(RunConfig(**SEARCH, scheduler=machines.address), places, on_line=kill)
     assert status.stage == "failed" and "went away" in status.problem and time.monotonic() - begun < 60
-    assert files.read_lines(reporter.folder / run_folder.SEARCH) and not list(places.models.iterdir())
+    assert files.read_json_lines(reporter.folder / run_folder.SEARCH) and not list(places.models.iterdir())
 
 
 def test_a_scheduler_that_is_not_there_gets_a_sentence_within_seconds(places):

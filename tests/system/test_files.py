@@ -14,21 +14,21 @@ from ser_core.system import files
 def test_a_file_is_replaced_as_a_whole_and_nothing_is_left_beside_it(tmp_path):
     path = tmp_path / "status.json"
     for text in ("first", "zweites – 二"):
-        files.replace_text(path, text)
+        files.write_atomically(path, text)
         assert path.read_text(encoding="utf-8") == text
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_what_cannot_be_put_in_place_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "status.json"
-    files.replace_text(path, "old")
+    files.write_atomically(path, "old")
 
     def refuse(*_):
         raise OSError("no room")
 
     monkeypatch.setattr(os, "replace", refuse)
     with pytest.raises(OSError, match="no room"):
-        files.replace_text(path, "new")
+        files.write_atomically(path, "new")
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
@@ -45,30 +45,30 @@ def test_a_file_that_is_being_read_is_tried_again_for_a_while(n_refused, written
     monkeypatch.setattr(os, "replace", busy)
     monkeypatch.setattr(files.time, "sleep", lambda seconds: None)
     if written:
-        files.replace_text(path, "new")
+        files.write_atomically(path, "new")
         assert path.read_text() == "new" and len(tries) == n_refused + 1
     else:
         with pytest.raises(PermissionError):
-            files.replace_text(path, "new")
+            files.write_atomically(path, "new")
         assert not list(tmp_path.iterdir()) and len(tries) < n_refused
 
 
 def test_lines_come_back_in_their_order_without_half_or_damaged_ones(tmp_path):
     path = tmp_path / "log.jsonl"
-    assert files.read_lines(path) == []
+    assert files.read_json_lines(path) == []
     for n in (1, 2):
-        files.add_line(path, {"n": n, "text": "a\nb"})
+        files.append_json_line(path, {"n": n, "text": "a\nb"})
     with path.open("ab") as file:
         file.write(b"no json\n[3]\n\xff\n" + json.dumps({"n": 4}).encode() + b'\n{"n": 5')
-    assert files.read_lines(path) == [{"n": 1, "text": "a\nb"}, {"n": 2, "text": "a\nb"}, {"n": 4}]
+    assert files.read_json_lines(path) == [{"n": 1, "text": "a\nb"}, {"n": 2, "text": "a\nb"}, {"n": 4}]
 
 
 def test_a_number_that_json_has_not_is_not_written(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
-        files.add_line(tmp_path / "log.jsonl", {"loss": float("nan")})
-    assert files.read_lines(tmp_path / "log.jsonl") == []
+        files.append_json_line(tmp_path / "log.jsonl", {"loss": float("nan")})
+    assert files.read_json_lines(tmp_path / "log.jsonl") == []
 
 
 def test_the_time_is_in_utc():
-    told = datetime.fromisoformat(files.now())
+    told = datetime.fromisoformat(files.utc_now())
     assert told.utcoffset() == timedelta(0) and told <= datetime.now(UTC)

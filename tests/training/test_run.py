@@ -189,7 +189,7 @@ def test_a_search_that_was_stopped_goes_on_where_it_was(places, monkeypatch):
         run_folder.ask_stop(reporter.folder, keep=False) if text.startswith("Fold 2, C 0.1") else None
     )
     assert run.run(reporter, places).stage == "stopped" and store.list_models(places.models)[0] == []
-    assert len(files.read_lines(reporter.folder / run_folder.SEARCH)) == 2
+    assert len(files.read_json_lines(reporter.folder / run_folder.SEARCH)) == 2
     (reporter.folder / run_folder.STOP).unlink()
     fitted = []
     monkeypatch.setattr(

@@ -70,7 +70,7 @@ def test_what_cannot_be_interrupted_ends_with_the_process(run, stage, keep):
 
 def test_a_stop_that_keeps_waits_for_what_there_is_to_keep(run):
     process = begin(run, "training")
-    files.add_line(run / run_folder.EPOCHS, {"fold": None, "epoch": 1})
+    files.append_json_line(run / run_folder.EPOCHS, {"fold": None, "epoch": 1})
     run_folder.ask_stop(run, keep=True)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(2.5)

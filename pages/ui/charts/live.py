@@ -29,7 +29,7 @@ MEL_TICKS = {250: "250 Hz", 1000: "1k", 4000: "4k"}
 N_COLOURS = 64
 
 
-def heard(latest: analysis.Analysis) -> str:
+def waveform_trace(latest: analysis.Analysis) -> str:
     """Return waveform and mel spectrogram of the window heard last; its end, at the right, is now."""
     waveform, measured = latest.clip.waveform, latest.features
     _, values = clip.envelope(waveform.samples, waveform.sample_rate, max_points=MAX_POINTS)

@@ -254,12 +254,14 @@ def _told(segment: Segment, titles: Mapping[str, str]) -> str:
     if not segment.speech:
         return f"{when}<br>no speech"
     says = [
-        f"{escape(titles[each.model])}: {escape(said(each))}" for each in segment.predictions if each.model in titles
+        f"{escape(titles[each.model])}: {escape(prediction_text(each))}"
+        for each in segment.predictions
+        if each.model in titles
     ]
     return "<br>".join([when, *says])
 
 
-def said(prediction: Prediction) -> str:
+def prediction_text(prediction: Prediction) -> str:
     """Return what a model says of a window: 'sad 63 %', or 'not sure: sad 24 %'."""
     return f"{word(prediction)} {100 * prediction.probabilities[prediction.label]:.0f} %"
 

@@ -45,7 +45,7 @@ def show_differences(outcomes: Sequence[Outcome]) -> None:
     _disagreements(outcomes)
 
 
-def say(each: Difference) -> str:
+def difference_text(each: Difference) -> str:
     """Return what a difference is worth, in words; figures in points of UAR."""
     better, worse, sign = (each.one, each.other, 1) if each.value >= 0 else (each.other, each.one, -1)
     low, high = sorted((100 * sign * each.low, 100 * sign * each.high))
@@ -56,7 +56,7 @@ def say(each: Difference) -> str:
 
 
 def _html(each: Difference) -> str:
-    text = escape(say(each))
+    text = escape(difference_text(each))
     return text if each.means_nothing else f"<b>{text}</b>"
 
 

@@ -43,7 +43,7 @@ def show_figures(figures: Figures, *, key: str) -> None:
         key=f"{key}.metric",
         label_visibility="collapsed",
     )
-    st.plotly_chart(models.bars(figures, metric), key=f"{key}.bars", config=CONFIG, alt=told(figures, metric))
+    st.plotly_chart(models.bars(figures, metric), key=f"{key}.bars", config=CONFIG, alt=figures_text(figures, metric))
     over = {each.interval_over for each in figures.values()}
     st.markdown(
         f":small[{glossary.link('uar')}: the mean over the labels of what share was recognised. "
@@ -117,7 +117,7 @@ def _under(figures: Figures) -> None:
     st.dataframe(downloads.cells(table), hide_index=True, column_config=short, placeholder=MISSING)
 
 
-def told(figures: Figures, metric: str) -> str:
+def figures_text(figures: Figures, metric: str) -> str:
     """Return a figure of each model, in a sentence for a screen reader."""
     return (
         "; ".join(f"{title}: {getattr(each, metric):.0%}" for title, each in figures.items())

@@ -11,7 +11,7 @@ from pages.ui import cached, downloads, frame
 from pages.ui.charts import groups
 from pages.ui.charts.models import CONFIG, Figures, bars
 from pages.ui.compare import figures as compare_figures
-from pages.ui.compare.figures import MISSING, PERCENT, show_held_out, told
+from pages.ui.compare.figures import MISSING, PERCENT, figures_text, show_held_out
 from ser_core import classifiers
 from ser_core.corpora import catalogue
 from ser_core.dataset import protocols
@@ -92,7 +92,7 @@ def _panel(protocol: str, cells: Sequence[Cell], metric: str) -> None:
             bars(figures, metric, order=TITLES),
             key=f"compare.protocols.panel.{protocol}",
             config=CONFIG,
-            alt=told(figures, metric),
+            alt=figures_text(figures, metric),
         )
     else:
         st.info(frame.plain(problems.pop()) if problems else "Not measured yet.", icon=":material/info:")

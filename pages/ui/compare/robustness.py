@@ -156,7 +156,7 @@ def _result(found: Robustness, titles: dict[str, str], names: Sequence[str]) -> 
     )
     row = degradations.CONDITIONS[name]
     st.markdown(f"**{row.title}:** {row.imitates}.")
-    told = [say(each, titles[each["model"]], row.unit) for each in worst(found, name)]
+    told = [loss_text(each, titles[each["model"]], row.unit) for each in worst(found, name)]
     st.plotly_chart(
         charts_robustness.under(found.rows, name, titles, metric, chance=chance(found)),
         key=f"compare.robust.curve.{name}",
@@ -189,7 +189,7 @@ def worst(found: Robustness, name: str) -> list[dict[str, Any]]:
     ]
 
 
-def say(row: dict[str, Any], title: str, unit: str) -> str:
+def loss_text(row: dict[str, Any], title: str, unit: str) -> str:
     """Return what a model loses at a level, in points of UAR with the interval; and whether that means anything."""
     points = f"{100 * row['lost']:.0f} points of UAR ({100 * row['lost_low']:.0f} to {100 * row['lost_high']:.0f})"
     at = f"at {row['level']:g} {unit}"

@@ -37,7 +37,7 @@ def show_map(clips: pd.DataFrame) -> None:
             "Colour", list(BY), format_func=BY.get, default=catalogue.EMOTION, required=True, key="corpora.map.by"
         )
         apart = st.toggle("Remove the speaker", key="corpora.map.apart", help=SPEAKER_HELP)
-    drawn = measured.drawn(found, clips[catalogue.SPEAKER].to_numpy() if apart else None, method=method)
+    drawn = measured.map_of(found, clips[catalogue.SPEAKER].to_numpy() if apart else None, method=method)
     if drawn is None:
         return
     picture, player = st.columns([7, 3], gap="medium")

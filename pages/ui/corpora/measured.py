@@ -40,7 +40,7 @@ def of(clips: pd.DataFrame) -> exploration.Measured | None:
     return None
 
 
-def drawn(clips: exploration.Measured, speakers: np.ndarray | None, *, method: str) -> clip_map.Map | None:
+def map_of(clips: exploration.Measured, speakers: np.ndarray | None, *, method: str) -> clip_map.Map | None:
     """Return the map of these clips; where it takes long and was never drawn, start, draw that it is coming, and return None."""
     key = f"{clips.key} {method} {speakers is not None}"
     found = _recall_map(key, clips, speakers, method)

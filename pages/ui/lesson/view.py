@@ -25,7 +25,7 @@ tab comes back empty.
 ENDING = "The lesson is ending: the server deletes what was made in it and restarts. This page comes back by itself within a minute."
 
 
-def told(here: lesson.Lesson) -> None:
+def show_removed(here: lesson.Lesson) -> None:
     """Draw what the end of the lesson before took away."""
     if here.told:
         st.success(

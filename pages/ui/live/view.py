@@ -119,18 +119,18 @@ def _drawn(visitor: session.Visitor, listener: Listener, models: list[ModelCard]
     if latest is None or not moments:
         return None
     if visitor.drawn is None or visitor.drawn.key != key:
-        said = shown(moments)
+        said = smoothed_predictions(moments)
         titles = {card.slug: card.title for card in models}
         visitor.drawn = Drawn(
             key,
-            charts_live.heard(latest),
+            charts_live.waveform_trace(latest),
             trace(moments, said, titles, hop_s=listener.hop_s) + timeline.legend_of(said),
             prediction_cards.grid(_answers(said[-1], models)),
         )
     return visitor.drawn
 
 
-def shown(moments: list[Moment]) -> list[tuple[Prediction, ...]]:
+def smoothed_predictions(moments: list[Moment]) -> list[tuple[Prediction, ...]]:
     """Return what is shown of some moments: their predictions, smoothed where that is switched on."""
     return (
         live.smooth(moments, SMOOTHED) if st.session_state.get(SMOOTH, True) else [each.predictions for each in moments]
@@ -156,7 +156,7 @@ def _answers(predictions: tuple[Prediction, ...], models: list[ModelCard]) -> li
     return [recognition.Answer(card, found.get(card.slug), "No speech in this window.") for card in models]
 
 
-def heard(listener: Listener, models: list[ModelCard]) -> None:
+def show_session(listener: Listener, models: list[ModelCard]) -> None:
     """Draw what a session has heard: to play, to pass on, and to take home."""
     found = listener.timeline()
     if found is None:

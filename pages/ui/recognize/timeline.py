@@ -141,7 +141,7 @@ def head(given: clip_input.ClipInput, models: list[ModelCard]) -> None:
     else:
         data, mime = run.player.read(), "audio/flac" if run.player is run.tape else "audio/mpeg"
     st.audio(data, format=mime, alt=f"Clip: {run.found.duration_s:.0f} seconds of sound")
-    clip_view.judge(
+    clip_view.show_quality(
         run.found.quality,
         clip_view.facts(run.found.container, run.found.source_rate, run.found.source_channels, run.found.duration_s),
         truncated=run.found.truncated,

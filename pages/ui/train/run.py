@@ -177,7 +177,7 @@ def figures(path: Path) -> dict[str, go.Figure]:
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _figures(path: str, changed: int, size: int) -> dict[str, Any]:
-    epochs = files.read_lines(Path(path))
+    epochs = files.read_json_lines(Path(path))
     drawn = {
         "Loss": training.curves(epochs, training.LOSS, shares=False),
         "Accuracy and UAR": training.curves(epochs, training.SCORES, shares=True),

@@ -21,11 +21,11 @@ def show_trials(job: jobs.Job, trials: Sequence[Mapping[str, Any]]) -> None:
     st.header("What the search found", anchor=False)
     st.markdown(
         f"{len(trials)} combinations, each compared on the folds of the training part. The model of this run uses the best: "
-        f"{frame.plain(said(trials[0]))}. The best of many tries looks better than it is, so only the figures "
+        f"{frame.plain(trial_text(trials[0]))}. The best of many tries looks better than it is, so only the figures "
         "below, of clips that no try has touched, say how well it works."
     )
     st.plotly_chart(
-        training.trials(trials, told=[said(row) for row in trials]),
+        training.trials(trials, told=[trial_text(row) for row in trials]),
         key="train.trials",
         config=training.CONFIG,
         alt=f"{len(trials)} combinations by their UAR on the folds.",
@@ -41,14 +41,16 @@ def show_trials(job: jobs.Job, trials: Sequence[Mapping[str, Any]]) -> None:
     if rows and rows[0] < len(trials):
         trial = trials[rows[0]]
         if st.button(
-            f"Train a model with {frame.plain(said(trial))}", key="train.trials.make", icon=":material/model_training:"
+            f"Train a model with {frame.plain(trial_text(trial))}",
+            key="train.trials.make",
+            icon=":material/model_training:",
         ):
             start.begin(job.folder.parent, settings(job, trial))
     else:
         st.caption("Tick a row to train a model with that combination.")
 
 
-def said(trial: Mapping[str, Any]) -> str:
+def trial_text(trial: Mapping[str, Any]) -> str:
     """Return the combination of a trial in words: "n_neighbors 5, weights distance"."""
     return ", ".join(f"{name} {value}" for name, value in trial["hyperparameters"].items())
 
@@ -78,5 +80,5 @@ def settings(job: jobs.Job, trial: Mapping[str, Any]) -> RunConfig:
     chosen = {
         name: tuple(value) if isinstance(value, list) else value for name, value in trial["hyperparameters"].items()
     }
-    name = f"{config.name or job.title}: {said(trial)}"[:80]
+    name = f"{config.name or job.title}: {trial_text(trial)}"[:80]
     return replace(config, grid={}, name=name, hyperparameters={**config.hyperparameters, **chosen}, scheduler="")
