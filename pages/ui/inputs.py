@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,20 @@ def upload() -> None:
         on_change=clip_input.receive,
         args=(key, clip_input.UPLOAD),
     )
+
+
+def channel(given: clip_input.ClipInput, used: str, choices: Sequence[str]) -> None:
+    """Draw the choice of a channel, where those of a clip differ; used: the one that was used."""
+    if choices:
+        st.segmented_control(
+            "Channel",
+            choices,
+            default=used,
+            required=True,
+            format_func=str.capitalize,
+            key=clip_input.channel_key(given),
+            on_change=clip_input.choose_channel,
+        )
 
 
 def sample() -> None:
