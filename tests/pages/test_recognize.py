@@ -447,7 +447,8 @@ def test_bars_keep_the_order_of_the_labels_and_escape_them() -> None:
 def test_the_json_is_what_the_command_line_prints() -> None:
     heard = analysis.analyse(SPEECH)
     (entry,) = json.loads(downloads.predictions_json("a.wav", heard, PREDICTIONS))
-    assert list(entry) == ["file", "duration_s", "quality", "speech", "predictions"]
+    read = ["truncated", "channel", "track", "remarks"]
+    assert list(entry) == ["file", "duration_s", *read, "quality", "speech", "predictions"]
     assert entry["predictions"][0] == {
         "model": "knn",
         "label": "sad",
