@@ -84,6 +84,7 @@ def recognize() -> None:
             timeline.head(given, inputs.chosen_models(models))
         else:
             clip_view.show_clip(given, heard, title="Now" if kept else "Clip")
+            inputs.channel(given, heard.clip.channel, heard.clip.choices)
         with st.container(key="clip_actions", horizontal=True):
             st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=clip_input.clear)
             if not is_long:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from pages.ui import clip_input, frame, recognition
@@ -25,16 +27,16 @@ def show_clip(given: clip_input.ClipInput, heard: analysis.Analysis, *, title: s
     show_quality(
         heard.quality,
         facts(clip.container, clip.source_rate, clip.source_channels, heard.quality.duration_s),
-        truncated=clip.truncated,
+        remarks=clip.remarks,
     )
 
 
-def show_quality(quality: Quality, facts: str, *, truncated: bool) -> None:
-    """Draw whether a recording is good enough, the facts of its file, and what would make it better."""
+def show_quality(quality: Quality, facts: str, *, remarks: Sequence[str]) -> None:
+    """Draw whether a recording is good enough, the facts of its file, what was done to read it, and what would make it better."""
     icon = ":material/check_circle:" if quality.has_speech else ":material/hearing_disabled:"
     st.markdown(f"{icon} **{frame.plain(quality.summary)}**  \n:small[{frame.plain(facts)}]")
-    if truncated:
-        st.markdown(":material/content_cut: The file ends before it says it does: only what is there was used.")
+    for sentence in remarks:
+        st.markdown(f":material/info: {frame.plain(sentence)}")
     for sentence in quality.advice:
         st.markdown(f":material/lightbulb: {frame.plain(sentence)}")
 

@@ -9,29 +9,12 @@ from typing import Any
 import streamlit as st
 
 from pages.ui import cached, clip_input, frame, state
+from ser_core.audio import formats
 from ser_core.errors import SerError
 from ser_core.recognition import store
 from ser_core.recognition.card import ModelCard
 
-FORMATS = [
-    "wav",
-    "flac",
-    "ogg",
-    "opus",
-    "mp3",
-    "aiff",
-    "aif",
-    "au",
-    "caf",
-    "w64",
-    "m4a",
-    "aac",
-    "mp4",
-    "webm",
-    "wma",
-    "amr",
-    "3gp",
-]
+FORMATS = [ending.removeprefix(".") for ending in formats.ENDINGS]
 """File name endings that the uploader lets through; what a file is, its content says (decoding.decode)."""
 
 
@@ -64,6 +47,20 @@ def upload() -> None:
         on_change=clip_input.receive,
         args=(key, clip_input.UPLOAD),
     )
+
+
+def channel(given: clip_input.ClipInput, used: str, choices: Sequence[str]) -> None:
+    """Draw the choice of a channel, where those of a clip differ; used: the one that was used."""
+    if choices:
+        st.segmented_control(
+            "Channel",
+            choices,
+            default=used,
+            required=True,
+            format_func=str.capitalize,
+            key=clip_input.channel_key(given),
+            on_change=clip_input.choose_channel,
+        )
 
 
 def sample() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import re
@@ -12,15 +13,17 @@ import sys
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import cached, clip_input, downloads, frame, recognition, state
 from pages.ui.prediction_cards import agreement, bars, when_sure
-from ser_core.audio import waveform
+from ser_core.audio import decoding, waveform
 from ser_core.errors import SerError
 from ser_core.metrics import evaluation
 from ser_core.recognition import analysis, service, store
@@ -90,6 +93,49 @@ def test_the_page_says_what_was_recorded_and_how_good_a_model_is(page: AppTest) 
     said = text(upload(page))
     assert "of speech" in said and "FLAC" in said and "mono" in said
     assert re.search(r"UAR +12 %", said) and "on unseen speakers. RAVDESS, 4 speakers" in said and "parameters" in said
+
+
+def two_people(pause_s: float = 0.0) -> bytes:
+    """A WAV with one voice on the left and another on the right, which both end with a pause."""
+    sounds = [decoding.decode(data).waveform.samples[:32_000] for data in (SPEECH, OTHER_SPEECH)]
+    n = min(map(len, sounds))
+    sound = np.stack([each[:n] for each in sounds], axis=1)
+    file = io.BytesIO()
+    soundfile.write(file, np.pad(sound, ((0, round(pause_s * 16_000)), (0, 0))), 16_000, format="WAV")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 8.0], ids=["a clip", "a long recording"])
+def test_of_two_people_on_two_channels_either_can_be_chosen(page: AppTest, pause_s: float) -> None:
+    upload(page, "two.wav", two_people(pause_s))
+    assert "Its channels hold different voices" in text(page)
+    assert channel_choice(page).options == ["Left", "Right", "Mean", "Difference"]
+    used = channel_choice(page).value
+    shown = {}
+    for channel in ("right" if used == "left" else "left", used, "mean"):
+        channel_choice(page).set_value(channel).run()
+        page.run()
+        assert page.session_state[state.CLIP].channel == channel
+        assert channel == "mean" or f"The {channel} channel was used, as chosen." in text(page)
+        shown[channel] = [unescape(element.proto.body) for element in page.get("html")]
+    assert shown["left"] != shown["right"] != shown["mean"]
+
+
+def channel_choice(page: AppTest) -> Any:
+    """The control that chooses a channel."""
+    (control,) = [each for each in page.segmented_control if each.label == "Channel"]
+    return control
+
+
+def test_a_recording_whose_channels_agree_offers_no_choice(page: AppTest) -> None:
+    upload(page)
+    assert not [each for each in page.segmented_control if each.label == "Channel"]
+
+
+def test_a_file_that_is_cut_off_says_so(page: AppTest) -> None:
+    whole = waveform.encode_wav(decoding.decode(SPEECH).waveform)
+    upload(page, "cut.wav", whole[: 2 * len(whole) // 3])
+    assert decoding.TRUNCATED in text(page)
 
 
 def test_a_sample_is_one_click_away(page: AppTest) -> None:
@@ -410,7 +456,8 @@ def test_bars_keep_the_order_of_the_labels_and_escape_them() -> None:
 def test_the_json_is_what_the_command_line_prints() -> None:
     heard = analysis.analyse(SPEECH)
     (entry,) = json.loads(downloads.predictions_json("a.wav", heard, PREDICTIONS))
-    assert list(entry) == ["file", "duration_s", "quality", "speech", "predictions"]
+    read = ["truncated", "channel", "track", "remarks"]
+    assert list(entry) == ["file", "duration_s", *read, "quality", "speech", "predictions"]
     assert entry["predictions"][0] == {
         "model": "knn",
         "label": "sad",

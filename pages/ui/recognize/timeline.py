@@ -14,6 +14,7 @@ from pages.ui import (
     clip_view,
     downloads,
     frame,
+    inputs,
     prediction_cards,
     recognition,
     runtime,
@@ -144,8 +145,9 @@ def head(given: clip_input.ClipInput, models: list[ModelCard]) -> None:
     clip_view.show_quality(
         run.found.quality,
         clip_view.facts(run.found.container, run.found.source_rate, run.found.source_channels, run.found.duration_s),
-        truncated=run.found.truncated,
+        remarks=run.found.remarks,
     )
+    inputs.channel(given, run.found.channel, run.found.choices)
 
 
 def show_timeline(given: clip_input.ClipInput, models: list[ModelCard]) -> None:
