@@ -93,6 +93,8 @@ _INSIDE: dict[str, Callable[[Any], bool]] = {
         and _are_text(part.get("speakers", []))
         and isinstance(part.get("clips", {}), dict)
         and all(map(_are_text, part.get("clips", {}).values()))
+        and isinstance(part.get("sounds", {}), dict)
+        and all(map(_are_text, part.get("sounds", {}).values()))
         for part in parts.values()
     ),
     "training": lambda settings: (
@@ -123,7 +125,8 @@ class ModelCard:
     evaluation: held-out figures on the main corpus; per_corpus: the same by corpus; unheard: by corpus, of
     the same recipe trained on the other corpora alone. corpora: one dict per training corpus
     (corpus, title, n_clips, n_speakers, licence, citation). split: part (train, validation, test) -> {"speakers": [...], "clips":
-    {corpus: [names]}}; without "clips" all clips of those speakers in the corpora. architecture: one row per layer or step (name, shape,
+    {corpus: [names]}, "sounds": {corpus: [a print of each of these clips, see dataset/duplicates.py]}}; without "clips" all clips of
+    those speakers in the corpora. architecture: one row per layer or step (name, shape,
     parameters, detail). threshold: the least top probability of an accepted answer (metrics/abstention.py), None where none was chosen.
     files: sha256 of each weight file. created is UTC, ISO 8601.
     """
