@@ -68,6 +68,9 @@ def _unread(n_bytes: int) -> str:
     return f"{size} behind its sound {_NOT_READ}"
 
 
+CONTRADICTORY = "Its header contradicts itself: it may have been read at a wrong speed or length. Export it again."
+"""Where fields of a header cannot all be true."""
+
 SECOND = "A second recording follows the first one in the same file, and was not read. Split the file to use it."
 
 
@@ -288,10 +291,11 @@ def _counter(head: bytes, frame: _Frame) -> tuple[bytes, int | None] | None:
     """Return the tag of an MP3's first frame that holds no sound, and how many frames it counts (None: it does not say)."""
     if len(frame.kind) != 3 or frame.kind[1] != 1:
         return None
-    for at in (13, 21, 36):
-        if (tag := head[at : at + 4]) in (b"Xing", b"Info"):
-            flags = int.from_bytes(head[at + 4 : at + 8], "big")
-            return tag, int.from_bytes(head[at + 8 : at + 12], "big") if flags & 1 else None
+    mono, first_version = head[3] >> 6 == 3, frame.kind[0] == 3
+    at = (21 if mono else 36) if first_version else (13 if mono else 21)  # behind the side information
+    if (tag := head[at : at + 4]) in (b"Xing", b"Info"):
+        flags = int.from_bytes(head[at + 4 : at + 8], "big")
+        return tag, int.from_bytes(head[at + 8 : at + 12], "big") if flags & 1 else None
     return (b"VBRI", int.from_bytes(head[50:54], "big")) if head[36:40] == b"VBRI" else None
 
 
@@ -412,6 +416,10 @@ def _wav(
 ) -> Layout:
     bits = int.from_bytes(fmt[14:16], order)  # type: ignore[arg-type]
     tag = int.from_bytes(fmt[:2], order)  # type: ignore[arg-type]
+    channels, block = (int.from_bytes(fmt[at : at + 2], order) for at in (2, 12))  # type: ignore[arg-type]
+    hz, bytes_per_s = (int.from_bytes(fmt[at : at + 4], order) for at in (4, 8))  # type: ignore[arg-type]
+    if tag in (1, 3, 0xFFFE) and (block != channels * -(-bits // 8) or bytes_per_s not in (0, hz * block)):
+        remarks = (*remarks, CONTRADICTORY)
     valid_bits = int.from_bytes(fmt[18:20], order) if tag == 0xFFFE and len(fmt) >= 20 else 0  # type: ignore[arg-type]
     if rebuild and fmt:
         n = sum(each.stop - each.start for each in data)
@@ -476,6 +484,8 @@ def _au(source: Source) -> Layout | None:
         return Layout(
             (Part(source.join([slice(0, 8), _u32(rest, order), slice(12, source.size)])),), False, (NEVER_CLOSED,)
         )
+    if not 24 <= start <= source.size:
+        return Layout((Part(source),), None, (CONTRADICTORY,))
     if size >= _PROMISE:
         return Layout((Part(source),), False)
     return _with_end(source, start + size)
@@ -556,8 +566,30 @@ def _split(source: Source, starts: list[int], *, by_ffmpeg: bool = False) -> tup
     return tuple(Part(source.join([slice(start, stop)]), by_ffmpeg) for start, stop in zip(starts, stops, strict=True))
 
 
+_FLAC_HZ = (0, 88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
+"""Rates of a frame by its code; 0 and further codes: as the header of the file says."""
+
+
 def _flac(source: Source) -> Layout:
-    return Layout(_split(source, _find_all(source, rb"fLaC[\x00\x80]\x00\x00\x22")))
+    starts = _find_all(source, rb"fLaC[\x00\x80]\x00\x00\x22")
+    # libsndfile takes the rate and the channels of the file's header, whatever its frames say.
+    return Layout(_split(source, starts, by_ffmpeg=not _is_as_its_first_frame(source)))
+
+
+def _is_as_its_first_frame(source: Source) -> bool:
+    """Whether a FLAC's header has the rate and the channels of its first frame, or of neither is known."""
+    at, last = 4, False
+    while not last and at + 4 <= source.size:
+        block = source.part(at, 4)
+        last = bool(block[0] & 0x80)
+        at += 4 + int.from_bytes(block[1:], "big")
+    frame, info = source.part(at, 4), source.part(8, 34)
+    if len(frame) < 4 or len(info) < 34 or frame[0] != 0xFF or frame[1] & 0xFC != 0xF8:
+        return True
+    hz, channels = info[10] << 12 | info[11] << 4 | info[12] >> 4, (info[12] >> 1 & 7) + 1
+    code, kind = frame[2] & 15, frame[3] >> 4
+    said_hz = _FLAC_HZ[code] if code < len(_FLAC_HZ) else 0
+    return said_hz in (0, hz) and (kind + 1 if kind < 8 else 2) == channels
 
 
 def _ogg(source: Source) -> Layout:

@@ -141,6 +141,17 @@ def test_sound_that_no_header_names_is_told(tmp_path):
     assert "named by no header" in " ".join(clip.remarks)
 
 
+@pytest.mark.parametrize(("at", "value"), [(24, struct.pack("<I", 32_000)), (32, b"\x04\0"), (34, b"\x08\0")])
+def test_a_header_that_contradicts_itself_is_told(at, value):
+    assert headers.CONTRADICTORY in headers.read_layout(Source(patched(WAV, at, value))).remarks
+
+
+def test_a_flac_is_read_at_the_rate_of_its_frames_whatever_its_header_says(tmp_path):
+    data = as_file(tone(1.0, 44_100), 44_100, "FLAC")
+    duration_s, clip = seconds(patched(data, 18, bytes([0x05, 0xDC, data[20]])), tmp_path)
+    assert (duration_s, clip.source_rate) == (pytest.approx(1.0, abs=0.01), 44_100)
+
+
 def test_zeros_behind_the_end_are_no_sound(tmp_path):
     duration_s, clip = seconds(WAV + bytes(50_000), tmp_path)
     assert (duration_s, clip.truncated, clip.remarks) == (1.0, False, ())
