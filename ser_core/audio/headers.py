@@ -499,7 +499,11 @@ def _au(source: Source) -> Layout | None:
         return Layout((Part(source),), None, (CONTRADICTORY,))
     if size >= _PROMISE:
         return Layout((Part(source),), False)
-    return _with_end(source, start + size)
+    layout = _with_end(source, start + size)
+    behind = source.part(start + size, source.size)
+    if not layout.remarks and len(behind) >= _MIN_UNREAD and behind.strip(b"\0"):
+        return Layout((Part(source),), False, (_unread(len(behind)),), True)
+    return layout
 
 
 def _w64(source: Source) -> Layout | None:

@@ -133,8 +133,18 @@ def test_a_wav_is_cut_off_where_its_data_chunk_says_so_whatever_the_riff_size(ri
     assert (duration_s, clip.truncated) == (1.0, is_cut)
 
 
-def test_sound_that_no_header_names_is_told(tmp_path):
-    half = patched(WAV, 40, struct.pack("<I", (len(WAV) - 44) // 2))
+AU = as_file(tone(), kind="AU")
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        patched(WAV, 40, struct.pack("<I", (len(WAV) - 44) // 2)),
+        patched(AU, 8, struct.pack(">I", (len(AU) - 24) // 2)),
+    ],
+    ids=["WAV", "AU"],
+)
+def test_sound_that_no_header_names_is_told(half, tmp_path):
     duration_s, clip = seconds(half, tmp_path)
     assert duration_s == 0.5
     assert clip.truncated
