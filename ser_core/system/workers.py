@@ -28,15 +28,13 @@ from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
 from ser_core.errors import SerError
+from ser_core.system import priority
 
 LIMIT_S = 120.0
 """Longer than this no work may take, nor a short one wait for its turn."""
 
 REST_S = 60.0
 """After so long without work the process for long work ends, and its memory is free."""
-
-NICENESS = 10
-"""Of the process for long work: behind the pages and short work, before a training."""
 
 MOST_OF_A_BROWSER = 8
 """Works of one browser that may wait at a time: it has one per tab, and one for a live session or a long recording."""
@@ -234,13 +232,8 @@ class _Worker:
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            steps_back = (
-                getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0) if self._nice else 0
-            )  # Windows knows no niceness
             command = [sys.executable, "-c", _BEGIN.format(nice=self._nice)]
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, creationflags=steps_back
-            )
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             assert self._process.stdin
             self._process.stdin.write(pickle.dumps(sys.path))
             threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
@@ -274,7 +267,7 @@ class _Worker:
                     pipe.close()
 
 
-_SHORT, _LONG = _Worker(), _Worker(nice=NICENESS, may_rest=True)
+_SHORT, _LONG = _Worker(), _Worker(nice=priority.LONG_WORK, may_rest=True)
 
 
 @atexit.register
@@ -287,8 +280,8 @@ def _leave() -> None:
 
 def serve(nice: int = 0) -> None:
     """Do the work that arrives, one after another, until the input ends: the main loop of a worker process."""
-    if nice and hasattr(os, "nice"):
-        os.nice(nice)
+    if nice:
+        priority.step_back(nice)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not come among the answers
     # scikit-learn loads pandas where it is installed: 60 MB that a prediction does not need.

@@ -18,7 +18,7 @@ import pytest
 from ser_core.audio import waveform
 from ser_core.errors import AudioError, SerError
 from ser_core.recognition import analysis
-from ser_core.system import workers
+from ser_core.system import priority, workers
 from tests.support.waiting import gone, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -202,7 +202,7 @@ def test_long_work_steps_back_and_its_process_ends_when_there_is_none(monkeypatc
     with workers.long_work():
         helper = workers.run(os.getpid)
         assert helper == workers.run(os.getpid) != workers.run(os.getppid)
-        assert workers.run(os.nice, 0) >= workers.NICENESS
+        assert workers.run(os.nice, 0) >= priority.LONG_WORK
     stays = workers.run(os.getpid)
     assert stays != helper
     monkeypatch.setattr(workers, "REST_S", 0.0)
