@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from pathlib import Path
+
+from ser_core.errors import ConfigError
 
 TRAINING = 19
 """Niceness of a training, of what waits for one and of the commands that train or measure for long."""
@@ -18,6 +21,9 @@ LONG_WORK = 10
 
 AUTOGROUP = Path("/proc/self/autogroup")
 """On Linux, the group of this process's session: its name and its niceness."""
+
+WORKERS = "SER_WORKERS"
+"""The environment variable with the number of workers for short clips."""
 
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """Variables of every process: with their own threads, the numeric libraries take 5 to 10 times longer on busy cores."""
@@ -68,5 +74,23 @@ def settle() -> None:
 
 
 def free_cores() -> int:
-    """Return all cores but one, at least one: the processes of a training's maps, and the workers for short clips."""
+    """Return all cores but one, at least one: as many processes as a training starts."""
     return max((os.cpu_count() or 1) - 1, 1)
+
+
+def worker_count() -> int:
+    """Return how many workers may analyse short clips at once: SER_WORKERS, else all cores but one.
+
+    Raises
+    ------
+    ConfigError : where SER_WORKERS is not a whole number of at least 1.
+    """
+    given = os.environ.get(WORKERS, "").strip()
+    if not given:
+        return free_cores()
+    if not re.fullmatch("[1-9][0-9]{0,2}", given):
+        raise ConfigError(
+            f"{WORKERS} must be a whole number of workers from 1 to 999. Got '{given[:40]}'. Correct it, or unset it for "
+            "one worker per core but one."
+        )
+    return int(given)

@@ -54,6 +54,15 @@ def test_one_place_says_the_niceness_and_the_threads():
     assert found == {"priority.py"}
 
 
+@pytest.mark.parametrize(("given", "n"), [("", 3), (" ", 3), ("1", 1), (" 12 ", 12)])
+def test_there_are_as_many_workers_as_cores_less_one_or_as_are_set(given, n, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setenv(priority.WORKERS, given)
+    assert priority.worker_count() == n
+    monkeypatch.delenv(priority.WORKERS)
+    assert priority.worker_count() == 3
+
+
 @pytest.mark.skipif(not priority.AUTOGROUP.exists(), reason="this system does not share the processor among sessions")
 @pytest.mark.parametrize(("own_session", "niceness"), [(True, 19), (False, 0)])
 def test_a_session_of_its_own_steps_back_as_a_whole_and_one_that_others_share_does_not(own_session, niceness):
