@@ -341,7 +341,7 @@ def test_every_widget_has_a_key(page: AppTest) -> None:
         assert all(element.key for element in page.get(kind)), kind
 
 
-def test_warming_up_has_every_model_loaded_beside_and_survives_a_damaged_one(
+def test_warming_up_has_every_model_loaded_by_a_worker_and_survives_a_damaged_one(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()

@@ -67,7 +67,7 @@ TEN_MINUTES = sound(600, "FLAC", "PCM_16", 4_000)
 
 @pytest.fixture
 def handed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, bool, workers.Who]]:
-    """What is handed to the processes beside: the work, whether to the one for long work, and for whom."""
+    """What is handed to workers: the work, whether to the one for long work, and for whom."""
     found: list[tuple[Any, bool, workers.Who]] = []
     run = workers.run
 
@@ -119,7 +119,7 @@ SHORT = {
 
 
 @pytest.mark.parametrize("kind", SHORT)
-def test_a_short_clip_is_measured_whole_beside(kind: str, handed: list[Any]) -> None:
+def test_a_short_clip_is_measured_whole_by_a_worker(kind: str, handed: list[Any]) -> None:
     data = SHORT[kind]()
     found = recognition.predict_short(data, "short", [])
     assert found is not None and handed == [(service.analyse, False, ("", ""))]

@@ -1,4 +1,4 @@
-"""The process beside a server: what it does comes back, its end is no end of the server's, and it does not outlive the server."""
+"""The workers of a server: what they do comes back, the end of one is no end of the server's, and none outlives the server."""
 
 from __future__ import annotations
 
