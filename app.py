@@ -59,10 +59,11 @@ def recognize() -> None:
             inputs.sample()
 
     given, kept = clip_input.clip(), clip_input.kept_clip()
+    chosen = inputs.chosen_models(models)
     with hearing:
         if kept is not None:
             try:
-                clip_view.show_clip(kept, recognition.hear(kept), title="Before")
+                clip_view.show_clip(kept, recognition.analyse(kept, chosen), title="Before")
             except SerError as error:
                 st.error(frame.plain(str(error)), icon=":material/error:")
                 kept = None
@@ -74,14 +75,14 @@ def recognize() -> None:
             st.markdown("Now add a second clip to compare." if kept else HOW)
             st.stop()
         try:
-            is_long = timeline.is_long(given)
-            heard = None if is_long else recognition.hear(given)
+            is_long = timeline.is_long(given, chosen)
+            heard = None if is_long else recognition.analyse(given, chosen)
         except SerError as error:
             st.error(frame.plain(str(error)), icon=":material/error:")
             st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=clip_input.clear)
             st.stop()
         if is_long:
-            timeline.head(given, inputs.chosen_models(models))
+            timeline.head(given, chosen)
         else:
             clip_view.show_clip(given, heard, title="Now" if kept else "Clip")
             inputs.channel(given, heard.clip.channel, heard.clip.choices)

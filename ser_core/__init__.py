@@ -8,7 +8,8 @@ Rooms, from the ground up; a room imports those above it in this list only (test
     system         knows nothing of speech
                      files, locks, spool: files that processes share, one at a time, or without a name
                      untrusted_json, untrusted_csv, untrusted_text: what others wrote, within limits and fit to show
-                     workers, pool, priority, cluster: worker processes, maps over many items, niceness, Dask
+                     workers, pool, cluster: worker processes, maps over many items, Dask
+                     priority, process_tree: niceness and threads of each kind of process; ending one with all it started
     metrics        probabilities -> figures: evaluation, curves, calibration, abstention
     audio          bytes -> Waveform -> Waveform: decoding, waveform, recording, augment, degradations, codecs, warm_up
     classifiers    arrays -> probabilities: knn, mlp, cnn, cnn_lstm and five more

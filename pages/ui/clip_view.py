@@ -62,7 +62,7 @@ def pictures(given: clip_input.ClipInput, kept: clip_input.ClipInput | None) -> 
     if kept is None:
         _picture(given, rows, "now", shared=None)
         return
-    shared = scale(recognition.hear(kept), recognition.hear(given))
+    shared = scale(recognition.analyse(kept), recognition.analyse(given))
     before, now = st.columns(2, gap="medium")
     with before:
         st.markdown("**Before**")
@@ -73,7 +73,7 @@ def pictures(given: clip_input.ClipInput, kept: clip_input.ClipInput | None) -> 
 
 
 def _picture(given: clip_input.ClipInput, rows: tuple[str, ...], place: str, *, shared: Scale | None) -> None:
-    heard = recognition.hear(given)
+    heard = recognition.analyse(given)
     st.plotly_chart(
         charts_clip.pictures(heard, rows=rows, shared=shared),
         key=f"recognize.picture.{place}",

@@ -1,4 +1,4 @@
-"""Clips analysed and models asked, behind Streamlit's caches: by worker processes, never in the server."""
+"""Clips analysed and models asked, behind Streamlit's caches: by worker processes, never in the server, and in one task a clip."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from pages.ui import cached, clip_input, runtime
 from ser_core import paths
 from ser_core.audio import decoding
 from ser_core.audio.waveform import SAMPLE_RATE, Waveform, encode_wav
-from ser_core.errors import SerError
-from ser_core.recognition import analysis, recognizer, service, timeline
+from ser_core.errors import AudioError, SerError
+from ser_core.recognition import analysis, service, timeline
 from ser_core.recognition.card import ModelCard
+from ser_core.recognition.recognizer import Prediction
 from ser_core.system import workers
 from ser_core.system.spool import Spool
 
@@ -34,45 +35,118 @@ PLAYABLE = {"MP3": "audio/mpeg", "FLAC": "audio/flac", "MP4": "audio/mp4"}
 """Containers that Chrome, Firefox and Safari all play; a WAV of unknown origin may hold codecs that they do not."""
 
 
-def hear(given: clip_input.ClipInput) -> analysis.Analysis:
-    """Return a clip decoded, measured with the default settings and judged; raises a SerError where that cannot be."""
-    return hear_short(given) or _hear_long(given.digest, given)
+@dataclass(frozen=True)
+class _Clip:
+    """What is known of a visitor's clip: its analysis, and the answers so far, by the models' keys."""
+
+    analysis: analysis.Analysis
+    answers: dict[str, Prediction | str]
 
 
-def hear_short(given: clip_input.ClipInput) -> analysis.Analysis | None:
-    """Return what `hear` does of a short clip (see `is_short`); None of one that says, or shows, that it is longer."""
+def analyse(given: clip_input.ClipInput, cards: Sequence[ModelCard] = ()) -> analysis.Analysis:
+    """Return a clip decoded, measured with the default settings and judged; raises a SerError where that cannot be.
+
+    cards: the models that `answers` will be asked for; theirs come with it, so that the clip goes to a worker once.
+    """
+    return _clip(given, cards).analysis
+
+
+def analyse_short(given: clip_input.ClipInput, cards: Sequence[ModelCard] = ()) -> analysis.Analysis | None:
+    """Return what `analyse` does of a short clip (see `is_short`); None of one that says, or shows, that it is longer."""
     runtime.announce()
-    return _hear_short(given.digest, given)
+    clip = _short_clip(given.digest, given, cards)
+    return clip.analysis if clip else None
+
+
+def _clip(given: clip_input.ClipInput, cards: Sequence[ModelCard]) -> _Clip:
+    runtime.announce()
+    return _short_clip(given.digest, given, cards) or _long_clip(given.digest, given, cards)
 
 
 @st.cache_resource(scope="session", max_entries=4, show_spinner=False)
-def _hear_short(digest: str, _given: clip_input.ClipInput) -> analysis.Analysis | None:
-    return analyse_short(_given.data, _given.name, _given.channel)
+def _short_clip(digest: str, _given: clip_input.ClipInput, _cards: Sequence[ModelCard]) -> _Clip | None:
+    own = _by_origin(_cards)[0]
+    try:
+        found = _run_short(_given.data, _given.name, own, _given.channel)
+    except AudioError:
+        raise
+    except SerError:
+        if not own:
+            raise
+        found, own = (
+            _run_short(_given.data, _given.name, (), _given.channel),
+            [],
+        )  # a model, perhaps: the sound is shown without
+    return _Clip(found[0], _by_key(own, found[1])) if found else None
 
 
 @st.cache_resource(scope="session", max_entries=4, show_spinner=LISTENING)
-def _hear_long(digest: str, _given: clip_input.ClipInput) -> analysis.Analysis:
-    return analyse_long(_given.data, _given.name, _given.channel)
+def _long_clip(digest: str, _given: clip_input.ClipInput, _cards: Sequence[ModelCard]) -> _Clip:
+    own = _by_origin(_cards)[0]
+    found, answers = _run_long(_given.data, _given.name, own, _given.channel)
+    return _Clip(found, _by_key(own, answers))
 
 
-def analyse(data: bytes | Spool, name: str) -> analysis.Analysis:
-    """Return what `hear` does of a clip that no page keeps."""
-    return analyse_short(data, name) or analyse_long(data, name)
+def _by_key(cards: Sequence[ModelCard], answers: service.Answers) -> dict[str, Prediction | str]:
+    """Return answers by the keys of their models; of a clip without speech there are none."""
+    return dict(zip(map(cached._model_key, cards), answers, strict=True)) if answers else {}
 
 
-def analyse_short(data: bytes | Spool, name: str, channel: str | None = None) -> analysis.Analysis | None:
-    """Return what `hear_short` does of a clip that no page keeps."""
-    if is_short(data):
+def predict(data: bytes | Spool, name: str, cards: Sequence[ModelCard]) -> tuple[analysis.Analysis, service.Answers]:
+    """Return the analysis and the models' answers for a recording that no page keeps, of up to ten minutes; without speech none."""
+    return predict_short(data, name, cards) or predict_long(data, name, cards)
+
+
+def predict_short(
+    data: bytes | Spool, name: str, cards: Sequence[ModelCard]
+) -> tuple[analysis.Analysis, service.Answers] | None:
+    """Return what `predict` does of a short clip (see `is_short`); None of one that says, or shows, that it is longer."""
+    found = _run_short(data, name, _by_origin(cards)[0])
+    return _with_imported(*found, cards) if found else None
+
+
+def predict_long(
+    data: bytes | Spool, name: str, cards: Sequence[ModelCard]
+) -> tuple[analysis.Analysis, service.Answers]:
+    """Return what `predict` does, where nobody's short clip waits for it."""
+    return _with_imported(*_run_long(data, name, _by_origin(cards)[0]), cards)
+
+
+def _run_short(
+    data: bytes | Spool, name: str, own: Sequence[ModelCard], channel: str | None = None
+) -> tuple[analysis.Analysis, service.Answers] | None:
+    if not isinstance(data, Spool) and is_short(data):
         with contextlib.suppress(decoding.TooLongError):  # it says less than it holds
-            return workers.run(analysis.analyse, data, name=name, max_duration_s=timeline.LONG_S, channel=channel)
+            return _run(data, name, own, timeline.LONG_S, channel)
     return None
 
 
-def analyse_long(data: bytes | Spool, name: str, channel: str | None = None) -> analysis.Analysis:
-    """Return what `analyse` does, where nobody's short clip waits for it: of a recording of up to ten minutes."""
+def _run_long(
+    data: bytes | Spool, name: str, own: Sequence[ModelCard], channel: str | None = None
+) -> tuple[analysis.Analysis, service.Answers]:
     with workers.long_work():
-        sound = data.read() if isinstance(data, Spool) else data
-        return workers.run(analysis.analyse, sound, name=name, channel=channel)
+        return _run(data.read() if isinstance(data, Spool) else data, name, own, decoding.MAX_DURATION_S, channel)
+
+
+def _run(
+    data: bytes, name: str, own: Sequence[ModelCard], max_duration_s: float, channel: str | None
+) -> tuple[analysis.Analysis, service.Answers]:
+    """Return a clip's analysis and the answers of this machine's models: one task of a worker."""
+    models = _slugs_and_keys(own)
+    asked = {"name": name, "max_duration_s": max_duration_s, "channel": channel}
+    return workers.run(service.analyse, data, models, paths.models_folder(), **asked)
+
+
+def _with_imported(
+    clip: analysis.Analysis, answers: service.Answers, cards: Sequence[ModelCard]
+) -> tuple[analysis.Analysis, service.Answers]:
+    """Return a clip's analysis and the answers of all models, in the order of the cards, from those of this machine's."""
+    if not clip.quality.has_speech:
+        return clip, []
+    own, imported = _by_origin(cards)
+    answers = [*answers, *service.predict(clip, _slugs_and_keys(imported), paths.models_folder())]
+    by_slug = dict(zip([card.slug for card in (*own, *imported)], answers, strict=True))
+    return clip, [by_slug[card.slug] for card in cards]
 
 
 def stream(given: clip_input.ClipInput) -> decoding.Stream:
@@ -92,13 +166,14 @@ def _stream(digest: str, _given: clip_input.ClipInput) -> decoding.Stream:
 def is_short(data: bytes | Spool) -> bool:
     """Whether a clip is one utterance (timeline.LONG_S) by what it says of itself, or does not say, and has no more bytes than that may.
 
-    It is measured whole in the process beside, where everybody's clips take turns; of one that is longer after all, no more is read there.
+    It is measured whole by a worker, where everybody's clips take turns; of one that is longer after all, no more is read there, and
+    nothing is measured.
     """
     if isinstance(data, Spool) or len(data) > SHORT:
         return False
     try:
         duration_s = decoding.declared_duration(data)
-    except SerError:  # the process beside says why
+    except SerError:  # the worker says why
         return True
     return duration_s is None or duration_s <= timeline.LONG_S
 
@@ -108,74 +183,61 @@ class Answer:
     """What one model says of a clip, or the sentence why it cannot."""
 
     card: ModelCard
-    prediction: recognizer.Prediction | None
+    prediction: Prediction | None
     problem: str = ""
 
 
 def answers(given: clip_input.ClipInput, cards: list[ModelCard]) -> list[Answer]:
     """Return one answer a card, in the order of the cards; none where there is no speech."""
-    heard = hear(given)
-    if not cards or not heard.quality.has_speech:
+    clip = _clip(given, cards)
+    if not cards or not clip.analysis.quality.has_speech:
         return []
-    try:
-        said = _asked(given.digest, _slugs_and_keys(cards), heard, cards)
-        if silent := [
-            card for card, answer in zip(cards, said, strict=True) if isinstance(answer, str)
-        ]:  # mended meanwhile, perhaps
-            again = dict(zip([card.slug for card in silent], _ask(heard, silent), strict=True))
-            said = [again.get(card.slug, answer) for card, answer in zip(cards, said, strict=True)]
-    except SerError as error:
-        return [Answer(card, None, str(error)) for card in cards]
+    # Chosen since the first look; or one could not answer, and is mended meanwhile, perhaps.
+    missing = [card for card in cards if not isinstance(clip.answers.get(cached._model_key(card)), Prediction)]
+    own, imported = _by_origin(missing)
+    more = service.predict(clip.analysis, _slugs_and_keys(imported), paths.models_folder())
+    if own:
+        try:
+            found = _run_short(given.data, given.name, own) or _run_long(given.data, given.name, own)
+            more = [*found[1], *more]
+        except SerError as error:
+            more = [*[str(error)] * len(own), *more]
+    clip.answers.update(zip(map(cached._model_key, [*own, *imported]), more, strict=True))
     return [
         Answer(card, None, each) if isinstance(each, str) else Answer(card, each)
-        for card, each in zip(cards, said, strict=True)
+        for card, each in ((card, clip.answers[cached._model_key(card)]) for card in cards)
     ]
 
 
-@st.cache_data(scope="session", max_entries=16, show_spinner=False)
-def _asked(
-    digest: str, asked: tuple[tuple[str, str], ...], _heard: analysis.Analysis, _cards: Sequence[ModelCard]
-) -> list[recognizer.Prediction | str]:
-    return _ask(_heard, _cards)
+def predict_window(cards: Sequence[ModelCard], *, only_speech: bool = True) -> timeline.Judge:
+    """Return what analyses the windows of a long sound and asks these models about them, without speech too if not only_speech."""
+    return functools.partial(_predict_window, tuple(cards), only_speech)
 
 
-def ask(heard: analysis.Analysis, cards: Sequence[ModelCard]) -> list[recognizer.Prediction | str]:
-    """Return what models say of a clip that no page keeps, speech or not: of each a prediction, or the sentence why it has none."""
-    return _ask(heard, cards)
-
-
-def _ask(heard: analysis.Analysis, cards: Sequence[ModelCard]) -> list[recognizer.Prediction | str]:
-    ours, foreign = _by_origin(cards)
-    said = workers.run(service.ask, heard, _slugs_and_keys(ours), paths.models_folder()) if ours else []
-    said += service.ask(heard, _slugs_and_keys(foreign), paths.models_folder())
-    answers = dict(zip([card.slug for card in (*ours, *foreign)], said, strict=True))
-    return [answers[card.slug] for card in cards]
-
-
-def judge(cards: Sequence[ModelCard]) -> timeline.Judge:
-    """Return what looks at the windows of a long sound, and asks these models about them."""
-    return functools.partial(_judge, tuple(cards))
-
-
-def _judge(cards: Sequence[ModelCard], waveform: Waveform) -> tuple[analysis.Analysis, list[recognizer.Prediction]]:
-    ours, foreign = _by_origin(cards)
-    measured, said = workers.run(service.judge, _slugs_and_keys(ours), paths.models_folder(), waveform)
-    if foreign and measured.quality.has_speech:
-        more = service.ask(measured, _slugs_and_keys(foreign), paths.models_folder())
-        said += [each for each in more if isinstance(each, recognizer.Prediction)]
+def _predict_window(
+    cards: Sequence[ModelCard], only_speech: bool, waveform: Waveform
+) -> tuple[analysis.Analysis, list[Prediction]]:
+    own, imported = _by_origin(cards)
+    folder = paths.models_folder()
+    measured, found = workers.run(
+        service.predict_window, _slugs_and_keys(own), folder, waveform, only_speech=only_speech
+    )
+    if imported and (measured.quality.has_speech or not only_speech):
+        more = service.predict(measured, _slugs_and_keys(imported), folder)
+        found += [each for each in more if isinstance(each, Prediction)]
     order = [card.slug for card in cards]
-    return measured, sorted(said, key=lambda each: order.index(each.model))
+    return measured, sorted(found, key=lambda each: order.index(each.model))
 
 
 def _by_origin(cards: Sequence[ModelCard]) -> tuple[list[ModelCard], list[ModelCard]]:
-    """Return the models of this machine, and those from elsewhere: each of these answers from a process of its own (ser_core/sandbox.py).
+    """Return the models of this machine, and the imported ones: each of these answers from a process of its own (sandbox.py).
 
-    They are not asked through the process beside: whoever did not choose them must not wait for them.
+    They are not asked through the workers: whoever did not choose them must not wait for them.
     """
     return [card for card in cards if not card.imported], [card for card in cards if card.imported]
 
 
-def predictions(answers: list[Answer]) -> list[recognizer.Prediction]:
+def predictions(answers: list[Answer]) -> list[Prediction]:
     """Return the predictions among the answers."""
     return [answer.prediction for answer in answers if answer.prediction]
 
@@ -191,7 +253,8 @@ def warm_up() -> threading.Thread:
 def _warm_up() -> None:
     quiet = Waveform(np.zeros(SAMPLE_RATE, dtype=np.float32), SAMPLE_RATE)
     with contextlib.suppress(SerError, OSError):  # the page tells at the first clip
-        ask(analyse(encode_wav(quiet), "silence"), _by_origin(cached.models()[0])[0])
+        models = _slugs_and_keys(_by_origin(cached.models()[0])[0])
+        workers.prepare(service.warm_up, quiet, models, paths.models_folder())
     # What is loaded now stays: later collections need not look at it, which takes them a tenth of the time.
     gc.collect()
     gc.freeze()

@@ -21,6 +21,7 @@ from pages.ui import visits
 from ser_core.errors import ConfigError
 from ser_core.serving import admin, guard, permissions, preflight
 from ser_core.serving.guard import Application, Message, Receive, Scope, Send
+from ser_core.system import priority
 
 MESSAGES = frozenset({"rerun_script", "stop_script", "file_urls_request", "app_heartbeat", "backend_operation_request"})
 """What a page says to the server. Streamlit knows more, for its developers: one clears the caches of all visitors."""
@@ -45,6 +46,7 @@ def middleware() -> list[Middleware]:
     is_here_alone = config.get_option("server.address") in ("localhost", "127.0.0.1", "::1")
     try:
         _set_admin_word(is_here_alone=is_here_alone)
+        priority.worker_count()
         hosts = guard.hosts(os.environ, () if is_here_alone else _own_names())
     except ConfigError as error:
         sys.exit(str(error))

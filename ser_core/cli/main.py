@@ -13,9 +13,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-# Before numpy loads: OpenBLAS' own threads make feature extraction 5 to 10 times slower on busy cores.
-for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
+from ser_core.system import priority
+
+priority.limit_threads()  # before numpy loads
 
 from ser_core.cli import (  # noqa: E402
     build_models,

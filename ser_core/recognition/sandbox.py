@@ -26,7 +26,7 @@ import numpy as np
 
 from ser_core import classifiers, paths
 from ser_core.errors import ModelError
-from ser_core.system import units, untrusted_json
+from ser_core.system import priority, units, untrusted_json
 
 MOST_MS = 250
 """Processor time for a clip of a few seconds. The shipped models take 2 ms, the slowest that can be trained here a few dozen."""
@@ -361,11 +361,7 @@ def _end_idle(classifier: weakref.ref[ForeignClassifier]) -> None:
 def _environment(folder: str) -> dict[str, str]:
     """Return the environment of the process: its empty folder, and a single thread."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return (
-        kept
-        | dict.fromkeys(("HOME", "TMPDIR", "TEMP", "TMP"), folder)
-        | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    )
+    return kept | dict.fromkeys(("HOME", "TMPDIR", "TEMP", "TMP"), folder) | priority.ONE_THREAD
 
 
 def serve(kind: str) -> None:

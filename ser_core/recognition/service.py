@@ -1,4 +1,4 @@
-"""What worker processes run: predictions of models for a clip or a window."""
+"""What worker processes run: a clip or a window from its sound to its analysis and the models' answers, in one task."""
 
 from __future__ import annotations
 
@@ -6,35 +6,71 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
+from ser_core.audio import decoding
 from ser_core.audio.waveform import Waveform
 from ser_core.errors import SerError
 from ser_core.recognition import analysis, store
 from ser_core.recognition.analysis import Analysis
 from ser_core.recognition.recognizer import Prediction, Recognizer
 
+Models = Sequence[tuple[str, str]]
+"""Slug and key of each model that is asked: it is read again where its key has changed."""
 
-def ask(heard: Analysis, models: Sequence[tuple[str, str]], folder: Path) -> list[Prediction | str]:
-    """Return the results of some models of a models folder for a clip, in their order: a prediction, or a sentence on why there is none.
+Answers = list[Prediction | str]
+"""Of each model, in their order, a prediction, or a sentence on why there is none."""
 
-    models: slug and key of each; a model is read again where its key has changed. The input of models of one kind and the same settings
-    is computed once. Runs in the calling process; imported models run in separate processes (sandbox.py).
+
+def analyse(
+    data: bytes,
+    models: Models,
+    folder: Path,
+    *,
+    name: str,
+    max_duration_s: float = decoding.MAX_DURATION_S,
+    channel: str | None = None,
+) -> tuple[Analysis, Answers]:
+    """Return a recording's analysis and, where there is speech in it, the answers of some models of a models folder.
+
+    channel: which one of it, as `decoding.decode` takes it.
+
+    Raises AudioError where the bytes are not usable audio; a TooLongError, before anything is measured, where there are more seconds.
     """
-    seen = analysis.inputs(heard)
-    answers: list[Prediction | str] = []
+    clip = decoding.decode(data, max_duration_s=max_duration_s, name=name, channel=channel)
+    if clip.waveform.duration_s > max_duration_s:  # the decoder forgives some padding
+        raise decoding.TooLongError(f"{name} is longer than {max_duration_s:g} s. Cut it into shorter pieces.")
+    measured = analysis.measure(clip)
+    return measured, predict(measured, models, folder) if measured.quality.has_speech else []
+
+
+def predict(clip: Analysis, models: Models, folder: Path) -> Answers:
+    """Return the answers of some models of a models folder for a clip, speech or not.
+
+    The input of models of one kind and the same settings is computed once. Runs in the calling process; imported models run in separate
+    processes (sandbox.py).
+    """
+    input_of = analysis.inputs(clip)
+    answers: Answers = []
     for slug, key in models:
         try:
             model = _load(slug, key, folder)
-            answers.append(model.answer(seen(model.config, model.input_kind)))
+            answers.append(model.answer(input_of(model.config, model.input_kind)))
         except SerError as error:
             answers.append(str(error))
     return answers
 
 
-def judge(models: Sequence[tuple[str, str]], folder: Path, waveform: Waveform) -> tuple[Analysis, list[Prediction]]:
-    """Return the analysis of a window and, where there is speech in it, the predictions of those models that succeed (see `ask`)."""
+def predict_window(
+    models: Models, folder: Path, waveform: Waveform, *, only_speech: bool = True
+) -> tuple[Analysis, list[Prediction]]:
+    """Return the analysis of a window and the predictions of those models that succeed; without speech none, if only_speech."""
     measured = analysis.measure_samples(waveform)
-    answers = ask(measured, models, folder) if measured.quality.has_speech else []
+    answers = predict(measured, models, folder) if measured.quality.has_speech or not only_speech else []
     return measured, [each for each in answers if isinstance(each, Prediction)]
+
+
+def warm_up(waveform: Waveform, models: Models, folder: Path) -> None:
+    """Load what the first clip will need: the libraries and these models."""
+    predict_window(models, folder, waveform, only_speech=False)
 
 
 @functools.lru_cache(maxsize=16)

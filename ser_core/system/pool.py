@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+from ser_core.system import priority
 
 
 def in_processes(
@@ -16,12 +18,7 @@ def in_processes(
     """
     import joblib
 
-    with joblib.parallel_config("loky", inner_max_num_threads=1, initializer=_step_back if niced else None):
+    step_back = functools.partial(priority.step_back, priority.LONG_WORK) if niced else None
+    with joblib.parallel_config("loky", inner_max_num_threads=1, initializer=step_back):
         run = joblib.Parallel(n_jobs=n_jobs, return_as="generator", batch_size=16)
         yield from run(joblib.delayed(measure)(*task) for task in tasks)
-
-
-def _step_back() -> None:
-    """Let the other processes of this machine go first; called once in each worker."""
-    if hasattr(os, "nice"):
-        os.nice(10)

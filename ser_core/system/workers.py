@@ -1,10 +1,10 @@
-"""Work that a page server hands to a worker process: analysing a short clip or a window of a long one, and predicting.
+"""Work that a page server hands to worker processes: analysing a short clip or a window of a long one, and predicting.
 
 A server's interpreter runs one of its threads at a time: measured in it, the clips of thirty visitors would hold up all pages. And a clip
-that ends what decodes it ends this process, which is started again, and no page. Models are loaded there alone.
+that ends what decodes it ends a worker, which is started again, and no page. Models are loaded there alone.
 
-Visitors take turns. Longer work, such as a whole recording of ten minutes, goes to a second process, which
-runs at the lowest priority and exists only while it is needed.
+Visitors take turns. There is one worker at first; another starts where work waits, up to priority.worker_count(). Longer work, such as a
+whole recording of ten minutes, goes to a worker of its own, which steps back and exists only while it is needed.
 
 Work goes to a process's standard input and answers come from its standard output, each as a pickle; it ends as soon as its input does, and
 so with the server, even when busy.
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import logging
 import os
 import pickle
 import queue
@@ -28,15 +29,13 @@ from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
 from ser_core.errors import SerError
+from ser_core.system import priority
 
 LIMIT_S = 120.0
 """Longer than this no work may take, nor a short one wait for its turn."""
 
 REST_S = 60.0
-"""After so long without work the process for long work ends, and its memory is free."""
-
-NICENESS = 10
-"""Of the process for long work: behind the pages and short work, before a training."""
+"""After so long without work a worker that is not always needed ends, and its memory is free."""
 
 MOST_OF_A_BROWSER = 8
 """Works of one browser that may wait at a time: it has one per tab, and one for a live session or a long recording."""
@@ -63,8 +62,11 @@ WORKER_FAILED = (
 # An interrupt is for the server, which ends this process.
 _BEGIN = (
     "import pickle, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = pickle.load(sys.stdin.buffer); "
-    "from ser_core.system import workers; workers.serve({nice})"
+    "from ser_core.system import workers; workers.serve({niceness})"
 )
+
+Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+"""A function of a module, and what it is called with."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,22 +78,28 @@ _is_over = False
 def run(work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
     """Return work(*args, **named), a function of a module, done by a worker process; its SerErrors are raised here.
 
-    Those whom work is for (WHO) take turns; what is for the same browser is done in the order in which it comes. What was at work when
-    the process ended is begun once more.
+    Those whom work is for (WHO) take turns; what is for the same browser is begun in the order in which it comes. What was at work when
+    a process ended is begun once more.
 
     Raises
     ------
     SerError : where that process ended both times, or was ended because it did not answer within LIMIT_S; where too much work of this
-        browser or address waits already.
+        browser or address waits already; where SER_WORKERS is no number of workers.
     RuntimeError : for any other error of the work, with what it said there.
     """
-    answer: T = (_LONG if _IS_LONG.get() else _SHORT).run(work, args, named)
+    answer: T = (_LONG if _IS_LONG.get() else _SHORT).run((work, args, named))
     return answer
+
+
+def prepare(work: Callable[P, object], *args: P.args, **named: P.kwargs) -> None:
+    """Do a work now, as `run` does, and first of all in each further worker: such as loading what all works need."""
+    _SHORT.first_work = work, args, named
+    run(work, *args, **named)
 
 
 @contextlib.contextmanager
 def long_work() -> Iterator[None]:
-    """Inside this, `run` hands work to the process for what takes longer than a moment, and nobody's short work waits for it."""
+    """Inside this, `run` hands work to the worker for what takes longer than a moment, and nobody's short work waits for it."""
     before = _IS_LONG.set(True)
     try:
         yield
@@ -100,19 +108,20 @@ def long_work() -> Iterator[None]:
 
 
 class Line:
-    """Who waits for something that one can have at a time: addresses take turns, and at each of them its browsers.
+    """Who waits for something that n can have at a time: addresses take turns, and at each of them its browsers.
 
     Who has just had a turn comes last; the works of one browser keep their order.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, n: int = 1) -> None:
         self._lock = threading.Lock()
-        self._is_taken = False
+        self._n = n
+        self._n_taken = 0
         self._waiting: dict[str, dict[str, deque[threading.Event]]] = {}
 
     @contextlib.contextmanager
-    def turn(self, wait_s: float | None = None) -> Iterator[None]:
-        """Inside this, nobody else has a turn; it is WHO's.
+    def turn(self, wait_s: float | None = None, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+        """Inside this, one less has a turn; it is WHO's. on_wait is called where it does not come at once.
 
         Raises
         ------
@@ -121,11 +130,25 @@ class Line:
         who, mine = WHO.get(), threading.Event()
         self._join(who, mine)
         try:
+            if on_wait and not mine.is_set():
+                on_wait()
             if not mine.wait(wait_s):
                 raise SerError(WORKER_FAILED)
             yield
         finally:
             self._pass_on(who, mine)
+
+    @property
+    def n_waiting(self) -> int:
+        """How many wait."""
+        with self._lock:
+            return sum(len(works) for there in self._waiting.values() for works in there.values())
+
+    def widen(self, n: int) -> None:
+        """Let n more have a turn at a time, or -n fewer from the next turns on."""
+        with self._lock:
+            self._n += n
+            self._call()
 
     def _join(self, who: Who, mine: threading.Event) -> None:
         address, browser = who
@@ -136,39 +159,35 @@ class Line:
             if sum(map(len, there.values())) >= MOST_OF_AN_ADDRESS:
                 raise SerError(TOO_MANY.format(n=MOST_OF_AN_ADDRESS, where="address"))
             self._waiting.setdefault(address, {}).setdefault(browser, deque()).append(mine)
-            if not self._is_taken:
-                self._call()
+            self._call()
 
     def _pass_on(self, who: Who, mine: threading.Event) -> None:
         address, browser = who
         with self._lock:
-            if not mine.is_set():  # waited in vain
+            if mine.is_set():
+                self._n_taken -= 1
+            else:  # waited in vain
                 self._waiting[address][browser].remove(mine)
-                self._tidy(who)
-                return
-            if there := self._waiting.pop(address, None):
-                self._waiting[address] = there
-                if works := there.pop(browser, None):
-                    there[browser] = works
-            self._is_taken = False
-            if self._waiting:
-                self._call()
+            self._move_last(who)
+            self._call()
 
     def _call(self) -> None:
-        """Give the turn to the first of those that wait."""
-        address, there = next(iter(self._waiting.items()))
-        browser, works = next(iter(there.items()))
-        self._is_taken = True
-        works.popleft().set()
-        self._tidy((address, browser))
+        """Give the free turns to the first of those that wait."""
+        while self._waiting and self._n_taken < self._n:
+            address, there = next(iter(self._waiting.items()))
+            browser, works = next(iter(there.items()))
+            self._n_taken += 1
+            works.popleft().set()
+            self._move_last((address, browser))
 
-    def _tidy(self, who: Who) -> None:
-        """Keep nothing of who does not wait."""
+    def _move_last(self, who: Who) -> None:
+        """Put somebody behind the others that wait; nothing is kept of who does not."""
         address, browser = who
-        if not self._waiting[address][browser]:
-            del self._waiting[address][browser]
-        if not self._waiting[address]:
-            del self._waiting[address]
+        there = self._waiting.pop(address, {})
+        if works := there.pop(browser, None):
+            there[browser] = works
+        if there:
+            self._waiting[address] = there
 
 
 class _EndedError(Exception):
@@ -176,37 +195,43 @@ class _EndedError(Exception):
 
 
 class _Worker:
-    """A worker process and the queue before it: started when there is work.
+    """A worker process, started when there is work. Whoever uses it has a turn in the line of its pool.
 
-    nice: by how much it steps back. may_rest: whether it ends once it had nothing to do for REST_S; then work waits for its turn as long
-    as it takes.
+    niceness: by how much it steps back. on_rest: called twice a second with a worker that has had nothing to do for REST_S.
     """
 
-    def __init__(self, *, nice: int = 0, may_rest: bool = False) -> None:
-        self._nice = nice
-        self._may_rest = may_rest
-        self._line = Line()
+    def __init__(self, niceness: int, on_rest: Callable[[_Worker], None]) -> None:
+        self._niceness = niceness
+        self._on_rest = on_rest
         self._process: subprocess.Popen[bytes] | None = None
         self._begun_s: float | None = None
         self._ended_s = 0.0
 
-    def run(self, work: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        """Return what comes of a work, once it is its turn (see `run` of this module)."""
-        with self._line.turn(None if self._may_rest else LIMIT_S):
-            task = work, args, named
+    @property
+    def is_busy(self) -> bool:
+        """Whether it is at work."""
+        return self._begun_s is not None
+
+    @property
+    def rests(self) -> bool:
+        """Whether it has had nothing to do for REST_S."""
+        return not self.is_busy and time.monotonic() - self._ended_s >= REST_S
+
+    def run(self, task: Task) -> Any:
+        """Return what comes of a work (see `run` of this module)."""
+        try:
+            result, problem = self._done(task)
+        except _EndedError:
             try:
                 result, problem = self._done(task)
-            except _EndedError:
-                try:
-                    result, problem = self._done(task)
-                except _EndedError as error:
-                    raise SerError(WORKER_FAILED) from error
+            except _EndedError as error:
+                raise SerError(WORKER_FAILED) from error
         if problem:
             raise problem
         return result
 
-    def _done(self, task: tuple[Any, ...]) -> tuple[Any, Exception | None]:
-        """Return what came of a task and what went wrong; whoever calls has the turn."""
+    def _done(self, task: Task) -> tuple[Any, Exception | None]:
+        """Return what came of a task and what went wrong."""
         if _is_over:
             raise SerError(WORKER_FAILED)
         self._begun_s = begun_s = time.monotonic()
@@ -234,35 +259,25 @@ class _Worker:
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            steps_back = (
-                getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0) if self._nice else 0
-            )  # Windows knows no niceness
-            command = [sys.executable, "-c", _BEGIN.format(nice=self._nice)]
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, creationflags=steps_back
-            )
+            command = [sys.executable, "-c", _BEGIN.format(niceness=self._niceness)]
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             assert self._process.stdin
             self._process.stdin.write(pickle.dumps(sys.path))
             threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
         return self._process
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
-        """End the process when it takes too long over a work, or has had none for long."""
+        """End the process when it takes too long over a work; tell where it has had none for long."""
         while process.poll() is None:
             time.sleep(0.5)
             begun_s = self._begun_s
             if begun_s is not None and time.monotonic() - begun_s >= LIMIT_S:
                 process.kill()
-            elif self._rests():
-                with contextlib.suppress(SerError), self._line.turn(0):
-                    if self._rests():
-                        self.end()
-
-    def _rests(self) -> bool:
-        return self._may_rest and self._begun_s is None and time.monotonic() - self._ended_s >= REST_S
+            elif self.rests:
+                self._on_rest(self)
 
     def end(self) -> None:
-        """End the process, even when busy; the caller has the turn, or the server ends."""
+        """End the process, even when busy."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -274,7 +289,94 @@ class _Worker:
                     pipe.close()
 
 
-_SHORT, _LONG = _Worker(), _Worker(nice=NICENESS, may_rest=True)
+class _Pool:
+    """Workers and the line before them: one at first, and where work waits another, up to `most`.
+
+    niceness: of its workers. may_rest: whether the first one ends too when it rests; then work waits for its turn as long as it takes.
+    first_work: what a further worker does before it takes part.
+    """
+
+    def __init__(self, most: Callable[[], int], *, niceness: int = 0, may_rest: bool = False) -> None:
+        self.first_work: Task = (os.getpid, (), {})
+        self.line = Line()
+        self._most, self._niceness, self._may_rest = most, niceness, may_rest
+        self._lock = threading.Lock()
+        self._all = [_Worker(niceness, self._rest)]
+        self._idle = set(self._all)
+        self._is_growing = False
+
+    @property
+    def n_busy(self) -> int:
+        """How many workers are at work."""
+        return sum(each.is_busy for each in self._all)
+
+    def run(self, task: Task) -> Any:
+        """Return what comes of a work, once it is its turn (see `run` of this module)."""
+        self._most()  # a number that cannot be used is told at the first work, and not when one first waits
+        with self.line.turn(None if self._may_rest else LIMIT_S, self._grow):
+            with self._lock:  # the first ones have most of the work, so that the others may rest
+                worker = next(each for each in self._all if each in self._idle)
+                self._idle.remove(worker)
+            try:
+                return worker.run(task)
+            finally:
+                self._idle.add(worker)
+
+    def _grow(self) -> None:
+        """Have another worker started where there may be one, and none is being started."""
+        with self._lock:
+            if self._is_growing or len(self._all) >= self._most():
+                return
+            self._is_growing = True
+        threading.Thread(target=self._start_workers, daemon=True).start()
+
+    def _start_workers(self) -> None:
+        """Start one worker after another while work waits. Nobody's work goes to one that is still loading its libraries."""
+        while True:
+            with self._lock:
+                if not (self.line.n_waiting and len(self._all) < self._most()):
+                    self._is_growing = False
+                    return
+            worker = _Worker(self._niceness, self._rest)
+            try:
+                worker.run(self.first_work)
+            except Exception:  # the others go on without it; it is tried again when work next waits
+                logging.getLogger(__name__).exception("A further worker could not be started")
+                worker.end()
+                with self._lock:
+                    self._is_growing = False
+                return
+            with self._lock:
+                self._all.append(worker)
+                self._idle.add(worker)
+            self.line.widen(1)
+
+    def _rest(self, worker: _Worker) -> None:
+        """End a worker that has nothing to do, where it is not always needed; one that is not the first goes for good."""
+        is_first = worker is self._all[0]
+        if is_first and not self._may_rest:
+            return
+        with contextlib.suppress(SerError), self.line.turn(0):
+            with self._lock:
+                if worker not in self._idle or not worker.rests:
+                    return
+                self._idle.remove(worker)
+            worker.end()
+            if is_first:
+                self._idle.add(worker)
+            else:
+                with self._lock:
+                    self._all.remove(worker)
+                self.line.widen(-1)
+
+    def end(self) -> None:
+        """End all workers, even when busy: the server ends."""
+        for each in self._all:
+            each.end()
+
+
+_SHORT = _Pool(priority.worker_count)
+_LONG = _Pool(lambda: 1, niceness=priority.LONG_WORK, may_rest=True)
 
 
 @atexit.register
@@ -285,10 +387,10 @@ def _leave() -> None:
         each.end()
 
 
-def serve(nice: int = 0) -> None:
+def serve(niceness: int = 0) -> None:
     """Do the work that arrives, one after another, until the input ends: the main loop of a worker process."""
-    if nice and hasattr(os, "nice"):
-        os.nice(nice)
+    if niceness:
+        priority.step_back(niceness)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not come among the answers
     # scikit-learn loads pandas where it is installed: 60 MB that a prediction does not need.
@@ -296,7 +398,7 @@ def serve(nice: int = 0) -> None:
     import sklearn.base  # noqa: F401
 
     del sys.modules["pandas"]
-    tasks: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+    tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(tasks,), daemon=True).start()
     with contextlib.suppress(BrokenPipeError):  # the server has ended
         while True:
@@ -304,7 +406,7 @@ def serve(nice: int = 0) -> None:
             answers.flush()
 
 
-def _receive(tasks: queue.SimpleQueue[tuple[Any, ...]]) -> None:
+def _receive(tasks: queue.SimpleQueue[Task]) -> None:
     """Take what comes in; where that ends, end the process, which may be at a work that takes for ever."""
     try:
         while True:

@@ -6,7 +6,6 @@ a stopped run resumes after them.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ import pandas as pd
 
 from ser_core import classifiers
 from ser_core.dataset.build import Dataset
-from ser_core.system import files
+from ser_core.system import files, priority
 from ser_core.system.cluster import Cluster
 from ser_core.training import fit
 from ser_core.training.fit import FitConfig
@@ -145,8 +144,7 @@ def _fit_there(
     work: Work, combination: Mapping[str, Any], number: int, fold: int, key: str, keep: bool
 ) -> dict[str, Any]:
     """Fit in a worker of a cluster, which is one of several processes on its machine: TensorFlow takes one thread."""
-    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-        os.environ.setdefault(name, "1")
+    priority.limit_threads(priority.shared_threads())
     return _fit(work, combination, number, fold, key, keep)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from ser_core import paths
 from ser_core.recognition import store
+from ser_core.system import process_tree
 from ser_core.training import run_folder
 from ser_core.training.run_folder import Reporter
 
@@ -71,16 +72,6 @@ def _end_at_once(reporter: Reporter, models: Path) -> None:
     try:
         store.sweep(models)
         reporter.end(run_folder.STOPPED, "Stopped. Nothing was kept.")
-        _kill_workers()
+        process_tree.end_children()  # joblib's own way waits for their current task
     finally:
         os._exit(0)
-
-
-def _kill_workers() -> None:
-    """End the processes that measure features or fit; joblib's own way waits for their current task."""
-    from joblib.externals.loky import reusable_executor
-
-    executor = reusable_executor._executor
-    for pid in list(executor._processes or ()) if executor else ():
-        with contextlib.suppress(OSError):
-            os.kill(pid, signal.SIGTERM)

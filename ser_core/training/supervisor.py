@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from ser_core.system import locks
+from ser_core.system import locks, priority, process_tree
 from ser_core.training import run_folder
 
 LOCK = "lock"
@@ -67,8 +67,7 @@ FAULT = "It ended because of a fault in the program. Its log tells more."
 def main(arguments: Sequence[str]) -> int:
     """Supervise one run until it has ended; returns 1 where another process already does."""
     folder, command = Path(arguments[0]).resolve(), list(arguments[1:])
-    if hasattr(os, "nice"):
-        os.nice(19)
+    priority.step_back(priority.TRAINING)  # not its session: it must still answer a stop in time
     held = locks.take(folder / LOCK, wait_s=5)
     if held is None:
         return 1
@@ -138,7 +137,7 @@ def _work(folder: Path, command: Sequence[str], held: Sequence[IO[bytes]]) -> No
     process = subprocess.Popen(
         [*command, str(folder)],
         stdin=subprocess.DEVNULL,
-        env=os.environ | threads(),
+        env=os.environ | priority.training_threads() | {"PYTHONUNBUFFERED": "1"},
         **_detached([file.fileno() for file in held]),
     )  # type: ignore[call-overload]
     asked_s, killed = 0.0, False
@@ -147,11 +146,11 @@ def _work(folder: Path, command: Sequence[str], held: Sequence[IO[bytes]]) -> No
         if how and not asked_s:
             asked_s = time.monotonic()
         if how and time.monotonic() - asked_s > _grace(folder, how):
-            end(process)
+            process_tree.end(process)
             killed = True
             break
         time.sleep(0.1)
-    end(process)  # and what it may have started
+    process_tree.end(process)  # and what it may have started
     if status(folder).ended:
         return
     if killed or run_folder.stop_request(folder):
@@ -163,34 +162,6 @@ def _work(folder: Path, command: Sequence[str], held: Sequence[IO[bytes]]) -> No
 def _grace(folder: Path, how: str) -> float:
     early = status(folder).stage in (run_folder.QUEUED, run_folder.FEATURES)
     return KEEP_S if how == run_folder.KEEP and not early else GRACE_S
-
-
-def threads() -> dict[str, str]:
-    """Return the environment of a run: one thread fewer than there are cores, so that the pages stay quick."""
-    n = str(max((os.cpu_count() or 2) - 1, 1))
-    return {
-        "TF_NUM_INTRAOP_THREADS": n,
-        "TF_NUM_INTEROP_THREADS": "1",
-        "LOKY_MAX_CPU_COUNT": n,
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "PYTHONUNBUFFERED": "1",
-    }
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and those it started: politely, and a moment later by force. It may have ended already."""
-    if sys.platform == "win32":
-        if process.poll() is None:
-            subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], capture_output=True, check=False)
-    else:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0.2)
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # the group has ended
-            os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def explain(code: int | None, folder: Path) -> str:

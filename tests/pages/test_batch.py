@@ -134,15 +134,15 @@ def test_a_batch_stays_when_the_page_is_left_and_goes_when_another_is_wanted(pag
 
 def test_stop_keeps_what_is_done(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     going, going_on = threading.Event(), threading.Event()
-    original = recognition.analyse_short
+    original = recognition.predict_short
 
-    def slowly(data, name):
+    def slowly(data, name, cards):
         if name == "happy/x.flac":
             going.set()
             going_on.wait(30)
-        return original(data, name)
+        return original(data, name, cards)
 
-    monkeypatch.setattr(recognition, "analyse_short", slowly)
+    monkeypatch.setattr(recognition, "predict_short", slowly)
     give(page, "all.zip", packed(FILES))
     page.button("batch.start").click().run()
     assert going.wait(30)

@@ -37,8 +37,8 @@ def cards(models: Path, exported: bytes, monkeypatch: pytest.MonkeyPatch) -> lis
     return [found["knn"], found[slug], found["mlp"]]
 
 
-def heard() -> analysis.Analysis:
-    return analysis.analyse(SPEECH)
+def answers_of(cards: list[ModelCard]) -> service.Answers:
+    return recognition.predict(SPEECH, "a.flac", cards)[1]
 
 
 def no_answer(*_: object, **__: object) -> None:
@@ -50,28 +50,28 @@ def test_each_is_asked_where_it_belongs(cards: list[ModelCard], monkeypatch: pyt
     monkeypatch.setattr(
         workers, "run", lambda work, *args, **named: handed.append((work, args)) or run(work, *args, **named)
     )
-    said = recognition.ask(heard(), cards)
+    said = answers_of(cards)
     assert [each.model for each in said] == ["knn", "mlp-2", "mlp"]
     assert said[1].probabilities == pytest.approx(said[2].probabilities, abs=1e-6)
     ((work, (_, asked, _)),) = handed
-    assert work is service.ask and [slug for slug, _ in asked] == ["knn", "mlp"], (
-        "the process beside has read a stranger's model"
+    assert work is service.analyse and [slug for slug, _ in asked] == ["knn", "mlp"], (
+        "a worker has read an imported model"
     )
 
 
 def test_windows_are_judged_by_each_where_it_belongs(cards: list[ModelCard], monkeypatch: pytest.MonkeyPatch) -> None:
-    waveform = heard().clip.waveform
-    measured, said = recognition.judge(cards)(waveform)
+    waveform = analysis.analyse(SPEECH).clip.waveform
+    measured, said = recognition.predict_window(cards)(waveform)
     assert measured.quality.has_speech and [each.model for each in said] == ["knn", "mlp-2", "mlp"]
     monkeypatch.setattr(sandbox.Process, "predict", no_answer)
-    assert [each.model for each in recognition.judge(cards)(waveform)[1]] == ["knn", "mlp"]
+    assert [each.model for each in recognition.predict_window(cards)(waveform)[1]] == ["knn", "mlp"]
 
 
 def test_one_that_does_not_answer_has_a_sentence_of_its_own(
     cards: list[ModelCard], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sandbox.Process, "predict", no_answer)
-    said = recognition.ask(heard(), cards)
+    said = answers_of(cards)
     assert isinstance(said[0], Prediction) and isinstance(said[2], Prediction)
     assert "did not answer within 2 s" in said[1]
 
@@ -87,12 +87,28 @@ def test_the_card_on_recognize_says_so(cards: list[ModelCard], monkeypatch: pyte
     assert "did not answer within 2 s" in drawn and drawn.count("<section>") == 3
 
 
+def test_one_that_answers_again_is_asked_again(cards: list[ModelCard], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, predict = [], service.predict
+
+    def noted(clip: analysis.Analysis, models: service.Models, folder: Path) -> service.Answers:
+        asked.extend(slug for slug, _ in models)
+        return ["Not now."] * len(models) if len(asked) == 1 else predict(clip, models, folder)
+
+    monkeypatch.setattr(service, "predict", noted)
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    page.session_state[state.PICKED] = [card.slug for card in cards]
+    page.run().get("file_uploader")[0].set_value(("a.flac", SPEECH, "audio/flac"))
+    drawn = [" ".join(element.proto.body for element in page.run().get("html")) for _ in range(3)]
+    assert ["Not now." in each for each in drawn] == [True, False, False]
+    assert asked == ["mlp-2", "mlp-2"]
+
+
 def test_no_process_is_started_before_one_is_asked(cards: list[ModelCard], monkeypatch: pytest.MonkeyPatch) -> None:
     def started(*_: object) -> None:
         raise AssertionError("a process is started")
 
     monkeypatch.setattr(sandbox, "Process", started)
-    recognition.ask(heard(), [cards[0]])
+    answers_of([cards[0]])
     assert isinstance(store.load("mlp-2", paths.models_folder()).classifier, sandbox.ForeignClassifier)
 
 

@@ -317,8 +317,7 @@ def test_recognize_live_batch_and_the_command_line_say_the_same(
         answers[name] = {each["model"]: each["probabilities"] for each in result["predictions"]}
 
     answers["batch"] = {
-        each.model: each.probabilities
-        for each in recognition.ask(recognition.analyse(data, "clip.wav"), cached.models()[0])
+        each.model: each.probabilities for each in recognition.predict(data, "clip.wav", cached.models()[0])[1]
     }
 
     page.session_state[state.CLIP] = clip_input.new_clip("clip.wav", data, clip_input.UPLOAD)

@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -250,7 +250,7 @@ def test_a_model_that_another_server_deletes_while_it_is_asked_gets_a_sentence_a
     store.delete("mine", models)
     store.delete("unasked", models)  # after this server has listed it, and before it is loaded
     st.cache_resource.clear()
-    said = dict(zip([each.slug for each in seen], recognition.ask(analysis.analyse(SPEECH), seen), strict=True))
+    said = dict(zip([each.slug for each in seen], recognition.predict(SPEECH, "a.flac", seen)[1], strict=True))
     assert said.pop("unasked").startswith("There is no model 'unasked'")
     assert sorted(said) == sorted([*store.SHIPPED, "mine"]) and all(
         isinstance(each, Prediction) for each in said.values()
@@ -296,21 +296,61 @@ def test_a_rerun_computes_nothing_again(page: AppTest, monkeypatch: pytest.Monke
     assert n_cards(page) == 4
 
 
-@pytest.mark.parametrize("work", [analysis.analyse, service.ask])
-def test_where_the_process_beside_ends_each_time_the_page_says_so(
-    page: AppTest, monkeypatch: pytest.MonkeyPatch, work: object
+@pytest.fixture
+def tasks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, tuple[Any, ...], Any]]:
+    """What went to a worker and what came back: the work, its arguments, its result."""
+    found: list[tuple[Any, tuple[Any, ...], Any]] = []
+    run = workers.run
+
+    def noted(work: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        result = run(work, *args, **named)
+        found.append((work, args, result))
+        return result
+
+    monkeypatch.setattr(workers, "run", noted)
+    return found
+
+
+def test_a_clip_goes_to_a_worker_once_and_its_analysis_never(page: AppTest, tasks: list[Any]) -> None:
+    upload(page)
+    assert n_cards(page) == 4
+    ((work, (data, models, _), (found, answers)),) = tasks
+    assert work is service.analyse and data == SPEECH and len(models) == len(answers) == 4
+    assert found.quality.has_speech
+    page.run()
+    page.pills("recognize.rows").set_value(["chroma"])
+    page.run()
+    page.button("recognize.keep").click().run()
+    upload(page, "other.flac", OTHER_SPEECH)
+    assert [args[0] for _, args, _ in tasks] == [SPEECH, OTHER_SPEECH]
+
+
+def test_a_model_that_is_chosen_later_is_asked_alone(models: Path, page: AppTest, tasks: list[Any]) -> None:
+    add_model(models, "mine")
+    page.session_state[state.PICKED] = ["knn", "cnn"]
+    assert n_cards(upload(page)) == 2
+    page.session_state[state.PICKED] = ["knn", "cnn", "mine"]
+    page.session_state["recognize.models.choice"] = ["knn", "cnn", "mine"]
+    assert n_cards(page.run()) == 3
+    assert [[slug for slug, _ in args[1]] for _, args, _ in tasks] == [["knn", "cnn"], ["mine"]]
+    assert not any(isinstance(each, analysis.Analysis) for _, args, _ in tasks for each in args)
+
+
+@pytest.mark.parametrize("with_models", [False, True], ids=["the clip", "a model"])
+def test_where_a_worker_ends_each_time_the_page_says_so(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch, with_models: bool
 ) -> None:
     run = workers.run
 
     def ended(asked, *args, **named):
-        if asked is work:
+        if asked is service.analyse and (args[1] or not with_models):
             raise SerError(workers.WORKER_FAILED)
         return run(asked, *args, **named)
 
     monkeypatch.setattr(workers, "run", ended)
     upload(page)
     assert not page.exception and "Try again" in text(page)
-    page.button("recognize.keep" if work is service.ask else "recognize.clear").click().run()
+    page.button("recognize.keep" if with_models else "recognize.clear").click().run()
     monkeypatch.undo()
     upload(page)
     assert not page.exception and n_cards(page) == 4
@@ -354,7 +394,7 @@ def test_every_widget_has_a_key(page: AppTest) -> None:
         assert all(element.key for element in page.get(kind)), kind
 
 
-def test_warming_up_has_every_model_loaded_beside_and_survives_a_damaged_one(
+def test_warming_up_has_every_model_loaded_by_a_worker_and_survives_a_damaged_one(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
@@ -370,8 +410,8 @@ def test_warming_up_has_every_model_loaded_beside_and_survives_a_damaged_one(
     # What the public warm_up runs in a thread that tells nothing of it.
     recognition._warm_up()
     assert loaded == [], "a model is loaded in the server too"
-    assert [work for work, _ in handed] == [analysis.analyse, service.ask]
-    assert [slug for slug, _ in handed[1][1][1]] == list(store.SHIPPED)
+    assert [work for work, _ in handed] == [service.warm_up]
+    assert [slug for slug, _ in handed[0][1][1]] == list(store.SHIPPED)
 
 
 PREDICTIONS = [

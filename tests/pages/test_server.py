@@ -198,9 +198,15 @@ def test_other_requests_pass(told: Told) -> None:
     run(work)
 
 
-def test_a_wrong_host_ends_the_start_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SER_HOSTS", "http://x")
-    with pytest.raises(SystemExit, match="not a host name"):
+@pytest.mark.parametrize(
+    ("variable", "given", "sentence"),
+    [("SER_HOSTS", "http://x", "not a host name"), ("SER_WORKERS", "many", "from 1 to 999. Got 'many'")],
+)
+def test_a_wrong_setting_ends_the_start_with_a_sentence(
+    variable: str, given: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, given)
+    with pytest.raises(SystemExit, match=sentence):
         server.middleware()
 
 

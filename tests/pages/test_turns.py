@@ -71,7 +71,7 @@ TEN_MINUTES = sound(600, "FLAC", "PCM_16", 4_000)
 
 @pytest.fixture
 def handed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, bool, workers.Who]]:
-    """What is handed to the processes beside: the work, whether to the one for long work, and for whom."""
+    """What is handed to workers: the work, whether to the one for long work, and for whom."""
     found: list[tuple[Any, bool, workers.Who]] = []
     run = workers.run
 
@@ -106,7 +106,7 @@ LONG = {
 def test_what_says_that_it_is_long_never_joins_the_line_of_short_clips(kind: str, handed: list[Any]) -> None:
     data = LONG[kind]()
     assert isinstance(data, Spool) or len(data) < 2**20 or kind == "many bytes"
-    assert recognition.analyse_short(data, "long") is None and handed == []
+    assert recognition.predict_short(data, "long", []) is None and handed == []
 
 
 SHORT = {
@@ -117,11 +117,11 @@ SHORT = {
 
 
 @pytest.mark.parametrize("kind", SHORT)
-def test_a_short_clip_is_measured_whole_beside(kind: str, handed: list[Any]) -> None:
+def test_a_short_clip_is_measured_whole_by_a_worker(kind: str, handed: list[Any]) -> None:
     data = SHORT[kind]()
-    heard = recognition.analyse_short(data, "short")
-    assert heard is not None and handed == [(analysis.analyse, False, ("", ""))]
-    assert heard.quality == analysis.analyse(data, name="short").quality
+    found = recognition.predict_short(data, "short", [])
+    assert found is not None and handed == [(service.analyse, False, ("", ""))]
+    assert found[0].quality == analysis.analyse(data, name="short").quality
 
 
 LIARS = {
@@ -148,8 +148,8 @@ def test_of_what_is_longer_than_it_says_no_more_than_a_short_clip_is_read_there(
     with pytest.raises(decoding.TooLongError):
         analysis.analyse(data, max_duration_s=timeline.LONG_S)
     assert sum(read_s) < timeline.LONG_S + 2
-    assert recognition.analyse_short(data, "liar.webm") is None
-    assert [(work, long) for work, long, _ in handed] == [(analysis.analyse, False)]
+    assert recognition.predict_short(data, "liar.webm", []) is None
+    assert [(work, long) for work, long, _ in handed] == [(service.analyse, False)]
 
 
 def counted(blocks: Iterator[np.ndarray], header: Any, read_s: list[float]) -> Iterator[np.ndarray]:
@@ -166,8 +166,8 @@ def test_a_liar_is_shown_over_time(models: Path, handed: list[Any]) -> None:
     page.run()
     assert not page.exception and not page.error and page.session_state[state.TIMELINE].found.duration_s > 11
     works = [work for work, _, _ in handed]
-    assert works.count(analysis.analyse) == 1, "it is tried as a short clip once, not at each rerun"
-    assert works.count(service.judge) > 8 and not any(long for _, long, _ in handed)
+    assert works.count(service.analyse) == 1, "it is tried as a short clip once, not at each rerun"
+    assert works.count(service.predict_window) > 8 and not any(long for _, long, _ in handed)
 
 
 def batch_of(data: bytes, n: int = 1) -> Run:
@@ -193,7 +193,7 @@ def test_four_batches_of_ten_minutes_hold_up_no_short_clip(monkeypatch: pytest.M
             each.task.start(lambda task, each=each: _work(each, [], task))
     until(lambda: at_work)
     with working_for(ANNA):
-        assert recognition.analyse_short(SPEECH, "anna.flac") is not None
+        assert recognition.predict_short(SPEECH, "anna.flac", []) is not None
         mine = batch_of(SPEECH, 2)
         mine.task.start(lambda task: _work(mine, [], task))
         until(lambda: not mine.task.running)
@@ -212,7 +212,7 @@ def test_a_batch_hears_ten_minutes_as_a_whole(models: Path, handed: list[Any]) -
     until(lambda: not run.task.running)
     (result,) = run.results
     assert result["duration_s"] == 600 and not run.problems
-    assert handed == [(analysis.analyse, True, ("", ""))]
+    assert handed == [(service.analyse, True, ("", ""))]
 
 
 def test_long_recordings_are_read_through_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,7 +250,7 @@ def test_a_pages_work_and_that_of_its_threads_is_its_visitors(page: AppTest, han
         page.get("file_uploader")[0].set_value(("a.flac", data, "audio/flac"))
         page.run()
     until(lambda: not page.session_state[state.TIMELINE].task.running)
-    assert {work for work, _, _ in handed} == {analysis.analyse, service.ask, service.judge}
+    assert {work for work, _, _ in handed} == {service.analyse, service.predict_window}
     assert {who for _, _, who in handed} == {ANNA}
 
 
@@ -259,7 +259,7 @@ def test_a_batchs_work_is_its_visitors(page: AppTest, handed: list[Any]) -> None
     page.get("file_uploader")[0].set_value([("a.flac", SPEECH, "audio/flac")])
     page.run().button("batch.start").click().run()
     until(lambda: not page.session_state[state.BATCH].task.running)
-    assert [who for _, _, who in handed] == [ANNA, ANNA]
+    assert [(work, who) for work, _, who in handed] == [(service.analyse, ANNA)], "one task a recording"
 
 
 def test_a_task_works_for_who_started_it() -> None:

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from ser_core.system import pool
+from ser_core.system import pool, priority
 
 
 def where(number: int, power: int) -> tuple[int, int, int, str]:
@@ -28,7 +28,7 @@ def test_more_jobs_work_elsewhere_in_order_with_a_thread_each(niced):
     assert [each[0] for each in told] == [number**2 for number in range(40)]
     assert os.getpid() not in {each[1] for each in told} and {each[3] for each in told} == {"1"}
     if hasattr(os, "nice"):
-        assert {each[2] for each in told} == {min(os.nice(0) + 10 * niced, 19)}
+        assert {each[2] for each in told} == {max(os.nice(0), priority.LONG_WORK * niced)}
 
 
 def test_results_come_as_they_are_asked_for_and_none_for_nothing():

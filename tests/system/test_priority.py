@@ -31,6 +31,38 @@ print(json.dumps([os.nice(0), *(os.environ[name] for name in ("OMP_NUM_THREADS",
     assert priority.free_cores() == max(os.cpu_count() - 1, 1)
 
 
+@pytest.mark.parametrize(("cores", "n"), [(8, "7"), (1, "1"), (None, "1")])
+def test_a_training_leaves_a_core_to_the_pages_and_one_among_others_takes_one(cores, n, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    told = priority.training_threads()
+    assert told["TF_NUM_INTRAOP_THREADS"] == told["LOKY_MAX_CPU_COUNT"] == n
+    assert told["OMP_NUM_THREADS"] == told["OPENBLAS_NUM_THREADS"] == "1"
+    assert set(priority.shared_threads().values()) == {"1"}
+
+
+def test_what_is_set_already_stays(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    priority.limit_threads()
+    assert (os.environ["OMP_NUM_THREADS"], os.environ["OPENBLAS_NUM_THREADS"]) == ("3", "1")
+
+
+def test_one_place_says_the_niceness_and_the_threads():
+    words = ("os.nice(", "NUM_THREADS", "_NUM_INTRAOP_", "killpg", "taskkill")
+    files = [*(ROOT / "ser_core").rglob("*.py"), *(ROOT / "pages").rglob("*.py"), ROOT / "app.py"]
+    found = {path.name for path in files if any(word in path.read_text(encoding="utf-8") for word in words)}
+    assert found == {"priority.py"}
+
+
+@pytest.mark.parametrize(("given", "n"), [("", 3), (" ", 3), ("1", 1), (" 12 ", 12)])
+def test_there_are_as_many_workers_as_cores_less_one_or_as_are_set(given, n, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setenv(priority.WORKERS, given)
+    assert priority.worker_count() == n
+    monkeypatch.delenv(priority.WORKERS)
+    assert priority.worker_count() == 3
+
+
 @pytest.mark.skipif(not priority.AUTOGROUP.exists(), reason="this system does not share the processor among sessions")
 @pytest.mark.parametrize(("own_session", "niceness"), [(True, 19), (False, 0)])
 def test_a_session_of_its_own_steps_back_as_a_whole_and_one_that_others_share_does_not(own_session, niceness):

@@ -1,4 +1,4 @@
-"""The process beside a server: what it does comes back, its end is no end of the server's, and it does not outlive the server."""
+"""The workers of a server: what they do comes back, the end of one is no end of the server's, and none outlives the server."""
 
 from __future__ import annotations
 
@@ -9,20 +9,26 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from ser_core.audio import waveform
-from ser_core.errors import AudioError, SerError
+from ser_core.errors import AudioError, ConfigError, SerError
 from ser_core.recognition import analysis
-from ser_core.system import workers
+from ser_core.system import priority, workers
 from tests.support.waiting import gone, until
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on two cores: what these tests say of turns holds for one worker, whatever machine they run on."""
+    monkeypatch.setenv("SER_WORKERS", "1")
 
 
 def end_once(mark: Path) -> str:
@@ -93,19 +99,11 @@ def begin(who: workers.Who, work: Callable[[], object]) -> threading.Thread:
         with working_for(*who):
             work()
 
-    n_before = n_waiting(workers._SHORT._line)
+    n_before = workers._SHORT.line.n_waiting
     thread = threading.Thread(target=done, daemon=True)
     thread.start()
-    until(
-        lambda: (
-            n_waiting(workers._SHORT._line) > n_before or not thread.is_alive() or workers._SHORT._begun_s is not None
-        )
-    )
+    until(lambda: workers._SHORT.line.n_waiting > n_before or not thread.is_alive() or workers._SHORT.n_busy)
     return thread
-
-
-def n_waiting(line: workers.Line) -> int:
-    return sum(len(works) for there in line._waiting.values() for works in there.values())
 
 
 def wait_for(file: Path) -> None:
@@ -126,7 +124,7 @@ def test_a_visitor_waits_for_one_work_of_anothers_however_many_wait(attackers, t
     place, gate = tmp_path / "order", tmp_path / "gate"
     workers.run(note, place, "", 0.0)
     threads = [begin(("10.0.0.1", "first"), lambda: workers.run(wait_for, gate))]
-    until(lambda: workers._SHORT._begun_s is not None)
+    until(lambda: workers._SHORT.n_busy)
     threads += [begin(who, lambda: workers.run(note, place, "a", 0.0)) for who in attackers]
     threads += [begin(("10.0.0.2", "anna"), lambda: workers.run(note, place, "V", 0.0)) for _ in range(3)]
     gate.touch()
@@ -141,7 +139,7 @@ def test_browsers_at_one_address_take_turns(tmp_path):
     place, gate = tmp_path / "order", tmp_path / "gate"
     workers.run(note, place, "", 0.0)
     threads = [begin(("", "a"), lambda: workers.run(wait_for, gate))]
-    until(lambda: workers._SHORT._begun_s is not None)
+    until(lambda: workers._SHORT.n_busy)
     for name in "aaaabbc":
         threads.append(begin(("", name), lambda name=name: workers.run(note, place, name, 0.0)))
     gate.touch()
@@ -154,7 +152,7 @@ def test_no_more_may_wait_than_a_browser_and_an_address_have_room_for(tmp_path, 
     monkeypatch.setattr(workers, "MOST_OF_AN_ADDRESS", workers.MOST_OF_A_BROWSER + 2)
     gate = tmp_path / "gate"
     threads = [begin(("", "a"), lambda: workers.run(wait_for, gate))]
-    until(lambda: workers._SHORT._begun_s is not None)
+    until(lambda: workers._SHORT.n_busy)
     threads += [begin(("", "a"), lambda: workers.run(os.getpid)) for _ in range(workers.MOST_OF_A_BROWSER)]
     with working_for("", "a"), pytest.raises(SerError, match="8 clips or moments from this browser wait already"):
         workers.run(os.getpid)
@@ -168,7 +166,7 @@ def test_no_more_may_wait_than_a_browser_and_an_address_have_room_for(tmp_path, 
     gate.touch()
     for each in threads:
         each.join(60)
-    assert not workers._SHORT._line._waiting, "nothing is kept of who does not wait"
+    assert not workers._SHORT.line._waiting, "nothing is kept of who does not wait"
 
 
 def test_who_waits_in_vain_leaves_the_line():
@@ -176,7 +174,7 @@ def test_who_waits_in_vain_leaves_the_line():
     with line.turn():
         with working_for("10.0.0.1", "a"), pytest.raises(SerError), line.turn(0.01):
             pass
-        assert n_waiting(line) == 0
+        assert line.n_waiting == 0
     with line.turn(0):
         pass
 
@@ -202,7 +200,7 @@ def test_long_work_steps_back_and_its_process_ends_when_there_is_none(monkeypatc
     with workers.long_work():
         helper = workers.run(os.getpid)
         assert helper == workers.run(os.getpid) != workers.run(os.getppid)
-        assert workers.run(os.nice, 0) >= workers.NICENESS
+        assert workers.run(os.nice, 0) >= priority.LONG_WORK
     stays = workers.run(os.getpid)
     assert stays != helper
     monkeypatch.setattr(workers, "REST_S", 0.0)
@@ -222,6 +220,124 @@ def test_who_comes_first_is_first(tmp_path):
     for each in threads:
         each.join()
     assert place.read_text() == "abcdef"
+
+
+def meet(mine: Path, other: Path) -> int:
+    """Return the process in which this ran at the same time as the same for the other file."""
+    mine.touch()
+    wait_for(other)
+    return os.getpid()
+
+
+def mark(mine: Path, other: Path) -> str:
+    meet(mine, other)
+    return os.environ.get("SER_MARK", "")
+
+
+@pytest.fixture
+def two_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[workers._Pool]:
+    """The pool of short work with room for a second worker, which goes when the test ends."""
+    monkeypatch.setenv("SER_WORKERS", "2")
+    yield workers._SHORT
+    monkeypatch.setattr(workers, "REST_S", 0.0)
+    until(lambda: len(workers._SHORT._all) == 1)
+
+
+def at_once(
+    works: list[Callable[[], object]], who: Callable[[int], workers.Who] = lambda n: ("", f"{n}")
+) -> list[object]:
+    """Return what comes of works that threads do at once, each for a browser of its own."""
+    found: dict[int, object] = {}
+    threads = [begin(who(n), lambda n=n, work=work: found.update({n: work()})) for n, work in enumerate(works)]
+    for each in threads:
+        each.join(100)
+    return [found.get(n) for n in range(len(works))]
+
+
+def test_two_workers_measure_two_clips_at_once(two_workers, tmp_path):
+    a, b = tmp_path / "a", tmp_path / "b"
+    first, second = at_once([lambda: workers.run(meet, a, b), lambda: workers.run(meet, b, a)])
+    assert first != second and None not in (first, second)
+
+
+def test_one_browser_may_have_both_workers(two_workers, tmp_path):
+    a, b = tmp_path / "a", tmp_path / "b"
+    assert None not in at_once(
+        [lambda: workers.run(meet, a, b), lambda: workers.run(meet, b, a)], lambda n: ("", "one")
+    )
+
+
+def test_no_further_worker_starts_where_nothing_waits(two_workers):
+    assert len({workers.run(os.getpid) for _ in range(20)}) == 1
+    assert len(two_workers._all) == 1
+
+
+def test_a_further_worker_does_the_first_work_and_rests_when_there_is_none(two_workers, tmp_path, monkeypatch):
+    monkeypatch.setattr(two_workers, "first_work", two_workers.first_work)
+    workers.prepare(exec, "import os; os.environ['SER_MARK'] = 'ready'")
+    a, b = tmp_path / "a", tmp_path / "b"
+    pids = set(at_once([lambda: workers.run(meet, a, b), lambda: workers.run(meet, b, a)]))
+    c, d = tmp_path / "c", tmp_path / "d"
+    assert at_once([lambda: workers.run(mark, c, d), lambda: workers.run(mark, d, c)]) == ["ready", "ready"]
+    stays = workers.run(os.getpid)
+    monkeypatch.setattr(workers, "REST_S", 0.0)
+    (further,) = pids - {stays}
+    assert gone(further) and workers.run(os.getpid) == stays
+
+
+def test_a_further_worker_that_does_not_start_leaves_the_first_at_work(two_workers, tmp_path, monkeypatch):
+    monkeypatch.setattr(two_workers, "first_work", (os._exit, (1,), {}))
+    gate = tmp_path / "gate"
+    threads = [begin(("", "a"), lambda: workers.run(wait_for, gate)), begin(("", "b"), lambda: workers.run(os.getpid))]
+    until(lambda: two_workers._is_growing)
+    until(lambda: not two_workers._is_growing)
+    assert len(two_workers._all) == 1
+    gate.touch()
+    for each in threads:
+        each.join(60)
+    assert workers.run(str.upper, "mine") == "MINE"
+
+
+def test_with_two_workers_a_visitor_waits_for_one_work_of_anothers(tmp_path):
+    line = workers.Line(2)
+    order: list[str] = []
+    gates = [threading.Event() for _ in range(2)]
+
+    def hold(name: str, gate: threading.Event | None = None) -> None:
+        with line.turn():
+            order.append(name)
+            if gate:
+                gate.wait(60)
+
+    threads = []
+    for who, name, gate in [
+        ("one", "A", gates[0]),
+        ("one", "A", gates[1]),
+        *[("one", "a", None)] * 4,
+        ("two", "v", None),
+    ]:
+        n_before = line.n_waiting + len(order)
+
+        def come(who=who, name=name, gate=gate) -> None:
+            with working_for(who, ""):
+                hold(name, gate)
+
+        threads.append(threading.Thread(target=come, daemon=True))
+        threads[-1].start()
+        until(lambda n_before=n_before: line.n_waiting + len(order) > n_before)
+    gates[0].set()
+    until(lambda: len(order) == 7)
+    gates[1].set()
+    for each in threads:
+        each.join(60)
+    assert order[:3] == ["A", "A", "v"]
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "two", "1.5", "1000"])
+def test_a_number_of_workers_that_cannot_be_used_is_told_in_a_sentence(given, monkeypatch):
+    monkeypatch.setenv("SER_WORKERS", given)
+    with pytest.raises(ConfigError, match=f"SER_WORKERS must be a whole number .* Got '{given}'"):
+        workers.run(os.getpid)
 
 
 def big_and_gone(clip: bytes) -> int:

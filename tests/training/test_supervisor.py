@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -47,24 +45,3 @@ def test_only_the_end_of_a_long_log_is_read(tmp_path):
     assert supervisor.explain(1, tmp_path) == supervisor.FAULT
     log.write_bytes(b"\xff end")
     assert supervisor.tail(log) == "\ufffd end" and supervisor.tail(tmp_path / "gone") == ""
-
-
-@pytest.mark.parametrize(("cores", "n"), [(8, "7"), (1, "1"), (None, "1")])
-def test_a_run_leaves_a_core_to_the_pages(cores, n, monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
-    told = supervisor.threads()
-    assert told["TF_NUM_INTRAOP_THREADS"] == told["LOKY_MAX_CPU_COUNT"] == n
-    assert told["OMP_NUM_THREADS"] == told["OPENBLAS_NUM_THREADS"] == "1"
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="there processes have no groups")
-def test_a_process_that_does_not_listen_is_ended_and_one_that_has_ended_is_no_error():
-    code = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
-    with process:
-        assert process.stdout.readline() == b"up\n"
-        for _ in range(2):
-            supervisor.end(process)
-            assert process.returncode == -signal.SIGKILL

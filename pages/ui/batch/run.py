@@ -104,25 +104,22 @@ def _work(run: Run, models: list[ModelCard], task: Task) -> None:
         task.check_stop()
         task.tell(done / n, f"{done:,} of {n:,}: {recording.name}")
         try:
-            run.results.append(_heard(run, recording, models))
+            run.results.append(_result(run, recording, models))
         except SerError as error:
             run.results.append({"file": recording.name, "error": str(error)})
 
 
-def _heard(run: Run, recording: uploads.Recording, models: list[ModelCard]) -> batch.Result:
-    """Return what the models make of a recording; why one of them could not answer is noted once."""
-    if recording.size <= recognition.SHORT and (short := recognition.analyse_short(recording.read(), recording.name)):
-        return _answered(run, recording, short, models)
-    with _LONG.turn(), workers.long_work():
-        return _answered(run, recording, recognition.analyse_long(recording.read(), recording.name), models)
-
-
-def _answered(
-    run: Run, recording: uploads.Recording, heard: analysis.Analysis, models: list[ModelCard]
-) -> batch.Result:
-    answers = recognition.ask(heard, models) if heard.quality.has_speech else []
+def _result(run: Run, recording: uploads.Recording, models: list[ModelCard]) -> batch.Result:
+    """Return what the models predict for a recording; why one of them could not answer is noted once."""
+    found = None
+    if recording.size <= recognition.SHORT:
+        found = recognition.predict_short(recording.read(), recording.name, models)
+    if found is None:
+        with _LONG.turn():
+            found = recognition.predict_long(recording.read(), recording.name, models)
+    clip, answers = found
     run.problems += [each for each in answers if isinstance(each, str) and each not in run.problems]
-    return analysis.to_dict(recording.name, heard, [each for each in answers if isinstance(each, Prediction)])
+    return analysis.to_dict(recording.name, clip, [each for each in answers if isinstance(each, Prediction)])
 
 
 def head(run: Run) -> None:

@@ -170,7 +170,7 @@ def show_table(run: Run) -> None:
 def _hear(recording: uploads.Recording) -> None:
     try:
         given = clip_input.new_clip(recording.name, recording.read(), clip_input.UPLOAD, label=recording.label)
-        heard = recognition.hear(given)
+        heard = recognition.analyse(given)
     except SerError as error:
         st.error(frame.plain(str(error)), icon=":material/error:")
         return

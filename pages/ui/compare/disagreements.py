@@ -108,7 +108,7 @@ def _disagreements(outcomes: Sequence[Outcome]) -> None:
 def _hear(clip: cached.CorpusClip) -> None:
     try:
         given = inputs.read(clip)
-        heard = recognition.hear(given)
+        heard = recognition.analyse(given)
     except OSError:
         st.error(
             f"{frame.plain(clip.path.name)} cannot be read any more. Score the corpus again.", icon=":material/error:"

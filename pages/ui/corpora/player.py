@@ -13,7 +13,7 @@ def read(clip: cached.CorpusClip) -> tuple[clip_input.ClipInput, analysis.Analys
     """Return a clip and what was heard in it; where it cannot be used, draw why and return None."""
     try:
         given = inputs.read(clip)
-        return given, recognition.hear(given)
+        return given, recognition.analyse(given)
     except OSError:
         st.error(
             f"{frame.plain(clip.path.name)} cannot be read any more. Check the corpus again.", icon=":material/error:"

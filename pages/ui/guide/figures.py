@@ -20,7 +20,6 @@ from ser_core.experiments import leakage_lab
 from ser_core.features import config
 from ser_core.recognition import analysis
 from ser_core.recognition.card import ModelCard
-from ser_core.recognition.recognizer import Prediction
 
 VOICE = "bright.flac"
 """The synthetic voice that the pictures show."""
@@ -204,11 +203,12 @@ def _lstm(cards: Mapping[str, ModelCard]) -> TermFigure | None:
         waveform.Waveform(sound.samples[: round(end_s * sound.sample_rate)], sound.sample_rate) for end_s in ends_s
     ]
     try:
-        predictions = [recognition.ask(analysis.measure_samples(each), [card])[0] for each in clips]
+        predict = recognition.predict_window([card], only_speech=False)
+        found = [predict(each)[1] for each in clips]
     except SerError:
         return None
-    answers = [each.probabilities for each in predictions if isinstance(each, Prediction)]
-    if len(answers) < len(predictions):
+    answers = [each.probabilities for predictions in found for each in predictions]
+    if len(answers) < len(clips):
         return None
     likely = sorted(answers[-1], key=lambda label: -max(each[label] for each in answers))[:N_LINES]
     lines = [

@@ -129,6 +129,6 @@ class Visitor:
 
 def visitor(models: list[ModelCard]) -> Visitor:
     """Return this visitor's session, with the models that it asks the next time it starts."""
-    found: Visitor = st.session_state.setdefault(state.LIVE, Visitor(places(), recognition.judge(models)))
-    found.judge = recognition.judge(models)
+    found: Visitor = st.session_state.setdefault(state.LIVE, Visitor(places(), recognition.predict_window(models)))
+    found.judge = recognition.predict_window(models)
     return found

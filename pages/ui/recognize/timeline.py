@@ -57,10 +57,9 @@ class Run:
     moment_s: float | None = None
 
 
-def is_long(given: clip_input.ClipInput) -> bool:
-    """Return whether a clip is shown over time; raises a SerError where it cannot be used."""
-    heard = recognition.hear_short(given)
-    return (heard.quality if heard else recognition.stream(given)).duration_s > timeline.LONG_S
+def is_long(given: clip_input.ClipInput, models: list[ModelCard]) -> bool:
+    """Return whether a clip is shown over time; raises a SerError where it cannot be used. models: those asked about one that is not."""
+    return recognition.analyse_short(given, models) is None and recognition.stream(given).duration_s > timeline.LONG_S
 
 
 def _run(given: clip_input.ClipInput, models: list[ModelCard]) -> Run:
@@ -103,7 +102,7 @@ def _listen(
 
     found = timeline.analyse(
         stream,
-        recognition.judge(models),
+        recognition.predict_window(models),
         name=name,
         window_s=window_s,
         hop_s=hop_s,
