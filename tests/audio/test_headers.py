@@ -300,10 +300,8 @@ def test_junk_behind_an_mp3_does_not_make_it_cut_off(tmp_path):
 
 def test_an_mp3_with_a_vbri_header_has_its_own_length_and_is_not_cut_off(tmp_path):
     frames = mp3(2.0, xing=False)
-    size, n = (
-        headers._mpeg_frame(frames[:4]).size,
-        len(frames) // headers._mpeg_frame(frames[:4]).size,
-    )  # private: one frame, whose size no file tells
+    size = headers._mpeg_frame(frames[:4]).size  # private: the size of one frame
+    n = len(frames) // size
     first = bytearray(frames[:4] + bytes(size - 4))
     first[36:62] = b"VBRI" + struct.pack(">HHHIIHHHH", 1, 0, 75, len(frames) + size, n, n, 1, 2, n)
     duration_s, clip = seconds(bytes(first) + frames, tmp_path)
