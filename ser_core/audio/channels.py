@@ -102,7 +102,7 @@ def without_a_look(products: np.ndarray | None, channels: int, *, skip: frozense
         return Choice(
             called,
             np.eye(channels, dtype=np.float32)[only],
-            f"{_title(called)} was used: the others are silent."
+            f"{_title(called)} was used: the others are silent{' or carry bass only' if skip else ''}."
             if channels > 2
             else f"{_title(called)} was used: the other one is silent.",
         )
