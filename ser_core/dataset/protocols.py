@@ -13,7 +13,7 @@ import pandas as pd
 
 from ser_core.corpora import catalogue
 from ser_core.dataset import splits
-from ser_core.dataset.labels import present
+from ser_core.dataset.labels import check_learnable, present
 from ser_core.errors import ConfigError, CorpusError
 
 N_FOLDS = 5
@@ -66,14 +66,17 @@ def rounds(clips: pd.DataFrame, protocol: str, *, tested: np.ndarray | None = No
     Raises
     ------
     ConfigError : for an unknown protocol.
-    CorpusError : if too few speakers, sentences or corpora are here to hold some out.
+    CorpusError : if too few speakers, sentences or corpora are here to hold some out, or a round could learn one label only.
     """
     if protocol not in PROTOCOLS:
         raise ConfigError(f"There is no protocol '{protocol}'. Choose one of {', '.join(PROTOCOLS)}.")
     among = np.ones(len(clips), bool) if tested is None else tested
     if not among.any():
         raise CorpusError("There is no clip to test. Name a corpus with --corpus, or choose one.")
-    return PROTOCOLS[protocol].build(clips, among, np.random.default_rng(0))
+    made = PROTOCOLS[protocol].build(clips, among, np.random.default_rng(0))
+    for each in made:
+        check_learnable(clips.loc[each.train, catalogue.EMOTION].to_numpy())
+    return made
 
 
 def _by_speaker(clips: pd.DataFrame, tested: np.ndarray, rng: np.random.Generator) -> list[Fold]:

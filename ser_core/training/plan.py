@@ -202,7 +202,8 @@ def estimate(prepared: Prepared, config: RunConfig, rates: Mapping[str, float]) 
         )
         n_fits += config.folds
     else:
-        seconds[run_folder.TRAINING] = start_up + fit_s(learned, {})
+        at_most = config.budget_s if config.budget_s and spec.iterative else np.inf
+        seconds[run_folder.TRAINING] = start_up + min(fit_s(learned, {}), at_most)
     seconds[run_folder.EVALUATING] = 1.0
     seconds[run_folder.SAVING] = 1.0 if spec.input_kind == "vector" else 6.0
     return {stage: round(value, 1) for stage, value in seconds.items()}, n_fits
