@@ -13,7 +13,8 @@ Rooms, from the ground up; a room imports those above it in this list only (test
     metrics        probabilities -> figures: evaluation, curves, calibration, abstention
     audio          bytes -> Waveform -> Waveform: decoding, waveform, recording, augment, degradations, codecs, warm_up
     classifiers    arrays -> probabilities: knn, mlp, cnn, cnn_lstm and five more
-    features       Waveform -> numbers: config, extraction, pitch, filterbanks, spectral, functionals, vectors; quality, speech_rate
+    features       Waveform -> numbers: config, extraction, pitch, filterbanks, spectral, functionals, vectors; quality,
+                     voice_activity, speech_rate
     corpora        folders -> clips table: catalogue (facts), scan, library, download, install, doctor, recorded, uploads
     dataset        clips table -> arrays: labels, splits, protocols, build, cache, degraded; exploration, clip_map, export
     recognition    a trained model and its predictions: recognizer, card, store, bundle, sandbox, report, svg;

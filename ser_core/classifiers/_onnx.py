@@ -68,25 +68,28 @@ class OnnxClassifier:
     @classmethod
     def read(cls, content: bytes, labels: tuple[str, ...], name: str = FILE) -> OnnxClassifier:
         """Return the network that bytes hold; `name` is used in error sentences."""
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.enable_cpu_mem_arena = (
-            False  # a long clip's windows would leave 200 MB behind, for half a millisecond less
-        )
         try:
-            session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            opened = session(content)
         except Exception as error:  # ONNX Runtime has its own exception for each way a file can be wrong
             reason = str(error).splitlines()[0]
             raise ModelError(
                 f"{name} cannot be read as a network: {reason}. Restore the folder or train it again."
             ) from error
-        outputs = session.get_outputs()
-        if len(session.get_inputs()) != 1 or len(outputs) != 1 or list(outputs[0].shape[-1:]) != [len(labels)]:
+        outputs = opened.get_outputs()
+        if len(opened.get_inputs()) != 1 or len(outputs) != 1 or list(outputs[0].shape[-1:]) != [len(labels)]:
             raise ModelError(
                 f"{name} does not hold a classifier of {len(labels)} labels. Restore the folder or train it again."
             )
-        return cls(session, labels)
+        return cls(opened, labels)
+
+
+def session(content: bytes) -> onnxruntime.InferenceSession:
+    """Return a session of the network that bytes hold, on one thread; raises what ONNX Runtime does where they hold none."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.enable_cpu_mem_arena = False  # a long clip's windows would leave 200 MB behind, for half a millisecond less
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def check_foreign(content: bytes) -> bytes:

@@ -500,7 +500,7 @@ def _unlike_the_rest(files: Sequence[str], looks: Sequence[_ClipCheck]) -> Itera
             len(mute),
             mute,
             f"In {_count(len(mute), 'clip', 'clips')} there is sound but no voice was found: {_names(mute)}. "
-            "Listen to them, since a whisper may be missed, and leave out what is not speech.",
+            "Listen to them, since noise may hide a voice, and leave out what is not speech.",
         )
     low, high, median = _usual_lengths(np.array([duration for _, duration, _ in heard]))
     for kind, lengths, bound in (

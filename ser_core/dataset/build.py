@@ -251,7 +251,11 @@ def _write(cache: Path, key: str, entry: _Entry) -> None:
 
 def _facts(clip: decoding.Clip, waveform: Waveform, measured: extraction.Features) -> np.ndarray:
     of_file = {"source_rate": clip.source_rate, "source_channels": clip.source_channels, "truncated": clip.truncated}
-    known = quality.report(waveform, measured).to_dict() | of_file | {"syllables_per_s": speech_rate.rate(measured)}
+    known = (
+        quality.report(waveform, measured, listen=False).to_dict()
+        | of_file
+        | {"syllables_per_s": speech_rate.rate(measured)}
+    )
     return np.array([np.nan if known[name] is None else known[name] for name in FACTS], float)
 
 

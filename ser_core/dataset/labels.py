@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ser_core.corpora import catalogue
@@ -80,6 +81,20 @@ def present(clips: pd.DataFrame) -> tuple[str, ...]:
     """Return the labels of a clips table, in the order of catalogue.ALL_LABELS."""
     found = set(clips[catalogue.EMOTION])
     return tuple(label for label in catalogue.ALL_LABELS if label in found)
+
+
+def check_learnable(labels: np.ndarray) -> None:
+    """Raise CorpusError where nothing can be learned from clips with these labels, str (n_clips,)."""
+    there = sorted(set(labels))
+    if len(there) < 2:
+        raise CorpusError(
+            f"A training has {f'clips of {there[0]} alone' if there else 'no clips'} to learn from; a model needs two labels or more. "
+            "Add clips of other labels, or another speaker who says them, or choose fewer folds."
+        )
+    if len(labels) <= len(there):
+        raise CorpusError(
+            f"A training has {len(labels)} clips of {len(there)} labels to learn from; a model needs more clips than labels. Add clips."
+        )
 
 
 def shared(clips: pd.DataFrame) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ser_core.corpora import catalogue
 from ser_core.dataset import splits
-from ser_core.dataset.labels import present
+from ser_core.dataset.labels import check_learnable, present
 from ser_core.errors import ConfigError, CorpusError
 
 N_FOLDS = 5
@@ -75,7 +75,7 @@ def rounds(
     Raises
     ------
     ConfigError : for an unknown protocol.
-    CorpusError : if too few speakers, sentences or corpora are here to hold some out.
+    CorpusError : if too few speakers, sentences or corpora are here to hold some out, or a round could learn one label only.
     """
     if protocol not in PROTOCOLS:
         raise ConfigError(f"There is no protocol '{protocol}'. Choose one of {', '.join(PROTOCOLS)}.")
@@ -83,6 +83,8 @@ def rounds(
     if not among.any():
         raise CorpusError("There is no clip to test. Name a corpus with --corpus, or choose one.")
     made = PROTOCOLS[protocol].build(clips, among, np.random.default_rng(0))
+    for each in made:
+        check_learnable(clips.loc[each.train, catalogue.EMOTION].to_numpy())
     if sounds is None or PROTOCOLS[protocol].copies:
         return made
     return [_without_tested(clips, each, sounds) for each in made]

@@ -140,9 +140,14 @@ def as_trained(card: ModelCard, clips: pd.DataFrame, workspace: Workspace) -> Ou
 
     Raises
     ------
-    CorpusError : if no clip has one of the model's labels. ModelError : if the model cannot be loaded.
+    CorpusError : if the clips have fewer than two of the model's labels. ModelError : if the model cannot be loaded.
     """
     clips = fit.usable(clips, card.labels)
+    there = clips[catalogue.EMOTION].unique()
+    if len(there) < 2:
+        raise CorpusError(
+            f"All {len(clips)} clips are {there[0]}: a model that always says so would reach 100 %. Add clips of other labels."
+        )
     model = store.load(card.slug, workspace.models)
     config = FitConfig(classifier=card.classifier, labels=card.labels, features=card.features, n_copies=0)
     data = _measure(clips, config, workspace, share=0.9)

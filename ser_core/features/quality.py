@@ -1,7 +1,7 @@
 """The quality of a recording: level, clipping, silence, speech, noise and bandwidth.
 
 A report is made from the samples and the features that were extracted anyway. Its sentences say what to do;
-its `has_speech` decides whether the models answer at all.
+its `has_speech` decides whether the models answer at all: pitch as a voice has it, and voice_activity.py, which tells it from music.
 """
 
 from __future__ import annotations
@@ -14,11 +14,22 @@ import numpy as np
 import scipy.ndimage
 
 from ser_core.audio.waveform import Waveform
+from ser_core.features import voice_activity
 from ser_core.features.extraction import REFERENCE_RMS, Features, mel_frequencies
 from ser_core.system import units
 
 MIN_SPEECH_S = 0.2
 """Less voiced speech than this is not an utterance: one short syllable lasts about 0.2 s."""
+
+HEARD_PROBABILITY = 0.5
+HEARD_RUN_FRAMES = 3
+"""Frames of voice_activity.py in a row, 96 ms, that count as speech: a note passes for a syllable now and then, but for a moment only."""
+
+SHOUT_HZ, SHOUT_SPEED = 250.0, 0.72
+"""A voice as high as this in which no speech is heard may be a scream: it is heard again, slower and so lower."""
+
+WHISPER_SNR_DB = 20.0
+"""Speech without pitch that stands out by this much is a whisper; otherwise noise hides its pitch."""
 
 SHORT_SPEECH_S = 0.7
 MIN_LEVEL_DBFS = -65.0
@@ -41,7 +52,9 @@ class Quality:
     """Facts about a recording. Levels in dB re full scale, shares as fractions from 0 to 1.
 
     level_dbfs is the root mean square of the loud frames; speech_s counts voiced frames and what joins them (100 ms on
-    either side); snr_db (at most 60) is None where there is no speech or no pause to measure; steady marks a constant tone.
+    either side), without pitch what is heard as speech; snr_db (at most 60) is None where there is no speech or no pause to measure;
+    steady marks a constant tone. heard_s: how much is heard as speech by voice_activity.py, None where it was not asked; whispered:
+    that is enough, and has no pitch that noise could hide.
     """
 
     duration_s: float
@@ -53,11 +66,14 @@ class Quality:
     snr_db: float | None
     bandwidth_hz: float
     steady: bool
+    heard_s: float | None = None
+    whispered: bool = False
 
     @property
     def has_speech(self) -> bool:
         """True where there is enough of a voice, loud enough, for a model to say anything."""
-        return self.speech_s >= MIN_SPEECH_S and self.level_dbfs >= MIN_LEVEL_DBFS and not self.steady
+        is_heard = self.heard_s is None or self.heard_s >= MIN_SPEECH_S
+        return is_heard and self.speech_s >= MIN_SPEECH_S and self.level_dbfs >= MIN_LEVEL_DBFS and not self.steady
 
     @property
     def summary(self) -> str:
@@ -75,7 +91,7 @@ class Quality:
             background = "no pause to measure the background"
         else:
             background = "noisy background" if self.snr_db < NOISY_SNR_DB else "quiet background"
-        return f"{units.length(self.speech_s)} of speech, {level}, {background}"
+        return f"{units.length(self.speech_s)} of {'whispered ' * self.whispered}speech, {level}, {background}"
 
     @property
     def advice(self) -> tuple[str, ...]:
@@ -83,6 +99,10 @@ class Quality:
         if not self.has_speech:
             return (self._why_no_speech(),)
         advice = []
+        if self.whispered:
+            advice.append(
+                "This is a whisper, which has no pitch. The models learned from voices that have one, so do not rely on the answer."
+            )
         if self.speech_s < SHORT_SPEECH_S:
             advice.append("There is little speech in it: say a whole sentence, two to four seconds long.")
         if self.clipped > CLIPPED_SHARE:
@@ -104,6 +124,11 @@ class Quality:
             )
         if self.steady:
             return "There is a steady tone but no voice in it. Speak a sentence into the microphone."
+        if self.heard_s is not None and self.speech_s >= MIN_SPEECH_S:
+            return (
+                "There are tones but no speech in it: as in music, alarms or machines. Speak a sentence, two to four seconds long, "
+                "close to the microphone."
+            )
         return "There is sound but no voice in it. Speak a sentence, two to four seconds long, close to the microphone."
 
     def to_dict(self) -> dict[str, Any]:
@@ -111,24 +136,43 @@ class Quality:
         return asdict(self) | {"summary": self.summary, "advice": list(self.advice)}
 
 
-def report(waveform: Waveform, features: Features) -> Quality:
-    """Return the quality of a clip from its samples and from the features of the same waveform."""
+def report(waveform: Waveform, features: Features, *, listen: bool = True) -> Quality:
+    """Return the quality of a clip from its samples and from the features of the same waveform.
+
+    listen : whether voice_activity.py is asked (2 ms a second of sound, for a high voice sometimes twice). Without,
+        what has a pitch counts as speech: enough for clips that are known to be speech.
+    """
     samples = waveform.samples
     peak = float(np.abs(samples).max())
     sounds = float(features.rms.max()) > 1e-6
     level_dbfs = 20 * np.log10(REFERENCE_RMS) - features.gain_db if sounds else -120.0
     level, loud, voiced, speech = _activity(features)
     frame_s = features.config.hop_length / features.config.sample_rate
+    speech_s = round(min(int(speech.sum()) * frame_s, waveform.duration_s), 4)
+    heard_s, whispered = None, False
+    if listen and level_dbfs >= MIN_LEVEL_DBFS:
+        heard = _heard(waveform, features)
+        heard_s = round(float(heard.sum()) * voice_activity.FRAME_S, 4)
+        if heard_s < MIN_SPEECH_S <= speech_s and float(np.median(features.f0_hz[voiced])) >= SHOUT_HZ:
+            slower = _heard(waveform, features, speed=SHOUT_SPEED)
+            heard_s = round(float(slower.sum()) * voice_activity.FRAME_S * SHOUT_SPEED, 4)
+        if speech_s < MIN_SPEECH_S <= heard_s:  # a voice without pitch: a whisper, or one that noise hides
+            speech = heard[np.minimum((features.times_s / voice_activity.FRAME_S).astype(int), len(heard) - 1)]
+            speech_s = heard_s
+            ratio = _signal_to_noise(level, speech)
+            whispered = ratio is None or ratio >= WHISPER_SNR_DB
     return Quality(
         duration_s=round(waveform.duration_s, 4),
         level_dbfs=round(max(float(level_dbfs), -120.0), 2),
         peak_dbfs=round(20 * float(np.log10(max(peak, 1e-6))), 2),
         clipped=round(float((np.abs(samples) >= _FULL_SCALE).mean()), 5),
         silence=round(float((~loud).mean()), 4),
-        speech_s=round(min(int(speech.sum()) * frame_s, waveform.duration_s), 4) if voiced.any() else 0.0,
+        speech_s=speech_s,
         snr_db=_signal_to_noise(level, speech),
         bandwidth_hz=_bandwidth(features, loud),
         steady=_is_steady(features, level, voiced),
+        heard_s=heard_s,
+        whispered=whispered,
     )
 
 
@@ -151,12 +195,32 @@ def merge(reports: Sequence[Quality]) -> Quality:
         snr_db=round(float(np.median(ratios)), 1) if ratios else None,
         bandwidth_hz=round(float(np.median([each.bandwidth_hz for each in telling])), 1),
         steady=all(each.steady for each in reports),
+        heard_s=round(sum(heard), 4)
+        if (heard := [each.heard_s for each in telling if each.heard_s is not None])
+        else None,
+        whispered=all(each.whispered for each in telling),
     )
 
 
-def speech(features: Features) -> np.ndarray:
-    """Return which frames belong to speech, (n_frames,) bool: voiced ones and what joins them, 100 ms on either side."""
-    return _activity(features)[3]
+def speech(features: Features, quality: Quality) -> np.ndarray:
+    """Return which frames of a clip belong to speech, (n_frames,) bool: voiced ones and what joins them, 100 ms on either side.
+
+    In speech without pitch those are the loud frames; where the clip has no speech, none.
+    """
+    _, loud, _, spoken = _activity(features)
+    has_pitch = spoken.sum() * features.config.hop_length >= MIN_SPEECH_S * features.config.sample_rate
+    return (spoken if has_pitch else loud) & quality.has_speech
+
+
+def _heard(waveform: Waveform, features: Features, *, speed: float = 1.0) -> np.ndarray:
+    """Return which frames of voice_activity.py are heard as speech, (n,) bool, at the level at which the models hear the clip.
+
+    speed : at which it is played, which changes its pitch as well.
+    """
+    samples = (waveform.samples - waveform.samples.mean()) * np.float32(10 ** (features.gain_db / 20))
+    likely = voice_activity.probabilities(Waveform(samples, round(speed * waveform.sample_rate))) >= HEARD_PROBABILITY
+    heard: np.ndarray = scipy.ndimage.binary_opening(likely, np.ones(HEARD_RUN_FRAMES, bool))
+    return heard
 
 
 def _activity(features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -177,7 +177,7 @@ class Listener:
             end / self._rate,
             measured.quality,
             tuple(predictions),
-            speaking=measured.quality.has_speech and bool(quality.speech(measured.features)[last].any()),
+            speaking=bool(quality.speech(measured.features, measured.quality)[last].any()),
             level_dbfs=_decibels(waveform.samples[-hop:]),
         )
         with self._lock:

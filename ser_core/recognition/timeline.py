@@ -166,6 +166,7 @@ def analyse(
             quality.merge([each.quality for each in apart]),
             duration_s=round(stream.duration_s, 4),
             speech_s=round(speech_s, 4),
+            heard_s=round(speech_s, 4),
         ),
         segments=tuple(each.segment for each in judged),
         activity=activity,
@@ -222,7 +223,7 @@ def _judge(waveform: Waveform, judge: Judge, *, start_s: float) -> _Judged:
     measured, predictions = judge(waveform)
     has_speech = measured.quality.has_speech
     segment = Segment(round(start_s, 4), round(start_s + waveform.duration_s, 4), has_speech, tuple(predictions))
-    speech = quality.speech(measured.features) & has_speech
+    speech = quality.speech(measured.features, measured.quality)
     return _Judged(segment, measured.quality, start_s + measured.features.times_s.astype(np.float64), speech)
 
 

@@ -43,7 +43,9 @@ class RunConfig:
     folds: 0 for one held-out part; else a cross-validation in this many folds. grid: hyperparameter -> values to try, {} for no search;
     a search compares by `folds` folds (3 where that is 0) of the training part, and the best is tested once on the held-out part.
     speaker_cap: how many clips of one speaker count fully. start_from: a model whose weights a network starts from, "" for none.
-    scheduler: address of a Dask cluster that measures and compares in place of this machine, "" for none; no result depends on it.
+    budget_s: seconds after which the training of the model that is saved ends with the best epoch so far, 0 for no end; a classifier
+    without epochs has none. scheduler: address of a Dask cluster that measures and compares in place of this machine, "" for none; no
+    result depends on it.
     """
 
     corpora: tuple[str, ...]
@@ -65,6 +67,7 @@ class RunConfig:
     speaker_cap: int = 150
     start_from: str = ""
     seed: int = 0
+    budget_s: int = 0
     scheduler: str = ""
 
     def __post_init__(self) -> None:
@@ -153,6 +156,7 @@ _RANGES = (
     ("folds", 0, 20),
     ("speaker_cap", 1, 1_000_000),
     ("seed", 0, 2**32 - 1),
+    ("budget_s", 0, 1_000_000),
     ("strength", 0.0, 1.0),
     ("test_share", 0.05, 0.5),
     ("validation_share", 0.0, 0.5),
@@ -172,8 +176,8 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     "one-minute": Preset(
         title="One minute",
-        description="A first model of one corpus in about a minute on two cores, once its features are there.",
-        changes={"n_copies": 0, "folds": 0},
+        description="A first model of one corpus after at most about a minute of training, once its features are there.",
+        changes={"n_copies": 0, "folds": 0, "budget_s": 60},
         hyperparameters={
             "mlp": {"epochs": 20, "patience": 5},
             "cnn": {"epochs": 48, "clips_per_epoch": 600, "patience": 0},
@@ -185,7 +189,7 @@ PRESETS: dict[str, Preset] = {
     "good": Preset(
         title="Good",
         description="Augmented copies and time to learn from them: some minutes for the networks.",
-        changes={"n_copies": 1, "folds": 0},
+        changes={"n_copies": 1, "folds": 0, "budget_s": 0},
         hyperparameters={
             "mlp": {"epochs": 40, "patience": 10},
             "cnn": {"epochs": 40, "clips_per_epoch": 3600, "patience": 15},
@@ -195,7 +199,7 @@ PRESETS: dict[str, Preset] = {
     "thorough": Preset(
         title="Thorough",
         description="As the shipped models are made: two copies of each clip, and every clip tested once, in six folds. Up to an hour.",
-        changes={"n_copies": 2, "folds": 6},
+        changes={"n_copies": 2, "folds": 6, "budget_s": 0},
         hyperparameters={
             "cnn": {"epochs": 30, "clips_per_epoch": 4800},
             "cnn_lstm": {"epochs": 30, "clips_per_epoch": 4800},

@@ -20,6 +20,7 @@ from ser_core import classifiers
 from ser_core.corpora import catalogue
 from ser_core.dataset import splits
 from ser_core.dataset.build import Dataset
+from ser_core.dataset.labels import check_learnable
 from ser_core.errors import CorpusError, SerError
 from ser_core.features.config import FeatureConfig
 from ser_core.metrics import abstention, calibration
@@ -58,7 +59,8 @@ class FitConfig:
 class TrainingResult:
     """A fitted classifier, its temperature, the validation speakers, the figures of each epoch.
 
-    threshold: from which top probability on it answers, chosen on the validation clips; None where they are too few.
+    threshold: from which top probability on it answers, chosen on the validation clips; None where they are too few. notes: sentences
+    on what was not done as the settings say.
     """
 
     classifier: classifiers.TrainableClassifier
@@ -66,6 +68,7 @@ class TrainingResult:
     validation_speakers: tuple[str, ...]
     history: tuple[dict[str, float], ...]
     threshold: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 Message = Callable[[str], None]
@@ -114,6 +117,10 @@ def train(
     validation_mask names clips that are set aside in place of them. Only clips of the others are taken with their augmented copies, and
     balanced. sounds: a key of each clip's recording, str (n_clips,): what is set aside is not trained on under another name. start: a
     trained network to start from.
+
+    Raises
+    ------
+    CorpusError : if there are fewer than two labels to learn from, or no more clips than labels.
     """
     allowed = np.ones(len(clips), bool) if train_mask is None else train_mask
     if validation_mask is None:
@@ -137,8 +144,19 @@ def train(
 
     X, clip_of_item, _ = _items(data, rows, config.classifier)
     validation_X, clip_of_validation, _ = _items(data, validation_rows, config.classifier)
+    check_learnable(clips[catalogue.EMOTION].to_numpy()[np.unique(clip_of_item)])
+    notes: list[str] = []
     X, learned, item_weight = balance.apply(
-        X, y[clip_of_item], weight[clip_of_item], config.balance, n_labels=len(config.labels), seed=config.seed
+        X,
+        y[clip_of_item],
+        weight[clip_of_item],
+        config.balance,
+        n_labels=len(config.labels),
+        seed=config.seed,
+        on_nothing=lambda positions: notes.append(
+            f"{balance.METHODS[config.balance].title} made no clips of {', '.join(config.labels[each] for each in positions)}: "
+            "there is nothing to interpolate. The training goes on with the clips that there are."
+        ),
     )
     history: list[dict[str, float]] = []
 
@@ -169,7 +187,7 @@ def train(
         calibrated = calibration.calibrate(probabilities, temperature)
         threshold = abstention.choose(calibrated.max(axis=1), calibrated.argmax(axis=1) == y[clip], speakers[clip])
     held = sorted(set(speakers[for_validation]))
-    return TrainingResult(classifier, temperature, tuple(held), tuple(history), threshold)
+    return TrainingResult(classifier, temperature, tuple(held), tuple(history), threshold, tuple(notes))
 
 
 def predict_rows(classifier: classifiers.Classifier, data: Dataset, rows: np.ndarray, name: str) -> np.ndarray:

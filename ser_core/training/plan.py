@@ -41,7 +41,7 @@ RATES: dict[str, float] = {
     "cnn_lstm": 700.0,
     "svm": 3500.0,
     "forest": 280.0,
-    "boosting": 150.0,
+    "boosting": 1000.0,
     "logistic": 1500.0,
     "lda": 2000.0,
 }
@@ -247,7 +247,8 @@ def estimate(prepared: Prepared, config: RunConfig, rates: Mapping[str, float]) 
         )
         n_fits += config.folds
     else:
-        seconds[run_folder.TRAINING] = start_up + fit_s(learned, {})
+        at_most = config.budget_s if config.budget_s and spec.iterative else np.inf
+        seconds[run_folder.TRAINING] = start_up + min(fit_s(learned, {}), at_most)
     seconds[run_folder.EVALUATING] = 1.0
     seconds[run_folder.SAVING] = 1.0 if spec.input_kind == "vector" else 6.0
     return {stage: round(value, 1) for stage, value in seconds.items()}, n_fits

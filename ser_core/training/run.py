@@ -154,6 +154,8 @@ def _work(folder: Path, places: RunPaths, reporter: Reporter) -> tuple[ModelCard
         )
         reporter.line(f"The best of {len(trials)}: " + ", ".join(f"{name} {value}" for name, value in best.items()))
     result = _train(material, reporter)
+    for note in result.notes:
+        reporter.line(note)
     reporter.stage(run_folder.EVALUATING, "Testing it on held-out clips.")
     if cross is None:
         rows = material.data.rows(prepared.part == splits.TEST, augmented=False)
@@ -182,6 +184,7 @@ def _work(folder: Path, places: RunPaths, reporter: Reporter) -> tuple[ModelCard
         "trials": trials,
         "seconds": round(time.monotonic() - begun, 1),
         "unreadable": [list(problem) for problem in material.data.problems],
+        "notes": list(result.notes),
     }
 
 
@@ -366,7 +369,7 @@ def _cross(
 
 
 def _train(material: TrainingData, reporter: Reporter) -> TrainingResult:
-    """Fit the model that is saved. Asked to stop and keep, it is the best epoch so far."""
+    """Fit the model that is saved. Asked to stop and keep, or once its budget of time is spent, it is the best epoch so far."""
     prepared, name = material.prepared, material.config.classifier
     spec = classifiers.CLASSIFIERS[name]
     part = prepared.part
@@ -377,16 +380,18 @@ def _train(material: TrainingData, reporter: Reporter) -> TrainingResult:
         reporter.line(f"Training the {spec.title} on all speakers.")
     else:
         reporter.stage(run_folder.TRAINING, f"Training a {spec.title} on {n} clips.")
-    begun = last = time.monotonic()
-    epochs_done = 0
+    clock = time.monotonic
+    begun = last = clock()
+    epochs_done = all_epochs = 0
+    budget_s = material.config.budget_s
     n_items = len(material.data.rows(part == splits.TRAIN, augmented=True))
     drawn = min(n_items, int(material.base.hyperparameters.get("clips_per_epoch", n_items)))
 
     def on_epoch(epoch: int, epochs: int, values: dict[str, float]) -> None:
-        nonlocal last, epochs_done
-        now = time.monotonic()
+        nonlocal last, epochs_done, all_epochs
+        now = clock()
         rate = drawn / max(now - last, 1e-3)
-        last, epochs_done = now, epoch
+        last, epochs_done, all_epochs = now, epoch, epochs
         reporter.epoch({"fold": None, "epoch": epoch, "epochs": epochs, **values})
         reporter.progress(
             first + (1 - first) * epoch / epochs,
@@ -400,6 +405,9 @@ def _train(material: TrainingData, reporter: Reporter) -> TrainingResult:
                 f"Epoch {epoch} of {epochs}: " + ", ".join(f"{key} {value:.3f}" for key, value in values.items())
             )
 
+    def is_spent() -> bool:
+        return bool(budget_s and epochs_done and clock() - begun >= budget_s)
+
     result = fit.train(
         prepared.clips,
         material.data,
@@ -408,12 +416,15 @@ def _train(material: TrainingData, reporter: Reporter) -> TrainingResult:
         validation_mask=part == splits.VALIDATION,
         start=material.start,
         on_epoch=on_epoch,
-        should_stop=lambda: bool(reporter.stop_request()),
+        should_stop=lambda: bool(reporter.stop_request()) or is_spent(),
     )
     wish = reporter.stop_request()
     if wish == run_folder.DISCARD or (wish == run_folder.KEEP and spec.iterative and not epochs_done):
         raise Stopped(STOPPED)
-    seconds = max(time.monotonic() - begun, 1e-3)
+    seconds = max(clock() - begun, 1e-3)
+    if is_spent() and epochs_done < all_epochs and not wish:
+        how_far = f"The {budget_s} s of training were over after epoch {epochs_done} of {all_epochs}; the best of them is kept."
+        result = replace(result, notes=(*result.notes, how_far))
     run_folder.note_rate(reporter.folder.parent, name, drawn * max(epochs_done, 1) / seconds)
     return result
 

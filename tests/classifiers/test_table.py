@@ -266,3 +266,26 @@ def test_serving_a_network_leaves_no_trace_of_the_machine_in_the_home_folder(tmp
         [sys.executable, "-c", SERVE], cwd=Path(__file__).resolve().parents[2], env=environment, check=True, timeout=120
     )
     assert not list(tmp_path.rglob("*"))
+
+
+def test_boosting_cuts_its_features_into_steps_once_and_not_by_weight(monkeypatch):
+    """With weights scikit-learn looks for each step by itself, in each column, at every call of fit."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.ensemble._hist_gradient_boosting import binning
+
+    given, find = [], binning._find_binning_thresholds
+
+    def counted(column, max_bins, sample_weight=None):
+        given.append(sample_weight)
+        return find(column, max_bins, sample_weight)
+
+    monkeypatch.setattr(binning, "_find_binning_thresholds", counted)
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], [40, 30, 20])
+    X = (rng.normal(size=(90, 6)) + y[:, np.newaxis]).astype(np.float32)
+    built = classifiers.build("boosting", ("neutral", "happy", "sad"), {"epochs": 3})
+    built.fit(X, y, sample_weight=rng.uniform(0.2, 3.0, 90), validation=(X[::3], y[::3]))
+    assert len(given) == 6 and given == [None] * 6
+    last = built.pipeline_[-1]
+    assert type(last) is HistGradientBoostingClassifier and not hasattr(last, "_binned")
+    assert (built.predict_proba(X).argmax(axis=1) == y).mean() > 0.7

@@ -17,6 +17,7 @@ from ser_core.cli import main
 from ser_core.corpora import catalogue, doctor, library, scan
 from ser_core.corpora.catalogue import CorpusSpec
 from ser_core.errors import ConfigError, CorpusError
+from tests.support.shell import SAMPLES
 
 RATE = 16_000
 KEYS = ["n_clips", "n_speakers", "labels", "findings"]
@@ -40,15 +41,18 @@ NAMES = [
 ]
 
 
+SPOKEN = [
+    soundfile.read(SAMPLES / f"{name}.flac", dtype="float32")[0] for name in ("bright", "fast_loud", "flat", "slow_low")
+]
+
+
 def speech(seed: int, *, duration_s: float = 1.0) -> np.ndarray:
-    """A voice-like sound: harmonics of a gliding pitch, in syllables; every seed sounds another way."""
+    """A stretch of a synthetic voice, faster or slower than it was spoken; every seed sounds another way."""
     rng = np.random.default_rng(seed)
-    t = np.arange(round(duration_s * RATE)) / RATE
-    pitch = rng.uniform(110, 220) * (1 + 0.15 * np.sin(2 * np.pi * rng.uniform(0.5, 2) * t + rng.uniform(0, 6)))
-    phase = 2 * np.pi * np.cumsum(pitch) / RATE
-    voice = sum(rng.uniform(0.1, 1) / k * np.sin(k * phase) for k in range(1, 12))
-    syllables = 0.15 + np.sin(np.pi * rng.uniform(2, 4) * t + rng.uniform(0, 3)) ** 2
-    sound = voice * syllables + 1e-3 * rng.standard_normal(len(t))
+    spoken = SPOKEN[seed % len(SPOKEN)]
+    n = round(duration_s * RATE)
+    places = rng.uniform(0.25, 0.5) * len(spoken) + np.arange(n) * rng.uniform(0.85, 1.15)
+    sound = np.interp(places % (0.95 * len(spoken)), np.arange(len(spoken)), spoken) + 1e-4 * rng.standard_normal(n)
     return (0.5 * sound / np.abs(sound).max()).astype(np.float32)
 
 

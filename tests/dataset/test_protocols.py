@@ -152,3 +152,17 @@ def test_rounds_without_duplicates_are_the_same_with_sounds(protocol):
         assert one.left_out == other.left_out == 0
         np.testing.assert_array_equal(one.train, other.train)
         np.testing.assert_array_equal(one.test, other.test)
+
+
+@pytest.mark.parametrize("protocol", [name for name in protocols.PROTOCOLS if name != "cross-corpus"])
+def test_a_round_that_could_learn_one_label_only_is_refused(protocol):
+    clips = table("ravdess", labels=("happy",))
+    with pytest.raises(CorpusError, match="clips of happy alone to learn from; a model needs two labels or more"):
+        protocols.rounds(clips, protocol)
+
+
+def test_a_label_that_one_speaker_alone_says_leaves_a_round_without_it():
+    clips = table("ravdess", n_speakers=2, labels=("happy", "sad"))
+    clips = clips[(clips["emotion"] == "happy") | (clips["speaker"] == clips["speaker"].iloc[0])].reset_index(drop=True)
+    with pytest.raises(CorpusError, match="clips of happy alone"):
+        protocols.rounds(clips, "speaker")

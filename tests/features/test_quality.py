@@ -10,7 +10,9 @@ import scipy.signal
 
 from ser_core.audio.waveform import Waveform
 from ser_core.features import extraction, quality
+from tests.support import sounds
 from tests.support.signals import RATE, noise, tone
+from tests.support.sounds import voice
 
 WHOLE = "whole sentence"
 
@@ -18,17 +20,6 @@ WHOLE = "whole sentence"
 def report(samples: np.ndarray) -> quality.Quality:
     waveform = Waveform(samples.astype(np.float32), RATE)
     return quality.report(waveform, extraction.extract(waveform))
-
-
-def voice(
-    n_syllables: int = 8, *, f0_hz: tuple[float, float] = (180.0, 120.0), pause_s: float = 0.5, rms: float = 0.05
-) -> np.ndarray:
-    """Return syllables of 0.25 s that swell and fade, with a falling pitch, between two pauses."""
-    n = int(0.25 * RATE)
-    phase = 2 * np.pi * np.cumsum(np.linspace(*f0_hz, n * n_syllables)) / RATE
-    harmonics = sum(np.sin(k * phase) / k for k in range(1, 40))
-    spoken = harmonics * np.tile(0.1 + 0.9 * np.hanning(n), n_syllables)
-    return np.pad(spoken * rms / np.sqrt(np.mean(spoken**2)), int(pause_s * RATE))
 
 
 NO_SPEECH = {
@@ -52,6 +43,49 @@ def test_what_is_no_speech_is_called_so(samples, sentence):
     assert result.summary == "No speech found"
     (advice,) = result.advice
     assert any(part in advice for part in sentence.split("|"))
+
+
+@pytest.mark.parametrize("name", sounds.NOT_SPEECH)
+def test_music_alarms_machines_and_animals_are_no_speech(name):
+    result = report(sounds.not_speech(name))
+    assert not result.has_speech and result.summary == "No speech found"
+
+
+@pytest.mark.parametrize("name", ["strummed chords", "piano melody", "siren, low wail", "game tune of squares"])
+def test_tones_that_are_no_speech_are_told_as_such(name):
+    (advice,) = report(sounds.not_speech(name)).advice
+    assert "tones but no speech" in advice
+
+
+def test_a_voice_over_music_is_speech():
+    music = sounds.not_speech("plucked strings, slow")
+    spoken = voice(12, rms=0.1)
+    assert report(spoken + 0.2 * music[: len(spoken)]).has_speech
+
+
+@pytest.mark.parametrize("seed", [0, 2, 5])
+def test_a_whisper_is_told_as_a_whisper(seed):
+    result = report(sounds.whisper(seed))
+    assert result.has_speech and result.whispered
+    assert "of whispered speech" in result.summary
+    assert "a whisper" in result.advice[0]
+    frames = quality.speech(extraction.extract(Waveform(sounds.whisper(seed).astype(np.float32), RATE)), result)
+    assert frames.any() and not frames.all()
+
+
+def test_a_voice_whose_pitch_noise_hides_is_no_whisper():
+    spoken = voice(12, rms=0.05)
+    result = report(spoken + noise(len(spoken) / RATE, rms=0.05))
+    assert result.has_speech and not result.whispered and "noisy background" in result.summary
+
+
+def test_without_listening_a_pitch_is_enough():
+    waveform = Waveform(sounds.not_speech("strummed chords"), RATE)
+    measured = extraction.extract(waveform)
+    unheard = quality.report(waveform, measured, listen=False)
+    assert unheard.heard_s is None and unheard.has_speech
+    assert quality.merge([unheard, unheard]).has_speech
+    assert unheard.speech_s == quality.report(waveform, measured).speech_s
 
 
 @pytest.mark.parametrize("exponent", [0, 1, 2])
@@ -212,7 +246,9 @@ def test_one_piece_is_its_recording():
 
 def test_frames_of_speech_are_where_the_voice_is():
     samples = voice(pause_s=1.0)
-    frames = quality.speech(extraction.extract(Waveform(samples.astype(np.float32), RATE)))
+    waveform = Waveform(samples.astype(np.float32), RATE)
+    measured = extraction.extract(waveform)
+    frames = quality.speech(measured, quality.report(waveform, measured))
     assert not frames[:44].any() and not frames[-44:].any() and frames[60:140].mean() > 0.7
 
 

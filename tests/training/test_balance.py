@@ -104,3 +104,35 @@ def test_what_is_balanced_already_stays_as_it_is(method):
     after, labels, _ = balance.apply(X[kept], y[kept], weight[kept], method, n_labels=4, seed=0)
     np.testing.assert_array_equal(after, X[kept])
     np.testing.assert_array_equal(labels, y[kept])
+
+
+# Nothing to interpolate
+
+
+@pytest.mark.parametrize("method", ["smote", "adasyn"])
+@pytest.mark.parametrize(
+    "counts", [(12, 12), (12, 11), (12, 11, 12), (18, 18, 17), (8, 8, 2), (8, 8, 1), (5, 1), (1, 1), (3, 2)]
+)
+@pytest.mark.parametrize("apart", [0.0, 9.0])
+def test_what_has_nothing_to_interpolate_stays_and_is_told(method, counts, apart):
+    y = np.repeat(np.arange(len(counts)), counts)
+    X = (np.random.default_rng(1).normal(size=(len(y), 5)) + apart * y[:, np.newaxis]).astype(np.float32)
+    lacking = []
+    items, labels, weight = balance.apply(
+        X, y, np.ones(len(y)), method, n_labels=len(counts), seed=0, on_nothing=lacking.append
+    )
+    np.testing.assert_array_equal(items[: len(y)], X)
+    after = np.bincount(labels, minlength=len(counts))
+    assert len(items) == len(labels) == len(weight) and np.isfinite(items).all()
+    rarer = {label for label, n in enumerate(counts) if n < max(counts)}
+    unchanged = {label for label in rarer if after[label] == counts[label]}
+    assert unchanged == set().union(*lacking)
+    assert all(after[label] == n for label, n in enumerate(counts) if n == max(counts))
+
+
+def test_a_label_of_one_clip_does_not_keep_the_others_from_being_balanced():
+    X, y, weight = uneven()
+    X, y, weight = np.concatenate([X, X[:1]]), np.append(y, 1), np.append(weight, 1.0)
+    lacking = []
+    _, labels, _ = balance.apply(X, y, weight, "smote", n_labels=4, seed=0, on_nothing=lacking.append)
+    assert np.bincount(labels).tolist() == [30, 1, 30, 30] and lacking == [(1,)]

@@ -70,6 +70,24 @@ def test_speakers_set_aside_are_told_and_are_among_those_allowed(table, data):
     assert (answers.argmax(axis=1) == fit.targets(table, LABELS)).mean() > 0.9
 
 
+@pytest.mark.parametrize("method", ["smote", "adasyn"])
+def test_a_balance_that_has_nothing_to_do_is_told_and_the_training_goes_on(table, data, method):
+    allowed = (table["emotion"] != "happy").to_numpy(copy=True)
+    allowed[np.argmin(allowed)] = True  # one clip that is happy
+    nobody = np.zeros(len(table), bool)
+    result = fit.train(table, data, replace(CONFIG, balance=method), train_mask=allowed, validation_mask=nobody)
+    (note,) = result.notes
+    assert note.startswith(f"{method.upper()} made no clips of happy: there is nothing to interpolate.")
+
+
+def test_one_label_cannot_be_learned(table, data):
+    alone = (table["emotion"] == "happy").to_numpy()
+    with pytest.raises(CorpusError, match="clips of happy alone to learn from; a model needs two labels"):
+        fit.train(table, data, CONFIG, train_mask=alone)
+    with pytest.raises(CorpusError, match="2 clips of 2 labels to learn from; a model needs more clips than labels"):
+        fit.train(table, data, CONFIG, train_mask=np.isin(np.arange(48), [0, 3]), validation_mask=np.zeros(48, bool))
+
+
 def test_a_fold_is_answered_by_a_training_without_it(table, data, folds):
     """Where the clips of one fold bear the other label, a model that has not heard them calls them by their place."""
     turned = table.assign(

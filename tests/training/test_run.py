@@ -28,6 +28,7 @@ from ser_core.training.config import RunConfig
 from ser_core.training.run import RunPaths
 from ser_core.training.run_folder import Reporter
 from tests.support import corpora
+from tests.support.shell import SAMPLES
 
 VECTOR = [name for name, spec in classifiers.CLASSIFIERS.items() if spec.input_kind == "vector"]
 QUICK = {
@@ -91,7 +92,7 @@ def test_each_classifier_becomes_a_model_that_answers(places, base, classifier):
         card.evaluation.n_clips == 16 and card.evaluation.n_test_speakers == 2 and card.evaluation.protocol == "speaker"
     )
     assert card.evaluation.accuracy > 0.5
-    heard = analysis.analyse(base / "corpora" / "ravdess" / "03-01-05-01-01-01-01.wav", config=SMALL)
+    heard = analysis.analyse(SAMPLES / "bright.flac", config=SMALL)
     (answer,) = analysis.recognize([store.load(card.slug, places.models)], heard)
     assert list(answer.probabilities) == list(corpora.PITCH)
     assert result["model"] == card.slug and Evaluation.from_dict(result["figures"]["ravdess"]) == card.evaluation
@@ -363,3 +364,38 @@ def test_clips_that_no_fit_learns_from_are_not_augmented(places, tmp_path, folds
     settings = config("lda", n_copies=2, effects={"gain": 0.7}, folds=folds)
     finish(settings, replace(places, cache=tmp_path / "own-cache"))
     assert len(list((tmp_path / "own-cache").rglob("*.npz"))) == 64 + 2 * n_copied
+
+
+@pytest.mark.parametrize("epoch_s", [7.0, 25.0, 400.0])
+def test_a_budget_of_time_ends_the_training_and_says_how_far_it_came(places, monkeypatch, epoch_s):
+    """A clock that each epoch moves on: what the machine takes does not matter."""
+    now, train = 0.0, fit.train
+
+    def slow(*given, on_epoch, **more):
+        def told(epoch, epochs, figures):
+            nonlocal now
+            now += epoch_s
+            on_epoch(epoch, epochs, figures)
+
+        return train(*given, on_epoch=told, **more)
+
+    class Clock:
+        monotonic = staticmethod(lambda: now)
+
+    monkeypatch.setattr(fit, "train", slow)
+    monkeypatch.setattr(run, "time", Clock)
+    _, result = finish(config("mlp", hyperparameters={"epochs": 100}, budget_s=60), places)
+    n = int(np.ceil(60 / epoch_s))
+    (note,) = result["notes"]
+    assert note == f"The 60 s of training were over after epoch {n} of 100; the best of them is kept."
+
+
+def test_a_training_within_its_budget_has_nothing_to_say(places):
+    _, result = finish(config("mlp", budget_s=100_000), places)
+    assert result["notes"] == []
+
+
+@pytest.mark.parametrize("method", ["smote", "adasyn"])
+def test_a_balance_with_nothing_to_interpolate_trains_on(places, method):
+    _, result = finish(config("lda", balance=method), places)  # every label has as many clips
+    assert result["model"]

@@ -36,6 +36,8 @@ def show_result(job: jobs.Job) -> None:
     result = run_folder.read_result(job.folder) or {}
     if result.get("unreadable"):
         st.warning(unreadable(result["unreadable"]), icon=":material/hearing_disabled:")
+    for note in result.get("notes", ()):
+        st.info(frame.plain(note), icon=":material/info:")
     if job.status.model:
         try:
             card = store.read_card(job.status.model, paths.models_folder())
