@@ -8,29 +8,12 @@ from typing import Any
 import streamlit as st
 
 from pages.ui import cached, clip_input, frame, state
+from ser_core.audio import formats
 from ser_core.errors import SerError
 from ser_core.recognition import store
 from ser_core.recognition.card import ModelCard
 
-FORMATS = [
-    "wav",
-    "flac",
-    "ogg",
-    "opus",
-    "mp3",
-    "aiff",
-    "aif",
-    "au",
-    "caf",
-    "w64",
-    "m4a",
-    "aac",
-    "mp4",
-    "webm",
-    "wma",
-    "amr",
-    "3gp",
-]
+FORMATS = [ending.removeprefix(".") for ending in formats.ENDINGS]
 """File name endings that the uploader lets through; what a file is, its content says (decoding.decode)."""
 
 

@@ -53,27 +53,6 @@ SYNONYMS: dict[str, str] = {
 }
 """What people call the labels, in lower case with underscores -> canonical label."""
 
-AUDIO_ENDINGS = (
-    ".wav",
-    ".flac",
-    ".aiff",
-    ".aif",
-    ".au",
-    ".caf",
-    ".w64",
-    ".m4a",
-    ".aac",
-    ".mp4",
-    ".ogg",
-    ".opus",
-    ".mp3",
-    ".webm",
-    ".wma",
-    ".amr",
-    ".3gp",
-)
-"""Endings of files that may be clips, the best copy first: some corpora hold each clip as WAV and as MP3."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:

@@ -20,7 +20,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ser_core.audio import decoding
+from ser_core.audio import decoding, formats
 from ser_core.corpora import catalogue, library
 from ser_core.corpora.catalogue import CorpusSpec
 from ser_core.errors import AudioError, ConfigError
@@ -114,27 +114,6 @@ EXPECTED: dict[str, Counts] = {
 
 _SONG = {"ravdess": re.compile(r"\d\d-02(-\d\d){5}")}
 """Corpus -> names of its sung recordings, in folders of speech."""
-
-_CONTAINERS = {
-    ".wav": {"WAV"},
-    ".flac": {"FLAC"},
-    ".aiff": {"AIFF"},
-    ".aif": {"AIFF"},
-    ".au": {"AU"},
-    ".caf": {"CAF"},
-    ".w64": {"W64"},
-    ".m4a": {"MP4", "QuickTime"},
-    ".mp4": {"MP4", "QuickTime"},
-    ".aac": {"AAC", "MP4"},
-    ".ogg": {"OGG"},
-    ".opus": {"OGG"},
-    ".mp3": {"MP3"},
-    ".webm": {"WebM", "Matroska"},
-    ".wma": {"WMA"},
-    ".amr": {"AMR"},
-    ".3gp": {"3GP", "MP4"},
-}
-"""Ending -> what decoding.Clip.container may then be."""
 
 
 @dataclass(frozen=True)
@@ -432,7 +411,7 @@ def _audio_files(root: str) -> Iterator[str]:
     for parent, folders, files in os.walk(root):
         folders.sort()
         for file in sorted(files):
-            if not file.startswith(".") and os.path.splitext(file)[1].lower() in catalogue.AUDIO_ENDINGS:
+            if not file.startswith(".") and os.path.splitext(file)[1].lower() in formats.ENDINGS:
                 yield os.path.join(parent, file)
 
 
@@ -489,7 +468,7 @@ def _damaged(files: Sequence[str], looks: Sequence[_ClipCheck]) -> Iterator[Find
     wrong = {
         file: look.container
         for file, look in zip(files, looks, strict=True)
-        if look.container and look.container not in _CONTAINERS.get(Path(file).suffix.lower(), {look.container})
+        if look.container and look.container not in formats.CONTAINERS.get(Path(file).suffix.lower(), {look.container})
     }
     if wrong:
         what = [f"{Path(file).name} is {container}" for file, container in wrong.items()]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ser_core.audio import formats
 from ser_core.corpora import catalogue
 from ser_core.errors import CorpusError
 from ser_core.system import untrusted_csv, untrusted_text
@@ -67,7 +68,7 @@ def label_of(text: str) -> str | None:
 
 def is_sound(name: str) -> bool:
     """Return whether a file is named like a recording, and is neither hidden nor an extra file of macOS."""
-    return name.lower().endswith(catalogue.AUDIO_ENDINGS) and not re.split(r"[/\\]", name)[-1].startswith(".")
+    return name.lower().endswith(formats.ENDINGS) and not re.split(r"[/\\]", name)[-1].startswith(".")
 
 
 def label_in_name(path: str) -> tuple[str, str] | None:
@@ -122,7 +123,7 @@ def read_folders(folder: str | os.PathLike[str], *, corpus: str, speaker_pattern
                 continue
             for file in files:
                 stem, ending = os.path.splitext(file)
-                if ending.lower() in catalogue.AUDIO_ENDINGS and not stem.startswith("."):
+                if ending.lower() in formats.ENDINGS and not stem.startswith("."):
                     speaker = find_speaker("/".join((*folders, file)))
                     yield _own_row(os.path.join(parent, file), corpus, label, speaker, name="/".join((*folders, stem)))
 
@@ -253,7 +254,7 @@ def _table(rows: Iterable[dict[str, str]]) -> pd.DataFrame:
                 f"The name of '{readable}' holds characters that cannot be read (it is not UTF-8). Rename it and try again."
             )
         path = Path(row[catalogue.PATH])
-        rank = (len(path.parts), catalogue.AUDIO_ENDINGS.index(path.suffix.lower()), row[catalogue.PATH])
+        rank = (len(path.parts), formats.ENDINGS.index(path.suffix.lower()), row[catalogue.PATH])
         copies.setdefault(row[catalogue.NAME].casefold(), []).append((rank, row))
     best = [min(copies[key], key=lambda copy: copy[0])[1] for key in sorted(copies)]
     return pd.DataFrame(best, columns=list(catalogue.COLUMNS))
@@ -342,7 +343,7 @@ def _rows(name: str, spec: catalogue.CorpusSpec, folder: Path) -> Iterator[dict[
     for parent, _, files in os.walk(folder):
         for file in files:
             stem, ending = os.path.splitext(file)
-            if ending.lower() not in catalogue.AUDIO_ENDINGS:
+            if ending.lower() not in formats.ENDINGS:
                 continue
             facts = _read_name(spec, stem)
             if facts is None and spec.speaker_folders:
