@@ -70,6 +70,7 @@ def recognize() -> None:
                 "Remove the first clip", key="recognize.drop", icon=":material/close:", on_click=clip_input.drop_kept
             )
         if given is None:
+            inputs.show_tried(models)
             st.markdown("Now add a second clip to compare." if kept else HOW)
             st.stop()
         try:
@@ -83,6 +84,7 @@ def recognize() -> None:
             timeline.head(given, inputs.chosen_models(models))
         else:
             clip_view.show_clip(given, heard, title="Now" if kept else "Clip")
+            inputs.channel(given, heard.clip.channel, heard.clip.choices)
         with st.container(key="clip_actions", horizontal=True):
             st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=clip_input.clear)
             if not is_long:
@@ -113,7 +115,7 @@ def recognize() -> None:
         if prediction_cards.unsure([*answers, *before]):
             st.markdown(f":small[**Not sure**: {abstention.ABSTENTION_RULE}]")
         with st.expander("The probabilities as a table", key="recognize.table"):
-            st.table(downloads.table(predictions))
+            st.table(downloads.cells(downloads.table(predictions, cached.model_titles(models))))
 
     st.header("What the sound looks like", anchor=False)
     st.markdown(

@@ -15,10 +15,15 @@ NOT_MEASURED = {"browser", "pages"}
 """Folders whose tests are about the pages: what they show of ser_core its own tests show, and a tracer slows Streamlit by half."""
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return a process more than there are cores: the browser tests mostly wait."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put files with slow tests first: begun last, one of them would keep a single process busy while the other has nothing to do."""
+    """Put files with slow tests first, then those of the browser: begun last, one of them would keep a single process busy alone."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: (item.path not in slow, "browser" not in item.path.parts))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -227,3 +227,44 @@ def test_every_module_has_a_test_file_of_its_name() -> None:
     lacking = {path.as_posix() for path in inside if not (TESTS / path.parent / f"test_{path.name}").exists()}
     assert lacking == set(TESTED_ELSEWHERE), "write tests/<room>/test_<module>.py, or say in TESTED_ELSEWHERE why not"
     assert all((CORE / each).is_file() for each in TESTED_ELSEWHERE), "a module of TESTED_ELSEWHERE has gone"
+
+
+UNEXPLAINED = {
+    "audio/test_codecs.py",
+    "audio/test_decoding.py",
+    "corpora/test_doctor.py",
+    "corpora/test_download.py",
+    "corpora/test_install.py",
+    "experiments/test_leakage_lab.py",
+    "experiments/test_robustness.py",
+    "pages/test_compare.py",
+    "recognition/test_store.py",
+    "system/test_workers.py",
+}
+"""Files of tests that use private names without saying why; there should be none."""
+
+
+def private_names(path: Path) -> Iterator[tuple[str, int]]:
+    """Yield each private name that a file uses of something else, in code or for monkeypatch, with its line."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        found = []
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) not in ("self", "cls", "os"):
+            found = [node.attr]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("ser_core", "pages")):
+            found = [each.name for each in node.names]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith((".setattr", ".setitem", ".delattr")):
+            found = [str(each.value).split(".")[-1] for each in node.args[:2] if isinstance(each, ast.Constant)]
+        for name in found:
+            if name.startswith("_") and not name.startswith("__"):
+                yield name, node.lineno
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: path.relative_to(TESTS).as_posix())
+def test_a_test_that_uses_a_private_name_says_why(path: Path) -> None:
+    """A comment on one of its lines or the one above; tests speak to what everybody may use."""
+    lines = ["", *path.read_text(encoding="utf-8").splitlines()]
+    used = list(private_names(path))
+    explained = {name for name, line in used if any("# " in each for each in lines[line - 1 : line + 1])}
+    lacking = {name for name, _ in used} - explained
+    is_listed = path.relative_to(TESTS).as_posix() in UNEXPLAINED
+    assert bool(lacking) == is_listed, f"{sorted(lacking)}: use a public name, or say why not in a comment there"

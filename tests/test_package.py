@@ -31,8 +31,8 @@ APP = {"streamlit", "streamlit-webrtc", "plotly", "cryptography", "segno", "ifad
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "imblearn": "imbalanced-learn", "google": "protobuf"}
 """Imported name -> the name to install, where they differ."""
 
-INDIRECT = {"threadpoolctl", "protobuf"}
-"""What scikit-learn and ONNX need themselves."""
+INDIRECT = {"threadpoolctl", "protobuf", "markupsafe"}
+"""What scikit-learn, ONNX and Jinja need themselves."""
 
 EXTRAS = sorted(
     {requirement.name.replace("-", "_") for requirement in TRAIN}
@@ -154,6 +154,7 @@ def test_in_the_project_all_folders_are_the_projects_own(monkeypatch: pytest.Mon
 
 
 def test_a_folder_that_is_named_goes_before_the_packages_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The models that come with an installed package, which this is not.
     monkeypatch.setattr(paths, "_PACKAGED_MODELS", tmp_path)
     monkeypatch.setenv("SER_MODELS", str(tmp_path / "mine"))
     assert paths.models_folder() == tmp_path / "mine"

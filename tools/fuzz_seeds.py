@@ -28,7 +28,7 @@ from ser_core.metrics import evaluation
 from ser_core.recognition import store
 from ser_core.recognition.bundle import export_model
 from ser_core.serving import lesson
-from ser_core.system.files import now
+from ser_core.system.files import utc_now
 from ser_core.training import jobs, run_folder, supervisor
 from ser_core.training.config import RunConfig
 from tools import foreign_networks
@@ -339,13 +339,13 @@ def run_folders(place: Path) -> list[bytes]:
             "epoch": 2,
             "epochs": 5,
             "pid": 1,
-            "started": now(),
-            "updated": now(),
+            "started": utc_now(),
+            "updated": utc_now(),
             "model": None,
             "problem": "",
             "clips_per_s": 12.5,
         },
-        jobs.JOB: {"title": "A name", "created": now(), "key": "0" * 64, "browser": "0" * 64},
+        jobs.JOB: {"title": "A name", "created": utc_now(), "key": "0" * 64, "browser": "0" * 64},
         run_folder.EPOCHS: {"fold": None, "epoch": 1, "epochs": 5, "loss": 1.5, "validation_uar": 0.4},
         run_folder.RESULT: {"model": "mine", "seconds": 12.0, "evaluation": _evaluation().to_dict()},
         run_folder.SEARCH: {"fold": 0, "settings": {"alpha": 0.1}, "uar": 0.4},
@@ -379,7 +379,7 @@ def results(place: Path) -> list[bytes]:
 def lessons(place: Path) -> list[bytes]:
     """Return what is kept of a lesson."""
     kept = lesson.Lesson(
-        began=now(),
+        began=utc_now(),
         began_ns=1_700_000_000_000_000_000,
         corpora={"mine": ["0" * 16], "other": []},
         models=["mlp"],

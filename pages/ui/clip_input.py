@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -34,7 +34,10 @@ LARGE = 16 * 2**20
 
 @dataclass(frozen=True)
 class ClipInput:
-    """A clip as it came in: its bytes, where it came from, and what is known of it. `name` is untrusted text."""
+    """A clip as it came in: its bytes, where it came from, and what is known of it. `name` is untrusted text.
+
+    channel: the one that was chosen, None where it is left to audio/channels.py. digest: of the bytes and that choice.
+    """
 
     name: str
     data: bytes | Spool
@@ -42,6 +45,7 @@ class ClipInput:
     digest: str
     label: str | None = None
     note: str = ""
+    channel: str | None = None
 
 
 def clip() -> ClipInput | None:
@@ -71,6 +75,19 @@ def new_clip(name: str, data: bytes, source: str, *, label: str | None = None, n
 def take(clip: ClipInput) -> None:
     """Make this the clip of the page."""
     st.session_state[state.CLIP] = clip
+
+
+def channel_key(clip: ClipInput) -> str:
+    """Return the key of the widget that chooses a channel of a clip."""
+    return f"recognize.channel.{clip.digest.partition(' ')[0][:16]}"
+
+
+def choose_channel() -> None:
+    """Callback of that widget: make the channel chosen that of the clip of the page."""
+    current = clip()
+    channel = st.session_state.get(channel_key(current)) if current else None
+    if current and channel:
+        take(replace(current, channel=channel, digest=f"{current.digest.partition(' ')[0]} {channel}"))
 
 
 def keep() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from pages.ui import clip_input, frame, recognition
@@ -9,6 +11,7 @@ from pages.ui.charts import clip as charts_clip
 from pages.ui.charts.clip import CONFIG, EXTRA_ROWS, ROWS, STANDARD_ROWS, Scale, describe, scale
 from ser_core.features.quality import Quality
 from ser_core.recognition import analysis
+from ser_core.system import units
 
 
 def show_clip(given: clip_input.ClipInput, heard: analysis.Analysis, *, title: str, autoplay: bool = False) -> None:
@@ -24,25 +27,24 @@ def show_clip(given: clip_input.ClipInput, heard: analysis.Analysis, *, title: s
     show_quality(
         heard.quality,
         facts(clip.container, clip.source_rate, clip.source_channels, heard.quality.duration_s),
-        truncated=clip.truncated,
+        remarks=clip.remarks,
     )
 
 
-def show_quality(quality: Quality, facts: str, *, truncated: bool) -> None:
-    """Draw whether a recording is good enough, the facts of its file, and what would make it better."""
+def show_quality(quality: Quality, facts: str, *, remarks: Sequence[str]) -> None:
+    """Draw whether a recording is good enough, the facts of its file, what was done to read it, and what would make it better."""
     icon = ":material/check_circle:" if quality.has_speech else ":material/hearing_disabled:"
     st.markdown(f"{icon} **{frame.plain(quality.summary)}**  \n:small[{frame.plain(facts)}]")
-    if truncated:
-        st.markdown(":material/content_cut: The file ends before it says it does: only what is there was used.")
+    for sentence in remarks:
+        st.markdown(f":material/info: {frame.plain(sentence)}")
     for sentence in quality.advice:
         st.markdown(f":material/lightbulb: {frame.plain(sentence)}")
 
 
 def facts(container: str, rate: int, channels: int, duration_s: float) -> str:
     """Return 'WAV, 48 kHz, stereo, 3.20 s', or '…, 12.5 min' from a minute on."""
-    length = f"{duration_s:.2f} s" if duration_s < 60 else f"{duration_s / 60:.1f} min"
     words = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
-    return f"{container}, {rate / 1000:g} kHz, {words}, {length}"
+    return f"{container}, {rate / 1000:g} kHz, {words}, {units.length(duration_s, digits=2)}"
 
 
 @st.fragment

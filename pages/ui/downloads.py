@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -63,11 +63,11 @@ def whole(data: bytes | Spool) -> bytes:
     return data.read() if isinstance(data, Spool) else data
 
 
-def table(predictions: Sequence[Prediction]) -> pd.DataFrame:
-    """Return one row a label and one column a model, probabilities in words such as '63 %'."""
+def table(predictions: Sequence[Prediction], titles: Mapping[str, str]) -> pd.DataFrame:
+    """Return one row a label and one column a model, called by its title (slug -> title); probabilities in words such as '63 %'."""
     labels = list(dict.fromkeys(label for each in predictions for label in each.probabilities))
     columns = {
-        each.model: [
+        titles.get(each.model, each.model): [
             f"{100 * each.probabilities[label]:.1f} %" if label in each.probabilities else "" for label in labels
         ]
         for each in predictions

@@ -95,8 +95,3 @@ SOUND, MODELS, SCORES = (
 def link(anchor: str, words: str = "") -> str:
     """Return a Markdown link to where a term is explained. It opens a tab of its own: the clip on this one stays."""
     return f"[{words or TERMS[anchor].title}](guide#{anchor})"
-
-
-def link_html(anchor: str, words: str) -> str:
-    """Return the same as HTML; words must be escaped."""
-    return f'<a class="ser-term" href="guide#{anchor}" target="_blank" rel="noopener">{words}</a>'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ FORMATS = [ending.removeprefix(".") for ending in formats.ENDINGS]
 
 def notice() -> None:
     """Draw why the last clip was not taken, once."""
-    if told := st.session_state.pop(state.TOO_FAST, ""):
-        st.warning(told, icon=":material/speed:")
+    if message := st.session_state.pop(state.TOO_FAST, ""):
+        st.warning(message, icon=":material/speed:")
 
 
 def record() -> None:
@@ -46,6 +47,20 @@ def upload() -> None:
         on_change=clip_input.receive,
         args=(key, clip_input.UPLOAD),
     )
+
+
+def channel(given: clip_input.ClipInput, used: str, choices: Sequence[str]) -> None:
+    """Draw the choice of a channel, where those of a clip differ; used: the one that was used."""
+    if choices:
+        st.segmented_control(
+            "Channel",
+            choices,
+            default=used,
+            required=True,
+            format_func=str.capitalize,
+            key=clip_input.channel_key(given),
+            on_change=clip_input.choose_channel,
+        )
 
 
 def sample() -> None:
@@ -129,6 +144,17 @@ def models(cards: list[ModelCard]) -> list[ModelCard]:
         args=(state.PICKED, "recognize.models.choice"),
     )
     return [card for card in cards if card.slug in (chosen or state.picked(store.SHIPPED, by_slug))]
+
+
+def show_tried(cards: Sequence[ModelCard]) -> None:
+    """Say which model was chosen to be tried, while no clip is there for it to answer."""
+    slug = st.session_state.get(state.TRIED)
+    title = next((card.title for card in cards if card.slug == slug), None)
+    if title is not None:
+        st.info(
+            f"**{frame.plain(title)}** answers too. Record, upload or pick a clip; its card comes after those of the others.",
+            icon=":material/model_training:",
+        )
 
 
 def chosen_models(cards: list[ModelCard]) -> list[ModelCard]:

@@ -1,16 +1,16 @@
-"""What the models answered, as small pieces of HTML, and what they say together, as a sentence. Pure functions.
+"""What the models predict, as small pieces of HTML, and what they say together, as a sentence. Pure functions.
 
-Streamlit has no bars with a fixed order, a word and a figure each that stay readable on a phone; a list does it, and a
-screen reader reads it as it stands. Everything that comes from a card or a prediction is escaped: models can be strangers'.
+Streamlit has no bars with a fixed order, a word and a figure each that stay readable on a phone; a list does it, and screen readers read
+it. prediction_cards.html.j2 holds the HTML, which escapes everything that comes from a card or a prediction: models can be untrusted.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from html import escape
+from pathlib import Path
+from typing import Any
 
-from pages.ui import glossary
 from pages.ui.charts import palette
 from pages.ui.recognition import Answer
 from ser_core.corpora import catalogue
@@ -19,7 +19,7 @@ from ser_core.metrics.evaluation import Evaluation
 from ser_core.recognition.card import ModelCard
 from ser_core.recognition.recognizer import Prediction
 from ser_core.recognition.store import SHIPPED
-from ser_core.system import untrusted_text
+from ser_core.system import templates, untrusted_text
 
 TESTED = {
     "speaker": "unseen speakers",
@@ -33,58 +33,40 @@ TESTED = {
 KINDS = {"knn": "knn", "mlp": "mlp", "cnn": "cnn", "cnn_lstm": "lstm"}
 """Classifier -> where the guide explains it."""
 
+_HTML: Any = templates.load(Path(__file__).with_suffix(".html.j2")).module
+"""The macros of the template, one per function below."""
+
 
 def grid(answers: Sequence[Answer], before: Sequence[Answer] = ()) -> str:
-    """Return one card an answer, side by side where they fit, else one below the other.
+    """Return one card per answer, side by side where they fit, else one below the other.
 
-    `before` holds the answers of the clip put aside, of the same models, or nothing.
+    `before` holds the answers for the first clip, of the same models, or nothing.
     """
-    cards = [card(answer, before[i] if before else None) for i, answer in enumerate(answers)]
-    return f'<div class="ser-grid">{"".join(cards)}</div>'
+    cards = [_card(answer, before[i].prediction if before else None) for i, answer in enumerate(answers)]
+    return str(_HTML.grid(cards, abstention.NOT_SURE))
 
 
-def card(answer: Answer, before: Answer | None = None) -> str:
-    """Return what one model says, or why it cannot, with its own score beside it."""
-    now, past = answer.prediction, before.prediction if before else None
-    title = escape(answer.card.title)
-    if answer.card.classifier in KINDS:
-        title = glossary.link_html(KINDS[answer.card.classifier], title)
+def _card(answer: Answer, before: Prediction | None) -> dict[str, Any]:
+    """Return what the card of an answer shows: the prediction, or why there is none, with the model's own score beside it."""
+    card, now = answer.card, answer.prediction
+    notes = (score(card), when_sure(card.evaluation), f"{card.n_parameters:,} parameters")
+    shown = {
+        "title": card.title,
+        "anchor": KINDS.get(card.classifier, ""),
+        "notes": [note for note in notes if note],
+    }
     if now is None:
-        parts = [_heading(title, ""), f'<p class="ser-problem">{escape(untrusted_text.sentence(answer.problem))}</p>']
-    else:
-        parts = [
-            _heading(title, f"{now.milliseconds:.1f} ms"),
-            _label(now, past),
-            bars(now.probabilities, before=past.probabilities if past else None),
-        ]
-    told = filter(
-        None, [score(answer.card), when_sure(answer.card.evaluation), f"{answer.card.n_parameters:,} parameters"]
-    )
-    parts.append(f'<p class="ser-small">{"<br>".join(map(_explained, told))}</p>')
-    return f"<section>{''.join(parts)}</section>"
-
-
-def _explained(text: str) -> str:
-    return escape(text).replace("UAR ", f"{glossary.link_html('uar', 'UAR')} ", 1)
-
-
-def _heading(title: str, time: str) -> str:
-    return f'<div class="ser-head"><b>{title}</b><span class="ser-small">{time}</span></div>'
-
-
-def _label(now: Prediction, before: Prediction | None) -> str:
-    probability = percent(now.probabilities[now.label])
-    past = "" if before is None else f'<p class="ser-small">Before: {escape(_word(before))}</p>'
-    if now.sure is False and now.threshold is not None:
-        return (
-            f'<div><div class="ser-label ser-unsure"><i></i><span>{abstention.NOT_SURE}</span></div>'
-            f'<p class="ser-small">Leading guess: {escape(now.label)} {probability} (its threshold is {percent(now.threshold)})</p>'
-            f"{past}</div>"
-        )
-    return (
-        f'<div><div class="ser-label"><i style="background:{palette.emotion(now.label)}"></i><span>{escape(now.label)}</span>'
-        f"<small>{probability}</small></div>{past}</div>"
-    )
+        return shown | {"time": "", "rows": None, "problem": untrusted_text.sentence(answer.problem)}
+    return shown | {
+        "time": f"{now.milliseconds:.1f} ms",
+        "is_unsure": now.sure is False and now.threshold is not None,
+        "label": now.label,
+        "colour": palette.emotion(now.label),
+        "probability": percent(now.probabilities[now.label]),
+        "threshold": "" if now.threshold is None else percent(now.threshold),
+        "before": _word(before) if before else "",
+        "rows": _rows(now.probabilities, before.probabilities if before else None),
+    }
 
 
 def _word(prediction: Prediction) -> str:
@@ -92,22 +74,24 @@ def _word(prediction: Prediction) -> str:
 
 
 def bars(probabilities: Mapping[str, float], *, before: Mapping[str, float] | None = None) -> str:
-    """Return one bar a label, in the order given; with `before`, a thinner bar above shows the clip put aside."""
+    """Return one bar per label, in the order given; with `before`, a thinner bar above shows the first clip."""
+    return str(_HTML.bars(_rows(probabilities, before), before is not None))
+
+
+def _rows(probabilities: Mapping[str, float], before: Mapping[str, float] | None) -> list[dict[str, Any]]:
     top = max(probabilities, key=lambda label: probabilities[label])
-    rows = []
-    for label, probability in probabilities.items():
-        fills = f'<i style="width:{probability:.1%};background:{palette.emotion(label)}"></i>'
-        value = percent(probability)
-        if before is not None:
-            past = before.get(label, 0.0)
-            fills = f'<i class="ser-before" style="width:{past:.1%};background:{palette.emotion(label)}"></i>{fills}'
-            value = f"{100 * past:.0f} → {value}"
-        chosen = ' class="ser-top"' if label == top else ""
-        rows.append(
-            f'<li{chosen}><span>{escape(label)}</span><span class="ser-track">{fills}</span><span>{value}</span></li>'
-        )
-    paired = " ser-pair" if before is not None else ""
-    return f'<ul class="ser-bars{paired}">{"".join(rows)}</ul>'
+    first = before or {}
+    return [
+        {
+            "label": label,
+            "is_top": label == top,
+            "colour": palette.emotion(label),
+            "width": f"{probability:.1%}",
+            "before": f"{first.get(label, 0.0):.1%}",
+            "text": ("" if before is None else f"{100 * first.get(label, 0.0):.0f} → ") + percent(probability),
+        }
+        for label, probability in probabilities.items()
+    ]
 
 
 def score(card: ModelCard) -> str:
@@ -126,25 +110,22 @@ def score(card: ModelCard) -> str:
 
 
 def error_rate_table(cards: Sequence[ModelCard]) -> str:
-    """Return how often the shipped models are wrong on speakers they had never heard, in %, as an HTML table: one row per corpus."""
+    """Return how often the shipped models are wrong on unseen speakers, in %, as an HTML table: one row per corpus."""
     shown = [card for card in cards if card.slug in SHIPPED]
-    names = dict.fromkeys(name for card in shown for name, _ in _unseen(card))
-    if not names:
-        return '<p class="ser-small">No shipped model is installed here.</p>'
-    head = "".join(f'<th scope="col">{escape(card.title)}</th>' for card in shown)
+    by_corpus = [dict(_unseen(card)) for card in shown]
     rows = []
-    for name in names:
-        measured = [dict(_unseen(card)).get(name) for card in shown]
-        known = next(each for each in measured if each)
-        cells = "".join(
-            f"<td><span>{percent(1 - each.accuracy) if each else 'not tested'}</span></td>" for each in measured
+    for name in dict.fromkeys(name for measured in by_corpus for name in measured):
+        known = next(measured[name] for measured in by_corpus if name in measured)
+        rows.append(
+            {
+                "corpus": _corpus(name),
+                "text": f"{known.n_clips:,} clips, {known.n_test_speakers} speakers; random guessing: {percent(1 - known.chance)}",
+                "cells": [
+                    percent(1 - measured[name].accuracy) if name in measured else "not tested" for measured in by_corpus
+                ],
+            }
         )
-        told = (
-            f"{known.n_clips:,} clips, {known.n_test_speakers} speakers; random guessing: {percent(1 - known.chance)}"
-        )
-        rows.append(f'<tr><th scope="row">{escape(_corpus(name))}<small>{told}</small></th>{cells}</tr>')
-    head = f'<tr><th scope="col">Corpus</th>{head}</tr>'
-    return f'<div class="ser-wide"><table class="ser-table ser-compare">{head}{"".join(rows)}</table></div>'
+    return str(_HTML.error_rates([card.title for card in shown], rows))
 
 
 def error_rate_sentence(cards: Sequence[ModelCard]) -> str:
@@ -183,24 +164,21 @@ def percent(fraction: float) -> str:
 
 
 def verdict(answers: Sequence[Answer], before: Sequence[Answer] = ()) -> str:
-    """Return at a glance how far the models agree: a coloured square a model, and a sentence; also for the clip put aside."""
+    """Return at a glance how far the models agree: a coloured square per model, and a sentence; also for the first clip."""
     lines = [("Before: ", before), ("Now: ", answers)] if before else [("", answers)]
-    return "".join(
-        f'<p class="ser-verdict">{_squares(*_labels(each))}<span>{word}{escape(agreement(*_labels(each)))}</span></p>'
-        for word, each in lines
-    )
-
-
-def _squares(labels: Sequence[str], n_unsure: int) -> str:
-    squares = "".join(f'<i style="background:{palette.emotion(label)}"></i>' for label in sorted(labels))
-    return f'<span class="ser-squares" aria-hidden="true">{squares}{"<i class=ser-unsure></i>" * n_unsure}</span>'
+    shown = []
+    for word, each in lines:
+        labels, n_unsure = _labels(each)
+        colours = [palette.emotion(label) for label in sorted(labels)]
+        shown.append({"colours": colours, "n_unsure": n_unsure, "text": word + agreement(labels, n_unsure)})
+    return str(_HTML.verdict(shown))
 
 
 def _labels(answers: Sequence[Answer]) -> tuple[list[str], int]:
     """Return the labels of the models that are sure, and how many models are not."""
-    said = [answer.prediction for answer in answers if answer.prediction]
-    sure = [each.label for each in said if each.sure is not False]
-    return sure, len(said) - len(sure)
+    predictions = [answer.prediction for answer in answers if answer.prediction]
+    sure = [each.label for each in predictions if each.sure is not False]
+    return sure, len(predictions) - len(sure)
 
 
 def unsure(answers: Sequence[Answer]) -> bool:
@@ -238,11 +216,11 @@ def _with_unsure(labels: Sequence[str], n_unsure: int) -> str:
             else f"{'Neither of the 2' if n == 2 else f'None of the {n}'} models is sure."
         )
     (first, votes), *others = Counter(labels).most_common()
-    said = [
+    parts = [
         f"{votes} of {n} models {_says(votes)} {first}",
         *(f"{count} {_says(count)} {label}" for label, count in others),
     ]
-    return f"{', '.join(said)}; {n_unsure} {'is' if n_unsure == 1 else 'are'} {abstention.NOT_SURE}."
+    return f"{', '.join(parts)}; {n_unsure} {'is' if n_unsure == 1 else 'are'} {abstention.NOT_SURE}."
 
 
 def _says(n: int) -> str:

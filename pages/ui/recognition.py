@@ -47,12 +47,12 @@ def hear_short(given: clip_input.ClipInput) -> analysis.Analysis | None:
 
 @st.cache_resource(scope="session", max_entries=4, show_spinner=False)
 def _hear_short(digest: str, _given: clip_input.ClipInput) -> analysis.Analysis | None:
-    return analyse_short(_given.data, _given.name)
+    return analyse_short(_given.data, _given.name, _given.channel)
 
 
 @st.cache_resource(scope="session", max_entries=4, show_spinner=LISTENING)
 def _hear_long(digest: str, _given: clip_input.ClipInput) -> analysis.Analysis:
-    return analyse_long(_given.data, _given.name)
+    return analyse_long(_given.data, _given.name, _given.channel)
 
 
 def analyse(data: bytes | Spool, name: str) -> analysis.Analysis:
@@ -60,18 +60,19 @@ def analyse(data: bytes | Spool, name: str) -> analysis.Analysis:
     return analyse_short(data, name) or analyse_long(data, name)
 
 
-def analyse_short(data: bytes | Spool, name: str) -> analysis.Analysis | None:
+def analyse_short(data: bytes | Spool, name: str, channel: str | None = None) -> analysis.Analysis | None:
     """Return what `hear_short` does of a clip that no page keeps."""
     if is_short(data):
         with contextlib.suppress(decoding.TooLongError):  # it says less than it holds
-            return workers.run(analysis.analyse, data, name=name, max_duration_s=timeline.LONG_S)
+            return workers.run(analysis.analyse, data, name=name, max_duration_s=timeline.LONG_S, channel=channel)
     return None
 
 
-def analyse_long(data: bytes | Spool, name: str) -> analysis.Analysis:
+def analyse_long(data: bytes | Spool, name: str, channel: str | None = None) -> analysis.Analysis:
     """Return what `analyse` does, where nobody's short clip waits for it: of a recording of up to ten minutes."""
     with workers.long_work():
-        return workers.run(analysis.analyse, data.read() if isinstance(data, Spool) else data, name=name)
+        sound = data.read() if isinstance(data, Spool) else data
+        return workers.run(analysis.analyse, sound, name=name, channel=channel)
 
 
 def stream(given: clip_input.ClipInput) -> decoding.Stream:
@@ -83,7 +84,9 @@ def stream(given: clip_input.ClipInput) -> decoding.Stream:
 @st.cache_resource(scope="session", max_entries=4, show_spinner=LISTENING)
 def _stream(digest: str, _given: clip_input.ClipInput) -> decoding.Stream:
     with _READING.turn():
-        return decoding.stream(_given.data, max_duration_s=timeline.MAX_DURATION_S, name=_given.name)
+        return decoding.stream(
+            _given.data, max_duration_s=timeline.MAX_DURATION_S, name=_given.name, channel=_given.channel
+        )
 
 
 def is_short(data: bytes | Spool) -> bool:

@@ -65,9 +65,9 @@ def _cookie() -> str:
     kind, _, rest = str(st.context.cookies.get("_streamlit_xsrf", "")).strip("\"'").partition("|")
     try:
         mask, masked, _ = rest.split("|")
-        key, told = bytes.fromhex(mask), bytes.fromhex(masked)
-        if kind == "2" and len(key) == 4 and len(told) == 16:
-            return bytes(byte ^ key[place % 4] for place, byte in enumerate(told)).hex()
+        key, cipher = bytes.fromhex(mask), bytes.fromhex(masked)
+        if kind == "2" and len(key) == 4 and len(cipher) == 16:
+            return bytes(byte ^ key[place % 4] for place, byte in enumerate(cipher)).hex()
     except ValueError:
         pass
     return ""

@@ -59,8 +59,8 @@ def middleware() -> list[Middleware]:
 def _set_admin_word(*, is_here_alone: bool) -> None:
     """Make an admin word and print it where others reach the server and none is set; say it where the one that is set does not count."""
     if is_here_alone:
-        if told := admin.problem(os.environ):
-            print(told, file=sys.stderr, flush=True)
+        if problem := admin.problem(os.environ):
+            print(problem, file=sys.stderr, flush=True)
         return
     word, is_new = admin.ensure(os.environ)
     os.environ[admin.VARIABLE] = word
@@ -96,24 +96,24 @@ class Websockets:
         patience = asyncio.get_running_loop().call_later(BEGIN_S, lambda: next(leave, int)())
         is_connected = False
 
-        async def wanted() -> Message:
+        async def next_message() -> Message:
             nonlocal is_connected
             if is_connected:  # asked for the next message: its session is made
                 next(leave, int)()
             is_connected = True
             while True:
                 message = await receive()
-                if message["type"] != "websocket.receive" or _is_wanted(message.get("bytes") or b""):
+                if message["type"] != "websocket.receive" or _is_known(message.get("bytes") or b""):
                     return message
 
         try:
-            await self._app(scope, wanted, send)
+            await self._app(scope, next_message, send)
         finally:
             patience.cancel()
             next(leave, int)()
 
 
-def _is_wanted(data: bytes) -> bool:
+def _is_known(data: bytes) -> bool:
     try:
         return BackMsg.FromString(data).WhichOneof("type") in (*MESSAGES, None)
     except DecodeError:
@@ -137,11 +137,14 @@ class Uploads:
         address = str((scope.get("client") or ("",))[0])
         size = _size(scope)
         if size is None:
-            await _refuse(send, 411, "The size of the file is missing.")
+            await guard.refuse(scope, send, 411, "The size of the file is missing.")
         elif self._by_address[address] >= MOST_UPLOADS:
-            await _refuse(send, 429, "Too many uploads from this address at once. Wait until some have finished.")
+            await guard.refuse(
+                scope, send, 429, "Too many uploads from this address at once. Wait until some have finished."
+            )
         elif not visits.make_room(self._on_the_way + size, found["session"], address):
-            await _refuse(
+            await guard.refuse(
+                scope,
                 send,
                 507,
                 "The server has no room for more recordings just now. Try again in some minutes, or send less.",
@@ -163,16 +166,5 @@ class Uploads:
 
 def _size(scope: Scope) -> int | None:
     """Return how many bytes a request says that it brings; None where it does not say."""
-    told = [value for name, value in scope["headers"] if name == b"content-length"]
-    return int(told[0]) if len(told) == 1 and re.fullmatch(rb"[0-9]{1,12}", told[0]) else None
-
-
-async def _refuse(send: Send, status: int, text: str) -> None:
-    body = text.encode()
-    headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    lengths = [value for name, value in scope["headers"] if name == b"content-length"]
+    return int(lengths[0]) if len(lengths) == 1 and re.fullmatch(rb"[0-9]{1,12}", lengths[0]) else None

@@ -61,6 +61,9 @@ BROWSER = "browser"
 PICKED = "recognize.models"
 """list[str]: the models that Recognize asks, by their slugs, where somebody chose; without it, the shipped ones."""
 
+TRIED = "recognize.tried"
+"""str: the slug of the model that "Try" was clicked for last."""
+
 BATCH = "batch.run"
 """run.Run | None: the recordings that the Batch page is about, and what is known of them."""
 
@@ -111,7 +114,8 @@ def picked(shipped: Iterable[str], there: Iterable[str]) -> list[str]:
 
 
 def pick(slug: str, shipped: Iterable[str]) -> None:
-    """Have Recognize ask this model too."""
+    """Have Recognize ask this model too, and say so."""
+    st.session_state[TRIED] = slug
     st.session_state[PICKED] = list(dict.fromkeys([*st.session_state.get(PICKED, shipped), slug]))
 
 

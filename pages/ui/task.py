@@ -50,7 +50,7 @@ class Task:
     def start(self, work: Callable[[Task], Any]) -> None:
         """Run work(task) in a thread of its own; does nothing while an earlier one runs. What it returns becomes the result."""
         if (
-            self.place and (current := _listed(self)) is not self
+            self.place and (current := _current_task(self)) is not self
         ):  # a page that was drawn long ago holds one that is listed no more
             current.start(work)
             return
@@ -142,7 +142,7 @@ def task(kind: str, subject: str) -> Task:
     return found
 
 
-def _listed(current: Task) -> Task:
+def _current_task(current: Task) -> Task:
     """Return the task that is listed in the place of this one; list this one where none is."""
     assert current.place is not None
     with _LISTING:

@@ -98,7 +98,7 @@ def textgrid(found: Timeline) -> str:
         lines += [
             f"    item [{number}]:",
             '        class = "IntervalTier"',
-            f"        name = {_quoted(name)}",
+            f"        name = {_quote(name)}",
             "        xmin = 0",
             f"        xmax = {end_s:.4f}",
             f"        intervals: size = {len(intervals)}",
@@ -108,10 +108,10 @@ def textgrid(found: Timeline) -> str:
                 f"        intervals [{count}]:",
                 f"            xmin = {start:.4f}",
                 f"            xmax = {end:.4f}",
-                f"            text = {_quoted(text)}",
+                f"            text = {_quote(text)}",
             ]
     return "\n".join(lines) + "\n"
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return '"' + untrusted_text.one_line(text).replace('"', '""') + '"'

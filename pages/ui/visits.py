@@ -47,8 +47,8 @@ MADE_ROOM = (
 
 def idle_s() -> float:
     """Return after how many seconds without a click a visit's recordings are forgotten: SER_FORGET_MINUTES, else an hour."""
-    told = os.environ.get("SER_FORGET_MINUTES", "")
-    return 60.0 * (int(told) if told.isdigit() and int(told) else IDLE_MINUTES)
+    minutes = os.environ.get("SER_FORGET_MINUTES", "")
+    return 60.0 * (int(minutes) if minutes.isdigit() and int(minutes) else IDLE_MINUTES)
 
 
 @dataclass

@@ -1,21 +1,21 @@
 """From bytes to a waveform: decoding by content, limits that a hostile file meets before its samples do, resampling.
 
-soundfile (libsndfile) reads first, PyAV (FFmpeg) the rest. Samples are read in blocks, mixed to one channel and resampled as
-they come, so memory follows the length of the result and not what a header promises; `stream` hands out the blocks themselves,
-so that an hour takes no more memory than a minute. Decoding writes nothing to disk; what is kept there while it is heard is
-audio/recording.py's tape.
+soundfile (libsndfile) reads first, PyAV (FFmpeg) the rest; what a file holds by its headers, headers.py finds out, and which of its
+channels is used, channels.py. Samples are read in blocks, mixed to one channel and resampled as they come, so memory follows the length
+of the result and not what a header promises; `stream` hands out the blocks themselves, so that an hour takes no more memory than a
+minute. Decoding writes nothing to disk; what is kept there while it is heard is audio/recording.py's tape.
 """
 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import functools
-import io
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -23,6 +23,8 @@ import av
 import numpy as np
 import soundfile
 
+from ser_core.audio import channels, formats, headers
+from ser_core.audio.sources import OnDisk, Source, Spooled
 from ser_core.audio.waveform import MAX_RATE, MIN_RATE, SAMPLE_RATE, Resampler, Waveform, _check_target
 from ser_core.errors import AudioError
 from ser_core.system.spool import Spool
@@ -34,7 +36,8 @@ MAX_CHANNELS = 8
 
 _BLOCK = 1 << 16
 _HEAD = 1 << 16
-_TAIL = 1 << 17
+TRUNCATED = "The file ends before it says it does: only what is there was used."
+
 _GRACE_S = 0.5
 """What a limit on the length forgives: codecs pad, and "10 minutes" is seldom exact."""
 _LARGEST_SAMPLE = 2.0**32
@@ -42,46 +45,6 @@ _LARGEST_SAMPLE = 2.0**32
 _LARGEST_OVERSHOOT = 8.0
 _KINDS = "WAV, FLAC, OGG, Opus, MP3, AIFF, M4A, AAC, WebM, WMA, AMR or 3GP"
 
-# libsndfile's other formats have so weak a signature that random bytes pass for them.
-_SNDFILE = {
-    "WAV": "WAV",
-    "WAVEX": "WAV",
-    "RF64": "WAV",
-    "W64": "W64",
-    "AIFF": "AIFF",
-    "AU": "AU",
-    "CAF": "CAF",
-    "FLAC": "FLAC",
-    "OGG": "OGG",
-    "MP3": "MP3",
-    "NIST": "NIST",
-    "VOC": "VOC",
-}
-
-# How a file begins, FFmpeg's name of the format, ours. The format is never left to FFmpeg's guess: its list holds playlists,
-# which open other files, and formats that random bytes pass for.
-_FFMPEG = (
-    (rb"....ftyp3g", "mov", "3GP"),
-    (rb"....ftypqt", "mov", "QuickTime"),
-    (rb"....(ftyp|moov|mdat|free|skip|wide)", "mov", "MP4"),
-    (rb"\x1a\x45\xdf\xa3.{0,64}webm", "matroska", "WebM"),
-    (rb"\x1a\x45\xdf\xa3", "matroska", "Matroska"),
-    (rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf", "WMA"),
-    (rb"#!AMR", "amr", "AMR"),
-    (rb"RIFF....AVI ", "avi", "AVI"),
-    (rb"(RIFF|RF64)....WAVE", "wav", "WAV"),
-    (rb"FORM....AIF", "aiff", "AIFF"),
-    (rb"caff", "caf", "CAF"),
-    (rb"OggS", "ogg", "OGG"),
-    (rb"fLaC", "flac", "FLAC"),
-    (rb"FLV\x01", "flv", "FLV"),
-    (rb"wvpk", "wv", "WavPack"),
-    (rb"TTA1", "tta", "TTA"),
-    (rb"\x0b\x77", "ac3", "AC3"),
-    (rb"\x47.{187}\x47", "mpegts", "MPEG-TS"),
-    (rb"\xff[\xf0\xf1\xf8\xf9]", "aac", "AAC"),
-    (rb"ID3|\xff[\xe0-\xff]", "mp3", "MP3"),
-)
 _UNTIMED = {"AMR", "AAC", "MP3", "AC3"}
 """Streams without a header: FFmpeg guesses their length from the bit rate, so that length promises nothing."""
 
@@ -115,13 +78,22 @@ class TooLongError(AudioError):
 
 @dataclass(frozen=True)
 class Clip:
-    """A decoded file: its waveform, and what the file was. truncated: it ends before its header says it does."""
+    """A decoded file: its waveform, and what the file was. truncated: it ends before its header says it does, or is not read whole.
+
+    channel : what of its channels is used: "mean", or one of channels.names. choices: what may be chosen, where the channels differ.
+    track : the sound track that is used, from 1 on, of `tracks`. remarks: sentences on what is used, mended or left out.
+    """
 
     waveform: Waveform
     container: str
     source_rate: int
     source_channels: int
     truncated: bool = False
+    channel: str = channels.MEAN
+    choices: tuple[str, ...] = ()
+    track: int = 1
+    tracks: int = 1
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,7 +101,7 @@ class Stream:
     """A file to be read piece by piece: what it is, its length in seconds at `sample_rate` Hz, and what reads it.
 
     blocks() starts at the beginning at each call, and yields float32 (n,) with n > 0; all of them together are the samples that
-    `decode` gives.
+    `decode` gives. The other facts are those of a Clip.
     """
 
     container: str
@@ -139,6 +111,11 @@ class Stream:
     duration_s: float
     truncated: bool
     blocks: Callable[[], Iterator[np.ndarray]]
+    channel: str = channels.MEAN
+    choices: tuple[str, ...] = ()
+    track: int = 1
+    tracks: int = 1
+    remarks: tuple[str, ...] = ()
 
 
 def decode(
@@ -147,6 +124,7 @@ def decode(
     sample_rate: int = SAMPLE_RATE,
     max_duration_s: float = MAX_DURATION_S,
     name: str = "The file",
+    channel: str | None = None,
 ) -> Clip:
     """Return the sound of a file as one channel at `sample_rate` Hz.
 
@@ -156,6 +134,8 @@ def decode(
         The bytes, a path, a file object opened for reading bytes, or a spool. Its content decides what it is, not its name.
     name
         What error sentences call it.
+    channel
+        Which channel is used: one of channels.names, or a number from 1 on; None: what channels.py finds best.
 
     Raises
     ------
@@ -165,27 +145,33 @@ def decode(
 
     Notes
     -----
-    Channels are averaged; where they cancel out (mean power under 1 % of theirs), the loudest one is taken. Float samples
-    up to 8 times full scale are clipped to it; larger ones are an integer scale and are divided by their peak. A file that
-    ends too early gives what is there, and says so in `truncated`. Thread-safe: nothing is shared and nothing is written.
+    Channels that agree are averaged; of others the one, or the difference, in which speech is best is taken. Of several sound tracks
+    the first with speech is read; recordings one after another are read as one. Float samples up to 8 times full scale are clipped to
+    it; larger ones are an integer scale and are divided by their peak. A file that ends too early gives what is there, and says so in
+    `truncated`. Thread-safe: nothing is shared and nothing is written.
     """
     _check_target(sample_rate)
-    file = _Bytes(_read(source, name, max_duration_s))
+    file = Source(_read(source, name, max_duration_s))
     _refuse_other_kinds(file, name)
-    tally = _Tally()
     try:
-        header, blocks = _open(file, name, max_duration_s)
-        counted = _counted(blocks, tally, header, name, max_duration_s)
-        samples = np.concatenate([np.zeros(0, np.float32), *_mix(counted, header, sample_rate)])
-        if (channel := tally.loudest_of_cancelled()) is not None:
-            samples = np.concatenate(
-                list(_mix(_open(file, name, max_duration_s)[1], header, sample_rate, channel=channel))
-            )
+        found = _first_pass(_Recording(headers.read_layout(file), name, max_duration_s), channel, sample_rate)
+        samples = np.concatenate([np.zeros(0, np.float32), *found.blocks])
     except MemoryError:
         raise AudioError(f"{name} needs more memory than there is. Cut it into shorter pieces.") from None
-    _check_length(header, tally, name)
-    waveform = Waveform(_level(samples, tally), sample_rate)
-    return Clip(waveform, header.container, header.rate, header.channels, _is_truncated(header, tally))
+    waveform = Waveform(_level(samples, found.tally), sample_rate)
+    header, choice, recording = found.header, found.choice, found.recording
+    return Clip(
+        waveform,
+        header.container,
+        header.rate,
+        header.channels,
+        found.is_truncated,
+        choice.name,
+        channels.names(header.channels) if choice.differs else (),
+        recording.track + 1,
+        max(recording.tracks, 1),
+        found.remarks,
+    )
 
 
 def stream(
@@ -194,6 +180,7 @@ def stream(
     sample_rate: int = SAMPLE_RATE,
     max_duration_s: float = MAX_DURATION_S,
     name: str = "The file",
+    channel: str | None = None,
     check_stop: Callable[[], None] = lambda: None,
 ) -> Stream:
     """Return the sound of a file to be read in blocks, each at most some seconds long: the samples are those of `decode`.
@@ -209,15 +196,11 @@ def stream(
     _check_target(sample_rate)
     file = _held(source, name, max_duration_s)
     _refuse_other_kinds(file, name)
-    tally = _Tally()
-    header, blocks = _open(file, name, max_duration_s)
-    for _ in _counted(blocks, tally, header, name, max_duration_s):
-        check_stop()
-    _check_length(header, tally, name)
-    channel = tally.loudest_of_cancelled()
+    found = _first_pass(_Recording(headers.read_layout(file), name, max_duration_s), channel, None, check_stop)
+    header, tally, choice, recording = found.header, found.tally, found.choice, found.recording
 
     def read() -> Iterator[np.ndarray]:
-        for block in _mix(_open(file, name, max_duration_s)[1], header, sample_rate, channel=channel):
+        for block in _mix(_open(recording)[1], header, sample_rate, weights=choice.weights):
             if len(block):
                 yield _level(block, tally)
 
@@ -227,8 +210,13 @@ def stream(
         header.channels,
         sample_rate,
         tally.n_read / header.rate,
-        _is_truncated(header, tally),
+        found.is_truncated,
         read,
+        choice.name,
+        channels.names(header.channels) if choice.differs else (),
+        recording.track + 1,
+        max(recording.tracks, 1),
+        found.remarks,
     )
 
 
@@ -248,97 +236,158 @@ def declared_duration(
     """
     file = _held(source, name, max_duration_s)
     _refuse_other_kinds(file, name)
-    opened = _open_sndfile(file)
-    duration_s = _sndfile_duration(opened) if opened else _open_container(file, name).duration_s
-    return duration_s if duration_s is not None and 0 < duration_s < float("inf") else None
+    durations = [_declared(part, name) for part in headers.read_layout(file).parts]
+    duration_s = sum(each for each in durations if each is not None)
+    return duration_s if None not in durations and 0 < duration_s < float("inf") else None
+
+
+def _declared(part: headers.Part, name: str) -> float | None:
+    opened = None if part.by_ffmpeg else _open_sndfile(part.source)
+    return _sndfile_duration(opened) if opened else _open_container(part.source, name).duration_s
 
 
 @dataclass(frozen=True)
 class _Header:
-    """What a file says of itself. duration_s: None where it does not say; is_cut: the file is shorter than it says."""
+    """What a file says of itself. duration_s: None where it does not say; bass: its channels that never count for the mean.
+
+    spare_bits: how many bits of a sample may be unused at its upper end, of `bits`.
+    """
 
     container: str
     rate: int
     channels: int
     duration_s: float | None
-    is_cut: bool = False
+    bass: frozenset[int] = frozenset()
+    bits: int = 0
+    spare_bits: int = 0
+
+
+@dataclass
+class _Recording:
+    """A file to be read: what is in it, which of its sound tracks, and what went wrong when it was read last."""
+
+    layout: headers.Layout
+    name: str
+    max_duration_s: float
+    by_ffmpeg: bool = False
+    track: int = 0
+    tracks: int = 0
+    track_remark: str = ""
+    failed: bool = False
+    unread: int = 0
 
 
 @dataclass
 class _Tally:
-    """What was seen of a source: samples read, largest magnitude, and the channels' products, summed (channels, channels)."""
+    """What was seen of a source: samples read, largest magnitude, and the channels' products, summed (channels, channels).
+
+    lower_bits: whether the lowest bits, which a sample that fills the upper ones leaves at 0, are in use.
+    """
 
     n_read: int = 0
     peak: float = 0.0
     products: np.ndarray | None = None
-
-    def loudest_of_cancelled(self) -> int | None:
-        """Return the loudest channel where the mean of all has less than 1 % of their power, else None."""
-        if self.products is None:
-            return None
-        power = self.products.diagonal()
-        return int(power.argmax()) if self.products.mean() < 0.01 * power.mean() else None
+    lower_bits: bool = False
+    gain: float = 1.0
 
 
-class _Forgiving:
-    """A file whose seek to before its start, which damaged headers ask for, stays put: soundfile prints a traceback for an error."""
+@dataclass
+class _Found:
+    """A file read once: blocks float32 (n,) of the channel that is used, where they were asked for."""
 
-    def seek(self, offset: int, whence: int = 0) -> int:
-        try:
-            return int(super().seek(offset, whence))  # type: ignore[misc]
-        except (OSError, ValueError, OverflowError):
-            return int(self.tell())  # type: ignore[attr-defined]
+    recording: _Recording
+    header: _Header
+    tally: _Tally
+    choice: channels.Choice
+    blocks: list[np.ndarray] = field(default_factory=list)
 
+    @property
+    def is_truncated(self) -> bool:
+        """Whether sound is missing that the file says it has, or not all of it is read."""
+        return self._ends_early or self.recording.layout.is_partly_read or self.recording.unread > 0
 
-class _Source(_Forgiving, io.BytesIO):
-    """Bytes in memory."""
+    @property
+    def _ends_early(self) -> bool:
+        layout, duration_s = self.recording.layout, self.header.duration_s
+        if layout.is_cut:
+            return True
+        if duration_s is None or len(layout.parts) > 1:
+            return False
+        # Where no byte is missing, the length in the header is what is wrong, unless it is far off.
+        share, slack_s = (0.98, 0.1) if layout.is_cut is None else (0.75, 0.5)
+        return self.tally.n_read / self.header.rate < share * duration_s - slack_s
 
-
-class _DiskSource(_Forgiving, io.BufferedReader):
-    """A file on the disk."""
-
-
-class _Bytes:
-    """The bytes of a file, to be opened as often as it is read: here in memory."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.size = len(data)
-
-    def open(self) -> BinaryIO:
-        """Return a new file object at the start."""
-        return _Source(self._data)
-
-    def part(self, start: int, size: int) -> bytes:
-        """Return some bytes."""
-        return self._data[max(start, 0) : max(start, 0) + size]
-
-
-class _OnDisk(_Bytes):
-    """The bytes of a file, read from the disk as they are needed."""
-
-    def __init__(self, path: Path, size: int) -> None:
-        self._path = path
-        self.size = size
-
-    def open(self) -> BinaryIO:
-        return _DiskSource(io.FileIO(self._path))
-
-    def part(self, start: int, size: int) -> bytes:
-        with self.open() as file:
-            file.seek(max(start, 0))
-            return file.read(size)
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences on what is used, mended or left out."""
+        recording, n = self.recording, len(self.recording.layout.parts) - self.recording.unread
+        joined = f"It holds {n} recordings one after another: they were read as one." if n > 1 else ""
+        unread = f"Of its {n + recording.unread} recordings {n} could be read." if recording.unread else ""
+        cut = TRUNCATED if self._ends_early else ""
+        raised = ""
+        if self.tally.gain > 1:
+            used = self.header.bits - self.header.spare_bits
+            raised = (
+                f"Its samples fill the lower {used} of {self.header.bits} bits only: they were raised to full scale."
+            )
+        sentences = (cut, *recording.layout.remarks, joined, unread, recording.track_remark, self.choice.remark, raised)
+        return tuple(each for each in sentences if each)
 
 
-class _Spooled(_OnDisk):
-    """The bytes of a spool, read as they are needed."""
+def _first_pass(
+    recording: _Recording,
+    channel: str | None,
+    sample_rate: int | None,
+    check_stop: Callable[[], None] = lambda: None,
+) -> _Found:
+    """Read a file through, with another decoder where the first one fails midway, and return it with the channel that is used."""
+    found = _read_through(recording, channel, sample_rate, check_stop)
+    if found.recording.failed and not recording.by_ffmpeg:
+        with contextlib.suppress(AudioError):
+            again = replace(recording, by_ffmpeg=True, failed=False, unread=0)
+            other = _read_through(again, channel, sample_rate, check_stop)
+            found = other if other.tally.n_read > found.tally.n_read else found
+    header, tally = found.header, found.tally
+    _check_length(header, tally, recording.name)
+    if header.spare_bits and tally.lower_bits and 0 < tally.peak <= 2.0**-header.spare_bits:
+        tally.gain = 2.0**header.spare_bits
+    if channel is None:
+        before = found.choice
+        choice = channels.without_a_look(tally.products, header.channels, skip=header.bass)
+        if choice is None:
+            assert tally.products is not None
+            choice = _best_channel(found.recording, header, tally.products, check_stop)
+        found.choice = choice
+        if sample_rate is not None and not np.array_equal(before.weights, found.choice.weights):
+            blocks = _open(found.recording)[1]
+            found.blocks = list(_mix(blocks, header, sample_rate, weights=found.choice.weights))
+    return found
 
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
-        self.size = spool.size
 
-    def open(self) -> BinaryIO:
-        return _DiskSource(self._spool.open())
+def _read_through(
+    recording: _Recording, channel: str | None, sample_rate: int | None, check_stop: Callable[[], None]
+) -> _Found:
+    tally = _Tally()
+    header, blocks = _open(recording)
+    choice = channels.chosen(channel or channels.MEAN, header.channels, skip=header.bass, name=recording.name)
+    counted = _counted(blocks, tally, header, recording.name, recording.max_duration_s)
+    found = _Found(recording, header, tally, choice)
+    if sample_rate is None:
+        for _ in counted:
+            check_stop()
+    else:
+        found.blocks = list(_mix(counted, header, sample_rate, weights=choice.weights))
+    return found
+
+
+def _best_channel(
+    recording: _Recording, header: _Header, products: np.ndarray, check_stop: Callable[[], None]
+) -> channels.Choice:
+    listener = channels.Listener(header.rate, header.channels, skip=header.bass)
+    for block in _open(recording)[1]:
+        check_stop()
+        listener.push(block)
+    return listener.choose(products)
 
 
 def _counted(
@@ -350,6 +399,9 @@ def _counted(
         if tally.n_read > (max_duration_s + _GRACE_S) * header.rate:
             raise _too_long(name, "goes on", max_duration_s)
         tally.peak = max(tally.peak, _peak(block, name))
+        if header.spare_bits and not tally.lower_bits and tally.peak <= 2.0**-header.spare_bits:
+            whole = block.astype(np.float64) * 2.0 ** (header.bits - 1)
+            tally.lower_bits = bool((whole % 2.0**header.spare_bits).any())
         single = block.astype(np.float32, copy=False)
         products = (single.T @ single).astype(np.float64)
         tally.products = products if tally.products is None else tally.products + products
@@ -357,12 +409,9 @@ def _counted(
 
 
 def _mix(
-    blocks: Iterator[np.ndarray], header: _Header, sample_rate: int, *, channel: int | None = None
+    blocks: Iterator[np.ndarray], header: _Header, sample_rate: int, *, weights: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """Yield blocks of one channel, float32 (n,), resampled as they come: the mean of all channels, or the one asked for."""
-    weights = np.full(header.channels, 1 / header.channels, np.float32)
-    if channel is not None:
-        weights = np.eye(header.channels, dtype=np.float32)[channel]
+    """Yield blocks of one channel, float32 (n,), resampled as they come: the sum of the channels by their weights (channels,)."""
     resampler = Resampler(header.rate, sample_rate)
     n_read = 0
     for block in blocks:
@@ -384,17 +433,13 @@ def _check_length(header: _Header, tally: _Tally, name: str) -> None:
 
 
 def _level(samples: np.ndarray, tally: _Tally) -> np.ndarray:
-    """Return samples within +-1: clipped, or divided by the peak where that is an integer scale's."""
+    """Return samples within +-1: clipped, or divided by the peak where that is an integer scale's, or raised where bits are unused."""
+    if tally.gain > 1:
+        samples = samples * np.float32(tally.gain)
     if tally.peak > _LARGEST_OVERSHOOT:
         samples = samples / np.float32(tally.peak)
     clipped: np.ndarray = np.clip(samples, -1.0, 1.0)
     return clipped
-
-
-def _is_truncated(header: _Header, tally: _Tally) -> bool:
-    return header.is_cut or (
-        header.duration_s is not None and tally.n_read / header.rate < 0.98 * header.duration_s - 0.1
-    )
 
 
 def _peak(block: np.ndarray, name: str) -> float:
@@ -445,14 +490,14 @@ def _read(source: bytes | str | os.PathLike[str] | BinaryIO | Spool, name: str, 
     return data
 
 
-def _held(source: bytes | str | os.PathLike[str] | BinaryIO | Spool, name: str, max_duration_s: float) -> _Bytes:
+def _held(source: bytes | str | os.PathLike[str] | BinaryIO | Spool, name: str, max_duration_s: float) -> Source:
     """Return what a source is read from piece by piece; raises AudioError where it has too many bytes, or none."""
     if isinstance(source, str | os.PathLike):
-        return _OnDisk(Path(source), _size_on_disk(Path(source), name, max_duration_s))
+        return OnDisk(Path(source), _size_on_disk(Path(source), name, max_duration_s))
     if isinstance(source, Spool):
         _check_size(source.size, name, max_duration_s)
-        return _Spooled(source)
-    return _Bytes(_read(source, name, max_duration_s))
+        return Spooled(source)
+    return Source(_read(source, name, max_duration_s))
 
 
 def _size_on_disk(path: Path, name: str, max_duration_s: float) -> int:
@@ -495,7 +540,7 @@ def _check_size(size: int, name: str, max_duration_s: float) -> None:
         raise AudioError(f"{name} is empty (0 bytes). Record or download it again.")
 
 
-def _refuse_other_kinds(file: _Bytes, name: str) -> None:
+def _refuse_other_kinds(file: Source, name: str) -> None:
     data = file.part(0, _HEAD)
     if data.startswith(b"version https://git-lfs"):
         raise AudioError(
@@ -517,17 +562,67 @@ def _is_utf8(head: bytes) -> bool:
     return True
 
 
-def _open(data: _Bytes, name: str, max_duration_s: float) -> tuple[_Header, Iterator[np.ndarray]]:
-    """Return a checked header and its blocks: float (n, channels), n > 0."""
-    file = _open_sndfile(data)
-    if file is None:
-        return _open_av(data, name, max_duration_s)
-    header = _Header(_SNDFILE[file.format], file.samplerate, file.channels, _sndfile_duration(file), _is_cut(data))
+def _open(recording: _Recording) -> tuple[_Header, Iterator[np.ndarray]]:
+    """Return the checked header of a file's first recording, and the blocks of all of them: float (n, channels), n > 0."""
+    recording.unread = 0
+    parts = recording.layout.parts
+    header, blocks = _open_part(parts[0], recording)
+    return header, _all_blocks(header, blocks, recording) if len(parts) > 1 else blocks
+
+
+def _all_blocks(header: _Header, blocks: Iterator[np.ndarray], recording: _Recording) -> Iterator[np.ndarray]:
+    """Yield the blocks of recordings one after another, at the rate and with the channels of the first."""
+    yield from blocks
+    for part in recording.layout.parts[1:]:
+        try:
+            other, more = _open_part(part, recording)
+        except TooLongError:
+            raise
+        except AudioError:
+            recording.unread += 1
+            continue
+        resampler = Resampler(other.rate, header.rate, channels=header.channels)
+        for block in more:
+            yield from _filled(resampler.push(_with_channels(block, header.channels)))
+        yield from _filled(resampler.push(np.zeros((0, header.channels), np.float32), last=True))
+
+
+def _filled(block: np.ndarray) -> tuple[np.ndarray, ...]:
+    return (block,) if len(block) else ()
+
+
+def _with_channels(block: np.ndarray, n_channels: int) -> np.ndarray:
+    """Return a block float32 (n, channels) with another number of channels, all of them the mean of its own, or as it is."""
+    block = block.astype(np.float32, copy=False)
+    if block.shape[1] == n_channels:
+        return block
+    return np.repeat(block.mean(axis=1, keepdims=True), n_channels, axis=1)
+
+
+def _open_part(part: headers.Part, recording: _Recording) -> tuple[_Header, Iterator[np.ndarray]]:
+    name, max_duration_s = recording.name, recording.max_duration_s
+    file = None if part.by_ffmpeg or recording.by_ffmpeg else _open_sndfile(part.source)
+    # FFmpeg says which channels are which.
+    if file is None or (2 < file.channels <= MAX_CHANNELS and _row(part.source) is not None):
+        return _open_av(part.source, recording)
+    bits = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}.get(file.subtype, 0)
+    layout = recording.layout
+    spare_bits = bits - layout.valid_bits if 0 < layout.valid_bits < bits == layout.bits else 8 * (bits == 32)
+    bass = frozenset({3}) if file.channels in (6, 7, 8) else frozenset[int]()
+    header = _Header(
+        formats.SNDFILE[file.format],
+        file.samplerate,
+        file.channels,
+        _sndfile_duration(file),
+        bass,
+        bits,
+        spare_bits,
+    )
     _check(header, name, max_duration_s)
-    return header, _sndfile_blocks(file)
+    return header, _sndfile_blocks(file, recording)
 
 
-def _open_sndfile(data: _Bytes) -> soundfile.SoundFile | None:
+def _open_sndfile(data: Source) -> soundfile.SoundFile | None:
     """Return a file that libsndfile reads to its end; None of any other."""
     try:
         file = soundfile.SoundFile(data.open())
@@ -535,41 +630,22 @@ def _open_sndfile(data: _Bytes) -> soundfile.SoundFile | None:
         return None
     guesses_length = file.format == "MP3" and not _counts_its_frames(data)
     finds_no_end = file.format == "OGG" and not file.frames
-    return None if file.format not in _SNDFILE or guesses_length or finds_no_end else file
+    return None if file.format not in formats.SNDFILE or guesses_length or finds_no_end else file
 
 
 def _sndfile_duration(file: soundfile.SoundFile) -> float | None:
     return file.frames / file.samplerate if 0 < file.frames < 2**60 and file.samplerate else None
 
 
-def _counts_its_frames(file: _Bytes) -> bool:
+def _counts_its_frames(file: Source) -> bool:
     """True for an MP3 whose first frame holds the number of frames; libsndfile reads others to a length guessed from the bit rate."""
     data = file.part(0, 10)
     start = 10 + functools.reduce(lambda size, byte: size << 7 | byte, data[6:10]) if data[:3] == b"ID3" else 0
     return re.search(rb"Xing|Info|VBRI", file.part(start, 2048)) is not None
 
 
-def _is_cut(file: _Bytes) -> bool:
-    """True where the header promises more bytes than there are; a stream's unknown length (all ones, or 0) is no promise."""
-    data = file.part(0, 24)
-    if data[:4] == b"OggS":
-        end = file.part(file.size - _TAIL, _TAIL)  # a page has 64 KiB at most
-        last_page = end.rfind(b"OggS")
-        return end[last_page + 5 : last_page + 6] < b"\x04"  # the flag "end of stream"
-    if data[:4] == b"RIFF":
-        promised = int.from_bytes(data[4:8], "little")
-    elif data[:4] == b"FORM":
-        promised = int.from_bytes(data[4:8], "big")
-    elif data[:4] == b"riff":
-        promised = int.from_bytes(data[16:24], "little")
-    elif data[:4] == b".snd":
-        promised = int.from_bytes(data[4:8], "big") + int.from_bytes(data[8:12], "big")
-    else:
-        return False
-    return file.size + 64 < promised < 0x7FFF_0000  # some programs count their own header too
-
-
-def _sndfile_blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
+def _sndfile_blocks(file: soundfile.SoundFile, recording: _Recording) -> Iterator[np.ndarray]:
+    """Yield what libsndfile reads; where it fails midway, note that."""
     dtype = "float64" if file.subtype == "DOUBLE" else "float32"
     while True:
         # NaN marks what a read that fails midway has not reached.
@@ -580,6 +656,7 @@ def _sndfile_blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
         except _SNDFILE_ERRORS:
             block = block[: np.isnan(block).any(axis=1).argmax()]
             failed = True
+        recording.failed = recording.failed or failed
         if len(block):
             yield block
         if failed or len(block) < _BLOCK:
@@ -587,17 +664,23 @@ def _sndfile_blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
 
 
 class _Container(NamedTuple):
-    """A file that FFmpeg has opened: what we call it, its first sound, and how long it says it is."""
+    """A file that FFmpeg has opened: what we call it, one of its sound tracks, how long that says it is, and how many there are."""
 
     title: str
     container: av.container.InputContainer
     stream: av.AudioStream
     duration_s: float | None
+    tracks: int
 
 
-def _open_container(data: _Bytes, name: str) -> _Container:
+def _row(data: Source) -> tuple[bytes, str, str] | None:
+    """Return what FFmpeg and we call a file that begins like this one, None where FFmpeg is not to read it."""
     head = data.part(0, _HEAD)
-    row = next((row for row in _FFMPEG if re.match(row[0], head, re.DOTALL)), None)
+    return next((row for row in formats.FFMPEG if re.match(row[0], head, re.DOTALL)), None)
+
+
+def _open_container(data: Source, name: str, track: int = 0) -> _Container:
+    row = _row(data)
     if row is None:
         raise AudioError(f"{name} is not a recording that can be read. Choose a {_KINDS} file, or export it again.")
     _, kind, title = row
@@ -612,18 +695,29 @@ def _open_container(data: _Bytes, name: str) -> _Container:
     if not streams:
         what = "a video without sound" if has_video else "a file without sound"
         raise AudioError(f"{name} is {what}. Choose a recording.")
-    stream = streams[0]
+    stream = streams[min(track, len(streams) - 1)]
     duration_s = None
     if title not in _UNTIMED:
         if stream.duration and stream.time_base:
             duration_s = float(stream.duration * stream.time_base)
         elif container.duration and not has_video:
             duration_s = container.duration / 1e6
-    return _Container(title, container, stream, duration_s)
+    return _Container(title, container, stream, duration_s, len(streams))
 
 
-def _open_av(data: _Bytes, name: str, max_duration_s: float) -> tuple[_Header, Iterator[np.ndarray]]:
-    title, container, stream, promised = _open_container(data, name)
+def _open_av(data: Source, recording: _Recording) -> tuple[_Header, Iterator[np.ndarray]]:
+    opened = _open_container(data, recording.name, recording.track)
+    if not recording.tracks:
+        recording.tracks = opened.tracks
+        if opened.tracks > 1:
+            recording.track, recording.track_remark = _best_track(data, recording)
+            opened = _open_container(data, recording.name, recording.track)
+    return _open_track(opened, recording)
+
+
+def _open_track(opened: _Container, recording: _Recording) -> tuple[_Header, Iterator[np.ndarray]]:
+    title, container, stream, promised, _ = opened
+    name, max_duration_s = recording.name, recording.max_duration_s
     codec = stream.codec_context
     if codec is not None and codec.sample_rate and codec.layout.nb_channels:
         _check(_Header(title, codec.sample_rate, codec.layout.nb_channels, promised), name, max_duration_s)
@@ -631,9 +725,55 @@ def _open_av(data: _Bytes, name: str, max_duration_s: float) -> tuple[_Header, I
     first = next(frames, None)
     if first is None:
         raise AudioError(f"{name} has a header but no sound in it. It may be half-downloaded: get it again.")
-    header = _Header(title, first.sample_rate, first.layout.nb_channels, promised, _is_cut(data))
+    header = _Header(title, first.sample_rate, first.layout.nb_channels, promised, _bass(first.layout))
     _check(header, name, max_duration_s)
     return header, _av_blocks(first, frames, header, name)
+
+
+def _bass(layout: av.AudioLayout) -> frozenset[int]:
+    """Return which channels carry bass effects only (LFE); where a file of 6 to 8 channels does not say, the fourth."""
+    if layout.nb_channels < 3:
+        return frozenset()
+    try:
+        found = frozenset(n for n, each in enumerate(layout.channels) if each.name in ("LFE", "LFE2"))
+        known = any(each.name in ("FL", "FC") for each in layout.channels)
+    except _AV_ERRORS:
+        found, known = frozenset[int](), False
+    return found if known or layout.nb_channels not in (6, 7, 8) else frozenset({3})
+
+
+_MAX_TRACKS = 8
+"""Sound tracks in which speech is looked for."""
+
+
+def _best_track(data: Source, recording: _Recording) -> tuple[int, str]:
+    """Return the first sound track with speech, counted from 0, and a sentence on it and the others."""
+    scores: list[float] = []
+    for track in range(min(recording.tracks, _MAX_TRACKS)):
+        try:
+            header, blocks = _open_track(_open_container(data, recording.name, track), recording)
+            listener = channels.Listener(header.rate, header.channels, skip=header.bass)
+            n_read, peak = 0, 0.0
+            for block in blocks:
+                n_read += len(block)
+                if n_read > (recording.max_duration_s + _GRACE_S) * header.rate:
+                    break
+                peak = max(peak, float(np.abs(block).max()))
+                if np.isfinite(peak):
+                    listener.push(block)
+            scores.append(listener.speech_score() if peak < _LARGEST_SAMPLE else 0.0)
+            scores[-1] = scores[-1] or (1e-6 if 1e-4 < peak < _LARGEST_SAMPLE else 0.0)
+        except AudioError:
+            scores.append(-1.0)
+    spoken = [track for track, score in enumerate(scores) if score > 1e-3]
+    best = spoken[0] if spoken else scores.index(max(scores))
+    which = f"Sound track {best + 1} of {recording.tracks} was used"
+    if not spoken:
+        return best, f"{which}: no speech was found in any."
+    if len(spoken) > 1:
+        others = " and ".join(str(each + 1) for each in spoken[1:])
+        return best, f"{which}; there is speech in track {others} too, which was not read."
+    return best, f"{which}: there is no speech in the other{'s' if recording.tracks > 2 else ''}."
 
 
 @functools.cache
@@ -698,7 +838,7 @@ _DTYPES: dict[str, type[np.number[Any]]] = {
 """FFmpeg's formats of samples; those of planes have a p behind."""
 
 
-def _to_float(frame: av.AudioFrame, channels: int) -> np.ndarray:
+def _to_float(frame: av.AudioFrame, n_channels: int) -> np.ndarray:
     """Return a frame as float (n, channels), full scale at +-1; a stream that changes its channels midway keeps the first number."""
     # Not frame.to_ndarray: with 8 channels or more it reads planes that are not there, and the process dies.
     dtype, n = _DTYPES[frame.format.name.removesuffix("p")], frame.layout.nb_channels
@@ -711,8 +851,8 @@ def _to_float(frame: av.AudioFrame, channels: int) -> np.ndarray:
         samples = (samples - np.float32(128)) / np.float32(128)
     elif samples.dtype.kind == "i":
         samples = samples * np.float32(2.0 ** (1 - 8 * samples.dtype.itemsize))
-    if samples.shape[1] != channels:
-        samples = np.repeat(samples.mean(axis=1, keepdims=True), channels, axis=1)
+    if samples.shape[1] != n_channels:
+        samples = np.repeat(samples.mean(axis=1, keepdims=True), n_channels, axis=1)
     return samples
 
 

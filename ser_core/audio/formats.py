@@ -1,4 +1,7 @@
-"""Which file names are recordings: one list for the uploader, folders, corpora and zips. What a file is, its content says (decoding.py)."""
+"""Which files are recordings: by the endings of their names, and by how they begin.
+
+One list of endings for the uploader, folders, corpora and zips; what a file is, its content says (decoding.py).
+"""
 
 from __future__ import annotations
 
@@ -66,3 +69,53 @@ CONTAINERS: dict[str, set[str]] = {
 
 ENDINGS = tuple(CONTAINERS)
 """Endings of files that may be recordings."""
+
+# libsndfile's other formats have so weak a signature that random bytes pass for them.
+SNDFILE = {
+    "WAV": "WAV",
+    "WAVEX": "WAV",
+    "RF64": "WAV",
+    "W64": "W64",
+    "AIFF": "AIFF",
+    "AU": "AU",
+    "CAF": "CAF",
+    "FLAC": "FLAC",
+    "OGG": "OGG",
+    "MP3": "MP3",
+    "NIST": "NIST",
+    "VOC": "VOC",
+}
+
+# How a file begins, FFmpeg's name of the format, ours. The format is never left to FFmpeg's guess: its list holds playlists,
+# which open other files, and formats that random bytes pass for.
+FFMPEG = (
+    (rb"....ftyp3g", "mov", "3GP"),
+    (rb"....ftypqt", "mov", "QuickTime"),
+    (rb"....(ftyp|moov|mdat|free|skip|wide)", "mov", "MP4"),
+    (rb"\x1a\x45\xdf\xa3.{0,64}webm", "matroska", "WebM"),
+    (rb"\x1a\x45\xdf\xa3", "matroska", "Matroska"),
+    (rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf", "WMA"),
+    (rb"#!AMR", "amr", "AMR"),
+    (rb"RIFF....AVI ", "avi", "AVI"),
+    (rb"(RIFF|RF64)....WAVE", "wav", "WAV"),
+    (rb"FORM....AIF", "aiff", "AIFF"),
+    (rb"caff", "caf", "CAF"),
+    (rb"OggS", "ogg", "OGG"),
+    (rb"fLaC", "flac", "FLAC"),
+    (rb"FLV\x01", "flv", "FLV"),
+    (rb"wvpk", "wv", "WavPack"),
+    (rb"TTA1", "tta", "TTA"),
+    (rb"\x0b\x77", "ac3", "AC3"),
+    (rb"\x47.{187}\x47", "mpegts", "MPEG-TS"),
+    (rb"\xff[\xf0\xf1\xf8\xf9]", "aac", "AAC"),
+    (rb"ID3|\xff[\xe0-\xff]", "mp3", "MP3"),
+)
+
+BEGINNINGS = (
+    rb"\.snd|dns\.",
+    rb"riff\x2e\x91\xcf\x11",
+    rb"NIST_1A",
+    rb"Creative Voice File",
+    rb"RIFX....WAVE|BW64....WAVE",
+)
+"""How files begin that libsndfile alone reads."""

@@ -45,17 +45,17 @@ def resample(waveform: Waveform, sample_rate: int) -> Waveform:
 class Resampler:
     """Sound that arrives in pieces, at another sample rate, with soxr's high quality; both rates in Hz."""
 
-    def __init__(self, source_rate: int, sample_rate: int) -> None:
+    def __init__(self, source_rate: int, sample_rate: int, *, channels: int = 1) -> None:
         _check_target(source_rate)
         _check_target(sample_rate)
         self._soxr = (
             None
             if source_rate == sample_rate
-            else soxr.ResampleStream(source_rate, sample_rate, 1, dtype="float32", quality="HQ")
+            else soxr.ResampleStream(source_rate, sample_rate, channels, dtype="float32", quality="HQ")
         )
 
     def push(self, samples: np.ndarray, *, last: bool = False) -> np.ndarray:
-        """Return what is ready, float32 (m,), of the samples given so far, float32 (n,); `last` lets go of what is held back."""
+        """Return what is ready of the samples so far, float32 (n,) or (n, channels); `last` lets go of what is held back."""
         return self._soxr.resample_chunk(samples, last=last) if self._soxr else samples
 
 

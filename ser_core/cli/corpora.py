@@ -12,7 +12,7 @@ from typing import Any
 from ser_core.cli import options as shared
 from ser_core.cli.terminal import ProgressPrinter, fail, message
 from ser_core.errors import ConfigError, SerError
-from ser_core.system import untrusted_text
+from ser_core.system import units, untrusted_text
 
 
 def add(commands: Any) -> None:
@@ -202,5 +202,5 @@ def _cache(options: argparse.Namespace) -> int:
 
     folder = paths.feature_cache()
     n, size = clear(folder) if options.clear else usage(folder)
-    print(f"{folder}: {n} entries, {size / 1e6:.1f} MB{' removed' if options.clear else ''}")
+    print(f"{folder}: {n} entries, {units.size(size)}{' removed' if options.clear else ''}")
     return 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ser_core.cli import options as shared
 from ser_core.cli.terminal import message
 from ser_core.errors import ConfigError
+from ser_core.system import units
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,5 +153,5 @@ def _every(file: Path, clips: pd.DataFrame, workspace: Workspace) -> int:
     }
     text = ",\n ".join(json.dumps(row) for row in rows)
     file.write_text(f'{json.dumps(facts, indent=1)[:-2]},\n "studies": [\n {text}\n ]\n}}\n', encoding="utf-8")
-    print(f"{file}: {len(rows)} studies after {(time.monotonic() - start_s) / 60:.1f} minutes")
+    print(f"{file}: {len(rows)} studies after {units.duration(time.monotonic() - start_s)}")
     return 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ser_core.cli import options as shared
 from ser_core.cli.terminal import FAILED, message
+from ser_core.system import units
 
 if TYPE_CHECKING:
     from ser_core.recognition.card import ModelCard
@@ -148,7 +149,7 @@ def _export(options: argparse.Namespace) -> int:
     content = bundle.export_model(options.slug, _folder(options))
     target = options.out or Path(bundle.file_name(store.read_card(options.slug, _folder(options))))
     shared.write_out(target, content)
-    print(f"{target}: {len(content) / 2**20:.1f} MB")
+    print(f"{target}: {units.size(len(content))}")
     return 0
 
 

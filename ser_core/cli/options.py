@@ -125,6 +125,27 @@ def add_json(command: Any, text: str = "print JSON") -> None:
     command.add_argument("--json", action="store_true", help=text)
 
 
+def add_channel(command: Any) -> None:
+    """Add --channel, for `channel_name`."""
+    command.add_argument(
+        "--channel",
+        metavar="NAME",
+        help="left, right, mean, difference, or a number from 1 on (default: the channel in which speech is best)",
+    )
+
+
+def channel_name(options: argparse.Namespace) -> str | None:
+    """Return the channel that --channel names, None without it; raises ConfigError."""
+    from ser_core.audio import channels
+
+    if options.channel is not None and not channels.is_name(options.channel):
+        raise ConfigError(
+            f"--channel takes left, right, mean, difference, or a number from 1 to 8. Got {options.channel!r}."
+        )
+    channel: str | None = options.channel
+    return channel
+
+
 def add_jobs(command: Any, *, spare: int = 0) -> None:
     """Add --jobs, for `worker_count`; spare: cores left free unless a number is given (long work leaves one)."""
     default = "one per core" if not spare else "all cores but one"

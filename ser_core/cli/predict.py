@@ -34,6 +34,7 @@ def add(commands: Any) -> None:
     predict.add_argument(
         "--hop", type=float, metavar="S", help="with --long: seconds from one window to the next (default: 1)"
     )
+    shared.add_channel(predict)
     form = predict.add_mutually_exclusive_group()
     shared.add_json(form)
     form.add_argument(
@@ -51,6 +52,7 @@ def _run(options: argparse.Namespace) -> int:
     status = 0
     long = _windows(options)
     n_jobs = shared.worker_count(options)
+    channel = shared.channel_name(options)
     _check_out(options)
     labels: dict[str, tuple[str, ...]] = {}
     for slug in dict.fromkeys(options.model or store.SHIPPED):
@@ -67,7 +69,9 @@ def _run(options: argparse.Namespace) -> int:
     with _output(options.out) as out:
         if options.csv:
             out.write(batch.csv_lines([], columns, header=True))
-        for done, result in enumerate(batch.predict(files, list(labels), long=long, n_jobs=n_jobs), start=1):
+        for done, result in enumerate(
+            batch.predict(files, list(labels), long=long, channel=channel, n_jobs=n_jobs), start=1
+        ):
             if "error" in result:
                 status = fail(result["error"])
             if options.csv:
@@ -124,6 +128,7 @@ def _print(result: dict[str, Any], out: TextIO) -> None:
     if "error" in result:
         return
     lines = [f"{result['file']}: {result['quality']['summary']} ({result['duration_s']:.1f} s)"]
+    lines += [f"  {sentence}" for sentence in result["remarks"]]
     for prediction in result["predictions"]:
         ranked = sorted(prediction["probabilities"].items(), key=lambda item: -item[1])
         first = ", ".join(f"{label} {p:.0%}" for label, p in ranked[:3])

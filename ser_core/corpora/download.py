@@ -28,7 +28,7 @@ import requests
 from ser_core.corpora import catalogue, library, scan
 from ser_core.corpora.catalogue import Archive, CorpusSpec
 from ser_core.errors import CorpusError
-from ser_core.system import locks, untrusted_csv, untrusted_text
+from ser_core.system import locks, units, untrusted_csv, untrusted_text
 
 CHUNK = 2**16
 ATTEMPTS = 4
@@ -63,10 +63,10 @@ class Progress:
 
     @property
     def text(self) -> str:
-        """One line for people: "Downloading: 42 of 208 MB, 1 min 20 s left"."""
+        """One line for people: "Downloading: 42 MB of 208.5 MB, 1 minute and 20 seconds left"."""
         verb = {"download": "Downloading", "unpack": "Unpacking"}[self.stage]
-        left = "" if self.left_s is None else f", {_duration(self.left_s)} left"
-        return f"{verb}: {self.done / 1e6:.0f} of {self.total / 1e6:.0f} MB{left}"
+        left = "" if self.left_s is None else f", {units.duration(self.left_s)} left"
+        return f"{verb}: {units.size(self.done)} of {units.size(self.total)}{left}"
 
 
 @dataclass
@@ -90,7 +90,7 @@ class _Watch:
                 raise Cancelled(
                     "Stopped while unpacking; nothing was installed. Start again to unpack it from the beginning."
                 )
-            raise Cancelled(f"Stopped; {done / 1e6:.1f} of {self.total / 1e6:.1f} MB are kept. Start again to resume.")
+            raise Cancelled(f"Stopped; {units.size(done)} of {units.size(self.total)} are kept. Start again to resume.")
         if self.on_progress:
             passed, got = time.monotonic() - self.began_s, done - self.began_at
             left = (self.total - done) * passed / got if got > 0 and passed > 0.5 else None
@@ -228,7 +228,7 @@ def _check_room(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise CorpusError(
-            f"{what} needs {_size(needed)} on the disk that holds '{folder}', which has {_size(free)} left. "
+            f"{what} needs {units.size(needed)} on the disk that holds '{folder}', which has {units.size(free)} left. "
             "Make room, or choose a folder on another disk."
         )
 
@@ -260,7 +260,7 @@ def _fetch(archive: Archive, file: Path, spec: CorpusSpec, watch: _Watch) -> Non
             why = f"{host} cannot be reached. Check the network connection and try again"
         failures = 0 if _kept(file) > before else failures + 1
         if failures == ATTEMPTS:
-            raise CorpusError(f"{why}; {_size(_kept(file))} of {_size(archive.size)} are kept.") from None
+            raise CorpusError(f"{why}; {units.size(_kept(file))} of {units.size(archive.size)} are kept.") from None
         if failures:
             time.sleep(RETRY_WAIT_S)
     algorithm, _, expected = archive.checksum.partition(":")
@@ -298,7 +298,7 @@ def _request(archive: Archive, part: Path, watch: _Watch) -> None:
                 done = out.tell()
                 if done > archive.size:
                     raise CorpusError(
-                        f"'{archive.name}' is larger than the published {_size(archive.size)}; the download was stopped. Try again later."
+                        f"'{archive.name}' is larger than the published {units.size(archive.size)}; the download ended. Try again later."
                     )
                 watch.tell(done)
 
@@ -429,11 +429,11 @@ def _check_limits(n_members: int, total: int, packed: int) -> None:
         )
     if total > MAX_UNPACKED:
         raise CorpusError(
-            f"The archive would take {_size(total)} when unpacked, more than {_size(MAX_UNPACKED)}, so it is not unpacked."
+            f"The archive would take {units.size(total)} when unpacked, more than {units.size(MAX_UNPACKED)}, so it is not unpacked."
         )
     if total > RATIO_FREE and total > MAX_RATIO * packed:
         raise CorpusError(
-            f"The archive would grow from {_size(packed)} to {_size(total)}, more than {MAX_RATIO} times, as no recordings do, "
+            f"The archive would grow from {units.size(packed)} to {units.size(total)}, more than {MAX_RATIO} times, as no recordings do, "
             "so it is not unpacked. Get it from its official source, or pack it again."
         )
 
@@ -501,12 +501,3 @@ def _alone(store: Path, name: str, title: str) -> Iterator[None]:
         raise CorpusError(
             f"{title} is being downloaded already, in another window or command. Wait until that has ended."
         ) from None
-
-
-def _size(n_bytes: int) -> str:
-    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.1f} MB"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -10,7 +10,6 @@ import itertools
 import json
 import os
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -224,8 +223,7 @@ def rename_to_corpus(folder: str | os.PathLike[str], found: Found, name: str = "
 
 def new_name(folder: str | os.PathLike[str], title: str) -> str:
     """Return an unused folder name for a new corpus: the title in lower-case letters, digits and -, with a number if needed."""
-    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    slug = "-".join(re.findall(r"[a-z0-9]+", plain))[:MAX_NAME].strip("-") or "corpus"
+    slug = untrusted_text.slug(title, MAX_NAME) or "corpus"
     candidates = itertools.chain([slug], (f"{slug}-{number}" for number in itertools.count(2)))
     return next(name for name in candidates if scan.is_own_name(name) and not (Path(folder) / name).exists())
 

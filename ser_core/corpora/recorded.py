@@ -27,7 +27,7 @@ from ser_core.audio import decoding, waveform
 from ser_core.corpora import catalogue, library, scan, speakers
 from ser_core.errors import AudioError, CorpusError
 from ser_core.features import extraction, quality
-from ser_core.system import locks, untrusted_csv, untrusted_text
+from ser_core.system import locks, units, untrusted_csv, untrusted_text
 
 SENTENCES = (
     "The bus stops at the corner by the library.",
@@ -223,7 +223,7 @@ def speaker_name(text: str) -> str:
     """
     name = untrusted_text.one_line(text, MAX_SPEAKER).lstrip(_FORMULA)
     if not speakers.key(name):
-        raise CorpusError("The speaker has no name. Enter one, or choose to stay anonymous.")
+        raise CorpusError("The speaker has no name. Enter one, or turn on 'Stay anonymous'.")
     return name
 
 
@@ -278,14 +278,15 @@ def _check_label(label: str) -> None:
 
 def _check_there(rows: Sequence[Clip], ids: Sequence[str]) -> None:
     if set(ids) - {row.id for row in rows}:
-        raise CorpusError("That clip was deleted. Reload the list.")
+        raise CorpusError("This clip was deleted meanwhile. Reload the page and choose another.")
 
 
 def _check_new(folder: Path, rows: Sequence[Clip], clip: Clip, n_bytes: int) -> None:
     same = next((row for row in rows if row.id == clip.id), None)
     if same:
         raise CorpusError(
-            f"This recording is in the corpus already, as {same.label} by {same.speaker}. Record it again, or relabel that clip."
+            f"This recording is already in the corpus, labelled {same.label} and spoken by {same.speaker}. Record a new one, or "
+            "change the label of that clip."
         )
     if len(rows) >= MAX_CLIPS:
         raise CorpusError(
@@ -293,7 +294,7 @@ def _check_new(folder: Path, rows: Sequence[Clip], clip: Clip, n_bytes: int) -> 
         )
     if sum(row.path.stat().st_size for row in rows if row.path.exists()) + n_bytes > MAX_BYTES:
         raise CorpusError(
-            f"The corpus would take more than {MAX_BYTES // 2**20} MB. Create another corpus, or delete some clips."
+            f"The corpus would take more than {units.size(MAX_BYTES, binary=True)}. Create another corpus, or delete some clips."
         )
     if shutil.disk_usage(folder).free < n_bytes + SPARE_BYTES:
         raise CorpusError("The disk is nearly full, so the recording was not added. Make room, and add it again.")

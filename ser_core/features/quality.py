@@ -15,6 +15,7 @@ import scipy.ndimage
 
 from ser_core.audio.waveform import Waveform
 from ser_core.features.extraction import REFERENCE_RMS, Features, mel_frequencies
+from ser_core.system import units
 
 MIN_SPEECH_S = 0.2
 """Less voiced speech than this is not an utterance: one short syllable lasts about 0.2 s."""
@@ -74,8 +75,7 @@ class Quality:
             background = "no pause to measure the background"
         else:
             background = "noisy background" if self.snr_db < NOISY_SNR_DB else "quiet background"
-        length = f"{self.speech_s:.1f} s" if self.speech_s < 60 else f"{self.speech_s / 60:.1f} min"
-        return f"{length} of speech, {level}, {background}"
+        return f"{units.length(self.speech_s)} of speech, {level}, {background}"
 
     @property
     def advice(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import functools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from ser_core.features.extraction import Features
 from ser_core.features.quality import Quality
 from ser_core.recognition.recognizer import Prediction, Recognizer
 from ser_core.system.spool import Spool
+
+if TYPE_CHECKING:
+    from ser_core.recognition.timeline import Timeline
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,19 @@ def analyse(
     name: str = "the file",
     config: FeatureConfig = FeatureConfig(),
     max_duration_s: float = decoding.MAX_DURATION_S,
+    channel: str | None = None,
 ) -> Analysis:
     """Decode and measure a recording of up to ten minutes, or less where that is said; `name` is used in error sentences.
+
+    channel: which one of it, as `decoding.decode` takes it.
 
     Raises AudioError where the bytes are not usable audio, of which TooLongError where there are more seconds.
     """
     return measure(
-        decoding.decode(source, sample_rate=config.sample_rate, max_duration_s=max_duration_s, name=name), config
+        decoding.decode(
+            source, sample_rate=config.sample_rate, max_duration_s=max_duration_s, name=name, channel=channel
+        ),
+        config,
     )
 
 
@@ -86,11 +95,22 @@ def inputs(analysis: Analysis) -> Callable[[FeatureConfig, str], np.ndarray]:
     return seen
 
 
+def reading(clip: decoding.Clip | Timeline) -> dict[str, Any]:
+    """Return what was read of a file as JSON values: truncated, channel, track, remarks."""
+    return {
+        "truncated": clip.truncated,
+        "channel": clip.channel,
+        "track": clip.track,
+        "remarks": list(clip.remarks),
+    }
+
+
 def to_dict(file: str, analysis: Analysis, predictions: Sequence[Prediction]) -> dict[str, Any]:
-    """Return the result of one file as JSON values: file, duration_s, quality, speech, predictions (fractions 0..1)."""
+    """Return the result of one file as JSON values: file, duration_s, what was read, quality, speech, predictions (fractions 0..1)."""
     return {
         "file": file,
         "duration_s": round(analysis.clip.waveform.duration_s, 4),
+        **reading(analysis.clip),
         "quality": analysis.quality.to_dict(),
         "speech": analysis.quality.has_speech,
         "predictions": [prediction.to_dict() for prediction in predictions],

@@ -68,25 +68,36 @@ def _sounds_in(folder: str) -> list[str]:
 
 
 def predict(
-    files: Sequence[str], slugs: Sequence[str], *, folder: Path | None = None, long: Long | None = None, n_jobs: int = 1
+    files: Sequence[str],
+    slugs: Sequence[str],
+    *,
+    folder: Path | None = None,
+    long: Long | None = None,
+    channel: str | None = None,
+    n_jobs: int = 1,
 ) -> Iterator[Result]:
     """Yield the predictions of some models of a models folder (default: paths.models_folder()) for each file, in their order.
 
-    Files are shared among n_jobs processes where there are enough of them.
+    Files are shared among n_jobs processes where there are enough of them. channel: as decoding.decode takes it.
     """
     models = paths.models_folder() if folder is None else folder
     if n_jobs > 1 and len(files) >= (2 if long else MIN_PARALLEL):
         import joblib
 
         run = joblib.Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1 if long else 8)
-        yield from run(joblib.delayed(_predict_in_worker)(file, tuple(slugs), models, long) for file in files)
+        yield from run(joblib.delayed(_predict_in_worker)(file, tuple(slugs), models, long, channel) for file in files)
         return
     recognizers = [store.load(slug, models) for slug in slugs]
-    yield from (predict_one(Path(file), file, recognizers, long=long) for file in files)
+    yield from (predict_one(Path(file), file, recognizers, long=long, channel=channel) for file in files)
 
 
 def predict_one(
-    source: bytes | Path, name: str, recognizers: Sequence[Recognizer], *, long: Long | None = None
+    source: bytes | Path,
+    name: str,
+    recognizers: Sequence[Recognizer],
+    *,
+    long: Long | None = None,
+    channel: str | None = None,
 ) -> Result:
     """Return the models' predictions for one recording, or why it cannot be used."""
     try:
@@ -95,16 +106,19 @@ def predict_one(
         if long:
             judge = timeline.judge_with(recognizers)
             return timeline.to_dict(
-                name, timeline.analyse(source, judge, name=name, window_s=long.window_s, hop_s=long.hop_s)
+                name,
+                timeline.analyse(source, judge, name=name, window_s=long.window_s, hop_s=long.hop_s, channel=channel),
             )
-        clip = analysis.analyse(source, name=name)
+        clip = analysis.analyse(source, name=name, channel=channel)
         return analysis.to_dict(name, clip, analysis.recognize(recognizers, clip))
     except SerError as error:
         return {"file": name, "error": str(error)}
 
 
-def _predict_in_worker(file: str, slugs: tuple[str, ...], folder: Path, long: Long | None) -> Result:
-    return predict_one(Path(file), file, _load(slugs, folder), long=long)
+def _predict_in_worker(
+    file: str, slugs: tuple[str, ...], folder: Path, long: Long | None, channel: str | None
+) -> Result:
+    return predict_one(Path(file), file, _load(slugs, folder), long=long, channel=channel)
 
 
 @functools.lru_cache(maxsize=1)

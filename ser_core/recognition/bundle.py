@@ -26,7 +26,7 @@ from ser_core.features import extraction, vectors
 from ser_core.recognition import card as recognition_card
 from ser_core.recognition import sandbox, store
 from ser_core.recognition.card import ModelCard
-from ser_core.system import untrusted_json
+from ser_core.system import units, untrusted_json
 
 ENDING = ".ser.zip"
 MAX_BYTES = 100 * 2**20
@@ -100,7 +100,9 @@ def import_model(source: bytes | Path | BinaryIO, folder: Path | None = None) ->
             else source.seek(0, 2)
         )
         if size > MAX_BYTES:
-            raise ModelError(f"The file has {size / 2**20:.0f} MB; a model has at most {MAX_BYTES / 2**20:.0f} MB.")
+            raise ModelError(
+                f"The file has {units.size(size, binary=True)}; a model has at most {units.size(MAX_BYTES, binary=True)}."
+            )
         with zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source) as archive:
             files = _unpacked(archive)
     except _ZIP_ERRORS as error:
@@ -136,8 +138,8 @@ def _check_room(folder: Path, size: int) -> None:
         raise ModelError(f"At most {MAX_IMPORTED} imported models are kept here, and there are {len(slugs)}. {_DELETE}")
     if there + size > MAX_IMPORTED_BYTES:
         raise ModelError(
-            f"Imported models may take {MAX_IMPORTED_BYTES / 2**20:.0f} MB here, and with this one they would take "
-            f"{(there + size) / 2**20:.0f} MB. {_DELETE}"
+            f"Imported models may take {units.size(MAX_IMPORTED_BYTES, binary=True)} here, and with this one they would take "
+            f"{units.size(there + size, binary=True)}. {_DELETE}"
         )
 
 
@@ -159,7 +161,7 @@ def _unpacked(archive: zipfile.ZipFile) -> dict[str, bytes]:
         with archive.open(info) as file:
             files[name] = file.read(limit + 1)
         if len(files[name]) > limit:
-            raise ModelError(f"The file is not a model: {name} unpacks to more than {limit / 2**20:.0f} MB.")
+            raise ModelError(f"The file is not a model: {name} unpacks to more than {units.size(limit, binary=True)}.")
     return files
 
 
@@ -201,7 +203,7 @@ def _check_weights(card: ModelCard, files: Mapping[str, bytes]) -> None:
             raise ModelError(f"{name} is not what the model's card describes (the hash differs). Get the file again.")
         if name != store.KERAS_FILE and len(content) > MAX_LOADED_BYTES:
             raise ModelError(
-                f"{name} has {len(content) / 2**20:.0f} MB; {MAX_LOADED_BYTES / 2**20:.0f} MB is the most."
+                f"{name} has {units.size(len(content), binary=True)}; {units.size(MAX_LOADED_BYTES, binary=True)} is the most."
             )
         if name != "model.onnx":
             _check_inner(name, content)
@@ -219,7 +221,7 @@ def _check_inner(name: str, content: bytes) -> None:
     except (*_ZIP_ERRORS, KeyError):
         raise ModelError(f"{name} is damaged. Export the model again.") from None
     if total > limit or n > 5000:
-        raise ModelError(f"{name} unpacks to {total / 2**20:.0f} MB in {n} files, more than a model has.")
+        raise ModelError(f"{name} unpacks to {units.size(total, binary=True)} in {n} files, more than a model has.")
 
 
 def _referred(archive: zipfile.ZipFile, sizes: Mapping[str, int]) -> int:

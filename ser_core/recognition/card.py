@@ -14,6 +14,7 @@ from ser_core.corpora import catalogue
 from ser_core.errors import ConfigError, ModelError
 from ser_core.features.config import FeatureConfig
 from ser_core.metrics.evaluation import Evaluation
+from ser_core.system import untrusted_text
 
 FORMAT = 4
 MAX_TITLE, MAX_DESCRIPTION, MAX_SLUG = 80, 2000, 40
@@ -282,7 +283,6 @@ def _check_values(name: str, value: Any) -> None:
 
 
 def slug_of(title: str) -> str:
-    """Return a folder name derived from a title: plain lower-case letters, digits and hyphens."""
-    plain = unicodedata.normalize("NFKD", title.replace("ß", "ss")).encode("ascii", "ignore").decode()
-    slug = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:MAX_SLUG].strip("-")
+    """Return a folder name derived from a title, none that Windows reserves."""
+    slug = untrusted_text.slug(title, MAX_SLUG)
     return slug if slug and slug not in _RESERVED else f"model-{slug}".strip("-")

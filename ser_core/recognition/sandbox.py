@@ -26,7 +26,7 @@ import numpy as np
 
 from ser_core import classifiers, paths
 from ser_core.errors import ModelError
-from ser_core.system import untrusted_json
+from ser_core.system import units, untrusted_json
 
 MOST_MS = 250
 """Processor time for a clip of a few seconds. The shipped models take 2 ms, the slowest that can be trained here a few dozen."""
@@ -67,7 +67,7 @@ MOST_PROCESSOR_S = 600
 
 ENDED = "The model's file is damaged in a way that ends the program that reads it. Export the model again."
 TOO_SLOW = f"The model takes more than {MOST_MS} ms for a clip, or does not end at all. Train a smaller one."
-TOO_LARGE = f"The model takes more than {MEMORY / 2**20:,.0f} MB of memory. Train a smaller one."
+TOO_LARGE = f"The model takes more than {units.size(MEMORY, binary=True)} of memory. Train a smaller one."
 NO_ANSWER = f"This imported model did not answer within {ASK_S:g} s. It is tried again in half a minute."
 BUSY = "Too many others use this imported model. Try again in a moment."
 NO_START = "The process that runs imported models could not be started. Close other programs, or start the app again."

@@ -32,7 +32,7 @@ from ser_core.recognition.card import (
     slug_of,
 )
 from ser_core.recognition.recognizer import Recognizer
-from ser_core.system import untrusted_json
+from ser_core.system import units, untrusted_json
 from ser_core.system.files import write_atomically
 
 CARD = "card.json"
@@ -93,7 +93,7 @@ def read_card(slug: str, folder: Path | None = None) -> ModelCard:
         with path.open("rb") as file:
             content = file.read(MAX_CARD_BYTES + 1)
         if len(content) > MAX_CARD_BYTES:
-            raise ValueError(f"it has more than {MAX_CARD_BYTES / 2**20:.0f} MB")
+            raise ValueError(f"it has more than {units.size(MAX_CARD_BYTES, binary=True)}")
         card = _parsed(content.decode("utf-8"))
     except FileNotFoundError:
         if not path.parent.exists():

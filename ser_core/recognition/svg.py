@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 INK, FAINT, GRID, BLUE, PALE = "#1f2933", "#5d6975", "#d9dee3", "#2f6fae", "#9dc0e0"
-"""Text, smaller text, grid lines; what is drawn, and what is drawn beside it."""
+"""Text, smaller text, grid lines; the main colour, and a lighter one."""
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 NAME_CHARACTERS = 24
@@ -19,7 +19,7 @@ NAME_CHARACTERS = 24
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: value, and the bounds of its interval, all 0..1. marks: what else stands on its row, word -> place. pale: drawn lighter."""
+    """One bar: value, and the bounds of its interval, all 0..1. marks: further lines on its row, name -> place. pale: drawn lighter."""
 
     name: str
     value: float
@@ -29,8 +29,8 @@ class Bar:
     pale: bool = False
 
 
-def bars(rows: Sequence[Bar], *, told: str) -> str:
-    """Return horizontal bars from 0 to 100 % with their intervals; `told` is the text for those who do not see it."""
+def bars(rows: Sequence[Bar], *, label: str) -> str:
+    """Return horizontal bars from 0 to 100 % with their intervals; `label` is the text for screen readers."""
     left, width, row_px, top = 170, 420, 19, 4
     height = top + row_px * len(rows) + 24
     parts = [_grid(left, width, top, top + row_px * len(rows))]
@@ -54,7 +54,7 @@ def bars(rows: Sequence[Bar], *, told: str) -> str:
                 f'stroke-dasharray="{_DASHES.get(word, "1 2")}"/>'
             )
         parts.append(_text(left + width + 50, middle + 4, f"{100 * row.value:.1f} %", anchor="end"))
-    return _svg(left + width + 56, height, parts, told)
+    return _svg(left + width + 56, height, parts, label)
 
 
 _WHITE_FROM = 0.82
@@ -63,14 +63,14 @@ _WHITE_FROM = 0.82
 _DASHES = {"chance": "3 2", "people": "1 2"}
 
 
-def matrix(names: Sequence[str], counts: Sequence[Sequence[int]], *, told: str) -> str:
-    """Return a matrix of counts, each row shaded and written in % of its sum: rows are what was acted, columns what was answered."""
+def matrix(names: Sequence[str], counts: Sequence[Sequence[int]], *, label: str) -> str:
+    """Return a matrix of counts, each row shaded and written in % of its sum: rows are true labels, columns the predicted ones."""
     cell, left, top = 40, 96, 20
     n = len(names)
     side = cell * n
     parts = [
-        _text(left, 12, "answered →", size=10, colour=FAINT),
-        _text(left - 8, 12, "acted ↓", size=10, anchor="end", colour=FAINT),
+        _text(left, 12, "predicted →", size=10, colour=FAINT),
+        _text(left - 8, 12, "true ↓", size=10, anchor="end", colour=FAINT),
     ]
     for row, (name, line) in enumerate(zip(names, counts, strict=True)):
         total = sum(line)
@@ -94,7 +94,7 @@ def matrix(names: Sequence[str], counts: Sequence[Sequence[int]], *, told: str) 
     for column, name in enumerate(names):
         middle, below = left + cell * column + cell / 2, top + side + 12
         parts.append(_text(middle, below, _short(name), anchor="end", turn=f"rotate(-40 {middle:.0f} {below:.0f})"))
-    return _svg(left + side + 8, top + side + 64, parts, told)
+    return _svg(left + side + 8, top + side + 64, parts, label)
 
 
 def curve(
@@ -102,7 +102,7 @@ def curve(
     *,
     x: str,
     y: str,
-    told: str,
+    label: str,
     diagonal: bool = False,
     mark: tuple[float, float] | None = None,
 ) -> str:
@@ -129,7 +129,7 @@ def curve(
         parts.append(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="6" fill="#ffffff" stroke="{INK}" stroke-width="2"/>')
     parts.append(_text(left + side / 2, top + side + 32, x, anchor="middle", size=11))
     parts.append(_text(12, top + side / 2, y, anchor="middle", size=11, turn=f"rotate(-90 12 {top + side / 2:.0f})"))
-    return _svg(left + side + 14, top + side + 40, parts, told)
+    return _svg(left + side + 14, top + side + 40, parts, label)
 
 
 def _grid(left: float, width: float, top: float, bottom: float) -> str:
@@ -172,9 +172,9 @@ def _short(name: str) -> str:
     return name if len(name) <= NAME_CHARACTERS else f"{name[: NAME_CHARACTERS - 1]}…"
 
 
-def _svg(width: float, height: float, parts: Sequence[str], told: str) -> str:
+def _svg(width: float, height: float, parts: Sequence[str], label: str) -> str:
     size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="{FONT}" role="img" aria-label="{escape(told)}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="{FONT}" role="img" aria-label="{escape(label)}">'
         f'<rect width="100%" height="100%" fill="#ffffff"/>{"".join(parts)}</svg>'
     )

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ser_core.audio import decoding
+from ser_core.audio import channels, decoding
 from ser_core.audio.waveform import SAMPLE_RATE, Waveform
 from ser_core.errors import ConfigError
 from ser_core.features import quality
@@ -74,6 +74,10 @@ class Timeline:
     segments: tuple[Segment, ...]
     activity: tuple[tuple[float, float], ...]
     envelope: np.ndarray
+    channel: str = channels.MEAN
+    choices: tuple[str, ...] = ()
+    track: int = 1
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ def analyse(
     name: str = "the file",
     window_s: float = WINDOW_S,
     hop_s: float = HOP_S,
+    channel: str | None = None,
     keep: Callable[[np.ndarray], None] | None = None,
     on_progress: Callable[[float, float], None] | None = None,
     check_stop: Callable[[], None] = lambda: None,
@@ -101,7 +106,7 @@ def analyse(
 
     Parameters
     ----------
-    source, name
+    source, name, channel
         As in `decoding.decode`, or what `decoding.stream` returned at waveform.SAMPLE_RATE.
     judge
         Predicts each window, one after another: see `judge_with`.
@@ -123,7 +128,7 @@ def analyse(
         stream = source
     else:
         stream = decoding.stream(
-            source, sample_rate=rate, max_duration_s=MAX_DURATION_S, name=name, check_stop=check_stop
+            source, sample_rate=rate, max_duration_s=MAX_DURATION_S, name=name, channel=channel, check_stop=check_stop
         )
     envelope: list[np.ndarray] = []
 
@@ -165,6 +170,10 @@ def analyse(
         segments=tuple(each.segment for each in judged),
         activity=activity,
         envelope=np.concatenate([np.zeros((0, 2), np.float32), *envelope]),
+        channel=stream.channel,
+        choices=stream.choices,
+        track=stream.track,
+        remarks=stream.remarks,
     )
 
 
@@ -301,6 +310,7 @@ def to_dict(file: str, timeline: Timeline) -> dict[str, Any]:
     return {
         "file": file,
         "duration_s": round(timeline.duration_s, 4),
+        **analysis.reading(timeline),
         "quality": timeline.quality.to_dict(),
         "speech": any(each.speech for each in timeline.segments),
         "predictions": [prediction.to_dict() for prediction in predictions],

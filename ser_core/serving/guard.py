@@ -97,10 +97,7 @@ class Guard:
             return
         answer = _with_headers(send, scope)
         if status:
-            body = text.encode()
-            headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-            await answer({"type": "http.response.start", "status": status, "headers": headers})
-            await answer({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+            await refuse(scope, answer, status, text)
             return
         # The origin is this server's. Left in, it would make Streamlit look up its addresses outside.
         kept = [(name, value) for name, value in scope["headers"] if name != b"origin"]
@@ -147,6 +144,18 @@ class Guard:
             and origin_host["name"] == found["name"]
             and (port or usual) == int(found["port"] or usual)
         )
+
+
+async def refuse(scope: Scope, send: Send, status: int, text: str) -> None:
+    """Answer a request with a status and a sentence, and close its connection: what else it sends is not read."""
+    body = text.encode()
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
 def _values(scope: Scope, name: bytes) -> list[str]:

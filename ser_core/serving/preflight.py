@@ -26,6 +26,7 @@ from ser_core.corpora import library
 from ser_core.errors import ConfigError, ModelError
 from ser_core.recognition import store
 from ser_core.serving.certificates import Certificate
+from ser_core.system import units
 
 SPARE_BYTES = 2 * 2**30
 """A class that records and trains needs less than this."""
@@ -121,13 +122,13 @@ def _way_out() -> str:
 def disk(folder: Path) -> Check:
     """Check the free space on the disk that holds a folder."""
     free = shutil.disk_usage(folder).free
-    room = f"{free / 2**30:.1f} GB are free"
+    room = f"{units.size(free, binary=True)} are free"
     if free >= SPARE_BYTES:
         return Check("Disk", True, f"{room}.")
     return Check(
         "Disk",
         False,
-        f"{room}, and recordings and trainings of a class may take {SPARE_BYTES / 2**30:.0f} GB. Make room.",
+        f"{room}, and recordings and trainings of a class may take {units.size(SPARE_BYTES, binary=True)}. Make room.",
     )
 
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import pandas as pd
 
+from ser_core.system import units
+
 MAX_BYTES = 20 * 2**20
 MAX_ROWS = 200_000
 MAX_COLUMNS = 500
@@ -52,7 +54,9 @@ def read(data: bytes) -> pd.DataFrame:
     ValueError : if it is no text, has no row, has a row with more cells than columns, or is larger than the limits.
     """
     if len(data) > MAX_BYTES:
-        raise ValueError(f"it has {len(data) / 2**20:.0f} MB; {MAX_BYTES // 2**20} MB is the most")
+        raise ValueError(
+            f"it has {units.size(len(data), binary=True)}; {units.size(MAX_BYTES, binary=True)} is the most"
+        )
     text = _decode(data)
     stated = _STATED.match(text)
     if stated:

@@ -73,6 +73,12 @@ def _cut(text: str, longest: int) -> str:
     return f"{text[: longest - tail - 1]}…{text[len(text) - tail :]}"
 
 
+def slug(text: str, longest: int) -> str:
+    """Return text as a folder's name of at most so many characters, plain lower-case letters, digits and hyphens; "" where none is left."""
+    plain = unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:longest].strip("-")
+
+
 def file_name(path: str) -> str:
     """Return the last part of a path, with "/" or "\\", as one line."""
     return one_line(_last(path))

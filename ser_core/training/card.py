@@ -1,6 +1,6 @@
-"""The card of a user's model: its training data, its figures, and their limits, in JSON values.
+"""The card of a trained model: its training data, its figures, and their limits, in JSON values.
 
-run.py calls it; the files under models/ are recognition/store.py's, the shipped models' cards shipped.py's.
+run.py takes a user's from here, shipped.py the part that all cards share; the files under models/ are recognition/store.py's.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pandas as pd
+
 from ser_core import classifiers
 from ser_core.corpora import catalogue
 from ser_core.dataset import splits
@@ -21,8 +23,8 @@ from ser_core.dataset.build import Dataset
 from ser_core.metrics.evaluation import Evaluation
 from ser_core.recognition.card import ModelCard
 from ser_core.training import plan
-from ser_core.training.config import RunConfig
-from ser_core.training.fit import TrainingResult
+from ser_core.training.config import RunConfig, default_name
+from ser_core.training.fit import FitConfig, TrainingResult
 from ser_core.training.plan import Prepared
 
 LIMITS = (
@@ -49,53 +51,90 @@ class Made:
 
 
 def card(made: Made, files: dict[str, str]) -> ModelCard:
-    """Return the card; its slug is the store's to choose."""
-    config, prepared, spec = made.config, made.prepared, classifiers.CLASSIFIERS[made.config.classifier]
-    used = [_corpus(str(name), group) for name, group in prepared.clips.groupby(catalogue.CORPUS, sort=False)]
-    n_speakers = prepared.clips[catalogue.SPEAKER].nunique()
-    titles = [each["title"] for each in used]
-    return ModelCard(
-        slug="new",
-        title=config.name.strip() or f"{spec.title} on {', '.join(titles)}"[:80],
-        description=config.description.strip(),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        classifier=config.classifier,
-        hyperparameters=_plain(made.result.classifier.hyperparameters),
-        n_parameters=made.result.classifier.n_parameters,
+    """Return the card of a user's model; its slug is the store's to choose."""
+    config, prepared = made.config, made.prepared
+    known = measured(
+        config,
+        made.result,
+        prepared.clips,
         labels=prepared.labels,
-        features=config.features,
+        left_out=prepared.left_out,
+        n_unreadable=len(made.data.problems),
+        files=files,
+    )
+    titles = [each["title"] for each in known.corpora]
+    names = {each["corpus"] for each in known.corpora}
+    return replace(
+        known,
+        title=config.name.strip() or default_name(config, titles),
+        description=config.description.strip(),
         training={
             "config": replace(
                 config, scheduler=""
             ).to_dict(),  # the addresses of our machines stay out of shared models
             "run": made.run,
-            "n_copies": config.n_copies,
-            "strength": config.strength,
             "effects": config.effects,
-            "speaker_cap": config.speaker_cap,
-            "validation_share": config.validation_share,
             "balance": config.balance,
             "mapping": config.mapping.to_dict(),
             "start_from": config.start_from,
-            "seed": config.seed,
-            "left_out": prepared.left_out,
-            "unreadable": len(made.data.problems),
-            "validation_speakers": list(made.result.validation_speakers),
-            "history": _plain(list(made.result.history)),
             "trials": _plain(list(made.trials)),
             "before": {name: each.to_dict() for name, each in made.before.items()},
+            **known.training,
         },
         split=split(prepared),
-        corpora=tuple(used),
         protocol=_protocol(config, prepared),
         evaluation=made.figures[next(iter(made.figures))],
-        per_corpus={name: each for name, each in made.figures.items() if name in {each["corpus"] for each in used}},
-        temperature=made.result.temperature,
-        threshold=made.result.threshold,
-        licence=_licence(used),
-        limits=LIMITS.format(n_speakers=n_speakers, corpora=", ".join(titles)),
+        per_corpus={name: each for name, each in made.figures.items() if name in names},
+        licence=_licence(known.corpora),
+        limits=LIMITS.format(n_speakers=prepared.clips[catalogue.SPEAKER].nunique(), corpora=titles),
+    )
+
+
+def measured(
+    config: RunConfig | FitConfig,
+    result: TrainingResult,
+    clips: pd.DataFrame,
+    *,
+    labels: tuple[str, ...],
+    left_out: Mapping[str, int],
+    n_unreadable: int,
+    files: dict[str, str],
+) -> ModelCard:
+    """Return a card with what weights, settings and clips tell; its figures, split and sentences are the caller's to add.
+
+    left_out: label -> clips that were not used; n_unreadable: files that could not be read; files: weight file -> sha256.
+    """
+    spec = classifiers.CLASSIFIERS[config.classifier]
+    return ModelCard(
+        slug="new",
+        title=spec.title,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        classifier=config.classifier,
+        hyperparameters=_plain(result.classifier.hyperparameters),
+        n_parameters=result.classifier.n_parameters,
+        labels=labels,
+        features=config.features,
+        training={
+            "n_copies": config.n_copies,
+            "strength": config.strength,
+            "speaker_cap": config.speaker_cap,
+            "validation_share": config.validation_share,
+            "seed": config.seed,
+            "left_out": dict(left_out),
+            "unreadable": n_unreadable,
+            "validation_speakers": list(result.validation_speakers),
+            "history": _plain(list(result.history)),
+        },
+        corpora=tuple(_corpus(str(name), group) for name, group in clips.groupby(catalogue.CORPUS, sort=False)),
+        protocol="",
+        evaluation=None,
+        per_corpus={},
+        temperature=result.temperature,
+        threshold=result.threshold,
+        licence="",
+        limits="",
         versions=versions(networks=spec.input_kind == "frames"),
-        architecture=tuple(made.result.classifier.architecture()),
+        architecture=tuple(result.classifier.architecture()),
         files=files,
     )
 
@@ -128,7 +167,7 @@ def to_json(values: Any) -> str:
     return json.dumps(_plain(values), indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def _corpus(name: str, clips: Any) -> dict[str, Any]:
+def _corpus(name: str, clips: pd.DataFrame) -> dict[str, Any]:
     spec = catalogue.CORPORA.get(name)
     return {
         "corpus": name,

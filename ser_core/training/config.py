@@ -6,7 +6,7 @@ What a choice means for certain clips, and whether it can work, is plan.py's bus
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -25,6 +25,11 @@ MAX_COMBINATIONS = 200
 
 FINE_TUNING: dict[str, Any] = {"learning_rate": 1e-3, "epochs": 20, "patience": 8}
 """Hyperparameters of a network that starts from a trained one, unless others are named: smaller steps, so that less is forgotten."""
+
+
+def default_name(config: RunConfig, titles: Sequence[str]) -> str:
+    """Return what to call the model of a run without a name: by its classifier and the titles of its corpora."""
+    return f"{classifiers.CLASSIFIERS[config.classifier].title} on {', '.join(titles)}"[:MAX_NAME]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,19 +6,16 @@ trained without the speakers that it is tested on, over all corpora at once (spl
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ser_core import classifiers, paths
+from ser_core import paths
 from ser_core.corpora import catalogue, scan
 from ser_core.dataset import build as dataset_build
 from ser_core.dataset import degraded, labels, protocols, splits
@@ -27,6 +24,7 @@ from ser_core.errors import ModelError
 from ser_core.metrics import evaluation
 from ser_core.recognition import store
 from ser_core.recognition.card import ModelCard
+from ser_core.training import card as training_card
 from ser_core.training import fit
 from ser_core.training.fit import FitConfig
 
@@ -264,52 +262,25 @@ def _card(
     result: fit.TrainingResult,
     files: dict[str, str],
 ) -> ModelCard:
-    spec = classifiers.CLASSIFIERS[config.classifier]
-    used = [
-        {
-            "corpus": name,
-            "title": catalogue.CORPORA[name].title,
-            "n_clips": len(clips),
-            "n_speakers": int(clips[catalogue.SPEAKER].nunique()),
-            "licence": catalogue.CORPORA[name].licence,
-            "citation": catalogue.CORPORA[name].citation,
-        }
-        for name, clips in material.clips.groupby(catalogue.CORPUS, sort=False)
-    ]
-    settings = config.to_dict()
-    return ModelCard(
-        slug=slug,
-        title=spec.title,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        classifier=config.classifier,
-        hyperparameters={**spec.defaults, **config.hyperparameters, "seed": config.seed},
-        n_parameters=result.classifier.n_parameters,
+    known = training_card.measured(
+        config,
+        result,
+        material.clips,
         labels=config.labels,
-        features=config.features,
-        training={name: settings[name] for name in ("n_copies", "strength", "speaker_cap", "validation_share", "seed")}
-        | {
-            "left_out": material.left_out,
-            "unreadable": len(material.data.problems),
-            "validation_speakers": list(result.validation_speakers),
-            "history": list(result.history),
-        },
-        corpora=tuple(used),
+        left_out=material.left_out,
+        n_unreadable=len(material.data.problems),
+        files=files,
+    )
+    return replace(
+        known,
+        slug=slug,
         protocol=HOW_MEASURED,
         evaluation=per_corpus.get(MAIN_CORPUS),
         per_corpus=per_corpus,
         unheard=unheard,
-        temperature=result.temperature,
-        threshold=result.threshold,
         split=_split(material.clips, result.validation_speakers),
-        architecture=tuple(result.classifier.architecture()),
         licence=LICENCE,
         limits=LIMITS,
-        versions={"python": platform.python_version()}
-        | {
-            name: importlib.metadata.version(name)
-            for name in ("numpy", "scikit-learn", "keras", "onnxruntime", "librosa")
-        },
-        files=files,
     )
 
 

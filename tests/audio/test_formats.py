@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pages.ui import inputs
-from ser_core.audio import decoding, formats
+from ser_core.audio import formats
 from ser_core.corpora import scan
 
 
@@ -16,7 +16,7 @@ def test_what_people_call_recordings_is_taken_by_the_uploader_and_by_folders(end
 
 
 def test_every_container_that_is_read_has_an_ending_and_every_ending_a_container():
-    read = {*decoding._SNDFILE.values(), *(title for _, _, title in decoding._FFMPEG)}
+    read = {*formats.SNDFILE.values(), *(title for _, _, title in formats.FFMPEG)}
     assert set().union(*formats.CONTAINERS.values()) == read
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import io
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +20,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from ser_core import paths
 from ser_core.recognition import store
+from tests.support import servers, waiting
 from tests.support.models import build
 from tools.browser import system_browser
 
@@ -67,9 +65,7 @@ class Server:
         """Return the names of all modules that the server has loaded."""
         self.modules_file.unlink(missing_ok=True)
         self.process.send_signal(signal.SIGUSR1)
-        deadline = time.monotonic() + 20
-        while not self.modules_file.exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
+        waiting.for_file(self.modules_file)
         return set(self.modules_file.read_text(encoding="utf-8").split())
 
 
@@ -88,9 +84,7 @@ def start_server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     started = []
 
     def start(**more: str) -> Server:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = servers.free_port()
         folder = tmp_path_factory.mktemp("server")
         places = {"SER_CORPORA": "corpora", "SER_RUNS": "runs", "SER_CACHE": "cache", "SER_RESULTS": "results"}
         own = {"SER_MODELS": str(models)} | {name: str(folder / place) for name, place in places.items()}
@@ -110,15 +104,8 @@ def start_server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
                 stderr=subprocess.STDOUT,
             )
         started.append(process)
-        server = Server(f"http://localhost:{port}", process, folder / "modules.txt", folder / "outside.txt")
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                urllib.request.urlopen(f"{server.url}/_stcore/health", timeout=2).close()
-                return server
-            except OSError:
-                time.sleep(0.2)
-        pytest.fail(f"The server did not start:\n{(folder / 'log.txt').read_text(errors='replace')}")
+        servers.wait_until_served(process, port, shown=lambda: (folder / "log.txt").read_text(errors="replace"))
+        return Server(f"http://localhost:{port}", process, folder / "modules.txt", folder / "outside.txt")
 
     yield start
     for process in started:

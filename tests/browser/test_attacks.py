@@ -69,6 +69,7 @@ def test_a_visitor_who_clears_the_caches_keeps_nobodys_clip_on_the_server(start_
     async def visit() -> str:
         async with Visitor(server.url) as anna, Visitor(server.url) as mallory:
             await anna.upload("anna.wav", clip(7), key=UPLOADER)
+            # A message that no page sends: none of Visitor's own ways makes it.
             await mallory._send(BackMsg(clear_cache=True))
             await mallory.rerun()
             return next(anna.all("audio")).url

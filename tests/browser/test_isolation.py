@@ -183,6 +183,7 @@ def made_by(visitor: Visitor, root: Path, model: str) -> None:
     folder = run_folder.create(root, {})
     (folder / supervisor.QUEUED_AT).write_text("1", encoding="ascii")
     run_folder.Reporter(folder).end(run_folder.DONE, "Ended", model=model)
+    # As jobs.start writes it; this run is one that has ended already.
     facts = {"title": "A run", "created": files.utc_now(), "key": "", "browser": jobs._hash(secret)}
     (folder / jobs.JOB).write_text(json.dumps(facts), encoding="utf-8")
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from ser_core.audio import waveform
 from ser_core.corpora import recorded
 from ser_core.serving import preflight
 from tests.browser.conftest import ROOT, VOICE, serious
+from tests.support.waiting import until
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
@@ -44,16 +45,15 @@ def test_a_lesson_from_its_start_to_its_end(chromium: Browser, models: Path, tmp
     shown = ""
 
     def wait_for(pattern: str) -> re.Match[str]:
-        nonlocal shown
-        deadline = time.monotonic() + 120
-        while not (found := re.search(pattern, shown)):
-            assert server.poll() is None and time.monotonic() < deadline, shown
-            time.sleep(0.1)
-            try:
+        def is_shown() -> bool:
+            nonlocal shown
+            assert server.poll() is None, shown
+            with contextlib.suppress(OSError):  # nothing new
                 shown += os.read(terminal, 65_536).decode(errors="replace")
-            except OSError:  # nothing new
-                continue
-        return found
+            return re.search(pattern, shown) is not None
+
+        until(is_shown, patience_s=120, pause_s=0.1, saying=lambda: shown)
+        return re.search(pattern, shown)
 
     try:
         word = wait_for(r"Admin word +(\S+)").group(1)

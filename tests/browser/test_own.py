@@ -83,6 +83,38 @@ def test_a_corpus_is_recorded_relabelled_downloaded_and_deleted(page: Page, root
     assert not (folder / "class-9b").exists()
 
 
+def test_a_refused_recording_can_still_be_played_and_added(page: Page, root: tuple[Server, Path]) -> None:
+    server, folder = root
+    page.goto(f"{server.url}/corpora")
+    open_tab(page, "Your own")
+    page.get_by_role("combobox", name="Corpus of your own").click()
+    page.get_by_role("option", name="new one", exact=False).or_(page.get_by_role("option", name="Another one")).click()
+    page.get_by_label("Corpus name").last.fill("Refused")
+    page.get_by_role("button", name="Create corpus").click()
+    expect(page.get_by_text("Corpus created")).to_be_visible()
+    record(page, 2.5)
+    add = page.get_by_role("button", name="Add this recording")
+    recorder = page.get_by_test_id("stAudioInput")
+
+    def is_playable() -> None:
+        settled(page)
+        expect(page.get_by_text("An error has occurred")).to_have_count(0)
+        recorder.get_by_role("button", name="Play").click()
+        expect(recorder.get_by_role("button", name="Pause")).to_be_visible()
+        recorder.get_by_role("button", name="Pause").click()
+
+    add.click()  # nobody is named
+    expect(page.get_by_text("The speaker has no name")).to_be_visible()
+    is_playable()
+    page.get_by_text("Stay anonymous", exact=True).click()
+    expect(page.get_by_text("You are called")).to_be_visible()
+    is_playable()
+    settled(page)
+    add.click()
+    expect(page.get_by_text("Added 1 clip")).to_be_visible()
+    assert len(recorded.clips(folder, "refused")) == 1
+
+
 def test_an_upload_and_a_zip_of_label_folders_become_corpora(page: Page, root: tuple[Server, Path]) -> None:
     server, folder = root
     packed = io.BytesIO()

@@ -18,6 +18,7 @@ from ser_core.system import locks
 from ser_core.training import jobs, run_folder, supervisor
 from tests.browser.conftest import Server, serious
 from tests.support import corpora, models
+from tests.support.waiting import until
 
 
 @dataclass
@@ -53,14 +54,7 @@ def place(start_server: Callable[..., Server], tmp_path_factory: pytest.TempPath
     yield Place(start, start(), root / "runs", root / "models")
     for job in jobs.jobs(root / "runs"):
         jobs.stop(job)
-    until(lambda: not any(locks.is_taken(job.folder / supervisor.LOCK) for job in jobs.jobs(root / "runs")), 20)
-
-
-def until(true: Callable[[], object], timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
+    until(lambda: not any(locks.is_taken(job.folder / supervisor.LOCK) for job in jobs.jobs(root / "runs")))
 
 
 def begin(page: Page, server: Server, classifier: str, name: str, *, epochs: int = 0) -> str:
@@ -80,8 +74,11 @@ def begin(page: Page, server: Server, classifier: str, name: str, *, epochs: int
     return page.url.partition("run=")[2]
 
 
-def watch(place: Place, id: str, stage: str, timeout_s: float = 90) -> jobs.Job:
-    until(lambda: jobs.find(place.runs, id).status.stage == stage or jobs.find(place.runs, id).ended, timeout_s)
+def watch(place: Place, id: str, stage: str, patience_s: float = 90) -> jobs.Job:
+    until(
+        lambda: jobs.find(place.runs, id).status.stage == stage or jobs.find(place.runs, id).ended,
+        patience_s=patience_s,
+    )
     job = jobs.find(place.runs, id)
     assert job.status.stage == stage, job.status.problem + jobs.printed(job)
     return job
@@ -113,9 +110,7 @@ def test_a_network_learns_through_refresh_page_change_and_a_new_server_and_stops
     id = begin(page, place.server, "CNN", "Long", epochs=500)
     key = page.locator(".st-key-train_key code").inner_text()
     watch(place, id, run_folder.TRAINING)
-    until(
-        lambda: jobs.find(place.runs, id).status.epoch, 90
-    )  # a niced process on a busy machine takes its time to load TensorFlow
+    until(lambda: jobs.find(place.runs, id).status.epoch, patience_s=90)  # a niced process loads TensorFlow
     expect(page.get_by_test_id("stPlotlyChart")).to_have_count(2)
     epoch = jobs.find(place.runs, id).status.epoch
 
@@ -138,7 +133,7 @@ def test_a_network_learns_through_refresh_page_change_and_a_new_server_and_stops
     assert not jobs.find(place.runs, id).ended
 
     page.goto(f"{place.server.url}/train?run={id}")  # the browser that started it: its cookie is still the same
-    until(lambda: jobs.find(place.runs, id).status.epoch > epoch, 30)
+    until(lambda: jobs.find(place.runs, id).status.epoch > epoch)
     stop = page.get_by_role("button", name="Stop, keep the best so far")
     expect(stop).to_be_visible()
     stop.click()
@@ -166,7 +161,7 @@ def test_the_key_stops_a_run_from_anywhere_within_two_seconds_and_the_next_takes
     expect(button).to_be_visible()
     button.click()
     clicked = time.monotonic()
-    until(lambda: jobs.find(place.runs, first).ended, 10)
+    until(lambda: jobs.find(place.runs, first).ended)
     assert time.monotonic() - clicked < 2.5, "two seconds, and a little for the click to arrive"
     assert jobs.find(place.runs, first).status.stage == run_folder.STOPPED
     expect(other.get_by_text("Stopped", exact=True)).to_be_visible()

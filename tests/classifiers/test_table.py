@@ -59,6 +59,7 @@ def test_parameters_are_counted(fitted):
         "logistic": lambda: (n_columns + 1) * len(LABELS),
         "lda": lambda: (n_columns + 1) * len(LABELS),
         "forest": lambda: sum(2 * (t.tree_.n_leaves - 1) + t.tree_.n_leaves * len(LABELS) for t in last.estimators_),
+        # scikit-learn has no public way to the trees of a boosting.
         "boosting": lambda: sum(3 * each.get_n_leaf_nodes() - 2 for trees in last._predictors for each in trees),
     }
     assert fitted.n_parameters == expected[fitted.name]()
@@ -174,6 +175,7 @@ def test_a_classifier_of_more_labels_is_refused(name, tmp_path):
 
 
 def test_without_what_trains_networks_a_sentence_says_how_to_get_it(monkeypatch):
+    # Loads TensorFlow, so nothing but the classifiers that need it imports it.
     monkeypatch.setitem(sys.modules, "ser_core.classifiers._keras", None)
     with pytest.raises(ConfigError, match=r"Training a CNN needs .* pip install '\.\[train\]'"):
         classifiers.build("cnn", ("a", "b"))
@@ -228,8 +230,10 @@ def test_a_choice_is_of_its_own_type():
     [
         ("forest", lambda last: last.estimators_[0].tree_.children_left.__setitem__(0, 10**6)),
         ("forest", lambda last: last.estimators_[0].tree_.feature.__setitem__(0, 10**6)),
+        # What a forged file would hold; scikit-learn shows it under no public name.
         ("boosting", lambda last: last._predictors[0][0].nodes["right"].__setitem__(0, 10**6)),
         ("boosting", lambda last: last._predictors[0][0].nodes["feature_idx"].__setitem__(0, 10**6)),
+        # n_support_ gives a copy.
         ("svm", lambda last: last._n_support.__setitem__(0, 10**6)),
     ],
 )

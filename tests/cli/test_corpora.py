@@ -11,6 +11,7 @@ import pytest
 
 from ser_core.corpora import catalogue
 from ser_core.dataset import cache
+from ser_core.system import units
 from tests.support import ruled_corpus
 
 
@@ -92,14 +93,14 @@ def test_features_that_cannot_be_had_are_a_sentence(run, own, arguments, sentenc
 
 
 def test_the_cache_is_shown_and_cleared(run, own, tmp_path):
-    assert run("corpora", "cache")[1] == f"{tmp_path / 'cache'}: 0 entries, 0.0 MB\n"
+    assert run("corpora", "cache")[1] == f"{tmp_path / 'cache'}: 0 entries, 0 Bytes\n"
     run("corpora", "features", "own", "--jobs", 1)
     n, size = cache.usage(tmp_path / "cache")
     assert n == 10  # nine clips, and their table
-    assert run("corpora", "cache")[1] == f"{tmp_path / 'cache'}: 10 entries, {size / 1e6:.1f} MB\n"
+    assert run("corpora", "cache")[1] == f"{tmp_path / 'cache'}: 10 entries, {units.size(size)}\n"
     assert run("corpora", "cache", "--clear") == (
         0,
-        f"{tmp_path / 'cache'}: 10 entries, {size / 1e6:.1f} MB removed\n",
+        f"{tmp_path / 'cache'}: 10 entries, {units.size(size)} removed\n",
         [],
     )
     assert cache.usage(tmp_path / "cache") == (0, 0)

@@ -41,6 +41,7 @@ def test_every_command_and_option_has_help_in_plain_english(name):
     assert not DIALECT.search(text), DIALECT.search(text)
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
+            # The help lines of commands, to which argparse offers no public way either.
             assert {each.dest for each in action._choices_actions} == set(action.choices), (
                 "each command has a help line"
             )

@@ -12,6 +12,7 @@ import sys
 
 import numpy as np
 import pytest
+import soundfile
 
 from ser_core.audio import decoding, waveform
 from ser_core.audio.waveform import Waveform
@@ -38,7 +39,9 @@ def test_predict_gives_the_promised_json(run):
     status, out, err = run("predict", SPEECH, "--json")
     assert (status, err) == (0, [])
     (result,) = json.loads(out)
-    assert list(result) == ["file", "duration_s", "quality", "speech", "predictions"]
+    read = ["truncated", "channel", "track", "remarks"]
+    assert list(result) == ["file", "duration_s", *read, "quality", "speech", "predictions"]
+    assert [result[name] for name in read] == [False, "mean", 1, []]
     assert result["file"] == str(SPEECH) and result["speech"] is True
     assert result["duration_s"] == pytest.approx(analysis.analyse(SPEECH).clip.waveform.duration_s, abs=1e-3)
     assert set(result["quality"]) == FACTS
@@ -285,3 +288,45 @@ def test_any_file_name_can_be_printed(built, tmp_path, encoding, options):
     assert done.stderr.count(b"\n") == 1 and b"gone" in done.stderr
     if options:
         assert [os.fsencode(each["file"]) for each in json.loads(done.stdout)] == paths
+
+
+def two_people(path):
+    """A file with one voice on the left and another on the right."""
+    sounds = [decoding.decode(file).waveform.samples[:32_000] for file in (SPEECH, OTHER)]
+    n = min(map(len, sounds))
+    soundfile.write(path, np.stack([sound[:n] for sound in sounds], axis=1), 16_000)
+    return path
+
+
+@pytest.mark.parametrize("long", [(), ("--long",)])
+def test_two_people_on_two_channels_are_told_and_either_can_be_chosen(run, tmp_path, long):
+    path = two_people(tmp_path / "two.wav")
+    (result,) = json.loads(run("predict", path, "--json", "--model", "mlp", *long)[1])
+    assert "different voices" in result["remarks"][0]
+    found = {}
+    for channel in ("left", "right", "2", "mean"):
+        (each,) = json.loads(run("predict", path, "--json", "--model", "mlp", "--channel", channel, *long)[1])
+        assert each["channel"] == {"2": "right"}.get(channel, channel)
+        found[channel] = each["predictions"][0]["probabilities"]
+    assert found["left"] != found["right"] == found["2"]
+    assert result["predictions"][0]["probabilities"] == found[result["channel"]]
+    assert "different voices" in run("predict", path, "--model", "mlp", *long)[1]
+
+
+def test_a_channel_that_does_not_exist_is_a_sentence(run, tmp_path):
+    path = two_people(tmp_path / "two.wav")
+    status, _, err = run("predict", path, "--channel", "3")
+    assert status == 1 or status == 2
+    assert "has 2 channels, and no channel '3'" in err[-1]
+    status, _, err = run("predict", path, "--channel", "middle")
+    assert status == 2
+    assert "--channel takes left, right, mean, difference, or a number from 1 to 8. Got 'middle'." in err[-1]
+
+
+def test_a_file_that_is_cut_off_says_so_in_json_and_in_text(run, tmp_path):
+    whole = waveform.encode_wav(decoding.decode(SPEECH).waveform)
+    path = tmp_path / "cut.wav"
+    path.write_bytes(whole[: 2 * len(whole) // 3])
+    (result,) = json.loads(run("predict", path, "--json", "--model", "mlp")[1])
+    assert (result["truncated"], result["remarks"]) == (True, [decoding.TRUNCATED])
+    assert decoding.TRUNCATED in run("predict", path, "--model", "mlp")[1]

@@ -130,7 +130,7 @@ def test_what_is_there_and_whole_is_not_fetched_again(server, tmp_path):
 def test_a_cancelled_download_goes_on_or_starts_over(server, tmp_path, ranges):
     server.ranges = ranges
     on_progress, should_stop = stop_at("download")
-    with pytest.raises(download.Cancelled, match=r"Stopped; [01]\.\d of 1\.5 MB are kept\. Start again"):
+    with pytest.raises(download.Cancelled, match=r"Stopped; [\d.]+ [kM]B of 1\.5 MB are kept\. Start again"):
         download.download("savee", tmp_path, on_progress=on_progress, should_stop=should_stop)
     kept = part_of(tmp_path).stat().st_size
     assert 0 < kept < len(WHOLE)
@@ -228,7 +228,7 @@ def test_a_file_larger_than_published_is_not_taken(server, monkeypatch, tmp_path
     ("status", "words"),
     [
         (404, r"no longer has 'savee\.zip' \(404\)\. See http"),
-        (503, r"refuses 'savee\.zip' \(status 503\)\. Try again later; 0\.0 MB of"),
+        (503, r"refuses 'savee\.zip' \(status 503\)\. Try again later; 0 Bytes of"),
     ],
 )
 def test_a_server_that_refuses_is_named(server, tmp_path, status, words):
@@ -251,7 +251,7 @@ def test_no_network_says_so(server, monkeypatch, tmp_path):
 def test_too_little_room_is_noticed_before_anything_is_fetched(server, monkeypatch, tmp_path):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 10**6, 10**6))
     with pytest.raises(
-        CorpusError, match=r"SAVEE needs 6\.\d MB on the disk that holds '.*', which has 1\.0 MB left\. Make room"
+        CorpusError, match=r"SAVEE needs 6 MB on the disk that holds '.*', which has 1 MB left\. Make room"
     ):
         download.download("savee", tmp_path)
     assert server.asked == []
@@ -309,7 +309,7 @@ def test_an_unknown_corpus_lists_the_known_ones(tmp_path):
     ("limit", "value", "words"),
     [
         ("MAX_MEMBERS", 479, r"holds 480 files, more than 479"),
-        ("MAX_UNPACKED", 10**6, r"would take 1\.\d MB when unpacked, more than 1"),
+        ("MAX_UNPACKED", 10**6, r"would take 1(\.\d)? MB when unpacked, more than 1"),
     ],
 )
 def test_an_archive_beyond_the_limits_is_refused(limit, value, words, server, monkeypatch, tmp_path):
@@ -340,9 +340,9 @@ def test_a_tar_is_trusted_no_more_than_a_zip(name, kind, server, monkeypatch, tm
 def test_progress_reads_like_a_sentence():
     assert (
         download.Progress("download", 42_000_000, 208_468_073, 80.4).text
-        == "Downloading: 42 of 208 MB, 1 min 20 s left"
+        == "Downloading: 42 MB of 208.5 MB, 1 minute and 20 seconds left"
     )
-    assert download.Progress("unpack", 0, 10_000_000, None).text == "Unpacking: 0 of 10 MB"
+    assert download.Progress("unpack", 0, 10_000_000, None).text == "Unpacking: 0 Bytes of 10 MB"
 
 
 def test_the_time_left_follows_the_speed(monkeypatch):
@@ -359,7 +359,7 @@ def test_the_command_fetches_a_corpus(server, capsys, tmp_path):
     assert main.main(["corpora", "download", "savee", "--corpora-dir", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
     assert out == f"{tmp_path / 'savee'}: 480 clips of SAVEE\n"
-    assert "Downloading: 1 of 1 MB" in err and "Unpacking: 1 of 1 MB" in err
+    assert " of 1.5 MB" in err and "Unpacking: " in err
     assert is_whole(tmp_path / "savee")
 
 

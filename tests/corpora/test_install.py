@@ -131,7 +131,7 @@ def test_a_name_that_is_there_twice_is_refused(tmp_path):
 
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
     bomb = zip_of({f"DC_a{i:02d}.wav": bytes(30 * 2**20) for i in range(1, 6)}, compression=zipfile.ZIP_DEFLATED)
-    with pytest.raises(CorpusError, match=r"would grow from 0\.2 MB to 157\.3 MB, more than 50 times"):
+    with pytest.raises(CorpusError, match=r"would grow from [\d.]+ kB to 157\.3 MB, more than 50 times"):
         install.install_archive("savee", bomb, tmp_path)
     assert not (tmp_path / "savee.part").exists()
 

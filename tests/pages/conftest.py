@@ -25,17 +25,24 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def models(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A models folder of this test's own, which the pages use; there are no corpora, and nothing is cached or warmed up."""
-    folder = Path(shutil.copytree(built, tmp_path / "models"))
-    monkeypatch.setenv("SER_MODELS", str(folder))
+def new_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a server is like that has just started: nothing is cached, nobody has come, and it loads no models ahead."""
+    # The public warm_up starts this in a thread, where the shipped models would be loaded beside every test.
     monkeypatch.setattr(recognition, "_warm_up", lambda: None)
+    # The one list of visits of a server; tests share a process.
+    monkeypatch.setattr(visits, "_visits", visits.Visits())
     monkeypatch.setattr(clip_input, "PACE", clip_input.Pace())
     monkeypatch.setattr(type(st.context), "ip_address", None)  # a mock of Streamlit's tests, and another one each time
-    monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
-    monkeypatch.setattr(visits, "_visits", visits.Visits())
     session.places.cache_clear()
     st.cache_data.clear()
     st.cache_resource.clear()
     recognition.warm_up.cache_clear()
+
+
+@pytest.fixture
+def models(built: Path, tmp_path: Path, new_server: None, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A models folder of this test's own, which the pages of a new server use; there are no corpora."""
+    folder = Path(shutil.copytree(built, tmp_path / "models"))
+    monkeypatch.setenv("SER_MODELS", str(folder))
+    monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
     return folder

@@ -6,9 +6,7 @@ import io
 import json
 import re
 import threading
-import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +21,9 @@ from pages.ui.batch.table import AGREE, ALL, DIFFER, FAILED, SILENT, WRONG, as_j
 from ser_core.audio import waveform
 from ser_core.corpora import uploads
 from ser_core.recognition import analysis, batch, store
+from tests.support import pages
 from tests.support.models import TITLES
+from tests.support.pages import text
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
@@ -39,10 +39,8 @@ FILES = {
 
 
 @pytest.fixture
-def page(models: Path) -> Iterator[AppTest]:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-    page.switch_page("pages/batch.py")
-    yield page.run()
+def page(models: Path) -> AppTest:
+    return pages.visit("pages/batch.py")
 
 
 def packed(files: dict[str, bytes]) -> bytes:
@@ -51,12 +49,6 @@ def packed(files: dict[str, bytes]) -> bytes:
         for name, data in files.items():
             archive.writestr(name, data)
     return file.getvalue()
-
-
-def text(page: AppTest) -> str:
-    assert not page.exception, page.exception[0].value
-    spoken = [each.value for kind in (page.header, page.markdown, page.info, page.error, page.warning) for each in kind]
-    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", " ".join(spoken))
 
 
 def give(page: AppTest, name: str, data: bytes) -> AppTest:
@@ -68,11 +60,7 @@ def ask(page: AppTest, files: dict[str, bytes] = FILES) -> str:
     """Give a zip, start, and wait for the end."""
     give(page, "all.zip", packed(files))
     page.button("batch.start").click().run()
-    deadline = time.monotonic() + 60
-    while page.session_state[state.BATCH].task.running:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return text(page.run())
+    return text(pages.finish(page, state.BATCH))
 
 
 def test_the_empty_page_says_what_to_give(page: AppTest) -> None:
@@ -115,7 +103,7 @@ def test_clips_of_a_corpus_that_was_trained_on_are_said_to_prove_little(models: 
     for card in cards:
         path = models / card.slug / store.CARD
         path.write_text(json.dumps({**card.to_dict(), "corpora": [{"corpus": "ravdess"}]}))
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page = pages.visit()
     page.switch_page("pages/batch.py")
     assert "named like clips of RAVDESS, and the models have learned from that very corpus" in ask(page.run())
 
@@ -161,9 +149,7 @@ def test_stop_keeps_what_is_done(page: AppTest, monkeypatch: pytest.MonkeyPatch)
     assert len(page.run().dataframe[0].value) == 2
     page.button("batch.stop").click().run()
     going_on.set()
-    while page.session_state[state.BATCH].task.running:
-        time.sleep(0.05)
-    said = text(page.run())
+    said = text(pages.finish(page, state.BATCH))
     assert "Stopped." in said and "**3 of 4 recordings**" in said and len(page.dataframe[0].value) == 3
 
 

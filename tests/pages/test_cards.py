@@ -15,7 +15,8 @@ from ser_core.cli import main
 from ser_core.corpora import catalogue
 from ser_core.recognition import report, store
 from ser_core.recognition.card import MAX_PARAMETERS, MAX_TEMPERATURE
-from tests.pages.test_names import shown
+from tests.support import pages
+from tests.support.pages import everything
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
@@ -97,7 +98,7 @@ def world(models: Path) -> Path:
 
 
 def start(script: str = "") -> AppTest:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
+    page = pages.visit()
     return page.switch_page(script).run() if script else page
 
 
@@ -106,7 +107,7 @@ def checked(page: AppTest) -> AppTest:
     assert not page.exception, page.exception[0].value
     told = " ".join(each.value for each in page.warning)
     assert all(frame.plain(f"Model '{slug}'") in told for slug in WRONG), told
-    assert not any(letter in text for _, text in shown(page._tree) for letter in "\u202e\x1b")
+    assert not any(letter in text for _, text in everything(page) for letter in "\u202e\x1b")
     return page
 
 
@@ -149,7 +150,7 @@ def test_the_figures_of_each(world: Path) -> None:
 def test_the_other_pages(world: Path, script: str) -> None:
     page = start(script)
     assert not page.exception, page.exception[0].value
-    assert not any(letter in text for _, text in shown(page._tree) for letter in "\u202e\x1b")
+    assert not any(letter in text for _, text in everything(page) for letter in "\u202e\x1b")
 
 
 @pytest.mark.parametrize("slug", EDGE)

@@ -32,6 +32,7 @@ from ser_core.audio.waveform import Waveform, encode_wav
 from ser_core.corpora import catalogue
 from ser_core.features import config, extraction, quality
 from ser_core.recognition import analysis
+from tests.support.signals import tone
 
 RATE = 16_000
 
@@ -43,15 +44,11 @@ def heard(samples: np.ndarray) -> analysis.Analysis:
     return analysis.Analysis(clip, measured, quality.report(waveform, measured))
 
 
-def tone(hz: float, duration_s: float = 1.0) -> np.ndarray:
-    return 0.5 * np.sin(2 * np.pi * hz * np.arange(int(RATE * duration_s)) / RATE)
-
-
 @pytest.fixture(scope="module")
 def padded_tone() -> analysis.Analysis:
     """Half a second of silence, one second of 1 kHz, half a second of silence."""
     silence = np.zeros(RATE // 2)
-    return heard(np.concatenate([silence, tone(1000), silence]))
+    return heard(np.concatenate([silence, tone(frequency_hz=1000), silence]))
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +109,7 @@ def test_what_the_models_do_not_hear_is_shaded_in_every_row(padded_tone: analysi
 
 
 def test_a_clip_that_is_used_whole_has_no_shade() -> None:
-    assert unused(heard(tone(300))) == []
+    assert unused(heard(tone(frequency_hz=300))) == []
 
 
 def test_the_level_row_speaks_of_the_recording_not_of_the_scaled_copy(padded_tone: analysis.Analysis) -> None:
@@ -148,7 +145,7 @@ def test_a_long_clip_makes_a_small_figure() -> None:
 
 
 def test_two_clips_on_one_scale_share_their_ranges() -> None:
-    loud, short = heard(tone(440, 2.0)), heard(0.1 * tone(440, 0.5))
+    loud, short = heard(tone(2.0)), heard(0.1 * tone(0.5))
     shared = scale(loud, short)
     figures = [pictures(each, rows=STANDARD_ROWS, shared=shared) for each in (loud, short)]
     assert figures[0].layout.xaxis.range == figures[1].layout.xaxis.range

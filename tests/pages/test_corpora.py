@@ -5,28 +5,27 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import re
 import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import cached, recognition, state
+from pages.ui import cached, state
 from pages.ui.charts import groups, palette
 from pages.ui.corpora.catalogue import SPEAKERS, Here, status
 from pages.ui.corpora.check import as_json
 from pages.ui.task import BUG, STOPPED, Task
-from ser_core.audio import waveform
 from ser_core.corpora import catalogue, doctor, download, library, recorded
 from ser_core.errors import CorpusError
+from tests.support import pages, waiting
+from tests.support.pages import text, wait_for
+from tests.support.signals import as_file, harmonics
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,10 +42,7 @@ EMODB_NAMES = ["03a01Fa", "03a01Nc", "08a01Wa", "08a02La"]
 
 
 def wav(f0_hz: float) -> bytes:
-    """Half a second of a buzz."""
-    t = np.arange(8000) / 16_000
-    samples = sum(np.sin(2 * np.pi * k * f0_hz * t) / k for k in range(1, 12))
-    return waveform.encode_wav(waveform.Waveform((0.3 * samples / np.abs(samples).max()).astype(np.float32), 16_000))
+    return as_file(harmonics(f0_hz, 0.5))
 
 
 def write(folder: Path, names: list[str]) -> Path:
@@ -58,16 +54,13 @@ def write(folder: Path, names: list[str]) -> Path:
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def root(tmp_path: Path, new_server: None, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A corpora folder of this test's own, still empty."""
     folder = tmp_path / "corpora"
     folder.mkdir()
     monkeypatch.setenv("SER_CORPORA", str(folder))
     monkeypatch.setenv("SER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(recognition, "_warm_up", lambda: None)
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield folder
+    return folder
 
 
 @pytest.fixture
@@ -79,26 +72,7 @@ def both(root: Path) -> Path:
 
 
 def visit(tab: str = "Corpora", section: str = "Labels") -> AppTest:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-    page.switch_page("pages/corpora.py")
-    page.session_state["corpora.tab"] = tab
-    page.session_state["corpora.explore.section"] = section
-    return page.run()
-
-
-def text(page: AppTest) -> str:
-    assert not page.exception, page.exception[0].value
-    spoken = [each.value for kind in (page.header, page.markdown, page.info, page.error, page.warning) for each in kind]
-    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", " ".join(spoken))
-
-
-def wait(page: AppTest, until: Callable[[str], bool]) -> str:
-    """Run the page until what it says is as wanted; a browser's timer does this."""
-    deadline = time.monotonic() + 60
-    while not until(said := text(page.run())):
-        assert time.monotonic() < deadline, said
-        time.sleep(0.2)
-    return said
+    return pages.visit("pages/corpora.py", **{"corpora.tab": tab, "corpora.explore.section": section})
 
 
 def button(page: AppTest, key: str) -> list:
@@ -197,11 +171,11 @@ def test_they_are_checked_and_explored_and_offered_as_samples(unknown: Path) -> 
     page = visit("Check")
     page.selectbox("corpora.check.corpus").set_value("moods").run()
     page.button("corpora.check.start.moods").click().run()
-    assert "The speaker of 2 clips is unknown" in wait(page, lambda said: "finding" in said)
+    assert "The speaker of 2 clips is unknown" in wait_for(page, lambda said: "finding" in said)
     page = visit("Explore")
     assert "**All 8 clips**" in text(page)
     assert "moods" in page.pills("corpora.explore.corpora").value
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page = pages.visit()
     page.selectbox("recognize.corpus").set_value("moods").run()
     assert page.selectbox("recognize.corpus").options == ["EmoDB", "mine", "My [moods]"]
     clips = page.selectbox("recognize.clip.moods.")
@@ -212,7 +186,7 @@ def test_a_corpus_that_cannot_be_read_spoils_nothing_else(unknown: Path) -> None
     (unknown / "mine" / "clips.csv").write_text("path,label,speaker\nthree.wav,happy,ann\n", encoding="utf-8")
     said = text(visit())
     assert "**Cannot be used**: Table" in said and "4 of 535 clips" in said
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page = pages.visit()
     page.selectbox("recognize.corpus").set_value("mine").run()
     assert not page.exception and "lists 1 file that does not exist" in page.error[0].value.replace("\\", "")
 
@@ -238,13 +212,10 @@ def test_a_download_shows_its_progress_and_then_the_corpus(root: Path, monkeypat
     monkeypatch.setattr(download, "download", fetch)
     page = visit()
     page.button("corpora.download.ravdess").click().run()
-    deadline = time.monotonic() + 30
-    while not any("50 of 200 MB" in each.proto.text for each in page.get("progress")):
-        assert time.monotonic() < deadline
-        page.run()
+    waiting.until(lambda: any("50 MB of 200 MB" in each.proto.text for each in page.run().get("progress")))
     assert page.get("progress")[0].proto.value == 25 and not button(page, "corpora.download.ravdess")
     go_on.set()
-    assert "32 of 1,440 clips" in wait(page, lambda said: "Installed" in said)
+    assert "32 of 1,440 clips" in wait_for(page, lambda said: "Installed" in said)
     assert not page.get("progress")
 
 
@@ -258,7 +229,7 @@ def test_a_download_can_be_cancelled_and_offered_again(root: Path, monkeypatch: 
     page = visit()
     page.button("corpora.download.ravdess").click().run()
     page.button("corpora.download.ravdess.cancel").click().run()
-    wait(page, lambda said: "50 of 200 MB are kept" in said)
+    wait_for(page, lambda said: "50 of 200 MB are kept" in said)
     assert not page.error and button(page, "corpora.download.ravdess")
 
 
@@ -269,7 +240,7 @@ def test_a_download_that_fails_says_why(root: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(download, "download", fetch)
     page = visit()
     page.button("corpora.download.ravdess").click().run()
-    wait(page, lambda said: "cannot be reached. Check the [network]" in said)
+    wait_for(page, lambda said: "cannot be reached. Check the [network]" in said)
     assert len(page.error) == 1 and button(page, "corpora.download.ravdess")
 
 
@@ -283,7 +254,7 @@ def test_a_zip_installs_a_corpus(root: Path, tmp_path: Path) -> None:
     assert page.button("corpora.zip.install").disabled
     page.get("file_uploader")[0].set_value(("any name.zip", packed.getvalue(), "application/zip")).run()
     page.button("corpora.zip.install").click().run()
-    wait(page, lambda said: "4 of 535 clips" in said)
+    wait_for(page, lambda said: "4 of 535 clips" in said)
     assert sorted(path.name for path in (root / "emodb" / "wav").iterdir()) == sorted(
         f"{name}.wav" for name in EMODB_NAMES
     )
@@ -294,7 +265,7 @@ def test_a_zip_that_is_none_gets_a_sentence(root: Path) -> None:
     page.selectbox("corpora.zip.corpus").set_value("emodb").run()
     page.get("file_uploader")[0].set_value(("x.zip", b"these are words", "application/zip")).run()
     page.button("corpora.zip.install").click().run()
-    wait(page, lambda said: "not a complete zip archive" in said)
+    wait_for(page, lambda said: "not a complete zip archive" in said)
     assert not (root / "emodb").exists()
 
 
@@ -313,7 +284,7 @@ def test_a_zip_of_label_folders_becomes_a_corpus_of_its_own(root: Path) -> None:
     page.selectbox("corpora.zip.speakers").set_value(next(filter(None, SPEAKERS)))
     page.text_input("corpora.zip.title").set_value("Our [moods]")
     pick_zip(page, packed.getvalue())
-    said = wait(page, lambda said: "**Here** in `our-moods/`" in said)
+    said = wait_for(page, lambda said: "**Here** in `our-moods/`" in said)
     assert "Our [moods]" in said and "3 clips, 2 speakers" in said and "happy 2, sad 1" in said
 
 
@@ -321,7 +292,7 @@ def test_a_zip_of_ones_own_without_a_name_is_asked_for_one(root: Path) -> None:
     page = visit()
     page.selectbox("corpora.zip.corpus").set_value("").run()
     pick_zip(page, b"PK")
-    wait(page, lambda said: "The corpus has no name yet" in said)
+    wait_for(page, lambda said: "The corpus has no name yet" in said)
     assert list(root.iterdir()) == []
 
 
@@ -346,7 +317,7 @@ def test_a_check_lists_its_findings_and_offers_them_as_json(both: Path) -> None:
     page = visit("Check")
     page.selectbox("corpora.check.corpus").set_value("emodb").run()
     page.button("corpora.check.start.emodb").click().run()
-    said = wait(page, lambda said: "findings" in said)
+    said = wait_for(page, lambda said: "findings" in said)
     report = doctor.check("emodb", both / "emodb")
     assert {"identical", "undecodable", "missing_clips"} <= {finding.kind for finding in report.findings}
     for finding in report.findings:
@@ -360,7 +331,7 @@ def test_a_result_is_kept_until_the_folder_changes(both: Path, monkeypatch: pyte
     page = visit("Check")
     page.selectbox("corpora.check.corpus").set_value("emodb").run()
     page.button("corpora.check.start.emodb").click().run()
-    wait(page, lambda said: "finding" in said)
+    wait_for(page, lambda said: "finding" in said)
     other = visit("Check")
     assert "finding" in text(other.selectbox("corpora.check.corpus").set_value("emodb").run())
     (both / "emodb" / "08b01Wa.wav").write_bytes(wav(300))
@@ -376,7 +347,7 @@ def checked(both: Path) -> AppTest:
     page = visit("Check")
     page.selectbox("corpora.check.corpus").set_value("emodb").run()
     page.button("corpora.check.start.emodb").click().run()
-    wait(page, lambda said: "finding" in said)
+    wait_for(page, lambda said: "finding" in said)
     return page
 
 
@@ -426,7 +397,7 @@ def test_a_check_can_be_cancelled(both: Path, monkeypatch: pytest.MonkeyPatch) -
     page.button("corpora.check.start.ravdess").click().run()
     assert page.get("progress")[0].proto.value == 25
     page.button("corpora.check.ravdess.cancel").click().run()
-    wait(page, lambda said: STOPPED in said)
+    wait_for(page, lambda said: STOPPED in said)
     assert button(page, "corpora.check.start.ravdess")
 
 
@@ -434,7 +405,7 @@ def test_a_fault_in_a_check_is_a_sentence(both: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(doctor, "check", lambda *_, **__: 1 / 0)
     page = visit("Check")
     page.button("corpora.check.start.ravdess").click().run()
-    wait(page, lambda said: BUG in said)
+    wait_for(page, lambda said: BUG in said)
     assert "ZeroDivisionError" not in text(page)
 
 
@@ -450,9 +421,7 @@ def test_a_task_that_runs_is_not_started_twice() -> None:
     task.start(work)
     task.start(work)
     go_on.set()
-    deadline = time.monotonic() + 30
-    while task.running and time.monotonic() < deadline:
-        time.sleep(0.01)
+    waiting.until(lambda: not task.running)
     assert task.result == "done" and len(started) == 1
 
 

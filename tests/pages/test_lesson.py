@@ -10,13 +10,14 @@ from streamlit.testing.v1 import AppTest
 
 from ser_core.corpora import recorded
 from ser_core.serving import lesson
+from tests.support import pages
 
 ROOT = Path(__file__).resolve().parents[2]
 URL = "https://192.168.7.9:8501"
 
 
 def page() -> AppTest:
-    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run().switch_page("pages/lesson.py").run()
+    return pages.visit("pages/lesson.py")
 
 
 def texts(test: AppTest) -> str:

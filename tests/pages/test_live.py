@@ -8,7 +8,6 @@ import shutil
 import time
 import zlib
 from base64 import b64decode
-from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
@@ -26,6 +25,8 @@ from ser_core.cli import main
 from ser_core.recognition import live, store
 from ser_core.recognition.live import Level
 from ser_core.recognition.recognizer import Prediction
+from tests.support import pages
+from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 16_000
@@ -74,10 +75,8 @@ def microphone(monkeypatch: pytest.MonkeyPatch) -> Microphone:
 
 
 @pytest.fixture
-def page(models: Path, microphone: Microphone) -> Iterator[AppTest]:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-    page.switch_page("pages/live.py")
-    yield page.run()
+def page(models: Path, microphone: Microphone) -> AppTest:
+    return pages.visit("pages/live.py")
 
 
 def text(page: AppTest) -> str:
@@ -97,10 +96,7 @@ def speak(page: AppTest, samples: np.ndarray = VOICE) -> session.Visitor:
     visitor = page.session_state[state.LIVE]
     for frame in frames(samples):
         visitor.hear([frame])
-        deadline = time.monotonic() + 60
-        while not visitor.refused and visitor.listener.n_waiting:
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
+        until(lambda: visitor.refused or not visitor.listener.n_waiting, pause_s=0.001)
     return visitor
 
 
@@ -349,6 +345,7 @@ def test_the_models_chosen_are_asked_here_too(page: AppTest, microphone: Microph
 
 def test_the_microphone_is_offered_once_the_models_are_loaded(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded, offered_when_loaded = [], []
+    # What the public warm_up runs in its thread, slower.
     monkeypatch.setattr(recognition, "_warm_up", lambda: (time.sleep(0.5), loaded.append(True)))
     monkeypatch.setattr(connection, "connect", lambda visitor: bool(offered_when_loaded.append(bool(loaded))))
     recognition.warm_up.cache_clear()

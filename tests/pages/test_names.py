@@ -5,10 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import soundfile
@@ -21,6 +18,8 @@ from ser_core.corpora import recorded
 from ser_core.recognition import store
 from ser_core.system import files
 from ser_core.training import jobs, run_folder, supervisor
+from tests.support.pages import everything, visit
+from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 NASTY = "<img src=x>[x](javascript:x):red[x]$L$"
@@ -61,37 +60,9 @@ def world(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return folder.name
 
 
-def visit(path: str = "", **kept: Any) -> AppTest:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    page = page.run()
-    if path:
-        page.switch_page(path)
-    for key, value in kept.items():
-        page.session_state[key] = value
-    return page.run()
-
-
-def strings(message: Any, place: str) -> Iterator[tuple[str, str]]:
-    """Yield all text of a protobuf message, with the names of the fields that lead to it."""
-    for field, value in message.ListFields():
-        for each in value if field.is_repeated else [value]:
-            if field.message_type is None and isinstance(each, str):
-                yield f"{place}.{field.name}", each
-            elif field.message_type is not None and not field.message_type.GetOptions().map_entry:
-                yield from strings(each, f"{place}.{field.name}")
-
-
-def shown(node: Any) -> Iterator[tuple[str, str]]:
-    """Yield all text that a page sends to the browser, from top to bottom, with where it goes."""
-    if hasattr(getattr(node, "proto", None), "ListFields"):
-        yield from strings(node.proto, type(node.proto).__name__)
-    for child in getattr(node, "children", {}).values():
-        yield from shown(child)
-
-
 def check(page: AppTest) -> None:
     assert not page.exception, page.exception[0].value
-    found = [(place, text) for place, text in shown(page._tree) if not place.endswith(".id")]
+    found = [(place, text) for place, text in everything(page) if not place.endswith(".id")]
     assert any("img src" in text for _, text in found), "the name is not on this page"
     for place, text in found:
         if place.startswith("PlotlyChart.") and place not in PLAIN:
@@ -152,11 +123,7 @@ def test_a_file_name_is_shown_and_does_nothing(world: str) -> None:
 def test_what_a_check_found_is_shown_and_does_nothing(world: str) -> None:
     page = visit("pages/corpora.py", **{"corpora.tab": "Check"})
     next(each for each in page.button if each.key.startswith("corpora.check.start.")).click().run()
-    deadline = time.monotonic() + 60
-    while not any(each.key.startswith("corpora.check.start.") for each in page.button):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-        page.run()
+    until(lambda: any(each.key.startswith("corpora.check.start.") for each in page.run().button))
     check(page)
 
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import label_mapping, recognition, state
+from pages.ui import label_mapping, state
 from pages.ui.corpora.record import counters
 from ser_core.audio import waveform
 from ser_core.corpora import catalogue, library, recorded
 from ser_core.dataset import labels
-from tests.pages.test_corpora import button, text, visit
+from tests.pages.test_corpora import button, visit
+from tests.support.pages import text
 
 ROOT = Path(__file__).resolve().parents[2]
 VOICE, RATE = soundfile.read(ROOT / "pages" / "samples" / "bright.flac", dtype="float32")
@@ -30,12 +29,9 @@ def recording(gain: float = 1.0) -> bytes:
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def root(tmp_path: Path, new_server: None, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SER_CORPORA", str(tmp_path))
-    monkeypatch.setattr(recognition, "_warm_up", lambda: None)
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield tmp_path
+    return tmp_path
 
 
 @pytest.fixture
@@ -158,7 +154,7 @@ def test_what_somebody_else_deleted_gets_a_sentence(root: Path, name: str) -> No
     page = tick(visit("Your own"), 1)
     recorded.delete(root, name, [clip.id])
     page.button("corpora.own.delete").click().run()
-    assert not page.exception and "That clip was deleted" in page.error[0].value
+    assert not page.exception and "This clip was deleted" in page.error[0].value
     recorded.delete_all(root, name)
     assert not page.run().exception and "A new one" in page.selectbox("corpora.own.corpus").options[0]
 
@@ -187,6 +183,7 @@ def test_a_folder_that_may_not_be_written_to_gets_a_sentence(
     def refuse(*_: object) -> None:
         raise OSError(30, "Read-only file system")
 
+    # A folder may be read-only for everybody but root, who runs tests in containers.
     monkeypatch.setattr(recorded, "_write", refuse)
     page = visit("Your own")
     page.text_input("corpora.own.speaker").set_value("Ann").run()

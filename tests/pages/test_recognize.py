@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import re
@@ -12,20 +13,24 @@ import sys
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import cached, clip_input, downloads, frame, recognition, state
 from pages.ui.prediction_cards import agreement, bars, when_sure
-from ser_core.audio import waveform
+from ser_core.audio import decoding, waveform
 from ser_core.errors import SerError
 from ser_core.metrics import evaluation
 from ser_core.recognition import analysis, service, store
 from ser_core.recognition.recognizer import Prediction
 from ser_core.system import workers
+from tests.support import pages
+from tests.support.models import TITLES
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
@@ -35,7 +40,7 @@ SILENCE = waveform.encode_wav(waveform.Waveform(np.zeros(16_000, dtype=np.float3
 
 @pytest.fixture
 def page(models: Path) -> Iterator[AppTest]:
-    yield AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    yield pages.visit()
 
 
 def upload(page: AppTest, name: str = "voice.flac", data: bytes = SPEECH) -> AppTest:
@@ -66,12 +71,18 @@ def test_the_empty_page_offers_three_ways_in(page: AppTest) -> None:
     assert n_cards(page) == 0
 
 
+def test_a_model_to_be_tried_is_named_until_a_clip_is_there(page: AppTest) -> None:
+    page.session_state[state.TRIED] = "cnn"
+    assert "**CNN** answers too" in text(page.run())
+    assert "answers too" not in text(upload(page))
+
+
 def test_an_upload_shows_four_predictions_that_match_the_core(page: AppTest, models: Path) -> None:
     upload(page)
     expected = analysis.recognize([store.load(slug, models) for slug in store.SHIPPED], analysis.analyse(SPEECH))
     (table,) = page.table
     for prediction in expected:
-        shown = table.value[prediction.model].map(lambda p: float(p.removesuffix(" %")) / 100).to_dict()
+        shown = table.value[TITLES[prediction.model]].map(lambda p: float(p.removesuffix(" %")) / 100).to_dict()
         assert list(shown) == list(prediction.probabilities)
         assert shown == pytest.approx(prediction.probabilities, abs=0.00051)
     assert n_cards(page) == 4
@@ -82,6 +93,49 @@ def test_the_page_says_what_was_recorded_and_how_good_a_model_is(page: AppTest) 
     said = text(upload(page))
     assert "of speech" in said and "FLAC" in said and "mono" in said
     assert re.search(r"UAR +12 %", said) and "on unseen speakers. RAVDESS, 4 speakers" in said and "parameters" in said
+
+
+def two_people(pause_s: float = 0.0) -> bytes:
+    """A WAV with one voice on the left and another on the right, which both end with a pause."""
+    sounds = [decoding.decode(data).waveform.samples[:32_000] for data in (SPEECH, OTHER_SPEECH)]
+    n = min(map(len, sounds))
+    sound = np.stack([each[:n] for each in sounds], axis=1)
+    file = io.BytesIO()
+    soundfile.write(file, np.pad(sound, ((0, round(pause_s * 16_000)), (0, 0))), 16_000, format="WAV")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 8.0], ids=["a clip", "a long recording"])
+def test_of_two_people_on_two_channels_either_can_be_chosen(page: AppTest, pause_s: float) -> None:
+    upload(page, "two.wav", two_people(pause_s))
+    assert "Its channels hold different voices" in text(page)
+    assert channel_choice(page).options == ["Left", "Right", "Mean", "Difference"]
+    used = channel_choice(page).value
+    shown = {}
+    for channel in ("right" if used == "left" else "left", used, "mean"):
+        channel_choice(page).set_value(channel).run()
+        page.run()
+        assert page.session_state[state.CLIP].channel == channel
+        assert channel == "mean" or f"The {channel} channel was used, as chosen." in text(page)
+        shown[channel] = [unescape(element.proto.body) for element in page.get("html")]
+    assert shown["left"] != shown["right"] != shown["mean"]
+
+
+def channel_choice(page: AppTest) -> Any:
+    """The control that chooses a channel."""
+    (control,) = [each for each in page.segmented_control if each.label == "Channel"]
+    return control
+
+
+def test_a_recording_whose_channels_agree_offers_no_choice(page: AppTest) -> None:
+    upload(page)
+    assert not [each for each in page.segmented_control if each.label == "Channel"]
+
+
+def test_a_file_that_is_cut_off_says_so(page: AppTest) -> None:
+    whole = waveform.encode_wav(decoding.decode(SPEECH).waveform)
+    upload(page, "cut.wav", whole[: 2 * len(whole) // 3])
+    assert decoding.TRUNCATED in text(page)
 
 
 def test_a_sample_is_one_click_away(page: AppTest) -> None:
@@ -158,7 +212,7 @@ def test_a_damaged_model_says_so_and_the_others_answer(models: Path, page: AppTe
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     said = text(upload(page))
     assert "hash differs" in said and n_cards(page) == 4
-    assert list(page.table[0].value.columns) == ["knn", "mlp", "cnn_lstm"]
+    assert list(page.table[0].value.columns) == ["KNN", "MLP", "CNN-LSTM"]
 
 
 def test_a_damaged_card_is_a_notice(models: Path, page: AppTest) -> None:
@@ -287,7 +341,7 @@ def test_clips_of_an_installed_corpus_come_with_their_label(
     (actor / "03-01-05-02-01-01-07.flac").write_bytes(SPEECH)
     monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
     st.cache_data.clear()
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page = pages.visit()
     page.selectbox("recognize.clip.ravdess.ravdess:07").select_index(0).run()
     page.button("recognize.use").click().run()
     said = text(page)
@@ -313,6 +367,7 @@ def test_warming_up_has_every_model_loaded_beside_and_survives_a_damaged_one(
         workers, "run", lambda work, *args, **named: handed.append((work, args)) or run(work, *args, **named)
     )
     st.cache_resource.clear()
+    # What the public warm_up runs in a thread that tells nothing of it.
     recognition._warm_up()
     assert loaded == [], "a model is loaded in the server too"
     assert [work for work, _ in handed] == [analysis.analyse, service.ask]
@@ -367,7 +422,7 @@ def test_a_model_below_its_threshold_says_not_sure_and_shows_what_it_guessed(pag
     assert "<span>not sure</span>" in knn and "Leading guess" in knn and knn.count("ser-track") == 8
     assert "not sure" not in mlp and "not sure" not in cnn
     assert "; 1 is not sure." in said and "more than half of the clips unanswered" in said
-    assert set(page.table[0].value.columns) == set(store.SHIPPED)
+    assert set(page.table[0].value.columns) == set(TITLES.values())
 
 
 def test_what_a_threshold_costs_in_words() -> None:
@@ -401,7 +456,8 @@ def test_bars_keep_the_order_of_the_labels_and_escape_them() -> None:
 def test_the_json_is_what_the_command_line_prints() -> None:
     heard = analysis.analyse(SPEECH)
     (entry,) = json.loads(downloads.predictions_json("a.wav", heard, PREDICTIONS))
-    assert list(entry) == ["file", "duration_s", "quality", "speech", "predictions"]
+    read = ["truncated", "channel", "track", "remarks"]
+    assert list(entry) == ["file", "duration_s", *read, "quality", "speech", "predictions"]
     assert entry["predictions"][0] == {
         "model": "knn",
         "label": "sad",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 import zipfile
 from pathlib import Path
 
@@ -15,6 +14,8 @@ from pages.ui import runtime
 from pages.ui import task as ui_task
 from pages.ui.task import BUG, FOR_OTHERS, Task
 from ser_core.errors import CorpusError
+from tests.support import pages
+from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,10 +25,7 @@ def visitor(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
 
 
 def ended(task: Task) -> Task:
-    deadline = time.monotonic() + 30
-    while task.running:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: not task.running)
     return task
 
 
@@ -53,8 +51,7 @@ def test_another_visitor_sees_no_file_name_in_the_error_of_a_task(models: Path, 
     (tmp_path / "corpora").mkdir()
 
     def visit() -> AppTest:
-        page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-        page.switch_page("pages/corpora.py").run()
+        page = pages.visit("pages/corpora.py")
         page.selectbox("corpora.zip.corpus").set_value("")
         return page.run()
 

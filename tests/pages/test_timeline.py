@@ -9,8 +9,6 @@ import io
 import itertools
 import json
 import re
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +28,8 @@ from ser_core.recognition.recognizer import Prediction
 from ser_core.recognition.timeline import Segment
 from ser_core.system.spool import Spool
 from tests.support import models as support_models
+from tests.support import pages
+from tests.support.pages import text
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 16_000
@@ -51,19 +51,13 @@ LONG = memo("bright", "flat")
 
 
 @pytest.fixture
-def page(models: Path) -> Iterator[AppTest]:
-    yield AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+def page(models: Path) -> AppTest:
+    return pages.visit()
 
 
 @pytest.fixture(scope="module")
 def found(built: Path) -> timeline.Timeline:
     return timeline.analyse(LONG, timeline.judge_with([store.load(slug, built) for slug in store.SHIPPED]))
-
-
-def text(page: AppTest) -> str:
-    assert not page.exception, page.exception[0].value
-    spoken = [each.value for kind in (page.header, page.markdown, page.info, page.error, page.warning) for each in kind]
-    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", " ".join(spoken))
 
 
 def upload(page: AppTest, name: str = "memo.wav", data: bytes = LONG) -> str:
@@ -73,11 +67,7 @@ def upload(page: AppTest, name: str = "memo.wav", data: bytes = LONG) -> str:
 
 def wait(page: AppTest) -> str:
     page.run()
-    deadline = time.monotonic() + 60
-    while page.session_state[state.TIMELINE].task.running:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return text(page.run())
+    return text(pages.finish(page, state.TIMELINE))
 
 
 def n_cards(page: AppTest) -> int:

@@ -18,6 +18,8 @@ import soundfile
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import cached, clip_input, recognition, runtime, state
+
+# What a batch's thread does, without the page that starts it.
 from pages.ui.batch.run import Run, _work
 from pages.ui.live import session
 from pages.ui.task import Task
@@ -28,6 +30,8 @@ from ser_core.errors import SerError
 from ser_core.recognition import analysis, service, timeline
 from ser_core.system import workers
 from ser_core.system.spool import Spool
+from tests.support import pages
+from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
@@ -72,6 +76,7 @@ def handed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, bool, workers.Who
     run = workers.run
 
     def noted(work: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        # Which pool gets it: the public way to say so, workers.long_work, only sets it.
         found.append((work, workers._IS_LONG.get(), workers.WHO.get()))
         return run(work, *args, **named)
 
@@ -84,13 +89,6 @@ def working_for(who: workers.Who) -> Iterator[None]:
     before = workers.WHO.set(who)
     yield
     workers.WHO.reset(before)
-
-
-def wait_until(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 LONG = {
@@ -140,6 +138,7 @@ def test_of_what_is_longer_than_it_says_no_more_than_a_short_clip_is_read_there(
     data = LIARS[kind]()
     assert len(data) < recognition.SHORT and (decoding.declared_duration(data) or 0) <= 2
     read_s = []
+    # Every block that is decoded goes through it.
     mix = decoding._mix
     monkeypatch.setattr(
         decoding,
@@ -160,10 +159,10 @@ def counted(blocks: Iterator[np.ndarray], header: Any, read_s: list[float]) -> I
 
 
 def test_a_liar_is_shown_over_time(models: Path, handed: list[Any]) -> None:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page = pages.visit()
     page.get("file_uploader")[0].set_value(("liar.webm", liar(12, 2), "audio/webm"))
     page.run()
-    wait_until(lambda: not page.session_state[state.TIMELINE].task.running)
+    until(lambda: not page.session_state[state.TIMELINE].task.running)
     page.run()
     assert not page.exception and not page.error and page.session_state[state.TIMELINE].found.duration_s > 11
     works = [work for work, _, _ in handed]
@@ -192,25 +191,25 @@ def test_four_batches_of_ten_minutes_hold_up_no_short_clip(monkeypatch: pytest.M
     for number, each in enumerate(batches):
         with working_for(("10.0.0.1", f"tab {number}")):
             each.task.start(lambda task, each=each: _work(each, [], task))
-    wait_until(lambda: at_work)
+    until(lambda: at_work)
     with working_for(ANNA):
         assert recognition.analyse_short(SPEECH, "anna.flac") is not None
         mine = batch_of(SPEECH, 2)
         mine.task.start(lambda task: _work(mine, [], task))
-        wait_until(lambda: not mine.task.running)
+        until(lambda: not mine.task.running)
     assert len(mine.results) == 2 and not any("error" in each for each in mine.results)
     assert not any(each.results for each in batches) and len(at_work) == 1, (
         "and one long recording is in memory at a time"
     )
     gate.set()
-    wait_until(lambda: not any(each.task.running for each in batches))
+    until(lambda: not any(each.task.running for each in batches))
     assert [len(each.results) for each in batches] == [1] * 4 and len(set(at_work)) == 4
 
 
 def test_a_batch_hears_ten_minutes_as_a_whole(models: Path, handed: list[Any]) -> None:
     run = batch_of(TEN_MINUTES)
     run.task.start(lambda task: _work(run, cached.models()[0], task))
-    wait_until(lambda: not run.task.running)
+    until(lambda: not run.task.running)
     (result,) = run.results
     assert result["duration_s"] == 600 and not run.problems
     assert handed == [(analysis.analyse, True, ("", ""))]
@@ -228,6 +227,7 @@ def test_long_recordings_are_read_through_one_at_a_time(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(decoding, "stream", read)
     given = clip_input.new_clip("long.flac", TEN_MINUTES, clip_input.UPLOAD)
+    # The public ways to it keep what they found: four questions would be one.
     threads = [threading.Thread(target=recognition._stream.__wrapped__, args=("", given)) for _ in range(4)]
     for each in threads:
         each.start()
@@ -242,14 +242,14 @@ def test_long_recordings_are_read_through_one_at_a_time(monkeypatch: pytest.Monk
 @pytest.fixture
 def page(models: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setattr(runtime, "who", lambda: ANNA)
-    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    return pages.visit()
 
 
 def test_a_pages_work_and_that_of_its_threads_is_its_visitors(page: AppTest, handed: list[Any]) -> None:
     for data in (SPEECH, sound(12, "FLAC", "PCM_16")):
         page.get("file_uploader")[0].set_value(("a.flac", data, "audio/flac"))
         page.run()
-    wait_until(lambda: not page.session_state[state.TIMELINE].task.running)
+    until(lambda: not page.session_state[state.TIMELINE].task.running)
     assert {work for work, _, _ in handed} == {analysis.analyse, service.ask, service.judge}
     assert {who for _, _, who in handed} == {ANNA}
 
@@ -258,7 +258,7 @@ def test_a_batchs_work_is_its_visitors(page: AppTest, handed: list[Any]) -> None
     page.switch_page("pages/batch.py").run()
     page.get("file_uploader")[0].set_value([("a.flac", SPEECH, "audio/flac")])
     page.run().button("batch.start").click().run()
-    wait_until(lambda: not page.session_state[state.BATCH].task.running)
+    until(lambda: not page.session_state[state.BATCH].task.running)
     assert [who for _, _, who in handed] == [ANNA, ANNA]
 
 
@@ -266,7 +266,7 @@ def test_a_task_works_for_who_started_it() -> None:
     task, found = Task(), []
     with working_for(ANNA):
         task.start(lambda _: found.append(workers.WHO.get()))
-    wait_until(lambda: not task.running)
+    until(lambda: not task.running)
     assert found == [ANNA] and workers.WHO.get() == ("", "")
 
 
@@ -283,6 +283,6 @@ def test_a_live_session_works_for_who_opened_the_page() -> None:
     visitor.hear(
         [SimpleNamespace(sample_rate=16_000, layout=layout, to_ndarray=lambda: np.ones((1, 64_000), np.int16))]
     )
-    wait_until(lambda: found)
+    until(lambda: found)
     visitor.end()
     assert set(found) == {ANNA}

@@ -7,7 +7,6 @@ import csv
 import io
 import json
 import re
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,17 +14,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from pages.ui import downloads, frame, prediction_cards, recognition, state, timeline_downloads
 from pages.ui.batch import run
 from pages.ui.batch import table as batch_table
 from pages.ui.batch.table import as_json
-from pages.ui.train.run import _shown
+
+# What the page shows of a log; a run that fails with such a log takes a training.
+from pages.ui.train.run import _log_text
 from ser_core.audio import decoding, waveform
 from ser_core.corpora import catalogue, install, recorded, scan, uploads
 from ser_core.dataset import exploration, export
 from ser_core.recognition import analysis, batch, store, timeline
+from tests.support import pages
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
@@ -229,19 +230,14 @@ def test_markup_in_a_name_is_no_markup_in_the_page_of_pictures(models: Path) -> 
 
 
 def test_the_batch_page_shows_harmless_names(models: Path) -> None:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-    page.switch_page("pages/batch.py").run()
+    page = pages.visit("pages/batch.py")
     names = [*[name for name in NAMES if "\0" not in name][-4:], NAMES[0]]
     inside = packed(
         {name.replace("/", "_"): SPEECH if "HYPER" in name else b"" for name in names} | {"\x1b[2J.csv": b"a,b\n"}
     )
     page.get("file_uploader")[0].set_value([("all.zip", inside.getvalue(), "application/zip")])
     page.run().button("batch.start").click().run()
-    deadline = time.monotonic() + 60
-    while page.session_state[state.BATCH].task.running:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    page.run()
+    pages.finish(page, state.BATCH)
     assert not page.exception
     cells = [str(cell) for cell in page.dataframe[0].value.to_numpy().ravel()]
     assert not [cell for cell in cells if COMPUTED.search(cell) or not cell.isprintable() or len(cell) > 300]
@@ -260,7 +256,7 @@ def test_markdown_shows_one_visible_line(name: str) -> None:
 def test_a_page_names_no_folder_of_the_server(models: Path, tmp_path: Path) -> None:
     (models / "knn" / "card.json").write_text("{", encoding="utf-8")
     (models / "mlp" / next(iter(store.read_card("mlp", models).files))).unlink()
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page = pages.visit()
     page.button("recognize.sample.bright.flac").click().run()
     assert not page.exception and page.warning
     said = " ".join(str(each.value) for kind in (page.warning, page.error, page.markdown) for each in kind)
@@ -274,7 +270,7 @@ def test_a_page_names_no_folder_of_the_server(models: Path, tmp_path: Path) -> N
 
 def test_the_log_of_a_run_names_no_folder_of_the_server() -> None:
     trace = f'Traceback:\n  File "{ROOT}/ser_core/pipeline.py", line 7, in run\n\x1b[31mCorpusError: {Path.home()}/x y/z.wav'
-    shown = _shown(trace)
+    shown = _log_text(trace)
     assert (
         shown.count("\n") == 2
         and 'File "pipeline.py", line 7' in shown

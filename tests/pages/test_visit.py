@@ -16,6 +16,7 @@ from pages.ui import visits as ui_visits
 from pages.ui.live import session
 from pages.ui.visits import IDLE, LEFT_S, LOOK_S, MOST_HELD, QUIET_S, Visits, idle_s
 from ser_core.recognition import live, timeline
+from tests.support import pages
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
@@ -76,6 +77,7 @@ def test_a_visit_that_comes_back_stays(visits: Visits) -> None:
 def test_streamlit_still_knows_a_visit_when_it_ends() -> None:
     from streamlit.runtime.memory_session_storage import MemorySessionStorage
 
+    # Streamlit shows this limit under no public name.
     assert LEFT_S + 2 * LOOK_S < MemorySessionStorage()._cache.ttl
 
 
@@ -102,6 +104,7 @@ def test_the_oldest_idle_files_make_room_first(visits: Visits, monkeypatch: pyte
     server = Told("anna", "ben")
     server.files = {"anna": 40, "ben": 40, "carl": 10}
     visits.seen("carl")
+    # A past that the clock of this test does not reach.
     visits._visits["anna"].seen_s, visits._visits["ben"].seen_s = 900.0, 800.0
     later = 900.0 + QUIET_S  # carl has clicked since
     assert visits.make_room(10, "dora", "10.0.0.2", later, server) and len(server.files) == 3
@@ -143,7 +146,7 @@ def test_the_hour_can_be_another(monkeypatch: pytest.MonkeyPatch, told: str, sec
 
 @pytest.fixture
 def page(models: Path) -> Iterator[AppTest]:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page = pages.visit()
     assert "forget" not in [button.key for button in page.button], "there is nothing to forget yet"
     page.get("file_uploader")[0].set_value(("anna.flac", SPEECH, "audio/flac"))
     page.run()
@@ -173,6 +176,7 @@ def test_a_click_forgets_everything(page: AppTest) -> None:
 
 
 def test_after_an_hour_the_page_says_what_happened_once(page: AppTest) -> None:
+    # An hour later, without waiting for it.
     for each in ui_visits.visits()._visits.values():
         each.due = IDLE.format(minutes=60)
     page.run()
@@ -203,7 +207,7 @@ def test_a_new_tab_does_not_begin_a_new_minute(models: Path, monkeypatch: pytest
     now_s = time.monotonic()  # the clock stands still
     monkeypatch.setattr(clip_input, "time", SimpleNamespace(monotonic=lambda: now_s))
     monkeypatch.setattr(clip_input, "MOST_A_MINUTE", 1)
-    first, second = (AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run() for _ in range(2))
+    first, second = (pages.visit() for _ in range(2))
     for tab in (first, second):
         tab.get("file_uploader")[0].set_value(("anna.flac", SPEECH, "audio/flac"))
         tab.run()

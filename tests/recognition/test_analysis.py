@@ -97,7 +97,8 @@ def test_the_result_of_a_file_is_json(recognizers, heard):
     result = analysis.to_dict("a.flac", heard, analysis.recognize(recognizers, heard))
     again = json.loads(json.dumps(result, allow_nan=False))
     assert again == result
-    assert set(again) == {"file", "duration_s", "quality", "speech", "predictions"}
+    read = {"truncated", "channel", "track", "remarks"}
+    assert set(again) == {"file", "duration_s", "quality", "speech", "predictions"} | read
     assert (again["file"], again["speech"]) == ("a.flac", True)
     for prediction in again["predictions"]:
         assert set(prediction) == {"model", "label", "probabilities", "milliseconds", "sure"}

@@ -15,6 +15,7 @@ from ser_core.errors import ConfigError, SerError
 from ser_core.recognition import analysis, live, store, timeline
 from ser_core.recognition.recognizer import Prediction, Recognizer
 from tests.support.models import build
+from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE, MIC = 16_000, 48_000
@@ -269,8 +270,7 @@ def test_a_slow_judge_holds_up_no_sound_and_the_latest_windows_are_judged(mic):
         found.take(mic[place : place + MIC], MIC)
     assert found.duration_s > 5.5 and found.n_moments == 0 and found.n_waiting > live.MAX_LATE
     going_on.set()
-    while found.n_waiting:
-        time.sleep(0.01)
+    until(lambda: not found.n_waiting, pause_s=0.01)
     found.close()
     follower.join(30)
     assert not follower.is_alive()

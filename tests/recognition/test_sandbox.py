@@ -227,7 +227,7 @@ def test_what_grows_beyond_all_bounds_is_refused_and_takes_nothing_of_this_proce
     network = model(foreign_networks.expanding(30_000))
     assert len(network.content) < 1000
     before = psutil.Process().memory_info().rss
-    with pytest.raises(ModelError, match="more than 1,024 MB of memory"):
+    with pytest.raises(ModelError, match="more than 1 GB of memory"):
         sandbox.try_out(network, WINDOWS)
     assert psutil.Process().memory_info().rss < before + 2**26
 
@@ -321,6 +321,7 @@ def test_a_slow_model_costs_nobody_more_than_its_own_time():
         other.predict_proba(WINDOWS)
     for each in visitors:
         each.join(30)
+    # Whether a process is there at all shows in nothing public: it is started again when asked.
     assert len(told) == 5 and slow._process is None and other._process is not None
 
 
@@ -332,6 +333,7 @@ def test_a_question_that_it_cannot_answer_costs_the_next_one_nothing():
 
 
 def test_where_no_process_can_be_started_that_is_told_and_not_tried_for_a_while(monkeypatch):
+    # Nothing that a user can set keeps a process from starting.
     monkeypatch.setattr(sandbox, "_BEGIN", "raise SystemExit")
     asked = foreign(foreign_networks.honest())
     for _ in range(2):
@@ -343,6 +345,7 @@ def test_where_no_process_can_be_started_that_is_told_and_not_tried_for_a_while(
 def test_who_waits_for_others_too_long_is_told(monkeypatch):
     monkeypatch.setattr(sandbox, "WAIT_S", 0.05)
     busy = foreign(foreign_networks.honest())
+    # A model that answers another for longer than anybody waits.
     with busy._turn, pytest.raises(ModelError, match="Too many others use"):
         busy.predict_proba(WINDOWS)
     assert busy.predict_proba(WINDOWS).shape == (3, 8)
@@ -465,6 +468,7 @@ class Lying:
 )
 def test_only_probabilities_are_taken_from_it(answers):
     with pytest.raises(ModelError, match="not probabilities"):
+        # What a process may say, without a process that says it.
         sandbox._check(np.array(answers, dtype=np.float64), 1, 2)
 
 

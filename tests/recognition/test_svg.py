@@ -22,7 +22,7 @@ def words(drawing: ElementTree.Element) -> list[str]:
 def test_a_bar_is_as_long_as_its_value():
     drawing = parsed(
         svg.bars(
-            [svg.Bar("a", 0.5, 0.4, 0.6), svg.Bar("b <&>", 1.0, 1.0, 1.0, {"chance": 0.25}, pale=True)], told='"a" & b'
+            [svg.Bar("a", 0.5, 0.4, 0.6), svg.Bar("b <&>", 1.0, 1.0, 1.0, {"chance": 0.25}, pale=True)], label='"a" & b'
         )
     )
     widths = [float(each.get("width")) for each in list(drawing.iter(f"{SPACE}rect"))[1:]]
@@ -31,15 +31,15 @@ def test_a_bar_is_as_long_as_its_value():
 
 
 def test_a_matrix_shows_each_row_in_percent():
-    drawing = parsed(svg.matrix(["x", "y"], [[3, 1], [0, 0]], told="m"))
-    assert words(drawing) == ["answered →", "acted ↓", "x", "75", "25", "y", "x", "y"]
+    drawing = parsed(svg.matrix(["x", "y"], [[3, 1], [0, 0]], label="m"))
+    assert words(drawing) == ["predicted →", "true ↓", "x", "75", "25", "y", "x", "y"]
     shades = [each.get("fill") for each in list(drawing.iter(f"{SPACE}rect"))[1:]]
     assert shades[2] == shades[3] == "#f6f6f6" and len({shades[0], shades[1], shades[2]}) == 3
 
 
 @pytest.mark.parametrize("mark", [None, (0.5, 0.25)])
 def test_a_curve_runs_through_its_points(mark):
-    drawing = parsed(svg.curve([(0.0, 0.0), (1.0, 1.0)], x="x", y="y", told="c", mark=mark))
+    drawing = parsed(svg.curve([(0.0, 0.0), (1.0, 1.0)], x="x", y="y", label="c", mark=mark))
     (line,) = [each.get("d") for each in drawing.iter(f"{SPACE}path") if each.get("stroke-width") == "2"]
     assert line == "M44.0 228.0L264.0 8.0"
     rings = [(float(each.get("cx")), float(each.get("cy"))) for each in drawing.iter(f"{SPACE}circle")]
@@ -47,8 +47,8 @@ def test_a_curve_runs_through_its_points(mark):
 
 
 def test_no_points_and_long_names_do_no_harm():
-    parsed(svg.curve([], x="x", y="y", told="c", diagonal=True))
+    parsed(svg.curve([], x="x", y="y", label="c", diagonal=True))
     assert any(
         each.endswith("…") and len(each) == svg.NAME_CHARACTERS
-        for each in words(parsed(svg.matrix(["n" * 90], [[1]], told="")))
+        for each in words(parsed(svg.matrix(["n" * 90], [[1]], label="")))
     )

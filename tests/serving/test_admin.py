@@ -17,6 +17,7 @@ WORD = "open sesame"
 @pytest.fixture(autouse=True)
 def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the word may be set, besides the environment; nothing is there."""
+    # Where Streamlit keeps secrets is fixed; a developer's own file there must not count.
     monkeypatch.setattr(admin, "_SECRETS", tmp_path / "secrets.toml")
     return tmp_path / "secrets.toml"
 

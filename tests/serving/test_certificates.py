@@ -39,7 +39,9 @@ def read(file: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificate(file.read_bytes())
 
 
+# Whoever steals the authority's key signs with it; nothing public does that for them.
 def authority_of(folder: Path) -> certificates._Authority:
+    # The key of the authority, which nothing public gives away.
     found = certificates._read(folder / "authority.pem")
     assert found is not None
     return found
@@ -47,6 +49,7 @@ def authority_of(folder: Path) -> certificates._Authority:
 
 def steal(folder: Path, name: str, to: Path) -> Path:
     """Sign a certificate for another name with the authority's key, as who has stolen it would, and return the file."""
+    # The thief's signature is made as ours is.
     to.write_text(certificates._sign(authority_of(folder), [name], datetime.now(UTC)), encoding="ascii")
     return to
 
@@ -144,6 +147,7 @@ def old_kind(folder: Path) -> None:
     """Keep an authority as earlier versions made it: for any name, to the year 3000, its key in the form of that time."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, certificates.ORGANISATION)])
+    # cryptography asks for all nine uses of a key; this names those that are meant.
     usage = certificates._usage(digital_signature=True, key_cert_sign=True, crl_sign=True)
     made = (
         x509.CertificateBuilder(subject, subject, key.public_key(), 1)
@@ -162,6 +166,7 @@ def old_kind(folder: Path) -> None:
 
 def made_ago(days: int) -> Callable[[Path], None]:
     def make(folder: Path) -> None:
+        # The public issue makes one of today.
         certificates._make(folder / "authority.pem", NAMES, datetime.now(UTC) - timedelta(days=days))
 
     return make

@@ -82,6 +82,11 @@ def test_other_names_are_refused_on_http_and_websockets(host: str) -> None:
         assert status == 403 and got == [], "the application was asked"
 
 
+def test_a_refusal_closes_its_connection_and_says_how_long_it_is() -> None:
+    _, headers, _ = ask(headers={"host": "evil.example"}, method="POST")
+    assert headers["connection"] == "close" and int(headers["content-length"]) > 10, "what else is sent is not read"
+
+
 def test_a_request_without_a_host_or_with_two_is_refused() -> None:
     assert ask(headers=[])[0] == ask(headers=[("host", "localhost"), ("host", "evil.example")])[0] == 403
 

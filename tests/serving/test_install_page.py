@@ -12,11 +12,12 @@ import urllib.request
 import pytest
 
 from ser_core.errors import ConfigError
-from ser_core.serving import install_page, preflight
+from ser_core.serving import install_page
+from tests.support import servers, waiting
 
 
 def test_it_serves_the_page_and_the_certificate_only() -> None:
-    port, _ = preflight.free_port(21_000, "127.0.0.1")
+    port = servers.free_port()
     told = {
         "url": "https://10.0.0.5:8501/?a=<b>",
         "name": "Room <7>",
@@ -45,7 +46,7 @@ def test_it_serves_the_page_and_the_certificate_only() -> None:
 def test_a_visitor_who_leaves_in_the_middle_or_sends_nonsense_leaves_no_address(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    port, _ = preflight.free_port(21_100, "127.0.0.1")
+    port = servers.free_port()
     n_threads = threading.active_count()
     with install_page.serve(
         "127.0.0.1", port, url="https://10.0.0.5:8501", name="Room", fingerprint="AA", authority_der=b""
@@ -61,8 +62,5 @@ def test_a_visitor_who_leaves_in_the_middle_or_sends_nonsense_leaves_no_address(
                 visitor.sendall(sent)
                 time.sleep(0.1)
                 visitor.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # its end is a reset
-        deadline = time.monotonic() + 30
-        while threading.active_count() > n_threads + 1:  # the one that serves
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        waiting.until(lambda: threading.active_count() <= n_threads + 1)  # the one that serves
     assert capfd.readouterr() == ("", "")

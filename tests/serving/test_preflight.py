@@ -78,7 +78,7 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     usage = namedtuple("usage", "total used free")(10 * 2**30, 9 * 2**30, 2**30)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     check = preflight.disk(tmp_path)
-    assert not check.good and "1.0 GB are free" in check.text and "Make room" in check.text
+    assert not check.good and "1 GB are free" in check.text and "Make room" in check.text
 
 
 def test_missing_and_damaged_models_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +19,7 @@ from ser_core.serving import admin, guard, permissions, preflight
 from ser_core.serving import server as serving_server
 from ser_core.serving.server import alone, for_class
 from ser_core.system import locks
+from tests.support import servers
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep this process's folder, signals and rights as they are."""
+    # It changes the folder, the signals and the umask of the whole process.
     monkeypatch.setattr(serving_server, "_settle", lambda: None)
 
 
@@ -41,7 +41,9 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Mapping[str, str], Map
         started.append((settings, environment))
         yield SimpleNamespace(wait=lambda: 0, poll=lambda: 1, returncode=1)
 
+    # Where the server would be started, and waited for until it answers.
     monkeypatch.setattr(serving_server, "_streamlit", streamlit)
+    # Nothing answers here.
     monkeypatch.setattr(serving_server, "_wait_for", lambda *_: None)
     return started
 
@@ -104,20 +106,8 @@ def test_what_it_starts_inherits_that_files_are_its_users_alone(tmp_path: Path) 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have one loopback address")
 def test_the_log_of_a_server_names_no_visitors_address(tmp_path: Path) -> None:
     """With the settings of a class: a page, a websocket that says nothing, a damaged one, nonsense, and one who leaves in the middle."""
-    port, _ = preflight.free_port(23_100, "localhost")
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "app.py",
-        "--server.port",
-        str(port),
-        "--logger.hideWelcomeMessage",
-        "true",
-        "--logger.level",
-        "warning",
-    ]
+    port = servers.free_port()
+    command = servers.streamlit(port, logger_hideWelcomeMessage="true", logger_level="warning")
     upgrade = (
         "GET /_stcore/stream HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
@@ -125,10 +115,7 @@ def test_the_log_of_a_server_names_no_visitors_address(tmp_path: Path) -> None:
     asked = ["GET / HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n", upgrade, "NONSENSE\r\n\r\n", "GET / HTTP/1.1\r\nHo"]
     with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log) as server:
         try:
-            deadline = time.monotonic() + 90
-            while not answers(port):
-                assert server.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
-                time.sleep(0.2)
+            servers.wait_until_served(server, port, shown=(tmp_path / "log").read_text)
             for text in asked:
                 for key in ("dGhlIHNhbXBsZSBub25jZQ==", "x"):
                     with socket.create_connection(
@@ -143,14 +130,6 @@ def test_the_log_of_a_server_names_no_visitors_address(tmp_path: Path) -> None:
             server.terminate()
     shown = (tmp_path / "log").read_text(encoding="utf-8")
     assert "127.0.0.55" not in shown, shown
-
-
-def answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=2) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
 
 
 def test_one_folder_serves_one_class_at_a_time(settled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

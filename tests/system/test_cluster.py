@@ -24,6 +24,7 @@ from ser_core.training import run, run_folder
 from ser_core.training.config import RunConfig
 from ser_core.training.run import RunPaths
 from ser_core.training.run_folder import Reporter
+from tests.support import servers
 from tests.support.corpora import build
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,9 +45,7 @@ class Machines:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.processes = folder, []
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = servers.free_port()
         self.address = f"tcp://127.0.0.1:{port}"
         self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
 
@@ -185,9 +184,7 @@ def test_when_the_scheduler_goes_away_the_run_ends_with_a_sentence(machines, pla
 
 
 def test_a_scheduler_that_is_not_there_gets_a_sentence_within_seconds(places):
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{nobody.getsockname()[1]}"
+    address = f"tcp://127.0.0.1:{servers.free_port()}"
     begun = time.monotonic()
     _, status = train(RunConfig(**SETTINGS, scheduler=address), places)
     assert status.stage == "failed" and f"No Dask scheduler answers at {address}" in status.problem
@@ -236,6 +233,7 @@ def test_a_worker_that_cannot_read_the_corpora_or_has_other_code_is_refused(mach
         with pytest.raises(
             ConfigError, match=r"cannot read '/nowhere/a\.wav'\. Corpora and models must lie in a folder"
         ):
+            # The question that a run asks each worker first.
             workers.ask(run._unfit, ["/nowhere/a.wav"], cluster.program_digest())
         with pytest.raises(ConfigError, match="has another version of this program"):
             workers.ask(run._unfit, [], b"other")

@@ -33,6 +33,7 @@ def test_readers_have_places_of_their_own() -> None:
 def test_it_has_no_name_and_goes_with_its_last_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     spool = Spool(DATA)
+    # A file without a name is found by its number alone.
     reader, number = spool.open(), spool._file.fileno()
     assert list(tmp_path.iterdir()) == [] and os.fstat(number).st_size == len(DATA)
     del spool

@@ -110,3 +110,9 @@ def test_json_gives_back_everything_and_hides_nothing() -> None:
 
 def test_a_path_is_shown_by_its_last_part() -> None:
     assert untrusted_text.file_name("/srv/x/\u202ea.wav") == untrusted_text.file_name("C:\\x\\\u202ea.wav") == "�a.wav"
+
+
+def test_a_slug_is_plain_short_and_ends_in_no_hyphen() -> None:
+    assert untrusted_text.slug("Größe & Co.", 40) == "grosse-co"
+    assert untrusted_text.slug("a b c", 4) == "a-b"
+    assert untrusted_text.slug("二 …", 40) == ""

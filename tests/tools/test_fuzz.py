@@ -116,6 +116,7 @@ class Watched:
     ],
 )
 def test_a_lost_process_is_a_crash_or_a_hang(watched, kind):
+    # One step of the loop that ends with the hours it is given.
     told = fuzz._next(watched)
     assert told["kind"] == kind and told["at"] == ["decode", 3]
 

@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ser_core.errors import ConfigError
 from ser_core.system import locks
 from ser_core.training import jobs, run_folder, supervisor
+from tests.support.waiting import for_file, gone, until
 
 SCRIPT = """
 import os, signal, sys, time
@@ -55,7 +57,7 @@ def root(tmp_path: Path) -> Iterator[Path]:
     yield folder
     for job in jobs.jobs(folder):
         jobs.stop(job)
-    wait_until(lambda: not any(locks.is_taken(job.folder / supervisor.LOCK) for job in jobs.jobs(folder)))
+    until(lambda: not any(locks.is_taken(job.folder / supervisor.LOCK) for job in jobs.jobs(folder)))
 
 
 @pytest.fixture
@@ -70,33 +72,14 @@ def start(root: Path, tmp_path: Path) -> Callable[..., jobs.Started]:
     return begin
 
 
-def wait_until(true: Callable[[], bool], timeout_s: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
 def ended(root: Path, id: str) -> jobs.Job:
-    wait_until(lambda: jobs.find(root, id).ended)
+    until(lambda: jobs.find(root, id).ended)
     return jobs.find(root, id)
 
 
 def reaches(root: Path, id: str, stage: str) -> jobs.Job:
-    wait_until(lambda: jobs.find(root, id).status.stage == stage)
+    until(lambda: jobs.find(root, id).status.stage == stage)
     return jobs.find(root, id)
-
-
-def lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return (
-        "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        if Path("/proc").is_dir()
-        else True
-    )
 
 
 # --- a run's life
@@ -153,7 +136,7 @@ def test_one_works_at_a_time_and_the_rest_wait_in_the_order_they_came(root, star
 def test_the_line_goes_on_after_a_run_that_was_killed_with_its_supervisor(root, start):
     first, second = start("deaf"), start("quick")
     job = reaches(root, first.id, run_folder.TRAINING)
-    wait_until((job.folder / "child").exists)
+    for_file(job.folder / "child")
     os.killpg(job.status.pid, signal.SIGKILL)
     assert ended(root, second.id).status.stage == run_folder.DONE
     assert jobs.find(root, first.id).status.stage == run_folder.FAILED
@@ -167,7 +150,7 @@ def test_a_full_line_takes_no_more(root, start, monkeypatch):
     with pytest.raises(ConfigError, match="2 runs wait already"):
         start("quick")
     assert jobs.stop_waiting(root) == 2
-    wait_until(lambda: not any(job.position for job in jobs.jobs(root)))
+    until(lambda: not any(job.position for job in jobs.jobs(root)))
     assert jobs.find(root, first.id).status.stage == run_folder.TRAINING
     assert [job.status.stage for job in jobs.jobs(root)] == [
         run_folder.STOPPED,
@@ -179,6 +162,7 @@ def test_a_full_line_takes_no_more(root, start, monkeypatch):
 @pytest.fixture
 def nobody_works(monkeypatch):
     """Runs wait for ever."""
+    # Nothing else keeps a supervisor from coming.
     monkeypatch.setattr(jobs, "_launch", lambda folder, command: None)
 
 
@@ -246,15 +230,15 @@ def test_limits_hold_where_others_start_runs_at_the_same_time(root, start, nobod
 
 def test_a_run_that_does_not_listen_is_ended_within_two_seconds_with_all_it_started(root, start):
     job = reaches(root, start("deaf").id, run_folder.TRAINING)
-    wait_until((job.folder / "child").exists)
+    for_file(job.folder / "child")
     child = int((job.folder / "child").read_text())
-    assert lives(child)
+    assert psutil.pid_exists(child)
     begun = time.monotonic()
     jobs.stop(job)
     assert jobs.find(root, job.id).stopping == run_folder.DISCARD
     assert ended(root, job.id).status.stage == run_folder.STOPPED
     assert time.monotonic() - begun < 2
-    wait_until(lambda: not lives(job.status.pid) and not lives(child), timeout_s=1)
+    assert gone(job.status.pid) and gone(child)
 
 
 def test_a_run_that_keeps_its_best_is_given_the_time_to_save_it(root, start):
@@ -266,7 +250,7 @@ def test_a_run_that_keeps_its_best_is_given_the_time_to_save_it(root, start):
 
 def test_there_is_nothing_to_keep_before_the_first_epoch(root, start):
     job = reaches(root, start("early").id, run_folder.FEATURES)
-    wait_until(lambda: jobs.find(root, job.id).status.pid)
+    until(lambda: jobs.find(root, job.id).status.pid)
     begun = time.monotonic()
     jobs.stop(job, keep=True)
     assert ended(root, job.id).status.stage == run_folder.STOPPED
@@ -316,13 +300,13 @@ def test_work_goes_on_without_its_supervisor_and_is_dead_without_both(root, star
 
 
 def wait_for_pid(root: Path, id: str) -> int:
-    wait_until(lambda: jobs.find(root, id).status.pid)
+    until(lambda: jobs.find(root, id).status.pid)
     return jobs.find(root, id).status.pid
 
 
 def test_a_number_that_another_process_got_does_not_make_a_dead_run_alive(root, start):
     job = ended(root, start("quick").id)
-    wait_until(lambda: not locks.is_taken(job.folder / supervisor.LOCK))
+    until(lambda: not locks.is_taken(job.folder / supervisor.LOCK))
     run_folder.write_status(job.folder, jobs.replace(job.status, stage=run_folder.TRAINING, pid=os.getpid()))
     assert jobs.find(root, job.id).status.stage == run_folder.FAILED
 

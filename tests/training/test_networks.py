@@ -34,11 +34,11 @@ priority.settle()
 base = Path(sys.argv[1])
 places = run.RunPaths(corpora=base / "corpora", models=base / "models", cache=base / "cache")
 for name, keep_at in json.loads(sys.argv[2]):
-    reporter = run_folder.Reporter(base / "runs" / name)
+    folder = base / "runs" / name
     def stop(line):
         if keep_at and line.startswith(f"Epoch {keep_at} of"):
-            run_folder.ask_stop(reporter.folder, keep=True)
-    reporter._on_line = stop
+            run_folder.ask_stop(folder, keep=True)
+    reporter = run_folder.Reporter(folder, on_line=stop)
     status = run.run(reporter, places)
     print(name, status.stage, status.problem, flush=True)
 """
@@ -83,7 +83,7 @@ def base(tmp_path_factory) -> Path:
         env=os.environ | {"SER_MODELS": str(folder / "models")},
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=280,
     )
     assert done.stdout.splitlines() == ["cnn done ", "tuned done ", "stopped done "], done.stdout + done.stderr[-2000:]
     return folder

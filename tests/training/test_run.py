@@ -58,8 +58,19 @@ def config(classifier="svm", **settings) -> RunConfig:
     return RunConfig(**(quick | {"classifier": classifier} | settings))
 
 
-def start(config: RunConfig, places: RunPaths, **listeners) -> Reporter:
-    return Reporter(run_folder.create(places.models.parent / "runs", config.to_dict()), **listeners)
+def start(config: RunConfig, places: RunPaths, *, stop_at: str = "", keep: bool = False, **listeners) -> Reporter:
+    """Return the reporter of a new run. stop_at: a stage, or how a line of the log begins, at which the run is asked to stop."""
+    folder = run_folder.create(places.models.parent / "runs", config.to_dict())
+
+    def on_line(text: str) -> None:
+        if stop_at and text.startswith(stop_at):
+            run_folder.ask_stop(folder, keep=keep)
+
+    def on_status(status: run_folder.Status) -> None:
+        if status.stage == stop_at:
+            run_folder.ask_stop(folder, keep=keep)
+
+    return Reporter(folder, **({"on_line": on_line, "on_status": on_status} | listeners))
 
 
 def finish(config: RunConfig, places: RunPaths) -> tuple[ModelCard, dict]:
@@ -184,10 +195,7 @@ def test_a_search_ends_in_a_model_with_the_best_settings(places):
 
 def test_a_search_that_was_stopped_goes_on_where_it_was(places, monkeypatch):
     settings = config(grid={"C": (0.1, 1.0, 10.0)}, folds=2)
-    reporter = start(settings, places)
-    reporter._on_line = lambda text: (
-        run_folder.ask_stop(reporter.folder, keep=False) if text.startswith("Fold 2, C 0.1") else None
-    )
+    reporter = start(settings, places, stop_at="Fold 2, C 0.1")
     assert run.run(reporter, places).stage == "stopped" and store.list_models(places.models)[0] == []
     assert len(files.read_json_lines(reporter.folder / run_folder.SEARCH)) == 2
     (reporter.folder / run_folder.STOP).unlink()
@@ -215,20 +223,14 @@ def test_a_search_in_two_processes_finds_the_same(places):
 @pytest.mark.parametrize("stage", ["features", "searching", "training", "evaluating", "saving"])
 def test_a_stop_that_keeps_nothing_leaves_nothing(places, stage):
     settings = config("mlp", grid={"hidden": (4, 8)}, folds=2)
-    reporter = start(settings, places)
-    reporter._on_status = lambda status: (
-        run_folder.ask_stop(reporter.folder, keep=False) if status.stage == stage else None
-    )
+    reporter = start(settings, places, stop_at=stage)
     status = run.run(reporter, places)
     assert (status.stage, status.model, status.text) == ("stopped", None, run.STOPPED)
     assert list(places.models.iterdir()) == [] and run_folder.read_result(reporter.folder) is None
 
 
 def test_a_stop_that_keeps_makes_a_model_of_the_best_epoch(places):
-    reporter = start(config("mlp", hyperparameters={"epochs": 400}), places)
-    reporter._on_line = lambda text: (
-        run_folder.ask_stop(reporter.folder, keep=True) if text.startswith("Epoch 5 of 400") else None
-    )
+    reporter = start(config("mlp", hyperparameters={"epochs": 400}), places, stop_at="Epoch 5 of 400", keep=True)
     status = run.run(reporter, places)
     assert status.stage == "done" and "best epoch so far" in status.text
     card = store.read_card(status.model, places.models)
@@ -237,10 +239,7 @@ def test_a_stop_that_keeps_makes_a_model_of_the_best_epoch(places):
 
 
 def test_a_stop_that_keeps_before_an_epoch_ended_has_nothing_to_keep(places):
-    reporter = start(config("mlp"), places)
-    reporter._on_status = lambda status: (
-        run_folder.ask_stop(reporter.folder, keep=True) if status.stage == "features" else None
-    )
+    reporter = start(config("mlp"), places, stop_at="features", keep=True)
     assert run.run(reporter, places).text == run.NOTHING_TO_KEEP
 
 
@@ -303,15 +302,14 @@ def test_unreadable_clips_are_left_out_and_counted(base, tmp_path, places):
 @pytest.mark.parametrize("gone", [None, 1], ids=["all", "one"])
 def test_a_corpus_that_vanishes_during_a_run_ends_it_and_a_clip_that_does_not(base, tmp_path, places, gone):
     copied = Path(shutil.copytree(base / "corpora" / "ravdess", tmp_path / "corpora" / "ravdess"))
-    reporter = start(config(), replace(places, corpora=tmp_path / "corpora", cache=tmp_path / "cache"))
 
     def vanish(status):
         if status.stage == "features":
             for path in sorted(copied.rglob("*.wav"))[:gone]:
                 path.unlink()
 
-    reporter._on_status = vanish
-    status = run.run(reporter, replace(places, corpora=tmp_path / "corpora", cache=tmp_path / "cache"))
+    places = replace(places, corpora=tmp_path / "corpora", cache=tmp_path / "cache")
+    status = run.run(start(config(), places, on_status=vanish), places)
     if gone is None:
         assert status.stage == "failed" and re.search(
             "64 of the 64 clips have gone since .*start again", status.problem
@@ -336,7 +334,7 @@ def test_the_test_part_is_looked_at_once(places, monkeypatch):
     seen = []
     monkeypatch.setattr(
         fit,
-        "_items",
+        "_items",  # what every fit and every prediction gets, and nothing else
         lambda data, rows, name, original=fit._items: (seen.append(data.clip[rows]), original(data, rows, name))[1],
     )
     finish(settings, places)

@@ -150,6 +150,7 @@ def test_a_reader_never_sees_half_a_status(run):
 
 def test_a_full_disk_still_has_room_for_the_reason(run, monkeypatch):
     """Room is kept in the folder, and given free before the last status is written."""
+    # No reader of a run looks at this file.
     assert (run / run_folder._SPARE).stat().st_size >= 16 * 1024
     Reporter(run).end("failed", "", problem="The disk is full.")
     assert not (run / run_folder._SPARE).exists()

@@ -12,6 +12,7 @@ import pytest
 
 from ser_core.system import files
 from ser_core.training import run_folder
+from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,10 +44,13 @@ def run(tmp_path):
 
 def begin(run: Path, stage: str) -> subprocess.Popen[bytes]:
     process = subprocess.Popen([sys.executable, "-c", STUCK, str(run), str(run.parent / "models"), stage], cwd=ROOT)
-    deadline = time.monotonic() + 60
-    while (status := run_folder.read_status(run)) is None or status.stage != stage:
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
+
+    def is_busy() -> bool:
+        assert process.poll() is None
+        status = run_folder.read_status(run)
+        return status is not None and status.stage == stage
+
+    until(is_busy)
     return process
 
 

@@ -295,7 +295,7 @@ def _mel(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[
         level_db,
         heard.features,
         hover="%{customdata} Hz: %{z:.0f} dB",
-        told=np.round(bands_hz).astype(np.uint16),
+        texts=np.round(bands_hz).astype(np.uint16),
         zmin=ranges.top_db - DYNAMIC_RANGE_DB,
         zmax=ranges.top_db,
     )
@@ -326,7 +326,7 @@ def _mfcc(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict
         relative,
         heard.features,
         hover="MFCC %{customdata}: %{z:+.1f} SD",
-        told=numbers,
+        texts=numbers,
         zmin=-MFCC_REACH_SD,
         zmax=MFCC_REACH_SD,
     )
@@ -344,7 +344,7 @@ def _chroma(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], di
         heard.features.chroma,
         heard.features,
         hover="%{customdata}: %{z:.2f}",
-        told=np.array(PITCH_CLASSES),
+        texts=np.array(PITCH_CLASSES),
         zmin=0,
         zmax=1,
     )
@@ -379,9 +379,9 @@ def _f0(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[s
 
 
 def _heat(
-    values: np.ndarray, measured: extraction.Features, *, hover: str, told: np.ndarray, zmin: float, zmax: float
+    values: np.ndarray, measured: extraction.Features, *, hover: str, texts: np.ndarray, zmin: float, zmax: float
 ) -> dict[str, Any]:
-    """Return a heat map of (n_frames, n_rows) values; `told`, (n_rows,), is what the hover says of a row."""
+    """Return a heat map of (n_frames, n_rows) values; `texts`, (n_rows,), is what the hover says of a row."""
     columns, group = thin(values)
     step = measured.config.hop_length / measured.config.sample_rate
     return {
@@ -391,7 +391,7 @@ def _heat(
         "dx": group * step,
         "zmin": zmin,
         "zmax": zmax,
-        "customdata": np.repeat(told[:, None], len(columns), axis=1),
+        "customdata": np.repeat(texts[:, None], len(columns), axis=1),
         "colorscale": palette.HEAT,
         "hovertemplate": hover + "<extra></extra>",
     }

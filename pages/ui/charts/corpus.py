@@ -125,7 +125,7 @@ def _box_colour(by: str, value: str, number: int, corpora_there: list[str]) -> s
     return colour(by, value, number)
 
 
-def _titled(by: str, value: str) -> str:
+def _heading(by: str, value: str) -> str:
     return clip.literal(charts_groups.title(by, value))
 
 
@@ -159,8 +159,8 @@ def boxes(values: np.ndarray, clips: pd.DataFrame, by: str, *, title: str, unit:
                         q3=[q3],
                         upperfence=[high],
                         mean=[round(float(those.mean()), 4)],
-                        y=[_titled(by, name)],
-                        name=_titled(by, name),
+                        y=[_heading(by, name)],
+                        name=_heading(by, name),
                         orientation="h",
                         boxmean=True,
                         xaxis="x",
@@ -184,7 +184,7 @@ def boxes(values: np.ndarray, clips: pd.DataFrame, by: str, *, title: str, unit:
         if apart:
             notes.append(
                 {
-                    "text": f"<b>{_titled(catalogue.CORPUS, group)}</b>",
+                    "text": f"<b>{_heading(catalogue.CORPUS, group)}</b>",
                     "xref": "paper",
                     "yref": "paper",
                     "x": 0,
@@ -278,13 +278,13 @@ def scatter(drawn: clip_map.Map, clips: pd.DataFrame, by: str) -> go.Figure:
     shown = clips.iloc[drawn.rows]
     names = in_order(list(shown[by]), by)
     values = shown[by].to_numpy()
-    told = [
+    hover = [
         f"{emotion} · {charts_groups.title(catalogue.SPEAKER, speaker)} · {name}"
         for emotion, speaker, name in zip(
             shown[catalogue.EMOTION], shown[catalogue.SPEAKER], shown[catalogue.NAME], strict=True
         )
     ]
-    told = np.array([clip.literal(text) for text in told], dtype=object)
+    hover = np.array([clip.literal(text) for text in hover], dtype=object)
     points = np.round(drawn.points, 3)
     traces = []
     for number, name in enumerate(names):
@@ -297,9 +297,9 @@ def scatter(drawn: clip_map.Map, clips: pd.DataFrame, by: str) -> go.Figure:
                 x=points[mask, 0],
                 y=points[mask, 1],
                 mode="markers",
-                name=_titled(by, name),
+                name=_heading(by, name),
                 customdata=drawn.rows[mask],
-                text=told[mask],
+                text=hover[mask],
                 hovertemplate="%{text}<extra></extra>",
                 marker={"size": 6, "opacity": 0.75, "color": colour(by, name, number), "symbol": symbol},
                 unselected={"marker": {"opacity": 0.35}},
@@ -331,12 +331,12 @@ def scatter(drawn: clip_map.Map, clips: pd.DataFrame, by: str) -> go.Figure:
 
 def likeness(drawn: clip_map.Map, clips: pd.DataFrame) -> str:
     """Return a sentence on whose clips a clip's nearest ones are, beside what chance would give."""
-    told = []
+    shares = []
     for by, word in ((catalogue.EMOTION, "label"), (catalogue.SPEAKER, "speaker")):
         groups = clips[by].to_numpy()
         by_chance = float((pd.Series(groups[drawn.rows]).value_counts(normalize=True) ** 2).sum())
-        told.append(f"{drawn.alike(groups):.0%} have its {word} (by chance {by_chance:.0%})")
-    return f"Of a clip's {drawn.neighbours.shape[1]} nearest clips {' and '.join(told)}."
+        shares.append(f"{drawn.alike(groups):.0%} have its {word} (by chance {by_chance:.0%})")
+    return f"Of a clip's {drawn.neighbours.shape[1]} nearest clips {' and '.join(shares)}."
 
 
 def shares(values: np.ndarray, clips: pd.DataFrame, *, title: str, apart_from_speaker: bool) -> str:

@@ -65,13 +65,13 @@ def labels(clips: pd.DataFrame) -> go.Figure:
         *sorted(set(total.index) - set(catalogue.ALL_LABELS)),
     ]
     total = total.reindex(order)
-    told = [f"{n:,} · {n / len(clips):.1%}" for n in total]
+    texts = [f"{n:,} · {n / len(clips):.1%}" for n in total]
     trace = go.Bar(
         y=order,
         x=total.to_list(),
         orientation="h",
         marker={"color": [palette.emotion(label) for label in order]},
-        text=told,
+        text=texts,
         textposition="outside",
         cliponaxis=False,
         hovertemplate="%{y}: %{text}<extra></extra>",

@@ -1,4 +1,4 @@
-"""The Live page's meter and pictures as HTML: what is heard now, and what was said. Pure functions, no Streamlit.
+"""The Live page's meter and pictures as HTML: what is heard now, and what was predicted. Pure functions, no Streamlit.
 
 A figure of Plotly is rebuilt for each change, which flickers and costs; boxes of HTML change in place, many times a second.
 """
@@ -84,13 +84,13 @@ def trace(
             _box(
                 left,
                 width,
-                f"background:{palette.emotion(said.label)};opacity:{_strength(said):.2f}",
+                f"background:{palette.emotion(prediction.label)};opacity:{_strength(prediction):.2f}",
                 end=each.end_s,
-                label=said.label,
+                label=prediction.label,
             )
             for left, each, window in zip(lefts, moments, predictions, strict=True)
-            for said in window
-            if said.model == slug
+            for prediction in window
+            if prediction.model == slug
         ]
         rows.append(
             f'<span>{escape(title)}</span><div class="ser-lane" data-model="{escape(slug)}">{"".join(cells)}</div>'
@@ -104,14 +104,14 @@ def trace(
 
 
 def _box(left: float, width: float, style: str, *, end: float, label: str = "") -> str:
-    said = f' data-label="{escape(label)}"' if label else ""
-    return f'<i data-end="{end:g}"{said} style="left:{left:.2f}%;width:{width:.2f}%;{style}"></i>'
+    data_label = f' data-label="{escape(label)}"' if label else ""
+    return f'<i data-end="{end:g}"{data_label} style="left:{left:.2f}%;width:{width:.2f}%;{style}"></i>'
 
 
-def _strength(said: Prediction) -> float:
-    if said.sure is False:
+def _strength(prediction: Prediction) -> float:
+    if prediction.sure is False:
         return timeline.FAINTEST
-    return timeline.FAINTEST + (1 - timeline.FAINTEST) * said.probabilities[said.label]
+    return timeline.FAINTEST + (1 - timeline.FAINTEST) * prediction.probabilities[prediction.label]
 
 
 def _axis(span_s: float) -> str:

@@ -317,7 +317,7 @@ def reliability(figures: Figures) -> go.Figure:
                     sure,
                     right,
                     customdata=n,
-                    told="sure %{x:.0%}, right %{y:.0%} of %{customdata} clips",
+                    hover="sure %{x:.0%}, right %{y:.0%} of %{customdata} clips",
                 )
             )
     return _square(traces, x="Probability of the answer", y="Share that was right")
@@ -333,7 +333,9 @@ def risk(figures: Figures) -> go.Figure:
         if each.curves is None or each.curves.aurc is None:
             continue
         x, y = zip(*each.curves.risk, strict=True)
-        line = curve(number, f"{title}: {each.curves.aurc:.3f}", x, y, told="answers %{x:.0%}, %{y:.0%} of these wrong")
+        line = curve(
+            number, f"{title}: {each.curves.aurc:.3f}", x, y, hover="answers %{x:.0%}, %{y:.0%} of these wrong"
+        )
         traces.append(line.update(mode="lines"))
         if each.sure and each.sure["answered"]:
             answered, wrong = at_threshold(each)
@@ -384,7 +386,7 @@ def roc(figures: Figures, label: str) -> go.Figure:
             x, y = zip(*each.curves.roc[label], strict=True)
             traces.append(
                 curve(
-                    number, f"{title}: {each.curves.auc[label]:.2f}", x, y, told="hits %{y:.0%}, false alarms %{x:.0%}"
+                    number, f"{title}: {each.curves.auc[label]:.2f}", x, y, hover="hits %{y:.0%}, false alarms %{x:.0%}"
                 )
             )
     return _square(traces, x="False alarms: other labels taken for it", y="Hits: found of this label")
@@ -476,7 +478,7 @@ def label_table(figures: Figures) -> pd.DataFrame:
 
 
 def curve(
-    number: int, name: str, x: Sequence[float | str], y: Sequence[float], *, told: str, **more: Any
+    number: int, name: str, x: Sequence[float | str], y: Sequence[float], *, hover: str, **more: Any
 ) -> go.Scatter:
     """Return the line of the number-th model, in its colour and with its symbols; told: what hovering says."""
     colour, symbol = palette.series(number)
@@ -488,7 +490,7 @@ def curve(
         name=name,
         line={"color": colour, "width": 2},
         marker={"symbol": symbol, "size": 7},
-        hovertemplate=f"{told}<extra>{name}</extra>",
+        hovertemplate=f"{hover}<extra>{name}</extra>",
         **more,
     )
 

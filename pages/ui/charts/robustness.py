@@ -41,14 +41,14 @@ def under(rows: pd.DataFrame, name: str, titles: Mapping[str, str], metric: str,
             for each, level in zip(own["condition"], own["level"], strict=True)
         ]
         own = own.assign(place=called).set_index("place").reindex([place for place in places if place in called])
-        told = f"%{{x}}: {metric} %{{y:.1%}}, %{{customdata[0]:.1f}} points lost"
+        hover = f"%{{x}}: {metric} %{{y:.1%}}, %{{customdata[0]:.1f}} points lost"
         traces.append(
             models.curve(
                 number,
                 title,
                 list(own.index),
                 list(own[metric]),
-                told=told,
+                hover=hover,
                 customdata=100 * own[["lost"]].to_numpy(),
             )
         )
@@ -116,11 +116,11 @@ def heat(cells: Sequence[Cell], titles: Mapping[str, str]) -> go.Figure:
     grid = [[at.get((train, test)) for test in names] for train in names]
     values = [[cell.uar if cell and not cell.problem else None for cell in row] for row in grid]
     missing = [[1.0 if cell and cell.problem else None for cell in row] for row in grid]
-    told = [[_told(cell, titles) if cell else "" for cell in row] for row in grid]
+    hover = [[_hover_text(cell, titles) if cell else "" for cell in row] for row in grid]
     shared: dict[str, Any] = {
         "x": list(titles.values()),
         "y": list(titles.values()),
-        "customdata": told,
+        "customdata": hover,
         "xgap": 3,
         "ygap": 3,
         "showscale": False,
@@ -158,7 +158,7 @@ def heat(cells: Sequence[Cell], titles: Mapping[str, str]) -> go.Figure:
     )
 
 
-def _told(cell: Cell, titles: Mapping[str, str]) -> str:
+def _hover_text(cell: Cell, titles: Mapping[str, str]) -> str:
     pair = f"trained on {titles[cell.train]}, tested on {titles[cell.test]}"
     if cell.train == cell.test:
         pair = f"{titles[cell.test]}, other speakers of it"

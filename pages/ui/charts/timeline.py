@@ -53,8 +53,8 @@ def legend(found: Timeline) -> str:
 
 def legend_of(predictions: Sequence[Sequence[Any]]) -> str:
     """Return the emotions that any model says in some windows, each with its colour, as HTML."""
-    said = {each.label for window in predictions for each in window}
-    shown = [label for label in labels_of(predictions) if label in said]
+    predicted_labels = {each.label for window in predictions for each in window}
+    shown = [label for label in labels_of(predictions) if label in predicted_labels]
     rows = [f'<span><i style="background:{palette.emotion(label)}"></i>{escape(label)}</span>' for label in shown]
     return f'<p class="ser-legend">{"".join(rows)}</p>' if rows else ""
 
@@ -154,7 +154,7 @@ def figure(found: Timeline, titles: Mapping[str, str], *, moment: Segment | None
             y=np.full(len(centres), (len(titles) - 1) / 2),
             yaxis="y3",
             **hidden,
-            customdata=[_told(each, titles) for each in found.segments],
+            customdata=[_hover_text(each, titles) for each in found.segments],
             hovertemplate="%{customdata}<extra></extra>",
         ),
     ]
@@ -248,7 +248,7 @@ def _wave(found: Timeline) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(times, 2).astype(np.float32), pairs.ravel().astype(np.float32)
 
 
-def _told(segment: Segment, titles: Mapping[str, str]) -> str:
+def _hover_text(segment: Segment, titles: Mapping[str, str]) -> str:
     """Return what the hover says of a window."""
     when = f"{clock(segment.start_s, tenths=True)} to {clock(segment.end_s, tenths=True)}"
     if not segment.speech:

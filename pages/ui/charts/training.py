@@ -218,8 +218,8 @@ def label_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     ]
 
 
-def trials(rows: Sequence[Mapping[str, Any]], *, told: Sequence[str]) -> go.Figure:
-    """Return a point a combination, the best first, with the spread over its folds. told: what the hover says of each."""
+def trials(rows: Sequence[Mapping[str, Any]], *, hover: Sequence[str]) -> go.Figure:
+    """Return a point a combination, the best first, with the spread over its folds. hover: what the hover says of each."""
     order = sorted(range(len(rows)), key=lambda position: -rows[position]["uar"])
     means = [rows[position]["uar"] for position in order]
     spread = [rows[position]["spread"] for position in order]
@@ -229,7 +229,7 @@ def trials(rows: Sequence[Mapping[str, Any]], *, told: Sequence[str]) -> go.Figu
         mode="markers",
         marker={"size": 9, "color": palette.LINE},
         error_y={"type": "data", "array": spread, "thickness": 1.2, "width": 3, "color": palette.UNKNOWN},
-        customdata=[told[position] for position in order],
+        customdata=[hover[position] for position in order],
         hovertemplate="%{customdata}<br>%{y:.1%}<extra></extra>",
     )
     return go.Figure(

@@ -52,7 +52,7 @@ def show_preview(clips: pd.DataFrame) -> None:
         )
     amount = f"about {effect.amount(strength):.3g} {effect.unit}" if strength else "nothing is changed"
     st.markdown(f"**{effect.title}** stands for {effect.imitates}: {amount}.")
-    after_bytes, after = _changed(f"{given.digest} {name} {strength} {draw}", before, name, strength, draw)
+    after_bytes, after = _augment(f"{given.digest} {name} {strength} {draw}", before, name, strength, draw)
     _compare(given, before, after_bytes, after)
 
 
@@ -88,12 +88,12 @@ def _draw_again() -> None:
 
 
 @st.cache_resource(scope="session", max_entries=8, show_spinner="Changing the clip …")
-def _changed(
+def _augment(
     key: str, _before: analysis.Analysis, name: str, strength: float, draw: int
 ) -> tuple[bytes, analysis.Analysis]:
     """Return the changed clip as a WAV, and as it is heard and seen."""
-    changed = augment.EFFECTS[name].apply(_before.clip.waveform, strength, np.random.default_rng(draw))
-    data = waveform.encode_wav(changed)
+    waveform_after = augment.EFFECTS[name].apply(_before.clip.waveform, strength, np.random.default_rng(draw))
+    data = waveform.encode_wav(waveform_after)
     return data, analysis.analyse(data, name="The changed clip")
 
 

@@ -14,6 +14,7 @@ from pages.ui.task import Task, show_problem
 from ser_core.corpora import catalogue, download, install, library, recorded, scan
 from ser_core.corpora.catalogue import CorpusSpec
 from ser_core.errors import SerError
+from ser_core.system import units
 
 WHERE = """
 Already have a corpus? Put its folder into the corpora folder of the machine that runs the app (`corpora/`, or what `SER_CORPORA` names)
@@ -80,7 +81,7 @@ def status(name: str, spec: CorpusSpec, there: Here) -> str:
         )
         return (
             f"{icon} **{word}** in `{name}/`: {there.n_clips:,} of {spec.n_clips:,} clips, "
-            f"{there.n_speakers} of {len(spec.speakers)} speakers{_left_out(there)}"
+            f"{there.n_speakers} of {len(spec.speakers)} speakers{_exclusions(there)}"
         )
     if there.has_folder:
         return (
@@ -105,7 +106,7 @@ def facts(spec: CorpusSpec) -> str:
     )
 
 
-def _left_out(there: Here) -> str:
+def _exclusions(there: Here) -> str:
     n = there.left_out
     return (
         f"  \n:material/do_not_disturb_on: **{n:,} clip{'s are' if n != 1 else ' is'} excluded**; the Check tab tells why"
@@ -119,7 +120,7 @@ def own_status(name: str, there: Here) -> str:
     if there.problem:
         return f":material/error: **Cannot be used**: {frame.plain(there.problem)}"
     who = f"{there.n_speakers} speaker{'s' * (there.n_speakers != 1)}" if there.n_speakers else "speakers unknown"
-    return f":material/check_circle: **Here** in `{name}/`: {there.n_clips:,} clip{'s' * (there.n_clips != 1)}, {who}{_left_out(there)}"
+    return f":material/check_circle: **Here** in `{name}/`: {there.n_clips:,} clip{'s' * (there.n_clips != 1)}, {who}{_exclusions(there)}"
 
 
 def show_catalogue(root: Path, found: dict[str, Path]) -> None:
@@ -156,9 +157,8 @@ def _card(name: str, spec: CorpusSpec, root: Path, found: dict[str, Path]) -> No
     with st.container(key=f"corpora_actions_{name}", horizontal=True):
         st.link_button("Official page", spec.page, key=f"corpora.page.{name}", icon=":material/open_in_new:")
         if spec.download and not there.n_clips and not task.running:
-            megabytes = sum(archive.size for archive in spec.download) / 1e6
             st.button(
-                f"Download {megabytes:,.0f} MB",
+                f"Download {units.size(sum(archive.size for archive in spec.download))}",
                 key=f"corpora.download.{name}",
                 icon=":material/download:",
                 on_click=_fetch,

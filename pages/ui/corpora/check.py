@@ -27,7 +27,7 @@ def show_check(found: dict[str, Path]) -> None:
     folder = found[name]
     task = ui_task.task("check", f"{folder} {cached.fingerprint(folder)}")
     st.markdown(HOW)
-    _left_out(name, folder)
+    _show_exclusions(name, folder)
     if task.running:
         watch(task, key=f"corpora.check.{name}")
         return
@@ -59,7 +59,7 @@ def _tell(task: Task, done: int, total: int) -> None:
     task.tell(done / total, f"Reading the clips: {done:,} of {total:,}")
 
 
-def _left_out(name: str, folder: Path) -> None:
+def _show_exclusions(name: str, folder: Path) -> None:
     """Draw how many clips of a corpus are left out and why, and the button that uses all of them again."""
     reasons = cached.left_out(name, folder)
     n = len({file for files in reasons.values() for file in files})

@@ -72,13 +72,13 @@ def _start(task: Task, title: str, *, key: str, work: Callable[[Task], Any]) -> 
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
-def _held(key: str) -> dict[str, exploration.Measured]:
+def _place(key: str) -> dict[str, exploration.Measured]:
     """Return the place in memory of what was measured under a key; empty until something is put in."""
     return {}
 
 
 def _recall(key: str, clips: pd.DataFrame) -> exploration.Measured | None:
-    place = _held(key)
+    place = _place(key)
     if "measured" not in place:
         found = exploration.recall(clips, cache=paths.feature_cache())
         if found is None or found.key != key:
@@ -118,13 +118,13 @@ def _draw_quick(key: str, _clips: exploration.Measured, _speakers: np.ndarray | 
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
-def _held_map(key: str) -> dict[str, clip_map.Map]:
+def _map_place(key: str) -> dict[str, clip_map.Map]:
     """Return the place in memory of a map; empty until one is put in."""
     return {}
 
 
 def _recall_map(key: str, clips: exploration.Measured, speakers: np.ndarray | None, method: str) -> clip_map.Map | None:
-    place = _held_map(key)
+    place = _map_place(key)
     if "map" not in place:
         found = clip_map.recall(clips, speakers, method=method, cache=paths.feature_cache())
         if found is None:

@@ -173,10 +173,11 @@ def _who() -> str:
             args=(state.OWN_SPEAKER, WHO),
         )
         hidden = st.toggle("Stay anonymous", key=HIDDEN)
-    if hidden:
-        st.markdown(
-            f":small[You are called **{code}** during this visit, so that your clips are never both trained on and tested on.]"
-        )
+    with st.container(key="corpora_own_code"):  # always there, so that the recorder below keeps its place
+        if hidden:
+            st.markdown(
+                f":small[You are called **{code}** during this visit, so that your clips are never both trained on and tested on.]"
+            )
     return code if hidden else name.strip()
 
 
@@ -226,8 +227,8 @@ def counters(clips: Sequence[Clip]) -> str:
     ]
     speakers = Counter(clip.speaker for clip in clips)
     who = ", ".join(f"{speaker} {n}" for speaker, n in speakers.most_common(12)) + (" …" if len(speakers) > 12 else "")
-    told = f'<p class="ser-small">By {escape(who)}</p>' if clips else ""
-    return f'<div class="ser-grid"><section><ul class="ser-bars">{"".join(rows)}</ul>{told}</section></div>'
+    caption = f'<p class="ser-small">By {escape(who)}</p>' if clips else ""
+    return f'<div class="ser-grid"><section><ul class="ser-bars">{"".join(rows)}</ul>{caption}</section></div>'
 
 
 def _list(root: Path, name: str, clips: Sequence[Clip]) -> None:
@@ -318,10 +319,12 @@ def _whole(root: Path, name: str, title: str, clips: Sequence[Clip]) -> None:
             )
         with st.popover("Delete all …", key="corpora.own.sure", icon=":material/delete_forever:"):
             n = len(clips)
-            told = f"{n:,} recording{'s' * (n != 1)}"
-            st.markdown(f"**{frame.plain(title)}** and its {told} will be deleted for everyone. This cannot be undone.")
+            amount = f"{n:,} recording{'s' * (n != 1)}"
+            st.markdown(
+                f"**{frame.plain(title)}** and its {amount} will be deleted for everyone. This cannot be undone."
+            )
             st.button(
-                f"Permanently delete {told}",
+                f"Permanently delete {amount}",
                 key="corpora.own.delete_all",
                 type="primary",
                 on_click=_delete_all,
@@ -360,12 +363,13 @@ def _note(kind: str, sentence: str) -> None:
 
 
 def _notes() -> None:
-    """Draw what became of the last change, once."""
+    """Draw what became of the last change, once. What follows keeps its place on the page, or its recorder would lose its recording."""
     shown: dict[str, tuple[Callable[..., Any], str]] = {
         "success": (st.success, ":material/check_circle:"),
         "warning": (st.warning, ":material/warning:"),
         "error": (st.error, ":material/error:"),
     }
-    for kind, sentence in st.session_state.pop(state.OWN_NOTES, []):
-        draw, icon = shown[kind]
-        draw(frame.plain(sentence), icon=icon)
+    with st.container(key="corpora_own_notes"):
+        for kind, sentence in st.session_state.pop(state.OWN_NOTES, []):
+            draw, icon = shown[kind]
+            draw(frame.plain(sentence), icon=icon)

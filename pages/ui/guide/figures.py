@@ -37,55 +37,55 @@ STEP_S = 0.4
 N_LINES = 3
 
 
-class Shown(NamedTuple):
+class TermFigure(NamedTuple):
     """What a term's figure is: a Plotly figure or HTML, and what it tells in words."""
 
     figure: go.Figure | str
-    told: str
+    words: str
 
 
 @st.cache_resource(max_entries=1, show_spinner="Drawing the figures …")
 def voices() -> dict[str, analysis.Analysis]:
     """Return the synthetic voices in which somebody speaks: title -> what was measured of it, that of the pictures first."""
     rows = sorted(cached.samples(), key=lambda row: row["file"] != VOICE)
-    heard = {
+    analyses = {
         row["title"].removeprefix("Synthetic voice, "): analysis.analyse(cached.SAMPLES / row["file"]) for row in rows
     }
-    return {title: each for title, each in heard.items() if each.quality.has_speech}
+    return {title: each for title, each in analyses.items() if each.quality.has_speech}
 
 
 def show_figure(term: str, cards: list[ModelCard]) -> None:
     """Draw the figure of a term, if there is one, with its words below."""
     if term not in FIGURES:
         return
-    shown = _shown(term, cached.model_keys(cards), {card.slug: card for card in cards})
-    if shown is None:
+    figure = _term_figure(term, cached.model_keys(cards), {card.slug: card for card in cards})
+    if figure is None:
         return
     with st.container(key=f"guide_{term}"):
-        if isinstance(shown.figure, str):
-            st.html(shown.figure)
+        if isinstance(figure.figure, str):
+            st.html(figure.figure)
         else:
             # Its place is kept before it is drawn: whoever comes to a term by its link must not see it slide away.
-            st.html(f"<style>.st-key-guide_{term} {{ min-height: {shown.figure.layout.height + ROOM_PX}px; }}</style>")
-            st.plotly_chart(shown.figure, key=f"guide.{term}", config={"displayModeBar": False}, alt=shown.told)
-        st.markdown(f":small[{shown.told}]")
+            st.html(f"<style>.st-key-guide_{term} {{ min-height: {figure.figure.layout.height + ROOM_PX}px; }}</style>")
+            st.plotly_chart(figure.figure, key=f"guide.{term}", config={"displayModeBar": False}, alt=figure.words)
+        st.markdown(f":small[{figure.words}]")
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _shown(term: str, models_key: str, _cards: Mapping[str, ModelCard]) -> Shown | None:
+def _term_figure(term: str, models_key: str, _cards: Mapping[str, ModelCard]) -> TermFigure | None:
     return FIGURES[term](_cards)
 
 
-def _picture(row: str) -> Callable[[Mapping[str, ModelCard]], Shown]:
-    def draw(_: Mapping[str, ModelCard]) -> Shown:
+def _picture(row: str) -> Callable[[Mapping[str, ModelCard]], TermFigure]:
+    def draw(_: Mapping[str, ModelCard]) -> TermFigure:
         title, heard = next(iter(voices().items()))
         figure = clip.pictures(heard, rows=(row,))
-        return Shown(figure, f"The synthetic voice “{title}”. {clip.describe(heard, (row,))}")
+        return TermFigure(figure, f"The synthetic voice “{title}”. {clip.describe(heard, (row,))}")
 
     return draw
 
 
-def _stft(_: Mapping[str, ModelCard]) -> Shown:
+def _stft(_: Mapping[str, ModelCard]) -> TermFigure:
     heard = next(iter(voices().values()))
     settings = heard.features.config
     hz, level_db = stft(heard.clip.waveform.samples, settings)
@@ -111,7 +111,7 @@ def _stft(_: Mapping[str, ModelCard]) -> Shown:
         },
     )
     width_ms = 1000 * settings.win_length / settings.sample_rate
-    return Shown(
+    return TermFigure(
         figure,
         f"The same voice: {len(level_db)} pieces of {width_ms:.0f} ms each, one every {1000 * step_s:.0f} ms, and "
         f"{len(hz)} frequencies in each.",
@@ -126,7 +126,7 @@ def stft(samples: np.ndarray, settings: config.FeatureConfig) -> tuple[np.ndarra
     return hz, (10 * np.log10(np.maximum(power, 1e-10))).astype(np.float32)
 
 
-def _knn(_: Mapping[str, ModelCard]) -> Shown:
+def _knn(_: Mapping[str, ModelCard]) -> TermFigure:
     measured = {
         title: (float(np.nanmedian(each.features.f0_hz)), each.quality.level_dbfs) for title, each in voices().items()
     }
@@ -169,22 +169,22 @@ def _knn(_: Mapping[str, ModelCard]) -> Shown:
             },
         },
     )
-    return Shown(
+    return TermFigure(
         figure,
         f"The synthetic voices by two measures. Nearest to “{titles[0]}”: “{titles[nearest[0]]}”, then "
         f"“{titles[nearest[1]]}”.",
     )
 
 
-def _layers(slug: str) -> Callable[[Mapping[str, ModelCard]], Shown | None]:
-    def draw(cards: Mapping[str, ModelCard]) -> Shown | None:
+def _layers(slug: str) -> Callable[[Mapping[str, ModelCard]], TermFigure | None]:
+    def draw(cards: Mapping[str, ModelCard]) -> TermFigure | None:
         card = cards.get(slug)
         if card is None or not card.architecture:
             return None
         learned = [
             row for row in card.architecture if row.get("parameters") and row.get("name") != "BatchNormalization"
         ]
-        return Shown(
+        return TermFigure(
             model_layers.architecture(learned),
             f"The layers of the {card.title} here that learn: {len(learned)} of "
             f"{len(card.architecture)}, with {card.n_parameters:,} numbers in all.",
@@ -193,7 +193,7 @@ def _layers(slug: str) -> Callable[[Mapping[str, ModelCard]], Shown | None]:
     return draw
 
 
-def _lstm(cards: Mapping[str, ModelCard]) -> Shown | None:
+def _lstm(cards: Mapping[str, ModelCard]) -> TermFigure | None:
     card = cards.get("cnn_lstm")
     if card is None:
         return None
@@ -204,11 +204,11 @@ def _lstm(cards: Mapping[str, ModelCard]) -> Shown | None:
         waveform.Waveform(sound.samples[: round(end_s * sound.sample_rate)], sound.sample_rate) for end_s in ends_s
     ]
     try:
-        said = [recognition.ask(analysis.measure_samples(each), [card])[0] for each in clips]
+        predictions = [recognition.ask(analysis.measure_samples(each), [card])[0] for each in clips]
     except SerError:
         return None
-    answers = [each.probabilities for each in said if isinstance(each, Prediction)]
-    if len(answers) < len(said):
+    answers = [each.probabilities for each in predictions if isinstance(each, Prediction)]
+    if len(answers) < len(predictions):
         return None
     likely = sorted(answers[-1], key=lambda label: -max(each[label] for each in answers))[:N_LINES]
     lines = [
@@ -234,12 +234,12 @@ def _lstm(cards: Mapping[str, ModelCard]) -> Shown | None:
         },
     )
     last = ", ".join(f"{label} {answers[-1][label]:.0%}" for label in likely)
-    return Shown(
+    return TermFigure(
         figure, f"What the {card.title} here says of the voice “{title}” as it hears more of it; at the end {last}."
     )
 
 
-def _uar(cards: Mapping[str, ModelCard]) -> Shown | None:
+def _uar(cards: Mapping[str, ModelCard]) -> TermFigure | None:
     card = cards.get("mlp")
     if card is None or card.evaluation is None:
         return None
@@ -285,36 +285,36 @@ def _uar(cards: Mapping[str, ModelCard]) -> Shown | None:
             ],
         },
     )
-    told = ", ".join(f"{label} {share:.0%}" for label, share in recall.items())
-    return Shown(
+    shares = ", ".join(f"{label} {share:.0%}" for label, share in recall.items())
+    return TermFigure(
         figure,
         f"Of the clips of each emotion, the share that the {card.title} here recognised in "
-        f"{cached.corpus_title(measured.corpus)}, on speakers it had never heard: {told}. Their mean is the UAR.",
+        f"{cached.corpus_title(measured.corpus)}, on speakers it had never heard: {shares}. Their mean is the UAR.",
     )
 
 
-def _confusion(cards: Mapping[str, ModelCard]) -> Shown | None:
+def _confusion(cards: Mapping[str, ModelCard]) -> TermFigure | None:
     card = cards.get("mlp")
     if card is None or card.evaluation is None:
         return None
     names = models.used_labels({card.title: card.evaluation})
     figure = models.confusion(card.evaluation, names, as_shares=True)
-    return Shown(figure, f"Each row in %. {models.describe_confusion(card.title, card.evaluation)}")
+    return TermFigure(figure, f"Each row in %. {models.describe_confusion(card.title, card.evaluation)}")
 
 
-def _leakage(_: Mapping[str, ModelCard]) -> Shown:
+def _leakage(_: Mapping[str, ModelCard]) -> TermFigure:
     known = leakage_lab.read_results()
     (_, leaky), *_, (_, clean) = leakage_lab.ladder(leakage_lab.EVERY_LEAK)
     steps = [("With every leak", known[leaky]), ("With none", known[clean])]
     first, last = (row[models.METRIC] for _, row in steps)
-    return Shown(
+    return TermFigure(
         models.ladder(steps, models.METRIC),
         f"One small model on RAVDESS: {first:.0%} of answers right where "
         f"training and test share speakers and copies, {last:.0%} where they do not. The Compare page has the steps between.",
     )
 
 
-FIGURES: dict[str, Callable[[Mapping[str, ModelCard]], Shown | None]] = {
+FIGURES: dict[str, Callable[[Mapping[str, ModelCard]], TermFigure | None]] = {
     "waveform": _picture("waveform"),
     "stft": _stft,
     "mel": _picture("mel"),

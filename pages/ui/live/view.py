@@ -16,6 +16,7 @@ from ser_core.recognition import live
 from ser_core.recognition.card import ModelCard
 from ser_core.recognition.live import Listener, Moment
 from ser_core.recognition.recognizer import Prediction
+from ser_core.system import units
 
 DRAW_S = 0.1
 """How often the browser asks for news."""
@@ -164,7 +165,7 @@ def show_session(listener: Listener, models: list[ModelCard]) -> None:
         return
     st.header("Your session", anchor=False)
     if listener.kept_from_s:
-        st.markdown(f"The last {live.KEEP_S / 60:.0f} minutes are kept.")
+        st.markdown(f"The last {units.duration(live.KEEP_S)} are kept.")
     data = listener.sound()
     st.audio(data, format="audio/wav", alt=f"{found.duration_s:.0f} seconds of your session")
     st.plotly_chart(

@@ -14,6 +14,7 @@ from pages.ui import (
     clip_view,
     downloads,
     frame,
+    inputs,
     prediction_cards,
     recognition,
     runtime,
@@ -144,8 +145,9 @@ def head(given: clip_input.ClipInput, models: list[ModelCard]) -> None:
     clip_view.show_quality(
         run.found.quality,
         clip_view.facts(run.found.container, run.found.source_rate, run.found.source_channels, run.found.duration_s),
-        truncated=run.found.truncated,
+        remarks=run.found.remarks,
     )
+    inputs.channel(given, run.found.channel, run.found.choices)
 
 
 def show_timeline(given: clip_input.ClipInput, models: list[ModelCard]) -> None:
@@ -222,7 +224,7 @@ def _over_time(given: clip_input.ClipInput, run: Run, found: Timeline, models: l
         figure,
         key=key,
         config=CONFIG,
-        on_select=partial(_clicked, key, run, found),
+        on_select=partial(_choose_window, key, run, found),
         selection_mode="points",
         alt=describe(found),
     )
@@ -254,7 +256,7 @@ def _slid(run: Run) -> None:
     run.moment_s = st.session_state[SLIDER]
 
 
-def _clicked(key: str, run: Run, found: Timeline) -> None:
+def _choose_window(key: str, run: Run, found: Timeline) -> None:
     """Callback of the figure: a click on a column chooses its window."""
     points = st.session_state[key]["selection"]["points"]
     if points:

@@ -234,8 +234,8 @@ def _effect(name: str, effect: augment.Effect) -> float:
         help=f"Imitates {effect.imitates}.",
     )
     amount = effect.amount(strength)
-    told = f"{amount:,.0f}" if amount >= 100 else f"{amount:.3g}"
-    st.caption(f"at its strongest {told} {effect.unit}" if strength else "left out")
+    value = f"{amount:,.0f}" if amount >= 100 else f"{amount:.3g}"
+    st.caption(f"at its strongest {value} {effect.unit}" if strength else "left out")
     return float(strength)
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.ui import frame
 from ser_core.dataset import splits
+from ser_core.system import units
 from ser_core.training.plan import Plan
 
 PART_TITLES = {splits.TRAIN: "training", splits.VALIDATION: "validation", splits.TEST: "test"}
@@ -30,7 +31,7 @@ def figures(plan: Plan) -> str:
     shown = (
         (f"{plan.n_clips:,}", "clips"),
         (f"{plan.n_speakers:,}", f"speaker{'s' * (plan.n_speakers != 1)}"),
-        (f"about {duration(plan.total_s)}", "of work"),
+        (f"about {units.duration(plan.total_s)}", "of work"),
     )
     cells = "".join(f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for value, name in shown)
     return f'<div class="ser-figures">{cells}</div>'
@@ -54,11 +55,3 @@ def labels(plan: Plan) -> str:
     if plan.n_fits > 1:
         lines.append(f"{plan.n_fits} trainings in a row.")
     return " ".join(lines)
-
-
-def duration(seconds: float) -> str:
-    """Return 42 as '42 s', 150 as '2.5 min', 1500 as '25 min', 5400 as '1.5 h'."""
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.1f} min" if minutes < 9.95 else f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -24,7 +24,7 @@ from ser_core.training import jobs, run_folder
 
 SAME = "All were measured by the protocol “{protocol}”, but not on the same speakers and clips: small differences mean nothing."
 BEFORE = "Before: the model that this one started from, on the very same clips."
-HEARD = (
+COMMON_CORPORA = (
     " That model had learned from {corpora} already, the speakers tested here included, so the figures before and after are both "
     "too high."
 )
@@ -51,8 +51,8 @@ def show_result(job: jobs.Job) -> None:
 
 def unreadable(problems: Sequence[Sequence[str]]) -> str:
     """Return which clips could not be used, as Markdown: the first few by name."""
-    told = "; ".join(f"{Path(path).name}: {reason}" for path, reason in problems[:3])
-    return frame.plain(f"{len(problems)} clips could not be read and were left out. {told}")
+    examples = "; ".join(f"{Path(path).name}: {reason}" for path, reason in problems[:3])
+    return frame.plain(f"{len(problems)} clips could not be read and were left out. {examples}")
 
 
 def model(card: ModelCard) -> None:
@@ -95,8 +95,8 @@ def columns(card: ModelCard, others: Sequence[ModelCard]) -> list[Column]:
     before = _before(card)
     if before:
         origin = next((each for each in others if each.slug == card.training.get("start_from")), None)
-        heard = sorted(_heard(card) & _heard(origin)) if origin else []
-        note = BEFORE + (HEARD.format(corpora=", ".join(map(cached.corpus_title, heard))) if heard else "")
+        common = sorted(_training_corpora(card) & _training_corpora(origin)) if origin else []
+        note = BEFORE + (COMMON_CORPORA.format(corpora=", ".join(map(cached.corpus_title, common))) if common else "")
         found.append(
             Column(
                 f"{origin.title if origin else 'The model it started from'}, before", found[0].protocol, before, note
@@ -114,7 +114,7 @@ def _column(card: ModelCard) -> Column:
     return Column(card.title, protocol, overall | dict(card.per_corpus), f"{card.title}: {card.protocol}")
 
 
-def _heard(card: ModelCard) -> set[str]:
+def _training_corpora(card: ModelCard) -> set[str]:
     return {str(each.get("corpus")) for each in card.corpora if isinstance(each, dict)}
 
 
@@ -137,10 +137,8 @@ def comparison(shown: Sequence[Column]) -> str:
     if len(shown) > 1:
         protocols = {each.protocol for each in shown}
         notes.insert(0, SAME.format(protocol=shown[0].protocol) if len(protocols) == 1 else OTHER)
-    told = "".join(f'<p class="ser-small">{escape(note)}</p>' for note in notes)
-    return (
-        f'<div class="ser-wide"><table class="ser-table ser-compare"><tr><th></th>{head}</tr>{rows}</table></div>{told}'
-    )
+    footnotes = "".join(f'<p class="ser-small">{escape(note)}</p>' for note in notes)
+    return f'<div class="ser-wide"><table class="ser-table ser-compare"><tr><th></th>{head}</tr>{rows}</table></div>{footnotes}'
 
 
 def _cell(figures: Evaluation | None) -> str:
@@ -193,9 +191,9 @@ def _corpora(card: ModelCard) -> None:
 
 def worth(figures: Evaluation) -> str:
     """Return what figures of this protocol are worth, as Markdown."""
-    said = splits.PROTOCOLS.get(figures.protocol, "")
+    meaning = splits.PROTOCOLS.get(figures.protocol, "")
     return (
-        f"Protocol **{frame.plain(figures.protocol)}**. {frame.plain(said)} {glossary.link('uar')}, with an interval of 95 % over "
+        f"Protocol **{frame.plain(figures.protocol)}**. {frame.plain(meaning)} {glossary.link('uar')}, with an interval of 95 % over "
         f"{frame.plain(figures.interval_over)}."
     )
 

@@ -10,9 +10,9 @@ import streamlit as st
 
 from pages.ui import admin, frame, glossary, runtime, state
 from pages.ui.charts import training
-from pages.ui.train import plan, result
+from pages.ui.train import result
 from ser_core.errors import SerError
-from ser_core.system import files, untrusted_text
+from ser_core.system import files, units, untrusted_text
 from ser_core.training import jobs, run_folder
 
 STAGES = {
@@ -67,16 +67,16 @@ def show_run(root: Path, id: str) -> None:
 def headline(job: jobs.Job) -> str:
     """Return the stage of a run as Markdown, with what is known of its speed and its place in line."""
     icon, word = STAGES[job.status.stage]
-    told = [f"{icon} **{word}**"]
+    parts = [f"{icon} **{word}**"]
     if job.position:
-        told.append("next in the queue" if job.position == 1 else f"{job.position - 1} before it in the queue")
+        parts.append("next in the queue" if job.position == 1 else f"{job.position - 1} before it in the queue")
     if job.status.epoch and not job.ended:
-        told.append(f"epoch {job.status.epoch} of {job.status.epochs}")
+        parts.append(f"epoch {job.status.epoch} of {job.status.epochs}")
     if job.status.clips_per_s:
-        told.append(f"{job.status.clips_per_s:,.0f} clips/s")
+        parts.append(f"{job.status.clips_per_s:,.0f} clips/s")
     if job.status.left_s and not job.ended:
-        told.append(f"about {plan.duration(job.status.left_s)} left")
-    return " · ".join(told)
+        parts.append(f"about {units.duration(job.status.left_s)} left")
+    return " · ".join(parts)
 
 
 def may_stop(job: jobs.Job) -> bool:
@@ -187,11 +187,13 @@ def _figures(path: str, changed: int, size: int) -> dict[str, Any]:
 
 def _log(job: jobs.Job) -> None:
     with st.expander("Log", key="train.log", icon=":material/terminal:"):
-        st.code(_shown(run_folder.read_log(job.folder)) or "Nothing yet.", language=None, height=260, wrap_lines=True)
+        st.code(
+            _log_text(run_folder.read_log(job.folder)) or "Nothing yet.", language=None, height=260, wrap_lines=True
+        )
         if job.status.stage == run_folder.FAILED and jobs.printed(job):
             st.markdown("The last lines it printed:")
-            st.code(_shown(jobs.printed(job)), language=None, height=260, wrap_lines=True)
+            st.code(_log_text(jobs.printed(job)), language=None, height=260, wrap_lines=True)
 
 
-def _shown(log: str) -> str:
+def _log_text(log: str) -> str:
     return untrusted_text.lines(untrusted_text.without_paths(log))

@@ -21,7 +21,7 @@ def show_runs(root: Path) -> None:
         st.info("No training has been started yet.", icon=":material/info:")
     elif any(not job.ended for job in found):
         _watch(root)
-    _ended(root, [job for job in found if job.ended])
+    _show_ended(root, [job for job in found if job.ended])
     with st.expander("For the teacher", key="train.teacher", icon=":material/school:"):
         admin.show_admin_word()
         if admin.is_here():
@@ -56,7 +56,7 @@ def _watch(root: Path) -> None:
                 )
 
 
-def _ended(root: Path, ended: list[jobs.Job]) -> None:
+def _show_ended(root: Path, ended: list[jobs.Job]) -> None:
     if not ended:
         return
     st.header("Ended", anchor=False)

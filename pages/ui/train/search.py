@@ -25,7 +25,7 @@ def show_trials(job: jobs.Job, trials: Sequence[Mapping[str, Any]]) -> None:
         "below, of clips that no try has touched, say how well it works."
     )
     st.plotly_chart(
-        training.trials(trials, told=[trial_text(row) for row in trials]),
+        training.trials(trials, hover=[trial_text(row) for row in trials]),
         key="train.trials",
         config=training.CONFIG,
         alt=f"{len(trials)} combinations by their UAR on the folds.",
