@@ -418,7 +418,6 @@ def _spellings(own: scan.Reading, files: Sequence[str]) -> Iterator[Finding]:
             f"{_count(len(several), 'speaker is', 'speakers are')} spelt in several ways: {who}. They are read as "
             "one, under the most frequent spelling. Nothing needs to be done here; if they are several people, give them names that differ "
             "in more than case, blanks and leading zeros.",
-            removable=(),
         )
 
 

@@ -40,6 +40,12 @@ def key(name: str) -> str:
     return text if is_word and text not in NOT_STATED else ""
 
 
+def identity(speaker: str) -> str:
+    """Return what all spellings of a speaker of the clips table share: "mine:Anna" -> "mine:anna"; "" for nobody."""
+    corpus, _, name = speaker.partition(":")
+    return f"{corpus}:{key(name)}" if speaker else ""
+
+
 def _is_unseen(letter: str) -> bool:
     return unicodedata.category(letter) in _UNSEEN or letter in _UNSEEN_LETTERS
 

@@ -499,7 +499,7 @@ def test_the_spellings_that_were_joined_to_one_speaker_are_listed(tmp_path):
     (tmp_path / "clips.csv").write_text("\n".join(["path,label,speaker", *rows]), encoding="utf-8")
     report = doctor.check("mine", tmp_path)
     (finding,) = [each for each in report.findings if each.kind == "speaker_spellings"]
-    assert (report.n_speakers, finding.n, finding.removable) == (4, 3, ())
+    assert (report.n_speakers, finding.n, finding.removable) == (4, 3, finding.files)
     for told in ("'Anna' (2) = 'anna' (1)", r"'Zoe\u0308' (1) = 'Zoë' (1)", r"'Jo\u200b' (1) = 'Jo' (1)"):
         assert told in finding.message
     assert set(finding.files) == {f"{number}.wav" for number in range(7)}

@@ -89,3 +89,8 @@ def test_a_speaker_is_shown_by_the_most_frequent_spelling_and_the_first_on_a_tie
     assert speakers.joined(names, longest=20)[:6] == ["Anna", "Anna", "Anna", "", "BEN", "BEN"]
     assert len(speakers.joined(names, longest=20)[6]) == 20
     assert speakers.joined([], longest=20) == []
+
+
+def test_a_speaker_of_a_corpus_is_the_same_in_every_spelling_and_another_in_another_corpus() -> None:
+    assert speakers.identity("mine:Anna") == speakers.identity("mine: anna") != speakers.identity("yours:anna")
+    assert speakers.identity("") == ""
