@@ -52,8 +52,8 @@ def locate(given: Sequence[str], files: Sequence[str], *, whole: bool = False) -
     )
     for skipped in range(1, min(shared, _MAX_PARTS) + 1):
         # From the table's folder only: of anna/1.wav the end alone may be somebody else's 1.wav.
-        shifted = [index.find(row[skipped:], whole=True) for row in rows]
-        if all(shifted):
+        shifted = list(itertools.takewhile(bool, (index.find(row[skipped:], whole=True) for row in rows)))
+        if len(shifted) == len(rows):
             return shifted
     return found
 

@@ -183,7 +183,7 @@ def _labels(given: Sequence[_File], sounds: Sequence[_File]) -> tuple[dict[int, 
         if rows is None:
             notes.append(f"{name} has no column 'file' and 'label', so it gives no true labels.")
             continue
-        rows = rows[rows.iloc[:, 1].str.strip() != ""]
+        rows = rows[rows.iloc[:, 1].str.strip() != ""].drop_duplicates()
         unknown: Counter[str] = Counter()
         names = list(rows.iloc[:, 0])
         for numbers, file, word in zip(_meant(table, names, sounds), names, rows.iloc[:, 1], strict=True):
