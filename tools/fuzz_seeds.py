@@ -117,24 +117,73 @@ def sounds(place: Path) -> list[bytes]:
     return found + [_encoded(*row) for row in FFMPEG if row[1] in av.codecs_available]
 
 
-def _encoded(container: str, encoder: str, rate: int, sample_format: str) -> bytes:
+def found_sounds(place: Path) -> list[bytes]:
+    """Return files as people have them: several tracks, joined, unfinished, with junk before and behind, with channels that differ."""
+    mp3, aac, opus = (
+        _encoded(*row)
+        for row in (
+            ("mp3", "libmp3lame", 16_000, "s16p"),
+            ("adts", "aac", 16_000, "fltp"),
+            ("ogg", "libopus", 48_000, "s16"),
+        )
+    )
+    plain, tag = wav(), b"ID3\x04\0\0\0\0\0\x0aTIT2\0\0\0\0\0\0"
+    flac = waveform.encode_pcm(waveform.to_pcm(voice()), 16_000, container="FLAC")
+    halves = len(plain) // 2
+    data = (
+        b"WAVE"
+        + plain[12:36]
+        + b"".join(b"data" + len(part).to_bytes(4, "little") + part for part in (plain[44:halves], plain[halves:]))
+    )
+    two = np.stack([voice(), voice("slow_low")], axis=1)
+    files = [
+        mp3 + mp3,
+        opus + opus,
+        flac + flac,
+        plain + plain,
+        b"RIFF" + len(data).to_bytes(4, "little") + data,
+        plain[:40] + bytes(4) + plain[44:],
+        b"RF64" + plain[4:40] + b"\xff" * 4 + plain[44:],
+        bytes(417) + mp3,
+        b"\r\n" + plain,
+        tag + aac,
+        tag + bytes(100) + mp3 + b"TAG" + bytes(125),
+        flac[: 2 * len(flac) // 3],
+        _encoded("mp4", "aac", 16_000, "fltp", tracks=2),
+        _encoded("matroska", "pcm_s16le", 16_000, "s16", tracks=3),
+        _encoded("mpegts", "mp2", 48_000, "s16", tracks=2),
+    ]
+    for sound in (two, two * [1, -1] + 0.1, np.concatenate([two] * 3, axis=1)):
+        file = io.BytesIO()
+        soundfile.write(file, sound, 16_000, format="WAV")
+        files.append(file.getvalue())
+    return files
+
+
+def all_sounds(place: Path) -> list[bytes]:
+    """Return a voice in every encoding, and files as people have them."""
+    return sounds(place) + found_sounds(place)
+
+
+def _encoded(container: str, encoder: str, rate: int, sample_format: str, *, tracks: int = 1) -> bytes:
+    """Return a voice in a file that FFmpeg writes, as often as there are tracks."""
     file = io.BytesIO()
     pcm = waveform.to_pcm(voice(rate=rate))[np.newaxis]
     options = {"fflags": "+bitexact"}  # else each file has another name for its tracks
     with av.open(file, "w", format=container, container_options=options) as out:
-        stream = out.add_stream(encoder, rate=rate, layout="mono")
-        stream.bit_rate = stream.bit_rate or 64_000
-        frame = av.AudioFrame.from_ndarray(pcm, format="s16", layout="mono")
-        frame.sample_rate = rate
-        resampled = av.AudioResampler(
-            format=sample_format, layout="mono", rate=rate, frame_size=stream.codec_context.frame_size or None
-        )
-        for part in (*resampled.resample(frame), *resampled.resample(None)):
-            part.pts = None
-            for packet in stream.encode(part):
+        for stream in [out.add_stream(encoder, rate=rate, layout="mono") for _ in range(tracks)]:
+            stream.bit_rate = stream.bit_rate or 64_000
+            frame = av.AudioFrame.from_ndarray(pcm, format="s16", layout="mono")
+            frame.sample_rate = rate
+            resampled = av.AudioResampler(
+                format=sample_format, layout="mono", rate=rate, frame_size=stream.codec_context.frame_size or None
+            )
+            for part in (*resampled.resample(frame), *resampled.resample(None)):
+                part.pts = None
+                for packet in stream.encode(part):
+                    out.mux(packet)
+            for packet in stream.encode(None):
                 out.mux(packet)
-        for packet in stream.encode(None):
-            out.mux(packet)
     return file.getvalue()
 
 

@@ -391,8 +391,8 @@ def greedy_networks() -> list[bytes]:
 
 
 TARGETS: dict[str, Target] = {
-    "decode": Target("The decoder", 310, fuzz_seeds.sounds, mutate.mutate_bytes, decode, worst=loud),
-    "stream": Target("The decoder of long recordings", 110, fuzz_seeds.sounds, mutate.mutate_bytes, stream),
+    "decode": Target("The decoder", 310, fuzz_seeds.all_sounds, mutate.mutate_bytes, decode, worst=loud),
+    "stream": Target("The decoder of long recordings", 110, fuzz_seeds.all_sounds, mutate.mutate_bytes, stream),
     "analyse": Target("A sound from bytes to its quality", 20, fuzz_seeds.sounds, mutate.mutate_bytes, analyse),
     "timeline": Target("A recording moment by moment", 10, fuzz_seeds.sounds, mutate.mutate_bytes, timeline),
     "record": Target("Recordings for a corpus", 5, fuzz_seeds.spoken, mutate.mutate_bytes, record),

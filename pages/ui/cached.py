@@ -21,6 +21,7 @@ import streamlit as st
 
 from ser_core import paths
 from ser_core.corpora import catalogue, library
+from ser_core.dataset import duplicates
 from ser_core.experiments import benchmark
 from ser_core.recognition import store
 from ser_core.recognition.card import ModelCard
@@ -181,7 +182,10 @@ def _plan(
     _config: RunConfig,
     _rates: dict[str, float],
 ) -> Plan:
-    return training_plan.plan(clips_of_all(_folders), _config, rates=_rates, models=paths.models_folder())
+    clips = clips_of_all(_folders)
+    # what has not been compared yet is so at the start of the run: this process decodes no corpus
+    sounds = duplicates.remembered(clips, cache=paths.feature_cache())
+    return training_plan.plan(clips, _config, rates=_rates, models=paths.models_folder(), sounds=sounds)
 
 
 def speakers(name: str, folder: Path) -> dict[str, str]:

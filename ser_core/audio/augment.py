@@ -189,7 +189,7 @@ EFFECTS: dict[str, Effect] = {
     "telephone": Effect(
         title="Telephone band",
         imitates="a telephone, with everything above cut off",
-        unit="Hz at the most",
+        unit="Hz at most",
         least=8000,
         most=3400,
         change=lambda waveform, high_hz, rng: limit_band(waveform, high_hz=min(high_hz, 0.49 * waveform.sample_rate)),
@@ -197,7 +197,7 @@ EFFECTS: dict[str, Effect] = {
     "noise": Effect(
         title="Noise",
         imitates="a fan, a street, a full classroom",
-        unit="dB from voice to noise",
+        unit="dB signal-to-noise ratio",
         least=40,
         most=5,
         change=lambda waveform, snr_db, rng: add_noise(waveform, snr_db=snr_db, rng=rng),
@@ -205,7 +205,7 @@ EFFECTS: dict[str, Effect] = {
     "chatter": Effect(
         title="Chatter",
         imitates="others who speak at once",
-        unit="dB from voice to chatter",
+        unit="dB signal-to-noise ratio",
         least=40,
         most=5,
         change=lambda waveform, snr_db, rng: add_chatter(waveform, snr_db=snr_db, rng=rng),

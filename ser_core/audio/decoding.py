@@ -154,7 +154,8 @@ def decode(
     file = Source(_read(source, name, max_duration_s))
     _refuse_other_kinds(file, name)
     try:
-        found = _first_pass(_Recording(headers.read_layout(file), name, max_duration_s), channel, sample_rate)
+        recording = _recording(file, name, max_duration_s, sample_rate)
+        found = _first_pass(recording, channel, sample_rate)
         samples = np.concatenate([np.zeros(0, np.float32), *found.blocks])
     except MemoryError:
         raise AudioError(f"{name} needs more memory than there is. Cut it into shorter pieces.") from None
@@ -196,7 +197,7 @@ def stream(
     _check_target(sample_rate)
     file = _held(source, name, max_duration_s)
     _refuse_other_kinds(file, name)
-    found = _first_pass(_Recording(headers.read_layout(file), name, max_duration_s), channel, None, check_stop)
+    found = _first_pass(_recording(file, name, max_duration_s, sample_rate), channel, None, check_stop)
     header, tally, choice, recording = found.header, found.tally, found.choice, found.recording
 
     def read() -> Iterator[np.ndarray]:
@@ -332,6 +333,11 @@ class _Found:
             )
         sentences = (cut, *recording.layout.remarks, joined, unread, recording.track_remark, self.choice.remark, raised)
         return tuple(each for each in sentences if each)
+
+
+def _recording(file: Source, name: str, max_duration_s: float, sample_rate: int) -> _Recording:
+    layout = headers.read_layout(file)
+    return _Recording(layout, name, max_duration_s, by_ffmpeg=0 < layout.opus_hz < sample_rate)
 
 
 def _first_pass(

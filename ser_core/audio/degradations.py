@@ -91,7 +91,7 @@ CONDITIONS: dict[str, Condition] = {
     "white": Condition(
         title="White noise",
         imitates="hiss of a microphone or a line",
-        unit="dB from voice to noise",
+        unit="dB signal-to-noise ratio",
         levels=(30, 20, 10, 0),
         change=lambda waveform, snr_db, rng, _: add_sound(
             waveform, noise(len(waveform.samples), slope=WHITE, rng=rng), snr_db=snr_db
@@ -100,7 +100,7 @@ CONDITIONS: dict[str, Condition] = {
     "pink": Condition(
         title="Pink noise",
         imitates="a fan, traffic, wind",
-        unit="dB from voice to noise",
+        unit="dB signal-to-noise ratio",
         levels=(30, 20, 10, 0),
         change=lambda waveform, snr_db, rng, _: add_sound(
             waveform, noise(len(waveform.samples), slope=PINK, rng=rng), snr_db=snr_db
@@ -109,7 +109,7 @@ CONDITIONS: dict[str, Condition] = {
     "babble": Condition(
         title="Babble",
         imitates=f"{N_VOICES} others of the corpus who speak at once",
-        unit="dB from voice to babble",
+        unit="dB signal-to-noise ratio",
         levels=(30, 20, 10, 0),
         others=True,
         change=lambda waveform, snr_db, rng, voices: add_sound(
@@ -126,7 +126,7 @@ CONDITIONS: dict[str, Condition] = {
     "telephone": Condition(
         title="Telephone band",
         imitates="a line that passes 300 Hz to so many; 3400 is the telephone's",
-        unit="Hz at the most",
+        unit="Hz at most",
         levels=(7000, 3400, 2000),
         change=lambda waveform, high_hz, rng, _: augment.limit_band(
             waveform, high_hz=min(high_hz, 0.49 * waveform.sample_rate)
@@ -190,7 +190,7 @@ def check(names: Sequence[str]) -> None:
 
 
 def describe(name_and_level: str) -> str:
-    """Return 'Babble (10 dB from voice to babble)' for 'babble 10', as Evaluation.under names them; other names as they are."""
+    """Return 'Babble (10 dB signal-to-noise ratio)' for 'babble 10', as Evaluation.under names them; other names as they are."""
     name, _, level = name_and_level.partition(" ")
     row = CONDITIONS.get(name)
     return f"{row.title} ({level} {row.unit})" if row else name_and_level

@@ -19,6 +19,10 @@ _PROMISE = 0x7FFF_0000
 """A 32-bit length from here on is no promise: programs that write to a pipe put it there."""
 _TOLERANCE = 64
 """Bytes by which lengths may be wrong: some programs count their own header too."""
+_MOST_FRAMES, _MOST_CHUNKS, _MOST_PARTS = 500_000, 20_000, 100
+"""Frames (an hour has 180,000), chunks and recordings that are looked at: a file of nothing but headers must not hold anybody up."""
+_MOST_JUNK = 1 << 18
+"""Bytes between frames that are searched for the next one."""
 _MIN_UNREAD = 4096
 """Unexplained bytes behind the sound that are worth a sentence."""
 
@@ -38,7 +42,8 @@ class Layout:
     """What a file holds: its recordings in their order, whether bytes are missing at its end (None: its bytes do not say), sentences.
 
     is_partly_read : whether there is more in it that is not read; a sentence says what.
-    bits, valid_bits : of a sample, where the header of a WAV says; 0 where it does not.
+    bits, valid_bits : of a sample, where the header of a WAV says; 0 where it does not. opus_hz: the rate at which libsndfile would
+    decode an Opus file, though its header names no playback rate (RFC 7845, 5.1); 0 for others.
     """
 
     parts: tuple[Part, ...]
@@ -47,6 +52,7 @@ class Layout:
     is_partly_read: bool = False
     bits: int = 0
     valid_bits: int = 0
+    opus_hz: int = 0
 
 
 def read_layout(source: Source) -> Layout:
@@ -67,6 +73,9 @@ def _unread(n_bytes: int) -> str:
     size = f"{n_bytes / 2**20:.1f} MB" if n_bytes >= 2**20 else f"{max(n_bytes / 1024, 1):.0f} KB"
     return f"{size} behind its sound {_NOT_READ}"
 
+
+CONTRADICTORY = "Its header contradicts itself: it may have been read at a wrong speed or length. Export it again."
+"""Where fields of a header cannot all be true."""
 
 SECOND = "A second recording follows the first one in the same file, and was not read. Split the file to use it."
 
@@ -92,7 +101,7 @@ def _start(source: Source) -> tuple[int, str]:
     at = window.find(b"\xff")
     while at >= 0:
         for frame in (_mpeg_frame, _adts_frame):
-            if _chain(source, zeros + at, frame, 4):
+            if frame(window[at : at + 8]) and _chain(source, zeros + at, frame, 4):
                 return _skipped(zeros + at)
         at = window.find(b"\xff", at + 1)
     return 0, ""
@@ -221,19 +230,22 @@ def _frames(source: Source, at: int, frame: Callable[[bytes], _Frame | None]) ->
     """Return the stretches of frames in a file, and whether it ends within a frame; a frame that counts those behind it starts one."""
     stretches: list[_Stretch] = []
     kind: tuple[int, ...] | None = None
-    size, begun, n, said, tag = source.size, at, 0, None, b""
+    size, begun, n, said, tag, junk = source.size, at, 0, None, b"", 0
 
     def end(stop: int) -> None:
         if n:
             stretches.append(_Stretch(begun, stop, n, said, tag))
 
     with source.open() as file:
-        while at < size:
+        for _ in range(_MOST_FRAMES):
+            if at >= size:
+                break
             file.seek(at)
             head = file.read(64)
             found = frame(head)
             if found is None or kind not in (None, found.kind):
-                again, new = _resume(source, at, frame)
+                again, new = _resume(source, at, frame) if junk < _MOST_JUNK else (None, False)
+                junk += again.at - at if again else 0
                 if again is None:
                     end(at)
                     return stretches, False
@@ -274,7 +286,7 @@ def _resume(source: Source, at: int, frame: Callable[[bytes], _Frame | None]) ->
             at += 32 + int.from_bytes(data[12:16], "little")
     place = 0
     while place < len(data):
-        if _chain(source, at + place, frame, 3):
+        if frame(data[place : place + 8]) and _chain(source, at + place, frame, 3):
             found = frame(source.part(at + place, 8))
             assert found is not None
             return _Again(at + place, found.kind), new
@@ -288,10 +300,11 @@ def _counter(head: bytes, frame: _Frame) -> tuple[bytes, int | None] | None:
     """Return the tag of an MP3's first frame that holds no sound, and how many frames it counts (None: it does not say)."""
     if len(frame.kind) != 3 or frame.kind[1] != 1:
         return None
-    for at in (13, 21, 36):
-        if (tag := head[at : at + 4]) in (b"Xing", b"Info"):
-            flags = int.from_bytes(head[at + 4 : at + 8], "big")
-            return tag, int.from_bytes(head[at + 8 : at + 12], "big") if flags & 1 else None
+    mono, first_version = head[3] >> 6 == 3, frame.kind[0] == 3
+    at = (21 if mono else 36) if first_version else (13 if mono else 21)  # behind the side information
+    if (tag := head[at : at + 4]) in (b"Xing", b"Info"):
+        flags = int.from_bytes(head[at + 4 : at + 8], "big")
+        return tag, int.from_bytes(head[at + 8 : at + 12], "big") if flags & 1 else None
     return (b"VBRI", int.from_bytes(head[50:54], "big")) if head[36:40] == b"VBRI" else None
 
 
@@ -308,6 +321,8 @@ def _mpeg(source: Source) -> Layout | None:
     miscounts = [each.tag in (b"", b"VBRI") or each.said is None or each.said < each.n - 2 for each in stretches]
     if len(stretches) == 1 and stretches[0].start == at:
         return Layout((Part(source, miscounts[0]),), is_cut)
+    if len(stretches) > _MOST_PARTS:
+        return Layout((Part(source, True),), is_cut)
     parts = [
         Part(source.join([slice(each.start, each.stop)]), by_ffmpeg)
         for each, by_ffmpeg in zip(stretches, miscounts, strict=True)
@@ -343,9 +358,9 @@ class _Chunk(NamedTuple):
 
 def _chunks(source: Source, at: int, order: str, *, width: int = 4) -> Iterator[_Chunk]:
     """Yield the chunks of a file whose ids are four letters; a pad byte behind an odd one may be missing."""
-    while at + 4 + width <= source.size:
+    for _ in range(_MOST_CHUNKS):
         head = source.part(at, 4 + width)
-        if not re.fullmatch(rb"[ -~]{4}", head[:4]):
+        if len(head) < 4 + width or not re.fullmatch(rb"[ -~]{4}", head[:4]):
             return
         chunk = _Chunk(head[:4], at + 4 + width, int.from_bytes(head[4:], order))  # type: ignore[arg-type]
         yield chunk
@@ -412,6 +427,10 @@ def _wav(
 ) -> Layout:
     bits = int.from_bytes(fmt[14:16], order)  # type: ignore[arg-type]
     tag = int.from_bytes(fmt[:2], order)  # type: ignore[arg-type]
+    channels, block = (int.from_bytes(fmt[at : at + 2], order) for at in (2, 12))  # type: ignore[arg-type]
+    hz, bytes_per_s = (int.from_bytes(fmt[at : at + 4], order) for at in (4, 8))  # type: ignore[arg-type]
+    if tag in (1, 3, 0xFFFE) and (block != channels * -(-bits // 8) or bytes_per_s not in (0, hz * block)):
+        remarks = (*remarks, CONTRADICTORY)
     valid_bits = int.from_bytes(fmt[18:20], order) if tag == 0xFFFE and len(fmt) >= 20 else 0  # type: ignore[arg-type]
     if rebuild and fmt:
         n = sum(each.stop - each.start for each in data)
@@ -476,15 +495,23 @@ def _au(source: Source) -> Layout | None:
         return Layout(
             (Part(source.join([slice(0, 8), _u32(rest, order), slice(12, source.size)])),), False, (NEVER_CLOSED,)
         )
+    if not 24 <= start <= source.size:
+        return Layout((Part(source),), None, (CONTRADICTORY,))
     if size >= _PROMISE:
         return Layout((Part(source),), False)
-    return _with_end(source, start + size)
+    layout = _with_end(source, start + size)
+    behind = source.part(start + size, source.size)
+    if not layout.remarks and len(behind) >= _MIN_UNREAD and behind.strip(b"\0"):
+        return Layout((Part(source),), False, (_unread(len(behind)),), True)
+    return layout
 
 
 def _w64(source: Source) -> Layout | None:
     at = 40
-    while at + 24 <= source.size:
+    for _ in range(_MOST_CHUNKS):
         head = source.part(at, 24)
+        if len(head) < 24:
+            break
         size = int.from_bytes(head[16:], "little")
         if head[:4] == b"data":
             rest = source.size - at
@@ -537,8 +564,9 @@ def _with_end(source: Source, end: int) -> Layout:
 
 def _find_all(source: Source, pattern: bytes) -> list[int]:
     """Return where a pattern of at most 64 bytes is found in a file, looked through by and by."""
-    found, at, step = [], 0, 1 << 22
-    while at < source.size:
+    found: list[int] = []
+    at, step = 0, 1 << 22
+    while at < source.size and len(found) <= _MOST_PARTS:
         found += [
             at + match.start()
             for match in re.finditer(pattern, source.part(at, step + 64), re.DOTALL)
@@ -549,15 +577,39 @@ def _find_all(source: Source, pattern: bytes) -> list[int]:
 
 
 def _split(source: Source, starts: list[int], *, by_ffmpeg: bool = False) -> tuple[Part, ...]:
-    """Return the recordings that start at these places, the whole file where there is one."""
-    if len(starts) < 2:
+    """Return the recordings that start at these places, the whole file where there is one, or too many to be meant."""
+    if not 2 <= len(starts) <= _MOST_PARTS:
         return (Part(source, by_ffmpeg),)
     stops = [*starts[1:], source.size]
     return tuple(Part(source.join([slice(start, stop)]), by_ffmpeg) for start, stop in zip(starts, stops, strict=True))
 
 
+_FLAC_HZ = (0, 88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
+"""Rates of a frame by its code; 0 and further codes: as the header of the file says."""
+
+
 def _flac(source: Source) -> Layout:
-    return Layout(_split(source, _find_all(source, rb"fLaC[\x00\x80]\x00\x00\x22")))
+    starts = _find_all(source, rb"fLaC[\x00\x80]\x00\x00\x22")
+    # libsndfile takes the rate and the channels of the file's header, whatever its frames say.
+    return Layout(_split(source, starts, by_ffmpeg=not _is_as_its_first_frame(source)))
+
+
+def _is_as_its_first_frame(source: Source) -> bool:
+    """Whether a FLAC's header has the rate and the channels of its first frame, or of neither is known."""
+    at, last = 4, False
+    for _ in range(_MOST_CHUNKS):
+        block = source.part(at, 4)
+        if last or len(block) < 4:
+            break
+        last = bool(block[0] & 0x80)
+        at += 4 + int.from_bytes(block[1:], "big")
+    frame, info = source.part(at, 4), source.part(8, 34)
+    if len(frame) < 4 or len(info) < 34 or frame[0] != 0xFF or frame[1] & 0xFC != 0xF8:
+        return True
+    hz, channels = info[10] << 12 | info[11] << 4 | info[12] >> 4, (info[12] >> 1 & 7) + 1
+    code, kind = frame[2] & 15, frame[3] >> 4
+    said_hz = _FLAC_HZ[code] if code < len(_FLAC_HZ) else 0
+    return said_hz in (0, hz) and (kind + 1 if kind < 8 else 2) == channels
 
 
 def _ogg(source: Source) -> Layout:
@@ -567,7 +619,9 @@ def _ogg(source: Source) -> Layout:
     streams: list[int] = []
     at, begins, is_cut, opus_hz = 0, False, False, 0
     with source.open() as file:
-        while at < source.size:
+        for _ in range(_MOST_FRAMES):
+            if at >= source.size:
+                break
             file.seek(at)
             head = file.read(27)
             if head[:4] != b"OggS" or len(head) < 27:
@@ -595,14 +649,16 @@ def _ogg(source: Source) -> Layout:
             at += size
     by_ffmpeg = any(n > 1 for n in streams) or (opus_hz not in (16_000, 24_000, 48_000) and opus_hz != 0)
     by_ffmpeg = by_ffmpeg or (opus_hz == 0 and b"OpusHead" in source.part(0, 200))
-    return Layout(_split(source, starts, by_ffmpeg=by_ffmpeg), is_cut or not all(ended))
+    return Layout(_split(source, starts, by_ffmpeg=by_ffmpeg), is_cut or not all(ended), opus_hz=opus_hz)
 
 
 def _mp4(source: Source) -> Layout:
     """Return the layout of an MP4: boxes one after another; a second set of ftyp, moov and mdat is a second recording."""
     at, starts, kinds = 0, [0], [set[bytes]()]
     is_cut: bool | None = False
-    while at + 8 <= source.size:
+    for _ in range(_MOST_CHUNKS):
+        if at + 8 > source.size:
+            break
         head = source.part(at, 16)
         size, kind = int.from_bytes(head[:4], "big"), head[4:8]
         if not re.fullmatch(rb"[ -~\xa9]{4}", kind):

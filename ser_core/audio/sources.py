@@ -9,6 +9,8 @@ from typing import BinaryIO
 
 from ser_core.system.spool import Spool
 
+_LARGE = 16 * 2**20
+
 
 class _Forgiving:
     """A file whose seek to before its start, which damaged headers ask for, stays put: soundfile prints a traceback for an error."""
@@ -44,7 +46,9 @@ class Source:
         return self._data[max(start, 0) : max(start, 0) + size]
 
     def join(self, pieces: Sequence[bytes | slice]) -> Source:
-        """Return a file of pieces: bytes, or stretches of this one as slice(start, stop)."""
+        """Return a file of pieces: bytes, or stretches of this one as slice(start, stop); a large one is no copy."""
+        if self.size > _LARGE:
+            return _Pieces(self, pieces)
         return Source(
             b"".join(piece if isinstance(piece, bytes) else self._data[piece.start : piece.stop] for piece in pieces)
         )

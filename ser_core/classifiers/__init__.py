@@ -1,6 +1,6 @@
-"""The classifiers one can train: the way to one of them. They see arrays, not audio.
+"""The classifiers: build, check or load one. They take arrays, not audio.
 
-contract.py says what they do, table.py which there are. `build` makes an untrained one, `load` reads a trained one for serving.
+contract.py defines what each of them does, table.py lists them. `build` makes an untrained one, `load` reads a trained one for serving.
 Neither this module nor `load` imports TensorFlow: networks are trained by _keras.py and served by _onnx.py.
 """
 
@@ -30,11 +30,11 @@ __all__ = [
 
 
 def check(name: str, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return hyperparameters with each value checked; those not named keep their defaults.
+    """Return hyperparameters with each value checked; the others have their defaults.
 
     Raises
     ------
-    ConfigError : for an unknown classifier or hyperparameter, and for a value that may not be given.
+    ConfigError : for an unknown classifier or hyperparameter, and for a value outside its range.
     """
     spec = _spec(name)
     rows = {setting.name: setting for setting in spec.settings}
@@ -54,7 +54,7 @@ def check(name: str, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
 def build(
     name: str, labels: tuple[str, ...], hyperparameters: Mapping[str, Any] | None = None, *, start: Start | None = None
 ) -> TrainableClassifier:
-    """Return an untrained classifier of the table; hyperparameters not named keep their defaults. A network may start from another's."""
+    """Return an untrained classifier of the table; other hyperparameters have their defaults. start: weights of another network."""
     settings = check(name, hyperparameters or {})
     spec = _spec(name)
     if start and not spec.continues:
@@ -90,9 +90,9 @@ def weight_file(name: str) -> str:
 
 
 def load_foreign(name: str, content: bytes, labels: tuple[str, ...]) -> Classifier:
-    """Return a stranger's classifier from the bytes of its weight file; raises ModelError where it is made of more than ours are.
+    """Return an untrusted classifier from the bytes of its weight file; raises ModelError where it has parts that ours do not have.
 
-    Only recognition/sandbox.py calls this, in a process that may be lost.
+    Only recognition/sandbox.py calls this, in a process that may crash.
     """
     if _spec(name).input_kind == "frames":
         from ser_core.classifiers import _onnx

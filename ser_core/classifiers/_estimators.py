@@ -1,6 +1,6 @@
 """The classifiers on the summary vector, each as a function that fits a scikit-learn pipeline: scaling, then the estimator.
 
-SklearnClassifier calls them. What a pipeline must be so that a file of it can be used is checked here as well.
+SklearnClassifier calls them. It also checks that a pipeline from a file is safe to use.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from sklearn.svm import SVC
 from ser_core.classifiers.contract import Progress, validation_figures
 
 PER_CORPUS = 1000
-"""A class that is learned for one corpus is called label + PER_CORPUS * corpus."""
+"""A class that is learned for one corpus has the number label + PER_CORPUS * corpus."""
 
 TREES_A_ROUND = 5
-"""Gradient boosting reports, and may stop, after so many rounds of trees: one 'epoch'."""
+"""Boosting rounds between two reports of gradient boosting: one 'epoch', after which it may stop."""
 
 MAX_BINS = 32
-"""Steps into which gradient boosting cuts a feature. A few hundred clips bear no finer ones, and the time goes with their number."""
+"""Histogram bins per feature of gradient boosting. More do not help with a few hundred clips, and take longer."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """What a fit function gets: scaled or raw items (n, n_columns), labels, weights and settings, and who listens."""
+    """The arguments of a fit function: scaled or raw items (n, n_columns), labels, weights, settings and callbacks."""
 
     X: np.ndarray
     y: np.ndarray
@@ -49,14 +49,14 @@ class Training:
 
     @property
     def classes(self) -> np.ndarray:
-        """The label of each item, told apart by corpus where it is known."""
+        """The class of each item: its label, separately per corpus where the corpus is known."""
         return self.y if self.domain is None else self.y + PER_CORPUS * self.domain
 
 
 def fit_knn(given: Training) -> Pipeline:
     """k nearest neighbours in the space of a linear discriminant projection.
 
-    The projection pulls apart the labels of each corpus, whose recordings sound alike, and so the corpora as well.
+    The projection separates the labels of each corpus, whose recordings sound alike, and with them the corpora.
     """
     kept = _kept(given)
     X, y = given.X[kept], given.y[kept]
@@ -76,7 +76,7 @@ def fit_knn(given: Training) -> Pipeline:
 def fit_mlp(given: Training) -> Pipeline:
     """A perceptron, epoch by epoch; the best on the validation items is kept.
 
-    Each epoch draws items anew, with their weight as chance, and hides a share of the columns of each (dropout at the input).
+    Each epoch draws items with a chance of their weight, and sets a share of the columns of each to 0 (input dropout).
     """
     settings = given.settings
     rng = np.random.default_rng(settings["seed"])
@@ -162,7 +162,7 @@ def fit_logistic(given: Training) -> Pipeline:
 
 
 def fit_lda(given: Training) -> Pipeline:
-    """Linear discriminant analysis, with all labels as likely beforehand."""
+    """Linear discriminant analysis, with equal priors."""
     kept = _kept(given)
     X, y = given.X[kept], given.y[kept]
     n = len(np.unique(y))
@@ -171,13 +171,13 @@ def fit_lda(given: Training) -> Pipeline:
         solver="lsqr", shrinkage=given.settings["shrinkage"], priors=np.full(n, 1 / n)
     )
     analysis.fit(scale.transform(X), y)
-    del analysis.covariance_  # columns x columns; the borders need it no more
+    del analysis.covariance_  # columns x columns; prediction does not need it
     return Pipeline([("scale", scale), ("classify", analysis)])
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How a classifier of the table is fitted, and what its pipeline ends in."""
+    """How a classifier of the table is fitted, and the steps of its pipeline."""
 
     fit: Callable[[Training], Pipeline]
     last: type[BaseEstimator]
@@ -207,13 +207,13 @@ KINDS: dict[str, Kind] = {
 
 
 def by_label(probabilities: np.ndarray, classes: np.ndarray, n_labels: int) -> np.ndarray:
-    """Return probabilities (n, n_labels) from those of `classes`, (n, n_classes): a label's corpora are added up."""
+    """Return probabilities (n, n_labels) from those of `classes`, (n, n_classes): the classes of a label are added up."""
     added: np.ndarray = probabilities @ np.eye(n_labels)[classes % PER_CORPUS]
     return added
 
 
 def n_parameters(pipeline: Pipeline) -> int:
-    """Return how many numbers a fitted pipeline decides by, scaling aside."""
+    """Return the number of parameters of a fitted pipeline without the scaler's."""
     last = pipeline[-1]
     if isinstance(last, MLPClassifier):
         return sum(weights.size for weights in [*last.coefs_, *last.intercepts_])
@@ -235,14 +235,14 @@ def n_parameters(pipeline: Pipeline) -> int:
 
 
 def architecture(pipeline: Pipeline, n_labels: int) -> list[dict[str, Any]]:
-    """Return a row a step of a fitted pipeline: what it is, the shape of what it gives, the numbers it holds, and a few words."""
+    """Return one row per step of a fitted pipeline: name, shape of its output, number of parameters, detail."""
     scale, last = pipeline["scale"], pipeline[-1]
     n_columns = int(scale.n_features_in_)
-    rows = [_row("StandardScaler", n_columns, 2 * n_columns, "every feature with mean 0 and deviation 1")]
+    rows = [_row("StandardScaler", n_columns, 2 * n_columns, "each feature scaled to mean 0 and standard deviation 1")]
     if "project" in pipeline.named_steps:
         n = int(pipeline["project"].scalings_.shape[1])
         rows.append(
-            _row("LinearDiscriminantAnalysis", n, int(pipeline["project"].scalings_.size), "pulls the labels apart")
+            _row("LinearDiscriminantAnalysis", n, int(pipeline["project"].scalings_.size), "separates the labels")
         )
     rest = n_parameters(pipeline) - sum(row["parameters"] for row in rows[1:])
     if isinstance(last, MLPClassifier):
@@ -255,12 +255,12 @@ def architecture(pipeline: Pipeline, n_labels: int) -> list[dict[str, Any]]:
 
 
 _DETAILS: dict[type, Callable[[Any], str]] = {
-    KNeighborsClassifier: lambda last: f"{last.n_neighbors} of {last._fit_X.shape[0]} clips vote",
+    KNeighborsClassifier: lambda last: f"the nearest {last.n_neighbors} of {last._fit_X.shape[0]} clips vote",
     SVC: lambda last: f"{len(last.support_vectors_)} support vectors, kernel {last.kernel}",
     RandomForestClassifier: lambda last: f"{len(last.estimators_)} trees",
     HistGradientBoostingClassifier: lambda last: f"{last.n_iter_} rounds of trees",
-    LogisticRegression: lambda last: "one weight a feature and label",
-    LinearDiscriminantAnalysis: lambda last: "one weight a feature and label",
+    LogisticRegression: lambda last: "one weight per feature and label",
+    LinearDiscriminantAnalysis: lambda last: "one weight per feature and label",
 }
 
 
@@ -271,7 +271,7 @@ def _row(layer: str, size: int, parameters: int, detail: str) -> dict[str, Any]:
 def sound(pipeline: Pipeline, name: str, n_labels: int) -> bool:
     """Return whether a pipeline from a file is what the classifier `name` saves, and can be used without reading beyond its arrays.
 
-    scikit-learn walks the nodes of its trees unchecked: a child or a column that is not there would be read from foreign memory.
+    scikit-learn does not check the nodes of its trees: a child or column out of range would read memory beyond the array.
     """
     if not isinstance(pipeline, Pipeline) or [type(step) for _, step in pipeline.steps] != KINDS[name].steps:
         return False
@@ -305,7 +305,7 @@ def sound(pipeline: Pipeline, name: str, n_labels: int) -> bool:
 
 
 def _walkable(left: np.ndarray, right: np.ndarray, column: np.ndarray, leaf: np.ndarray, n_columns: int) -> bool:
-    """Return whether each node that is no leaf has two later nodes as children, and asks for a column that there is."""
+    """Return whether each node that is no leaf has two later nodes as children, and splits on an existing column."""
     own = np.arange(len(left))[~leaf]
     children = np.stack([left[~leaf], right[~leaf]]).astype(np.int64)
     asked = column[~leaf]
@@ -314,7 +314,7 @@ def _walkable(left: np.ndarray, right: np.ndarray, column: np.ndarray, leaf: np.
 
 
 def _numbers(n_nodes: int, n_leaves: int, n_values: int) -> int:
-    """Two numbers a question (column and threshold), and the values of each leaf."""
+    """Two numbers per split (column and threshold), and the values of each leaf."""
     return int(2 * (n_nodes - n_leaves) + n_values * n_leaves)
 
 
@@ -325,9 +325,9 @@ def _at_once(given: Training, estimator: BaseEstimator) -> Pipeline:
 
 
 def _kept(given: Training) -> np.ndarray:
-    """Return which items are kept, (n,) bool: the weight is the chance, relative to the largest.
+    """Return which items to keep, (n,) bool, each with a chance of its weight over the largest.
 
-    For estimators that cannot weigh. Of each class two items are kept at least, so that none is lost.
+    For estimators without sample weights. At least two items of each class are kept.
     """
     if (given.weight == given.weight[0]).all():
         return np.ones(len(given.y), bool)

@@ -23,14 +23,14 @@ from ser_core.errors import ModelError
 FILE = "model.keras"
 MAX_SHIFT_FRAMES = 16
 MOST_DEVIATIONS = 6.0
-"""A column further from its mean than so many deviations counts as so far: no single odd frame drowns the others."""
+"""Columns are clipped to this many standard deviations, so that no single frame dominates."""
 
 _SCALE = "scale"
 _N_ADAPT = 2000
 """Windows from which mean and deviation of each column are taken."""
 _PREDICTED_AT_ONCE = 128
 SHAPE_SETTINGS = ("filters", "units")
-"""Hyperparameters that decide which weights there are; who starts from a trained network takes its."""
+"""Hyperparameters that decide the shapes of the weights; a network that starts from a trained one has the same."""
 
 _WEIGHTS = "model.weights.h5"
 _MAX_WEIGHT_BYTES = 500 * 2**20
@@ -63,10 +63,10 @@ class KerasClassifier:
         on_epoch: Progress | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> KerasClassifier:
-        """Train with AdamW and a cosine learning rate, from nothing or from the weights of `start`.
+        """Train with AdamW and a cosine learning rate, from random weights or from those of `start`.
 
         Each epoch draws clips_per_epoch windows without repetition, with chances in proportion to sample_weight, and
-        masks and shifts them anew (SpecAugment, Park et al. 2019). Starting from trained weights, all normalisation keeps the
+        masks and shifts them at random (SpecAugment, Park et al. 2019). Starting from trained weights, all normalisation keeps the
         statistics that it has: those of a few new clips would be worse. A network learns a label across corpora: domain is not used.
         """
         settings = self.hyperparameters
@@ -137,9 +137,9 @@ class KerasClassifier:
         return {"cnn": _cnn, "cnn_lstm": _cnn_lstm}[self.name](shape, n_labels, self.hyperparameters)
 
     def _continued(self, shape: tuple[int, ...]) -> keras.Model:
-        """Return the network with the weights of `start`; what leads to labels that it does not know is made anew.
+        """Return the network with the weights of `start`; the outputs of labels that it does not know start at random.
 
-        The layers are built from our own code, and only numbers are read from the file: a stranger's description of layers may
+        The layers are built from our own code, and only numbers are read from the file: an untrusted description of layers may
         hold code.
         """
         assert self.start is not None
@@ -179,7 +179,7 @@ class KerasClassifier:
         return int(sum(np.prod(weights.shape) for weights in self.model_.trainable_weights))
 
     def architecture(self) -> list[dict[str, Any]]:
-        """Return a row a layer: what it is, the shape of what it gives (time, features), and its weights."""
+        """Return one row per layer: its type, the shape of its output (time, features), and its number of weights."""
         assert self.model_ is not None, "fit comes first"
         return [
             {
@@ -227,18 +227,18 @@ def _freeze_normalisation(model: keras.Model, *, frozen: bool) -> None:
 
 
 def _detail(layer: Any) -> str:
-    """Return what sets this layer apart from others of its kind, in a few words."""
+    """Return the settings of a layer in a few words."""
     if isinstance(layer, layers.Conv1D):
-        steps = f", in steps of {layer.strides[0]}" if layer.strides[0] > 1 else ""
-        return f"{layer.filters} patterns, {layer.kernel_size[0]} moments long{steps}"
+        steps = f", stride {layer.strides[0]}" if layer.strides[0] > 1 else ""
+        return f"{layer.filters} filters, {layer.kernel_size[0]} frames wide{steps}"
     if isinstance(layer, layers.Dense):
         return f"{layer.units} units, {layer.activation.__name__}"
     if isinstance(layer, layers.Bidirectional):
-        return f"{layer.forward_layer.units} memory cells in each direction"
+        return f"{layer.forward_layer.units} units per direction"
     if layer.name == _SCALE:
-        return "every column with mean 0 and deviation 1"
+        return "each column scaled to mean 0 and standard deviation 1"
     if isinstance(layer, layers.Dropout | layers.SpatialDropout1D):
-        return f"{layer.rate:.0%} left out while training"
+        return f"{layer.rate:.0%} dropped during training"
     return ""
 
 
@@ -247,7 +247,7 @@ def _augment(
 ) -> np.ndarray:
     """Return float32 copies, shifted in time by up to 16 frames, with one stretch of time and one of neighbouring columns blanked.
 
-    blank: float32 (n_columns,), what stands there then.
+    blank: float32 (n_columns,), the values that replace them.
     """
     windows = windows.astype(np.float32)
     n_frames, n_columns = windows.shape[1:]
@@ -263,9 +263,9 @@ def _augment(
 
 
 def _front(inputs: Any, settings: Mapping[str, Any]) -> Any:
-    """Convolutions over time, (batch, time, features): the columns of a moment, scaled, are what the first one sees at it.
+    """Convolutions over time, (batch, time, features): the first one takes the scaled columns of each frame.
 
-    The first is 5 moments wide, the others 3; the first and the third go in steps of two, so that a step is 80 ms in the end.
+    The first is 5 frames wide, the others 3; the first and the third have stride 2, so that the output has a step of 80 ms.
     """
     # Keras's own Normalization is exported to ONNX with its numbers as further inputs.
     scale = layers.BatchNormalization(center=False, scale=False, epsilon=1e-6, trainable=False, name=_SCALE)

@@ -23,13 +23,13 @@ OPERATORS = frozenset(
     "Pad ReduceMax ReduceMean ReduceProd ReduceSum Relu Reshape Shape Sigmoid Slice Softmax Split Squeeze Sub Tanh Transpose "
     "Unsqueeze".split()
 )
-"""What a stranger's network may be made of: layers of ours as they are exported. No loop, no function and no other file is among them."""
+"""Operators that an untrusted network may have: those of our layers as they are exported. No loops, functions or other files."""
 
 _PARTS = frozenset(
     "ModelProto OperatorSetIdProto StringStringEntryProto GraphProto NodeProto AttributeProto TensorProto ValueInfoProto TypeProto Tensor "
     "TensorShapeProto Dimension".split()
 )
-"""The messages of ONNX that ours are made of: none for functions, sparse tensors, trainings, sequences or maps."""
+"""The message types of ONNX that ours have: none for functions, sparse tensors, trainings, sequences or maps."""
 
 _NUMBERS = frozenset({1, 6, 7, 9, 11})
 """What a tensor may hold, by ONNX's numbers: float, int32, int64, bool, double. No text."""
@@ -90,12 +90,11 @@ class OnnxClassifier:
 
 
 def check_foreign(content: bytes) -> bytes:
-    """Return a stranger's network as it may be loaded, without anything that ONNX does not know.
+    """Return an untrusted network in a form that is safe to load, without fields that ONNX does not know.
 
-    Raises ModelError where it is made of more than OPERATORS, refers to other files anywhere, is larger than ours are by far, or is not as
-    ONNX has it.
+    Raises ModelError where it has other operators than OPERATORS, refers to other files, is far larger than ours, or is not valid ONNX.
 
-    ONNX Runtime trusts what is written in it: a constant that names a file was read from that file, a weight of fewer numbers than it
+    ONNX Runtime trusts the file: a constant that names a file was read from that file, a weight of fewer numbers than it
     claims kept it busy for minutes, and a maximum of one number and a missing one, which ONNX's own check lets pass, ended the process.
     """
     import onnx
@@ -124,7 +123,7 @@ def check_foreign(content: bytes) -> bytes:
 
 
 def _check_parts(model: onnx.ModelProto) -> None:
-    """Raise ModelError where any part of a model, however deep, is of a kind that ours do not have, names a file, or is too large."""
+    """Raise ModelError where any part of a model, at any depth, is of a kind that ours do not have, names a file, or is too large."""
     import onnx
 
     n_parts = n_numbers = n_graphs = 0

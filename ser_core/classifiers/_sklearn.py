@@ -40,7 +40,7 @@ class SklearnClassifier:
         on_epoch: Progress | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> SklearnClassifier:
-        """Fit the pipeline. Where the classifier cannot weigh, sample_weight is the chance, relative to its largest, to be kept."""
+        """Fit the pipeline. Where the classifier takes no weights, items are kept with a chance of their sample_weight over the largest."""
         weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, float)
         self.pipeline_ = _estimators.KINDS[self.name].fit(
             _estimators.Training(
@@ -50,9 +50,9 @@ class SklearnClassifier:
         return self
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        """Return probabilities (n, n_labels), those of a label's corpora together; a label that was not in the training data gets 0.
+        """Return probabilities (n, n_labels), those of the same label in several corpora added up; a label without training data gets 0.
 
-        An SVM's are the softmax of its distances to the borders: training fits a temperature to them.
+        An SVM's are the softmax of its distances to the decision boundaries; training fits a temperature to them.
         """
         assert self.pipeline_ is not None, "fit or load comes first"
         if self.name == "svm":
@@ -66,12 +66,12 @@ class SklearnClassifier:
 
     @property
     def n_parameters(self) -> int:
-        """Numbers that the trained model holds."""
+        """Number of parameters of the trained model."""
         assert self.pipeline_ is not None, "fit or load comes first"
         return _estimators.n_parameters(self.pipeline_)
 
     def architecture(self) -> list[dict[str, Any]]:
-        """Return a row a step of the pipeline."""
+        """Return one row per step of the pipeline."""
         assert self.pipeline_ is not None, "fit or load comes first"
         return _estimators.architecture(self.pipeline_, len(self.labels))
 
@@ -84,7 +84,7 @@ class SklearnClassifier:
 
     @classmethod
     def load(cls, name: str, folder: Path, labels: tuple[str, ...]) -> SklearnClassifier:
-        """Read what `save` wrote; raises ModelError where the file is damaged or holds types that are not ours."""
+        """Read what `save` wrote; raises ModelError where the file is damaged or holds types that ours does not have."""
         path = folder / FILE
         return cls.read(name, path.read_bytes(), labels, str(path))
 

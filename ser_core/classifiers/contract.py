@@ -1,4 +1,4 @@
-"""What every classifier does: the contract between training, serving and the libraries behind them. They see arrays, not audio."""
+"""What every classifier does: the contract between training, serving and the libraries behind them. They take arrays, not audio."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Start:
 
 
 class Classifier(Protocol):
-    """What every classifier does. X holds one row an item: float32 vectors (n, n_columns), or windows (n, frames, n_columns)."""
+    """What every classifier does. X has one row per item: float32 vectors (n, n_columns), or windows (n, frames, n_columns)."""
 
     labels: tuple[str, ...]
 
@@ -53,9 +53,9 @@ class TrainableClassifier(Classifier, Protocol):
     ) -> TrainableClassifier:
         """Learn from X and y, (n,) positions in `labels`, and return itself.
 
-        sample_weight, (n,), says how much an item counts; domain, int (n,), which corpus it comes from: actors and microphones of
-        one corpus have more in common than "angry" has across corpora, so KNN and MLP learn a label once for each. With
-        `validation` the best epoch on it is kept. should_stop is asked often, and ends the training with what was learned so far.
+        sample_weight, (n,): how much an item counts; domain, int (n,): which corpus it comes from: actors and microphones of
+        one corpus have more in common than "angry" has across corpora, so KNN and MLP learn each label separately per corpus. With
+        `validation` the best epoch on it is kept. should_stop is called often; it ends the training with the weights learned so far.
         """
         ...
 
@@ -68,11 +68,11 @@ class TrainableClassifier(Classifier, Protocol):
         ...
 
 
-def validation_figures(y: np.ndarray, guessed: np.ndarray, of_truth: np.ndarray) -> dict[str, float]:
-    """Return the figures of an epoch: y, guessed (n,) positions of labels; of_truth (n,), the probability of the true one."""
-    recalls = [float((guessed[y == label] == label).mean()) for label in np.unique(y)]
+def validation_figures(y: np.ndarray, predicted: np.ndarray, of_truth: np.ndarray) -> dict[str, float]:
+    """Return the figures of an epoch: y, predicted (n,) positions of labels; of_truth (n,), the probability of the true label."""
+    recalls = [float((predicted[y == label] == label).mean()) for label in np.unique(y)]
     return {
         "validation_loss": -float(np.log(np.maximum(of_truth, 1e-7)).mean()),
-        "validation_accuracy": float((guessed == y).mean()),
+        "validation_accuracy": float((predicted == y).mean()),
         "validation_uar": float(np.mean(recalls)),
     }

@@ -1,4 +1,4 @@
-"""The classifiers one can train, a row each: the pages build their forms from it, the command line its checks, a search its grid."""
+"""The classifiers, one row each: forms, the checks of the command line and the grid of a search come from it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ser_core.settings import CHOICE, MAGNITUDE, NUMBER, SIZES, WHOLE, Setting
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierSpec:
-    """One row: how a classifier is called, what it sees, and its hyperparameters.
+    """One row: a classifier's title, input and hyperparameters.
 
-    iterative: it learns in epochs, which can be followed and ended early. continues: it can start from a trained model's weights.
+    iterative: it learns in epochs, which can be watched and stopped early. continues: it can start from a trained model's weights.
     """
 
     title: str
@@ -24,12 +24,12 @@ class ClassifierSpec:
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """Every hyperparameter with its default, and the seed, which is no matter of taste."""
+        """Every hyperparameter with its default, and the seed."""
         return {setting.name: setting.default for setting in self.settings} | {"seed": 0}
 
     @property
     def grid(self) -> dict[str, tuple[Any, ...]]:
-        """What a search tries unless told otherwise: hyperparameter -> values."""
+        """The default grid of a search: hyperparameter -> values."""
         return {setting.name: setting.grid for setting in self.settings if setting.grid}
 
 
@@ -42,7 +42,7 @@ def _epochs(default: int) -> Setting:
         low=1,
         high=500,
         early=True,
-        help="How often the training clips are gone through. The best epoch on the validation speakers is kept.",
+        help="Passes over the training clips. The best epoch on the validation speakers is kept.",
     )
 
 
@@ -54,7 +54,7 @@ _PATIENCE = Setting(
     low=0,
     high=100,
     early=True,
-    help="Stop after so many epochs in which the validation speakers were recognised no better; 0 goes through all epochs.",
+    help="Stop after this many epochs without improvement on the validation speakers; 0 runs all epochs.",
 )
 
 
@@ -67,7 +67,7 @@ def _batch_size(default: int) -> Setting:
         low=4,
         high=512,
         step=8,
-        help="Clips between two corrections of the weights. Larger is steadier and forgets less, smaller learns more an epoch.",
+        help="Clips per update of the weights. Larger batches are steadier; smaller ones learn more per epoch.",
     )
 
 
@@ -81,7 +81,7 @@ def _learning_rate(default: float, grid: tuple[float, ...] = ()) -> Setting:
         high=0.1,
         step=2,
         grid=grid,
-        help="How far each batch moves the weights. Too high: the loss jumps. Too low: it hardly falls.",
+        help="Step size of each update. Too high: the loss jumps. Too low: it hardly falls.",
     )
 
 
@@ -96,7 +96,7 @@ def _strictness(grid: tuple[float, ...], default: float) -> Setting:
         step=3,
         early=True,
         grid=grid,
-        help="How much a wrong training clip costs. Higher follows the training clips more closely.",
+        help="Inverse strength of regularisation. Higher values fit the training clips more closely.",
     )
 
 
@@ -111,7 +111,7 @@ def _network(batch_size: int) -> tuple[Setting, ...]:
             high=0.8,
             step=0.05,
             grid=(0.2, 0.4),
-            help="Share of the features left out at random while training, against learning by heart.",
+            help="Share of the features dropped at random during training, against overfitting.",
         ),
         _learning_rate(2e-3, grid=(1e-3, 2e-3)),
         _batch_size(batch_size),
@@ -119,13 +119,13 @@ def _network(batch_size: int) -> tuple[Setting, ...]:
         _PATIENCE,
         Setting(
             name="clips_per_epoch",
-            title="Clips an epoch",
+            title="Clips per epoch",
             kind=WHOLE,
             default=4800,
             low=10,
             high=100_000,
             step=100,
-            help="Clips drawn for each epoch, each with other masks. Fewer give shorter epochs and an earlier look at the curves.",
+            help="Clips drawn for each epoch, with new random masks. Fewer clips give shorter epochs and earlier curves.",
         ),
         Setting(
             name="mask_frames",
@@ -134,7 +134,7 @@ def _network(batch_size: int) -> tuple[Setting, ...]:
             default=12,
             low=0,
             high=80,
-            help="SpecAugment: up to so many frames (of 20 ms) in a row are blanked in each training clip.",
+            help="SpecAugment: up to this many consecutive frames (20 ms each) are masked in each training clip.",
         ),
         Setting(
             name="mask_mels",
@@ -143,7 +143,7 @@ def _network(batch_size: int) -> tuple[Setting, ...]:
             default=6,
             low=0,
             high=32,
-            help="SpecAugment: up to so many neighbouring mel bands or measures are blanked in each training clip.",
+            help="SpecAugment: up to this many neighbouring mel bands or measures are masked in each training clip.",
         ),
         Setting(
             name="label_smoothing",
@@ -153,7 +153,7 @@ def _network(batch_size: int) -> tuple[Setting, ...]:
             low=0,
             high=0.5,
             step=0.05,
-            help="Share of certainty taken from the true label while training, so that the network stays unsure where it should.",
+            help="Share of the probability moved from the true label to all labels during training, against overconfidence.",
         ),
     )
 
@@ -167,13 +167,13 @@ _DEPTH = Setting(
     high=40,
     early=True,
     grid=(6, 12, 20),
-    help="How many questions in a row a tree may ask.",
+    help="Maximum depth of each tree.",
 )
 
 CLASSIFIERS: dict[str, ClassifierSpec] = {
     "knn": ClassifierSpec(
         title="KNN",
-        description="k nearest neighbours, after a linear discriminant projection that pulls the emotions apart",
+        description="k nearest neighbours, after a linear discriminant projection that separates the emotions",
         input_kind="vector",
         settings=(
             Setting(
@@ -186,7 +186,7 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
                 step=5,
                 early=True,
                 grid=(5, 15, 30, 60, 120),
-                help="How many of the most similar training clips vote.",
+                help="Number of nearest training clips that vote.",
             ),
             Setting(
                 name="weights",
@@ -196,7 +196,7 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
                 choices=("distance", "uniform"),
                 early=True,
                 grid=("distance", "uniform"),
-                help="Whether near neighbours count more than far ones, or all the same.",
+                help="Whether nearer neighbours count more (distance), or all the same (uniform).",
             ),
             Setting(
                 name="shrinkage",
@@ -204,7 +204,7 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
                 kind=CHOICE,
                 default=0.6,
                 choices=("auto", 0.0, 0.1, 0.3, 0.6, 0.9),
-                help="How far the projection distrusts the covariance it measured; auto follows Ledoit and Wolf.",
+                help="How strongly the estimated covariance is shrunk towards a simpler one; auto: Ledoit-Wolf.",
             ),
         ),
     ),
@@ -235,7 +235,7 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
                 high=10,
                 step=0.01,
                 grid=(1e-3, 1e-2, 1e-1),
-                help="How strongly large weights are punished.",
+                help="Strength of the penalty on large weights (L2).",
             ),
             Setting(
                 name="dropout",
@@ -246,7 +246,7 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
                 high=0.9,
                 step=0.05,
                 grid=(0.3, 0.5, 0.7),
-                help="Share of the features hidden at random from each training clip, against learning by heart.",
+                help="Share of the input features dropped at random in each training clip, against overfitting.",
             ),
             _learning_rate(5e-4),
             _batch_size(64),
@@ -269,7 +269,7 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
                 low=4,
                 high=512,
                 early=True,
-                help="Patterns that each of the four convolutions looks for.",
+                help="Filters of each of the four convolutions.",
             ),
             *_network(batch_size=32),
         ),
@@ -289,7 +289,7 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
                 low=4,
                 high=512,
                 early=True,
-                help="Patterns that each of the three convolutions looks for.",
+                help="Filters of each of the three convolutions.",
             ),
             Setting(
                 name="units",
@@ -300,7 +300,7 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
                 high=512,
                 step=16,
                 early=True,
-                help="Memory cells in each direction of time.",
+                help="LSTM units per direction of time.",
             ),
             *_network(batch_size=64),
         ),
@@ -318,7 +318,7 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
                 choices=("rbf", "linear"),
                 early=True,
                 grid=("rbf", "linear"),
-                help="Curved borders between the labels (rbf) or straight ones.",
+                help="Curved decision boundaries (rbf) or straight ones (linear).",
             ),
             _strictness(grid=(0.01, 0.1, 1.0, 10.0), default=1.0),
             Setting(
@@ -329,13 +329,13 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
                 low=1e-6,
                 high=1.0,
                 step=2,
-                help="How near two clips must be to count as alike; for the kernel rbf.",
+                help="Width of the rbf kernel: the higher, the nearer two clips must be to count as similar.",
             ),
         ),
     ),
     "forest": ClassifierSpec(
         title="Random forest",
-        description="the vote of many trees of questions, each grown on other clips and features",
+        description="the vote of many decision trees, each grown on a random sample of clips and features",
         input_kind="vector",
         settings=(
             Setting(
@@ -347,24 +347,24 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
                 high=1000,
                 step=50,
                 early=True,
-                help="More are steadier, slower and larger on disk.",
+                help="More trees are steadier, slower and larger on disk.",
             ),
             _DEPTH,
             Setting(
                 name="min_leaf",
-                title="Clips in a leaf",
+                title="Clips per leaf",
                 kind=WHOLE,
                 default=3,
                 low=1,
                 high=100,
                 grid=(1, 3, 10),
-                help="A tree asks no further where fewer clips than this would be left.",
+                help="Minimum number of clips in each leaf.",
             ),
         ),
     ),
     "boosting": ClassifierSpec(
         title="Gradient boosting",
-        description="trees of questions, each mending what the trees before it got wrong (histogram gradient boosting)",
+        description="decision trees, each correcting the errors of those before it (histogram gradient boosting)",
         input_kind="vector",
         iterative=True,
         settings=(
@@ -378,7 +378,7 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
                 step=2,
                 early=True,
                 grid=(0.05, 0.1),
-                help="How much of its mistakes each tree mends.",
+                help="How much each tree contributes.",
             ),
             Setting(
                 name="max_leaves",
@@ -389,7 +389,7 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
                 high=255,
                 early=True,
                 grid=(7, 15, 31),
-                help="Leaves of each tree: how many features act together.",
+                help="Maximum number of leaves of each tree.",
             ),
             Setting(
                 name="l2",
@@ -399,7 +399,7 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
                 low=0,
                 high=100,
                 step=0.5,
-                help="How strongly large values in the leaves are punished.",
+                help="Strength of the penalty on large leaf values (L2).",
             ),
             _epochs(10),
             _PATIENCE,
@@ -407,13 +407,13 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
     ),
     "logistic": ClassifierSpec(
         title="Logistic regression",
-        description="one straight border a label, through the summary of the clip",
+        description="a linear classifier on the summary of the clip",
         input_kind="vector",
         settings=(_strictness(grid=(1e-3, 1e-2, 1e-1, 1.0), default=1e-2),),
     ),
     "lda": ClassifierSpec(
         title="LDA",
-        description="linear discriminant analysis: one bell curve a label, all of the same shape",
+        description="linear discriminant analysis: one Gaussian per label, all with the same covariance",
         input_kind="vector",
         settings=(
             Setting(
@@ -424,7 +424,7 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
                 choices=("auto", 0.0, 0.1, 0.3, 0.5, 0.9),
                 early=True,
                 grid=("auto", 0.1, 0.3, 0.5, 0.9),
-                help="How far the covariance that was measured is distrusted; auto follows Ledoit and Wolf.",
+                help="How strongly the estimated covariance is shrunk towards a simpler one; auto: Ledoit-Wolf.",
             ),
         ),
     ),

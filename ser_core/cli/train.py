@@ -120,6 +120,7 @@ def _run(options: argparse.Namespace) -> int:
 
     priority.settle()  # before anything heavy is loaded
     from ser_core import paths
+    from ser_core.dataset import duplicates
     from ser_core.system import cluster
     from ser_core.training import plan as training_plan
     from ser_core.training import run as training_run
@@ -142,11 +143,13 @@ def _run(options: argparse.Namespace) -> int:
         config = None
     else:
         config = _config(options, list(corpora), run_paths)
+        clips = read_clips(config, run_paths)
         plan = training_plan.plan(
-            read_clips(config, run_paths),
+            clips,
             config,
             rates=run_folder.read_rates(paths.runs_folder()),
             models=run_paths.models,
+            sounds=duplicates.sounds(clips, cache=run_paths.cache, n_jobs=run_paths.n_jobs),
         )
         _print_plan(plan)
         if options.plan:

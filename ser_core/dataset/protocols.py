@@ -6,7 +6,7 @@ A protocol is a row of PROTOCOLS; `rounds` reads them all. The folds themselves 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -25,12 +25,16 @@ UNCLEAR_SENTENCES = ("savee",)
 
 @dataclass(frozen=True)
 class Fold:
-    """One training and its test. train, test: bool (n_clips,); labels: those that the two share, in order."""
+    """One training and its test. train, test: bool (n_clips,); labels: those that the two share, in order.
+
+    left_out: how many clips are not trained on because their recording is tested under another name.
+    """
 
     title: str
     train: np.ndarray
     test: np.ndarray
     labels: tuple[str, ...]
+    left_out: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +61,13 @@ def sentences(clips: pd.DataFrame) -> pd.Series:
     return keys.map(lambda key: texts.get(key, key)).where(clips[catalogue.SENTENCE] != "", "")
 
 
-def rounds(clips: pd.DataFrame, protocol: str, *, tested: np.ndarray | None = None) -> list[Fold]:
+def rounds(
+    clips: pd.DataFrame, protocol: str, *, tested: np.ndarray | None = None, sounds: np.ndarray | None = None
+) -> list[Fold]:
     """Return the trainings of a protocol; together they test each clip of `tested`, bool (n_clips,), once. All are tested by default.
+
+    sounds: a key of each clip's recording, str (n_clips,), as duplicates.Sounds gives it: but with "leaky", a recording that is tested is
+    then not trained on under another name either.
 
     The draw is the same at each call, so that every model meets the same rounds. With "leaky" the table must have a row for each
     augmented copy as well (build.split_copies).
@@ -73,7 +82,24 @@ def rounds(clips: pd.DataFrame, protocol: str, *, tested: np.ndarray | None = No
     among = np.ones(len(clips), bool) if tested is None else tested
     if not among.any():
         raise CorpusError("There is no clip to test. Name a corpus with --corpus, or choose one.")
-    return PROTOCOLS[protocol].build(clips, among, np.random.default_rng(0))
+    made = PROTOCOLS[protocol].build(clips, among, np.random.default_rng(0))
+    if sounds is None or PROTOCOLS[protocol].copies:
+        return made
+    return [_without_tested(clips, each, sounds) for each in made]
+
+
+def _without_tested(clips: pd.DataFrame, fold: Fold, sounds: np.ndarray) -> Fold:
+    """Return a round that trains on no recording that it tests."""
+    known = fold.train & np.isin(sounds, sounds[fold.test])
+    if not known.any():
+        return fold
+    train = fold.train & ~known
+    if len(present(clips[train])) < 2:
+        raise CorpusError(
+            f"{known.sum()} of the {fold.train.sum()} clips that could be trained on are the recordings that are tested, under other "
+            f"names ({fold.title}), so there is nothing to learn from. Add another corpus, or leave one of the copies out."
+        )
+    return replace(fold, train=train, left_out=int(known.sum()))
 
 
 def _by_speaker(clips: pd.DataFrame, tested: np.ndarray, rng: np.random.Generator) -> list[Fold]:

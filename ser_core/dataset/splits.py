@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ser_core.corpora import catalogue
+from ser_core.dataset import duplicates
 from ser_core.errors import ConfigError, CorpusError
 
 Folds = tuple[tuple[str, ...], ...]
@@ -179,8 +180,11 @@ def parts(
     test: float = 0.2,
     validation: float = 0.15,
     rng: np.random.Generator,
+    sounds: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the part of each clip, str (n_clips,), one of PARTS, by any of PROTOCOLS; `holdout` says what the shares are.
+
+    sounds : a key of each clip's recording, str (n_clips,): clips with one key are in one part, and so are their speakers or sentences.
 
     Where no speaker can be spared for validation (TESS has one to train on), a share of the sentences that are trained on is, and
     where those are too few as well, a share of the clips of each label.
@@ -191,20 +195,25 @@ def parts(
     CorpusError : if there are too few speakers or sentences to hold some out, or a clip's speaker or sentence is unknown.
     """
     if protocol == SPEAKER_PROTOCOL:
+        _check_speakers(clips)
+        clips = clips.assign(**{catalogue.SPEAKER: duplicates.joined(clips[catalogue.SPEAKER], sounds)})
         part = holdout(clips, test=test, validation=validation, rng=rng)
         missing = validation > 0 and not (part == VALIDATION).any()
-        return _spare_for_validation(clips, part, validation, rng) if missing else part
+        return _spare_for_validation(clips, part, validation, rng, sounds) if missing else part
     _check_share("test", test)
     _check_share("validation", validation)
-    tested = _draw(clips, _units(clips, protocol), test, rng)
+    units = duplicates.joined(_units(clips, protocol), sounds)
+    tested = _draw(clips, units, test, rng, by_label=protocol == "random")
     if test > 0 and not tested.any():
         raise CorpusError(f"There are {len(clips)} clips here, too few to hold some out. Add another corpus.")
     part = np.where(tested, TEST, TRAIN).astype("<U10")
-    return _spare_for_validation(clips, part, validation, rng) if validation > 0 else part
+    return _spare_for_validation(clips, part, validation, rng, sounds) if validation > 0 else part
 
 
-def cross_folds(clips: pd.DataFrame, protocol: str, n_folds: int, *, rng: np.random.Generator) -> np.ndarray:
-    """Return the fold in which each clip is tested, int (n_clips,), 0..n_folds-1, by any of PROTOCOLS.
+def cross_folds(
+    clips: pd.DataFrame, protocol: str, n_folds: int, *, rng: np.random.Generator, sounds: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the fold in which each clip is tested, int (n_clips,), 0..n_folds-1, by any of PROTOCOLS; sounds: as `parts` has them.
 
     Six folds by speaker are JOINT_FOLDS where these list every speaker, so that figures compare with published ones.
 
@@ -215,7 +224,9 @@ def cross_folds(clips: pd.DataFrame, protocol: str, n_folds: int, *, rng: np.ran
     """
     if n_folds < 2:
         raise ConfigError(f"A cross-validation needs 2 folds or more. Got {n_folds}.")
-    units = _units(clips, protocol)
+    units = duplicates.joined(_units(clips, protocol), sounds)
+    if protocol == SPEAKER_PROTOCOL:
+        clips = clips.assign(**{catalogue.SPEAKER: units})
     if protocol == SPEAKER_PROTOCOL and n_folds == N_JOINT_FOLDS:
         try:
             return joint_folds(clips)
@@ -225,14 +236,14 @@ def cross_folds(clips: pd.DataFrame, protocol: str, n_folds: int, *, rng: np.ran
     groups = (
         clips[catalogue.EMOTION] if protocol == "random" else clips.groupby(units)[catalogue.CORPUS].transform("min")
     )
-    most = 0
+    most, place = 0, dict[str, int]()
     for group in sorted(set(groups)):
         inside = (groups == group).to_numpy()
         names = sorted(set(units[inside]))
         order = (
             _in_turns(_speakers(clips[inside]), rng) if protocol == SPEAKER_PROTOCOL else list(rng.permutation(names))
         )
-        place = {name: position % n_folds for position, name in enumerate(order)}
+        place = {name: position % n_folds for position, name in enumerate(order)} | place
         folds[inside] = [place[name] for name in units[inside]]
         most = max(most, len(names))
     if most < n_folds:
@@ -249,12 +260,16 @@ def cross_folds(clips: pd.DataFrame, protocol: str, n_folds: int, *, rng: np.ran
     return folds
 
 
-def _spare_for_validation(clips: pd.DataFrame, part: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+def _spare_for_validation(
+    clips: pd.DataFrame, part: np.ndarray, share: float, rng: np.random.Generator, sounds: np.ndarray | None
+) -> np.ndarray:
     """Return the parts with a share of the training sentences, or of the training clips, set aside for validation."""
     train = clips[part == TRAIN]
     sentences = train[catalogue.CORPUS] + ":" + train[catalogue.SENTENCE]
     known = (train[catalogue.SENTENCE] != "").all() and sentences.nunique() >= 10
-    drawn = _draw(train, sentences if known else pd.Series(train.index.astype(str), train.index), share, rng)
+    units = sentences if known else pd.Series(train.index.astype(str), train.index)
+    units = duplicates.joined(units, None if sounds is None else sounds[part == TRAIN])
+    drawn = _draw(train, units, share, rng, by_label=not known)
     part = part.astype("<U10")
     part[np.flatnonzero(part == TRAIN)[drawn]] = VALIDATION
     return part
@@ -278,13 +293,14 @@ def _units(clips: pd.DataFrame, protocol: str) -> pd.Series:
     return clips[catalogue.CORPUS] + ":" + clips[catalogue.SENTENCE]
 
 
-def _draw(clips: pd.DataFrame, units: pd.Series, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Return which clips are drawn, bool (n_clips,): a share of the units of each corpus and, where a unit is a clip, of each label.
+def _draw(
+    clips: pd.DataFrame, units: pd.Series, share: float, rng: np.random.Generator, *, by_label: bool
+) -> np.ndarray:
+    """Return which clips are drawn, bool (n_clips,): a share of the units of each corpus, and of each label where that is asked.
 
     Of a single unit none is.
     """
-    single = units.is_unique
-    strata = clips[catalogue.CORPUS] + (":" + clips[catalogue.EMOTION] if single else "")
+    strata = clips[catalogue.CORPUS] + (":" + clips[catalogue.EMOTION] if by_label else "")
     drawn: set[str] = set()
     for _, group in units.groupby(strata):
         names = sorted(set(group))

@@ -1,20 +1,22 @@
 """What of a test was in training: speakers, sentences and recordings that both share, by split or by a trained model's card.
 
-A recording is known by its bytes within one folder, and by its official base name across copies in other formats.
+A recording is known by its sound (dataset/duplicates.py), and a clip of a published corpus by its official base name as well.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ser_core.corpora import catalogue, scan, speakers
-from ser_core.dataset import protocols, splits
+from ser_core.dataset import duplicates, protocols, splits
+from ser_core.dataset.duplicates import Sounds
 from ser_core.errors import ModelError
 from ser_core.metrics.evaluation import SEEN
 from ser_core.recognition import store
@@ -41,10 +43,14 @@ class TrainingOverlap:
         return known
 
 
-def digests(clips: pd.DataFrame) -> np.ndarray:
-    """Return a digest of each clip's bytes, str (n_clips,); the path in place of one that cannot be read."""
-    known = {path: _digest(path) for path in set(clips[catalogue.PATH])}
-    return np.array([known[path] for path in clips[catalogue.PATH]])
+def digests(clips: pd.DataFrame, sounds: Sounds | None = None) -> np.ndarray:
+    """Return a digest of each clip's bytes, str (n_clips,); the path in place of one that cannot be read.
+
+    sounds : with it, clips that hold one recording have the digest of the first of them.
+    """
+    paths = sounds.keys(clips) if sounds else clips[catalogue.PATH]
+    known = {path: _digest(path) for path in set(paths)}
+    return np.array([known[path] for path in paths])
 
 
 def seen(clips: pd.DataFrame, digest: np.ndarray, train: np.ndarray, test: np.ndarray) -> dict[str, np.ndarray]:
@@ -64,8 +70,8 @@ def seen(clips: pd.DataFrame, digest: np.ndarray, train: np.ndarray, test: np.nd
     return {name: found[name] for name in SEEN}
 
 
-def heard(card: ModelCard, clips: pd.DataFrame) -> TrainingOverlap:
-    """Return what of some clips was in a model's training, according to its card."""
+def heard(card: ModelCard, clips: pd.DataFrame, sounds: Sounds | None = None) -> TrainingOverlap:
+    """Return what of some clips was in a model's training, according to its card: by name and, with `sounds`, by sound."""
     official = _official(clips, [each["corpus"] for each in card.corpora])
     corpus, name, speaker = (official[column] for column in _OFFICIAL)
     trained, chosen = (card.split.get(part, {}) for part in (splits.TRAIN, splits.VALIDATION))
@@ -76,6 +82,9 @@ def heard(card: ModelCard, clips: pd.DataFrame) -> TrainingOverlap:
     by_clip = (corpus + "/" + name).isin(listed).to_numpy() if "clips" in trained else by_speaker & of_corpus
     listed = {f"{corpus}/{name}" for corpus, names in chosen.get("clips", {}).items() for name in names}
     by_choice = _is_listed(speaker, chosen.get("speakers", ())) | (corpus + "/" + name).isin(listed).to_numpy()
+    if sounds:
+        by_clip = by_clip | _sounds_like(trained, clips, sounds)
+        by_choice = by_choice | _sounds_like(chosen, clips, sounds)
     return TrainingOverlap(
         by_clip, by_speaker, np.asarray(by_choice) & ~by_clip & ~by_speaker, of_corpus & (not is_listed)
     )
@@ -94,6 +103,13 @@ def together(found: Sequence[TrainingOverlap]) -> TrainingOverlap:
         np.any([getattr(each, name) for each in found], axis=0) for name in ("clip", "speaker", "chosen", "untold")
     )
     return TrainingOverlap(clip, speaker, chosen & ~clip & ~speaker, untold)
+
+
+def _sounds_like(part: Mapping[str, Any], clips: pd.DataFrame, sounds: Sounds) -> np.ndarray:
+    """Return which clips are, by their sound, among those that a part of a card lists, bool (n_clips,)."""
+    prints = duplicates.read_prints([text for texts in part.get("sounds", {}).values() for text in texts])
+    found: np.ndarray = duplicates.match(clips, sounds, prints) >= 0
+    return found
 
 
 _OFFICIAL = (catalogue.CORPUS, catalogue.NAME, catalogue.SPEAKER)
@@ -145,9 +161,9 @@ _WARNINGS = {
 }
 
 
-def heard_by(card: ModelCard, clips: pd.DataFrame, models: Path) -> TrainingOverlap:
-    """Return what was in the training of a model and of those that it was fine-tuned from."""
-    found, seen_slugs = [heard(card, clips)], {card.slug}
+def heard_by(card: ModelCard, clips: pd.DataFrame, models: Path, sounds: Sounds | None = None) -> TrainingOverlap:
+    """Return what was in the training of a model and of those that it was fine-tuned from; sounds: as `heard` has them."""
+    found, seen_slugs = [heard(card, clips, sounds)], {card.slug}
     while base := card.training.get("start_from"):
         if base in seen_slugs:
             break
@@ -158,5 +174,5 @@ def heard_by(card: ModelCard, clips: pd.DataFrame, models: Path) -> TrainingOver
             nothing, everything = np.zeros(len(clips), bool), np.ones(len(clips), bool)
             found.append(TrainingOverlap(nothing, nothing, nothing, everything))
             break
-        found.append(heard(card, clips))
+        found.append(heard(card, clips, sounds))
     return together(found)

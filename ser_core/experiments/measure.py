@@ -18,8 +18,9 @@ import pandas as pd
 
 from ser_core import classifiers
 from ser_core.corpora import catalogue
-from ser_core.dataset import build, cache, protocols
+from ser_core.dataset import build, cache, duplicates, protocols
 from ser_core.dataset.build import Dataset
+from ser_core.dataset.duplicates import Sounds
 from ser_core.dataset.protocols import Fold
 from ser_core.errors import CorpusError
 from ser_core.experiments import contamination
@@ -61,8 +62,12 @@ def held_out(
     _check(clips)
     row = protocols.PROTOCOLS.get(protocol)
     copied = row is not None and row.copies
+    sounds = sounds_of(clips, workspace) if train else duplicates.remembered(clips, cache=workspace.cache)
+    doubles = duplicates.told(clips, sounds.keys(clips)) if sounds else ""
     if not copied:
-        protocols.rounds(clips, protocol, tested=among)  # an impossible protocol fails before anything is measured
+        protocols.rounds(
+            clips, protocol, tested=among, sounds=_keys(sounds, clips)
+        )  # an impossible protocol fails before anything is measured
     config = replace(
         recipe.config, protocol=row.validation if row else "", n_copies=max(recipe.config.n_copies, int(copied))
     )
@@ -77,8 +82,8 @@ def held_out(
             np.tile(np.arange(1 + config.n_copies), len(clips)),
         )
         among, clips = among[row_of], build.row_table(clips, row_of, copy)
-    todo = protocols.rounds(clips, protocol, tested=among)
-    digest = contamination.digests(clips)
+    todo = protocols.rounds(clips, protocol, tested=among, sounds=_keys(sounds, clips))
+    digest = contamination.digests(clips, sounds)
     key = _key(recipe, clips, digest)
     parts: list[Outcome] = []
     for number, each in enumerate(todo):
@@ -100,6 +105,7 @@ def held_out(
             protocol,
             key,
             digest,
+            None if copied else _keys(sounds, clips),
             workspace,
             report_progress,
         )
@@ -108,7 +114,25 @@ def held_out(
         raise NothingKept(
             f"No fold of '{recipe.name}' under the protocol '{protocol}' is kept in '{workspace.results}'. Measure it first."
         )
-    return replace(_joined(parts, problems), rounds=(len(parts), len(todo)))
+    return replace(_joined(parts, problems), rounds=(len(parts), len(todo)), doubles=doubles)
+
+
+def sounds_of(clips: pd.DataFrame, workspace: Workspace) -> Sounds:
+    """Return what clips share by sound; what is not remembered is decoded."""
+    return duplicates.sounds(
+        clips,
+        cache=workspace.cache,
+        n_jobs=workspace.n_jobs,
+        niced=workspace.niced,
+        should_stop=workspace.should_stop,
+        on_progress=lambda done, total: workspace.on_progress(
+            0.0, f"Comparing the clips by their sound: {done:,} of {total:,}"
+        ),
+    )
+
+
+def _keys(sounds: Sounds | None, clips: pd.DataFrame) -> np.ndarray | None:
+    return sounds.keys(clips) if sounds else None
 
 
 def as_trained(card: ModelCard, clips: pd.DataFrame, workspace: Workspace) -> Outcome:
@@ -141,7 +165,7 @@ def as_trained(card: ModelCard, clips: pd.DataFrame, workspace: Workspace) -> Ou
         clips=tested,
         y=fit.targets(tested, card.labels),
         probabilities=calibration.calibrate(raw, model.temperature),
-        heard=contamination.heard_by(card, tested, workspace.models),
+        heard=contamination.heard_by(card, tested, workspace.models, sounds_of(tested, workspace)),
         problems=data.problems,
         threshold=card.threshold,
     )
@@ -190,6 +214,7 @@ def _round(
     protocol: str,
     key: str,
     digest: np.ndarray,
+    sounds: np.ndarray | None,
     workspace: Workspace,
     report_progress: Progress,
 ) -> Outcome | None:
@@ -221,7 +246,7 @@ def _round(
     )
     if stored is None:
         assert data is not None, "without data, the fold has been left out above"
-        stored = _train(config, clips, data, each, workspace, report_progress)
+        stored = _train(config, clips, data, each, sounds, workspace, report_progress)
         if path:
             keep_result(path, stored)
     answered = np.array(stored["clips"], int)
@@ -244,6 +269,7 @@ def _train(
     clips: pd.DataFrame,
     data: Dataset,
     each: Fold,
+    sounds: np.ndarray | None,
     workspace: Workspace,
     report_progress: Progress,
 ) -> dict[str, Any]:
@@ -255,7 +281,16 @@ def _train(
     def on_epoch(epoch: int, epochs: int, values: dict[str, float]) -> None:
         report_progress(epoch / (epochs + 1), f"epoch {epoch} of {epochs}")
 
-    result = fit.train_fold(inside, part, config, folds, 0, on_epoch=on_epoch, should_stop=workspace.should_stop)
+    result = fit.train_fold(
+        inside,
+        part,
+        config,
+        folds,
+        0,
+        sounds=None if sounds is None else sounds[keep],
+        on_epoch=on_epoch,
+        should_stop=workspace.should_stop,
+    )
     places = np.flatnonzero(keep)
     order = np.argsort(result["clips"])
     return {

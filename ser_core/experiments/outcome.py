@@ -30,6 +30,7 @@ class Outcome:
     clips: the tested clips, one row each; y: int (n_clips,), positions in `labels`; probabilities: (n_clips, n_labels), calibrated. seen:
     each of evaluation.SEEN -> bool (n_clips,), None for a trained model; rounds: how many of the protocol's folds are in it, and of how
     many. heard: for a trained model, its training overlap with the clips, and threshold, from which top probability on it answers.
+    doubles: a sentence on the recordings that occur more than once among the clips; "" where none does.
     """
 
     model: str
@@ -43,6 +44,7 @@ class Outcome:
     heard: contamination.TrainingOverlap | None = None
     problems: tuple[tuple[str, str], ...] = ()
     threshold: float | None = None
+    doubles: str = ""
 
     @property
     def answer(self) -> np.ndarray:
@@ -105,6 +107,8 @@ def to_dict(outcome: Outcome) -> dict[str, Any]:
         values["per_corpus"] = {name: by_corpus[name].to_dict() for name in others}
     if outcome.heard:
         values["heard"] = contamination.shares(outcome.heard)
+    if outcome.doubles:
+        values["doubles"] = outcome.doubles
     if outcome.problems:
         values["unreadable"] = [list(problem) for problem in outcome.problems]
     return values

@@ -24,6 +24,7 @@ from ser_core.corpora import catalogue
 from ser_core.dataset import build, cache, degraded
 from ser_core.errors import ConfigError, CorpusError
 from ser_core.experiments import comparison, contamination
+from ser_core.experiments.measure import sounds_of
 from ser_core.experiments.outcome import AS_TRAINED, Outcome, part
 from ser_core.experiments.workspace import Workspace, keep_result, note_reading
 from ser_core.metrics import evaluation
@@ -126,7 +127,8 @@ def measure(
     chosen = choose(usable, n_clips, rng=np.random.default_rng(seed))
     models = {card.slug: store.load(card.slug, workspace.models) for card in cards}
     digest = contamination.digests(chosen)
-    heard = {card.slug: contamination.heard_by(card, chosen, workspace.models) for card in cards}
+    sounds = sounds_of(chosen, workspace)
+    heard = {card.slug: contamination.heard_by(card, chosen, workspace.models, sounds) for card in cards}
     order = [degradations.CLEAN, *(name for name in degradations.CONDITIONS if name in names)]
     voices = (
         degraded._voices(chosen, clips, seed)

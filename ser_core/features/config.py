@@ -13,11 +13,11 @@ from ser_core.settings import CHOICE, NUMBER, WHOLE, Setting
 F0_MIN = 60.0
 
 MOST_PER_SECOND = 500_000
-"""Numbers of the spectrogram for a second of sound, frames by frequencies: twenty times the default's, and no more memory than there is."""
+"""Most cells of the spectrogram per second of sound (frames times frequencies): twenty times the default's, which bounds the memory."""
 
 INPUTS = MEL_AND_VOICE, LEVELLED, MEL = "mel and voice", "levelled mel and voice", "mel"
-"""What a network sees of each frame: the log-mel spectrogram alone, or FRAME_MEASURES as well; levelled, each band less its own mean over
-the clip, as in cepstral mean normalisation (Atal 1974): what a microphone or a room does to the spectrum all the time is gone.
+"""Input of a network per frame: the log-mel spectrogram alone, or FRAME_MEASURES as well; levelled, each band minus its own mean over
+the clip, as in cepstral mean normalisation (Atal 1974), which removes constant effects of microphone and room on the spectrum.
 """
 
 SETTINGS = (
@@ -29,7 +29,7 @@ SETTINGS = (
         low=8000,
         high=48_000,
         step=1000,
-        help="Hz. Half of it is the highest frequency that can be seen.",
+        help="Hz. The highest frequency in the features is half of it.",
     ),
     Setting(
         name="n_fft",
@@ -39,7 +39,7 @@ SETTINGS = (
         low=64,
         high=8192,
         step=64,
-        help="Samples, filled up with zeros after the window: more give finer steps of frequency, not more detail.",
+        help="Samples, zero-padded after the window: more give finer frequency steps, not more detail.",
     ),
     Setting(
         name="win_length",
@@ -49,7 +49,7 @@ SETTINGS = (
         low=32,
         high=8192,
         step=32,
-        help="Samples seen at once. Longer shows pitch more sharply and quick changes less.",
+        help="Samples per frame. Longer windows resolve pitch better and quick changes worse.",
     ),
     Setting(
         name="hop_length",
@@ -69,7 +69,7 @@ SETTINGS = (
         low=8,
         high=256,
         step=8,
-        help="Bands of the mel spectrogram: what the networks see.",
+        help="Bands of the mel spectrogram, the input of the networks.",
         early=True,
     ),
     Setting(
@@ -80,7 +80,7 @@ SETTINGS = (
         low=1,
         high=256,
         early=True,
-        help="Coefficients kept of the spectrum's shape: part of the summary that the other classifiers see.",
+        help="Mel-frequency cepstral coefficients, part of the summary for the other classifiers.",
     ),
     Setting(name="fmin", title="Lowest frequency", kind=NUMBER, default=50.0, low=0, high=4000, step=10, help="Hz."),
     Setting(
@@ -101,39 +101,39 @@ SETTINGS = (
         low=5,
         high=120,
         step=5,
-        help="dB. What is softer than the loudest frame by this is cut off at both ends.",
+        help="dB. Frames softer than the loudest one by this much are trimmed at both ends.",
     ),
     Setting(
         name="window_frames",
-        title="Frames of a network's window",
+        title="Network window",
         kind=WHOLE,
         default=160,
         low=16,
         high=1000,
         step=8,
         early=True,
-        help="How many frames a network sees at once; longer clips are cut into several windows.",
+        help="Frames per network input; longer clips are cut into several windows.",
     ),
     Setting(
         name="network_input",
-        title="What a network sees",
+        title="Network input",
         kind=CHOICE,
         default=MEL_AND_VOICE,
         choices=INPUTS,
         early=True,
-        help="The mel spectrogram alone, or pitch, loudness and voice quality of each moment as well. Levelled: each mel band less its "
-        "own mean over the clip, which takes out the colour of microphone and room, and of the voice.",
+        help="The mel spectrogram alone, or pitch, loudness and voice quality of each moment as well. Levelled: each mel band minus its "
+        "own mean over the clip, which removes the colour of microphone, room and voice.",
     ),
 )
-"""The entries of a FeatureConfig as rows of a form; it takes no value outside of them."""
+"""The entries of a FeatureConfig as rows of a form, which also give the allowed values."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureConfig:
-    """Settings of the analysis; a trained model carries its own, so its input never depends on the caller.
+    """Settings of the analysis; each trained model has its own, so its input never depends on the caller.
 
     sample_rate in Hz; n_fft, win_length and hop_length in samples; fmin and fmax in Hz; trim_top_db in dB below the
-    loudest frame; window_frames is the length in frames of what a network sees at once (160 frames of 20 ms = 3.2 s);
+    loudest frame; window_frames is the length in frames of a network's input (160 frames of 20 ms = 3.2 s);
     network_input is one of INPUTS.
     """
 
@@ -185,7 +185,7 @@ class FeatureConfig:
     def from_dict(cls, values: dict[str, Any]) -> FeatureConfig:
         """Build the settings from `to_dict`'s values; unknown or missing names raise ConfigError.
 
-        Settings from before there was a choice of network_input have none: networks saw MEL.
+        Older settings lack network_input; they mean MEL.
         """
         values = {"network_input": MEL, **values}
         names = {field.name for field in fields(cls)}

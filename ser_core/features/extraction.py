@@ -1,4 +1,4 @@
-"""What a clip looks like in time and frequency: one short-time Fourier transform, and everything that follows from it.
+"""Features of a clip in time and frequency: one short-time Fourier transform, and everything that follows from it.
 
 Arrays keep time first: (n_frames, n_something). Training, the pages, the command line and the live stream all come
 through `extract`. Definitions are librosa's, computed here in float32 with filterbanks that are made once, because librosa
@@ -45,7 +45,7 @@ class Features:
 
     The clip is freed of its mean and scaled by gain_db so that its loud frames have one level; log_mel (dB) and rms
     (linear) are in that scale: subtract gain_db for the recording's own level. trim is the range of frames (start, stop)
-    that the models hear: silence around the speech is left out. f0_hz and voice are NaN where a frame is unvoiced; the columns
+    that the models get: silence around the speech is left out. f0_hz and voice are NaN where a frame is unvoiced; the columns
     of spectral and voice are named in spectral.py.
     """
 
@@ -148,7 +148,7 @@ def mel_frequencies(config: FeatureConfig) -> np.ndarray:
 
 
 def to_frame(features: Features) -> pd.DataFrame:
-    """Return a table with one row a frame: time_s, then every track of the clip under its name."""
+    """Return a table with one row per frame: time_s, then every track of the clip under its name."""
     import pandas as pd  # a process that only measures can do without its 60 MB
 
     columns: dict[str, np.ndarray] = {"time_s": features.times_s}

@@ -1,4 +1,4 @@
-"""Which bins of a spectrum belong to a mel band or to a pitch class, and how much: matrices that extraction.py multiplies spectra by.
+"""Filterbanks of mel bands and pitch classes: weight matrices that extraction.py multiplies spectra by.
 
 The definitions are librosa's, and tests/test_filterbanks.py holds them against it to the last bit. They are written out here
 because librosa loads a compiler: a server that only listens would carry 140 MB of it, and start a second later.
@@ -20,7 +20,7 @@ _LOG_STEP = np.log(6.4) / 27
 
 _A0_HZ = 27.5
 _CENTRE_OCTAVE, _OCTAVES_WIDE = 5.0, 2.0
-"""A pitch class hears the octaves around this one (above A0) most: a Gaussian of this deviation."""
+"""Weights of the octaves: a Gaussian around this octave above A0, with this standard deviation."""
 
 _C_ABOVE_A = 3
 

@@ -1,4 +1,4 @@
-"""Statistics of tracks over a clip: how a measure that is taken frame by frame lies, spreads, moves and is shaped in time.
+"""Functionals: statistics over a clip of measures taken frame by frame (location, spread, dynamics, contour).
 
 Arrays in, arrays out; all tracks of a clip at once. extraction.py knows what the tracks are, and joins these numbers into a
 clip's summary vector.
@@ -62,7 +62,7 @@ its median (semitones).
 """
 
 LEAST_FFT = 256
-"""Frames of the modulation spectrum: short clips are filled up with zeros, so that a band has bins enough."""
+"""Frames of the modulation spectrum: short clips are zero-padded, so that each band has enough bins."""
 
 _LEAST_RUN_S = 0.1
 _ENDS_S = 0.2
@@ -71,7 +71,7 @@ _LEAST_STD = 1e-6
 
 
 def describe(tracks: np.ndarray, frame_s: float) -> np.ndarray:
-    """Return the STATISTICS of each track: float32 (n_tracks, n_statistics), from float32 (n_tracks, n_frames), frame_s seconds a frame.
+    """Return the STATISTICS of each track: float32 (n_tracks, n_statistics), from float32 (n_tracks, n_frames), frame_s seconds per frame.
 
     A track that does not move has std 0, and 0 for all that is relative to it.
     """

@@ -1,6 +1,6 @@
 """The quality of a recording: level, clipping, silence, speech, noise and bandwidth.
 
-A report is made from the samples and the features that were extracted anyway. Its sentences tell a visitor what to do;
+A report is made from the samples and the features that were extracted anyway. Its sentences say what to do;
 its `has_speech` decides whether the models answer at all.
 """
 
@@ -133,7 +133,7 @@ def report(waveform: Waveform, features: Features) -> Quality:
 
 
 def merge(reports: Sequence[Quality]) -> Quality:
-    """Return the quality of a recording from those of its pieces, at least one: sums, shares by length, the middle of the rest.
+    """Return the quality of a recording from those of its pieces, at least one: sums, shares by length, the median of the rest.
 
     Where some pieces have speech, level, noise and bandwidth are theirs: long pauses do not hide a good recording.
     """
@@ -171,7 +171,7 @@ def _activity(features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
 def _continuous(f0_hz: np.ndarray) -> np.ndarray:
     """Return which frames belong to a voice, (n_frames,) bool: runs of 4 frames (80 ms) or more without a jump in pitch.
 
-    Noise now and then looks periodic for a frame or two, but its pitch jumps; a voice's moves by less than 15 % a frame.
+    Noise sometimes looks periodic for a frame or two, but its pitch jumps; a voice's changes by less than 15 % per frame.
     Rumble looks periodic at the lower end of the search range, for longer; there a run takes 8 frames, and moves by less
     than 3 % on average, as a low voice does.
     """

@@ -21,7 +21,7 @@ _SMOOTH = np.array([0.25, 0.5, 0.25])
 
 
 def nuclei(features: Features) -> np.ndarray:
-    """Return the frames of the syllable nuclei, int (n,), within the part that the models hear."""
+    """Return the frames of the syllable nuclei, int (n,), within the trimmed clip."""
     start, stop = features.trim
     level_db = 20 * np.log10(np.maximum(features.rms[start:stop].astype(np.float64), 1e-6))
     if len(level_db) < 3 or not np.isfinite(features.f0_hz[start:stop]).any():

@@ -1,4 +1,4 @@
-"""What models see of a clip's features: windows of frames for networks, one summary vector for the others, and their columns."""
+"""The input of models: windows of frames for networks, one summary vector for the others, and their columns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def frame_columns(config: FeatureConfig) -> tuple[str, ...]:
 
 
 def windows(features: extraction.Features) -> np.ndarray:
-    """Return what a network sees: float32 (n_windows, window_frames, n_columns), named by `frame_columns`.
+    """Return the input of a network: float32 (n_windows, window_frames, n_columns), named by `frame_columns`.
 
     The trimmed log-mel is standardised by the clip's own mean and deviation, so that level and channel gain do not
     matter, or, LEVELLED, each band by its own mean and then all by one deviation; the other measures are as they are, within
@@ -88,7 +88,7 @@ FRAME_MEASURES = (
     "f0_change",
     *spectral.VOICE,
 )
-"""What a network may get of a frame besides the mel bands: spectral contrast, spectrum and loudness, whether it is voiced, f0 in semitones
+"""A network's measures per frame besides the mel bands: spectral contrast, spectrum and loudness, whether it is voiced, f0 in semitones
 re 100 Hz, above the clip's own median and since the frame before, and the measures of the voice; 0 for the latter where unvoiced.
 """
 
@@ -150,5 +150,5 @@ def _pitch(f0_hz: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def inputs(measured: Features, input_kind: str) -> np.ndarray:
-    """Return what a classifier of this kind sees of a clip: its summary as one row, or its windows (vectors.windows)."""
+    """Return the input of a classifier of this kind for a clip: its summary as one row, or its windows (vectors.windows)."""
     return summary(measured)[np.newaxis] if input_kind == "vector" else windows(measured)

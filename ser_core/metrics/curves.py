@@ -5,12 +5,14 @@ Pure arrays in, values that survive JSON out. evaluation.py keeps them with the 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
+
+from ser_core.system import untrusted_json
 
 N_BINS = 15
 """Bins of the reliability diagram and of the ECE; each holds as many clips as the others."""
@@ -20,6 +22,11 @@ N_STEPS = 10
 
 MAX_POINTS = 40
 """Points kept of a curve; its area is taken from all."""
+
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Point = tuple[Share, Share]
+Steps = Annotated[tuple[Count, ...], msgspec.Meta(min_length=N_STEPS, max_length=N_STEPS)]
 
 _OPTIONAL = ("risk", "aurc")
 """Entries that older cards lack."""
@@ -36,21 +43,17 @@ class Curves:
     that are wrong), the surest clips first, thinned to MAX_POINTS; aurc: the area under them, lower is better. Older cards lack both.
     """
 
-    auc: Mapping[str, float]
-    roc: Mapping[str, tuple[tuple[float, float], ...]]
-    reliability: tuple[tuple[int, float, float], ...]
-    top: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
-    risk: tuple[tuple[float, float], ...] = ()
-    aurc: float | None = None
+    auc: Mapping[str, Share]
+    roc: Mapping[str, tuple[Point, ...]]
+    reliability: tuple[tuple[Count, Share, Share], ...]
+    top: Mapping[str, tuple[Steps, Steps]]
+    risk: tuple[Point, ...] = ()
+    aurc: Share | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the curves as JSON values; Curves.from_dict(that) equals self."""
-        return {
-            "auc": dict(self.auc),
-            "roc": {label: [list(point) for point in points] for label, points in self.roc.items()},
-            "reliability": [list(row) for row in self.reliability],
-            "top": {label: [list(row) for row in rows] for label, rows in self.top.items()},
-        } | ({} if self.aurc is None else {"risk": [list(point) for point in self.risk], "aurc": self.aurc})
+        values = untrusted_json.plain(self)
+        return {name: value for name, value in values.items() if name not in _OPTIONAL or self.aurc is not None}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Curves:
@@ -58,27 +61,9 @@ class Curves:
 
         Raises
         ------
-        ValueError, KeyError, TypeError or AttributeError : if they are none.
+        ValueError : if they are none.
         """
-        if set(values) | set(_OPTIONAL) != {each.name for each in fields(cls)}:
-            raise ValueError(
-                f"curves have the entries auc, roc, reliability and top, maybe risk and aurc, got {sorted(values)}"
-            )
-        top = {
-            str(label): tuple(tuple(_count(n) for n in row) for row in rows) for label, rows in values["top"].items()
-        }
-        if any(len(rows) != 2 or any(len(row) != N_STEPS for row in rows) for rows in top.values()):
-            raise ValueError(f"top must hold two rows of {N_STEPS} counts per label")
-        return cls(
-            auc={str(label): _share(area) for label, area in values["auc"].items()},
-            roc={
-                str(label): tuple((_share(x), _share(y)) for x, y in points) for label, points in values["roc"].items()
-            },
-            reliability=tuple((_count(n), _share(sure), _share(right)) for n, sure, right in values["reliability"]),
-            top=top,  # type: ignore[arg-type]
-            risk=tuple((_share(answered), _share(wrong)) for answered, wrong in values.get("risk", ())),
-            aurc=None if values.get("aurc") is None else _share(values["aurc"]),
-        )
+        return untrusted_json.convert(values, cls)
 
 
 def curves(y_true: np.ndarray, probabilities: np.ndarray, labels: Sequence[str]) -> Curves:
@@ -164,15 +149,3 @@ def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[tuple[float, float], ...]:
 
 def _histogram(step: np.ndarray) -> tuple[int, ...]:
     return tuple(np.bincount(step, minlength=N_STEPS).tolist())
-
-
-def _share(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and 0 <= value <= 1):
-        raise ValueError(f"a curve's values must be numbers from 0 to 1, got {value!r}")
-    return float(value)
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"a curve's counts must be whole numbers from 0 on, got {value!r}")
-    return value

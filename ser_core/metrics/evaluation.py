@@ -5,16 +5,16 @@ Every figure carries the name of its protocol. Input is arrays; which clips were
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 
 from ser_core.errors import ConfigError
 from ser_core.metrics import curves
-from ser_core.metrics.curves import Curves
+from ser_core.metrics.curves import Count, Curves, Point, Share
+from ser_core.system import untrusted_json
 
 MIN_SPEAKERS = 4
 """From this many test speakers on, intervals are drawn over speakers, whose clips are alike; below, over clips."""
@@ -29,6 +29,18 @@ SURE = ("answered", "right")
 
 _OPTIONAL = ("curves", "seen", "human", "sure", "under")
 """Figures that older cards lack."""
+
+
+Unit = Literal["speakers", "clips"]
+
+
+class LabelFigures(TypedDict):
+    """Figures of one label, and how many clips have it."""
+
+    precision: Share
+    recall: Share
+    f1: Share
+    n: Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,23 +62,23 @@ class Evaluation:
     protocol: str
     corpus: str
     labels: tuple[str, ...]
-    n_clips: int
-    n_test_speakers: int
-    chance: float
-    accuracy: float
-    uar: float
-    macro_f1: float
-    macro_precision: float
-    ece: float
-    interval: Mapping[str, tuple[float, float]]
-    interval_over: str
-    per_label: Mapping[str, Mapping[str, float]]
-    confusion: tuple[tuple[int, ...], ...]
+    n_clips: Count
+    n_test_speakers: Count
+    chance: Share
+    accuracy: Share
+    uar: Share
+    macro_f1: Share
+    macro_precision: Share
+    ece: Share
+    interval: Mapping[str, Point]
+    interval_over: Unit
+    per_label: Mapping[str, LabelFigures]
+    confusion: tuple[tuple[Count, ...], ...]
     curves: Curves | None = None
-    seen: Mapping[str, float] | None = None
-    human: float | None = None
-    sure: Mapping[str, int] | None = None
-    under: Mapping[str, float] | None = None
+    seen: Mapping[str, Share] | None = None
+    human: Share | None = None
+    sure: Mapping[str, Count] | None = None
+    under: Mapping[str, Share] | None = None
 
     @property
     def favourite(self) -> tuple[str, float]:
@@ -77,16 +89,12 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON values, without those that it lacks; Evaluation.from_dict(that) equals self."""
-        there = {name: value for name, value in asdict(self).items() if name not in _OPTIONAL or value is not None}
-        return (
-            there
-            | ({"curves": self.curves.to_dict()} if self.curves else {})
-            | {
-                "labels": list(self.labels),
-                "interval": {name: list(bounds) for name, bounds in self.interval.items()},
-                "confusion": [list(row) for row in self.confusion],
-            }
-        )
+        there = {
+            name: value
+            for name, value in untrusted_json.plain(self).items()
+            if name not in _OPTIONAL or value is not None
+        }
+        return there | ({"curves": self.curves.to_dict()} if self.curves else {})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Evaluation:
@@ -96,48 +104,12 @@ class Evaluation:
         ------
         ConfigError : if an entry is missing, unknown, of another type or size, or a share lies outside 0..1.
         """
-        names = {each.name for each in fields(cls)}
-        if not isinstance(values, Mapping) or set(values) | set(_OPTIONAL) != names:
-            wrong = (
-                ", ".join(sorted((set(values) | set(_OPTIONAL)) ^ names))
-                if isinstance(values, Mapping)
-                else type(values).__name__
-            )
-            raise ConfigError(f"An evaluation has missing or unknown entries ({wrong}). Run the evaluation again.")
         try:
-            simple: dict[str, Any] = {name: str(values[name]) for name in ("protocol", "corpus", "interval_over")}
-            simple |= {name: _count(name, values[name]) for name in ("n_clips", "n_test_speakers")}
-            simple |= {
-                name: _share(name, values[name])
-                for name in ("chance", "accuracy", "uar", "macro_f1", "macro_precision", "ece")
-            }
-            evaluation = cls(
-                **simple,
-                labels=tuple(str(label) for label in values["labels"]),
-                interval={
-                    name: (_share(name, values["interval"][name][0]), _share(name, values["interval"][name][1]))
-                    for name in ("uar", "accuracy")
-                },
-                per_label={
-                    str(label): {name: _share(name, row[name]) for name in ("precision", "recall", "f1")}
-                    | {"n": _count("n", row["n"])}
-                    for label, row in values["per_label"].items()
-                },
-                confusion=tuple(tuple(_count("confusion", n) for n in row) for row in values["confusion"]),
-                curves=None if values.get("curves") is None else Curves.from_dict(values["curves"]),
-                seen=None
-                if values.get("seen") is None
-                else {name: _share(name, values["seen"][name]) for name in SEEN},
-                human=None if values.get("human") is None else _share("human", values["human"]),
-                sure=None
-                if values.get("sure") is None
-                else {name: _count(name, values["sure"][name]) for name in SURE},
-                under=None
-                if values.get("under") is None
-                else {str(name): _share(str(name), value) for name, value in values["under"].items()},
-            )
-        except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
-            raise ConfigError(f"An evaluation cannot be used ({error!r}). Run the evaluation again.") from error
+            if isinstance(values, Mapping) and values.get("curves") is not None:
+                values = {**values, "curves": Curves.from_dict(values["curves"])}
+            evaluation = untrusted_json.convert(values, cls)
+        except ValueError as error:
+            raise ConfigError(f"An evaluation cannot be used ({error}). Run the evaluation again.") from None
         _check_sizes(evaluation)
         return evaluation
 
@@ -237,7 +209,7 @@ def _interval(
     n_labels: int,
     rng: np.random.Generator,
     n_bootstrap: int,
-) -> tuple[dict[str, tuple[float, float]], str]:
+) -> tuple[dict[str, tuple[float, float]], Unit]:
     """Return the bounds of UAR and accuracy, and what was resampled.
 
     UAR and accuracy depend on the confusion counts only, so a bootstrap sample is a weighted sum of the speakers' counts; a
@@ -248,7 +220,7 @@ def _interval(
     if len(names) >= MIN_SPEAKERS:
         counts = np.bincount(speaker * n_labels**2 + cell, minlength=len(names) * n_labels**2).reshape(len(names), -1)
         draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_bootstrap) @ counts
-        over = "speakers"
+        over: Unit = "speakers"
     else:
         draws = rng.multinomial(len(cell), np.bincount(cell, minlength=n_labels**2) / len(cell), size=n_bootstrap)
         over = "clips"
@@ -293,28 +265,16 @@ def _check_sizes(evaluation: Evaluation) -> None:
         )
     if not set(evaluation.per_label) <= set(evaluation.labels):
         raise ConfigError("An evaluation has figures for labels that it does not list. Run the evaluation again.")
+    for name, names in (("interval", ("uar", "accuracy")), ("seen", SEEN), ("sure", SURE)):
+        found = getattr(evaluation, name)
+        if found is not None and set(found) != set(names):
+            raise ConfigError(f"An evaluation's {name} has the entries {', '.join(names)}. Got {', '.join(found)}.")
     if evaluation.sure and not evaluation.sure["right"] <= evaluation.sure["answered"] <= n_clips:
         raise ConfigError(
             f"An evaluation's clips answered and right must be at most {n_clips}. Got {dict(evaluation.sure)}."
-        )
-    if evaluation.interval_over not in ("speakers", "clips"):
-        raise ConfigError(
-            f"An evaluation's interval_over must be 'speakers' or 'clips'. Got '{evaluation.interval_over}'."
         )
     for name, (low, high) in evaluation.interval.items():
         if low > high:
             raise ConfigError(
                 f"An evaluation's interval of {name} runs from {low} to {high}. Run the evaluation again."
             )
-
-
-def _share(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and 0 <= value <= 1):
-        raise ValueError(f"{name} must be a number from 0 to 1, got {value!r}")
-    return float(value)
-
-
-def _count(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"{name} must be a whole number from 0 on, got {value!r}")
-    return value

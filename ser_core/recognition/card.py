@@ -6,15 +6,18 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from ser_core.corpora import catalogue
 from ser_core.errors import ConfigError, ModelError
 from ser_core.features.config import FeatureConfig
+from ser_core.metrics.curves import Share
 from ser_core.metrics.evaluation import Evaluation
-from ser_core.system import untrusted_text
+from ser_core.system import untrusted_json, untrusted_text
 
 FORMAT = 4
 MAX_TITLE, MAX_DESCRIPTION, MAX_SLUG = 80, 2000, 40
@@ -33,13 +36,6 @@ MIN_TEMPERATURE, MAX_TEMPERATURE = 1e-3, 1e3
 """Calibration finds one between 0.25 and 8."""
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 """Names that Windows reserves for devices."""
-_KINDS: dict[type, tuple[str, ...]] = {
-    str: ("slug", "title", "description", "created", "classifier", "protocol", "licence", "limits"),
-    dict: ("hyperparameters", "features", "training", "split", "per_corpus", "unheard", "versions", "files"),
-    list: ("labels", "corpora", "architecture"),
-    int: ("n_parameters",),
-}
-"""The type of each entry of card.json; evaluation, temperature and threshold are checked where they are read."""
 
 
 def _are_text(values: Any) -> bool:
@@ -87,7 +83,6 @@ _INSIDE: dict[str, Callable[[Any], bool]] = {
     "title": is_title,
     "description": is_description,
     "created": _is_utc,
-    "n_parameters": _is_count,
     "labels": lambda labels: (
         _are_text(labels) and 0 < len(labels) == len(set(labels)) and set(labels) <= set(catalogue.ALL_LABELS)
     ),
@@ -98,16 +93,19 @@ _INSIDE: dict[str, Callable[[Any], bool]] = {
         and _are_text(part.get("speakers", []))
         and isinstance(part.get("clips", {}), dict)
         and all(map(_are_text, part.get("clips", {}).values()))
+        and isinstance(part.get("sounds", {}), dict)
+        and all(map(_are_text, part.get("sounds", {}).values()))
         for part in parts.values()
     ),
     "training": lambda settings: (
         isinstance(settings.get("start_from") or "", str)
         and all(_is_seen(each) for each in settings.values() if isinstance(each, str))
     ),
-    "files": lambda files: bool(files) and _are_text(list(files.values())),
-    "versions": lambda versions: _are_text(list(versions.values())),
+    "files": bool,
 }
 """Checks of nested values that other modules read without checking again."""
+
+_RESTORE = "Restore the folder or train it again."
 
 _NAMES = ("split", "training")
 """Entries with untrusted names of clips and speakers: no page shows those."""
@@ -127,7 +125,8 @@ class ModelCard:
     evaluation: held-out figures on the main corpus; per_corpus: the same by corpus; unheard: by corpus, of
     the same recipe trained on the other corpora alone. corpora: one dict per training corpus
     (corpus, title, n_clips, n_speakers, licence, citation). split: part (train, validation, test) -> {"speakers": [...], "clips":
-    {corpus: [names]}}; without "clips" all clips of those speakers in the corpora. architecture: one row per layer or step (name, shape,
+    {corpus: [names]}, "sounds": {corpus: [a print of each of these clips, see dataset/duplicates.py]}}; without "clips" all clips of
+    those speakers in the corpora. architecture: one row per layer or step (name, shape,
     parameters, detail). threshold: the least top probability of an accepted answer (metrics/abstention.py), None where none was chosen.
     files: sha256 of each weight file. created is UTC, ISO 8601.
     """
@@ -137,7 +136,7 @@ class ModelCard:
     created: str
     classifier: str
     hyperparameters: dict[str, Any]
-    n_parameters: int
+    n_parameters: Annotated[int, Meta(ge=0, le=MAX_PARAMETERS)]
     labels: tuple[str, ...]
     features: FeatureConfig
     training: dict[str, Any]
@@ -146,8 +145,8 @@ class ModelCard:
     evaluation: Evaluation | None
     per_corpus: dict[str, Evaluation]
     unheard: dict[str, Evaluation] = field(default_factory=dict)
-    temperature: float
-    threshold: float | None = None
+    temperature: Annotated[float, Meta(ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE)]
+    threshold: Share | None = None
     licence: str
     limits: str
     versions: dict[str, str]
@@ -189,65 +188,43 @@ class ModelCard:
             )
         if found in _ADDED:
             values = {**_ADDED[found], **values, "format": FORMAT}
-        names = {each.name for each in fields(cls)}
-        if set(values) != names:
-            wrong = ", ".join(sorted(set(values) ^ names))
-            raise ModelError(
-                f"its card has missing or unknown entries ({wrong}). Restore the folder or train it again."
-            )
-        for kind, entries in _KINDS.items():
-            for name in entries:
-                if not isinstance(values[name], kind):
-                    raise ModelError(
-                        f"its card has {repr(values[name])[:200]} as {name}. Restore the folder or train it again."
-                    )
+        try:
+            untrusted_json.check_names(values, cls)
+        except ValueError as error:
+            raise ModelError(f"its card has {error}. {_RESTORE}") from None
         for name, fits in _INSIDE.items():
-            if not fits(values[name]):
-                raise ModelError(
-                    f"its card has {repr(values[name])[:200]} as {name}. Restore the folder or train it again."
-                )
+            if not _holds(fits, values[name]):
+                raise ModelError(f"its card has {repr(values[name])[:200]} as {name}. {_RESTORE}")
         values = values | {"training": _finite(values["training"])}
         for name, value in values.items():
             _check_values(name, value)
         try:
-            temperature = values["temperature"]
-            if isinstance(temperature, bool) or not MIN_TEMPERATURE <= float(temperature) <= MAX_TEMPERATURE:
-                raise ValueError(
-                    f"temperature must be from {MIN_TEMPERATURE:g} to {MAX_TEMPERATURE:g}, got {temperature}"
-                )
-            threshold = values["threshold"]
-            if threshold is not None and (isinstance(threshold, bool) or not 0 <= float(threshold) <= 1):
-                raise ValueError(f"threshold must be from 0 to 1, got {threshold}")
             evaluation = values["evaluation"]
-            card = cls(
-                **values
+            card = untrusted_json.convert(
+                values
                 | {
-                    "labels": tuple(values["labels"]),
                     "features": FeatureConfig.from_dict(values["features"]),
-                    "corpora": tuple(values["corpora"]),
-                    "architecture": tuple(values["architecture"]),
                     "evaluation": Evaluation.from_dict(evaluation) if evaluation else None,
                     "per_corpus": {name: Evaluation.from_dict(each) for name, each in values["per_corpus"].items()},
                     "unheard": {name: Evaluation.from_dict(each) for name, each in values["unheard"].items()},
-                    "temperature": float(temperature),
-                    "threshold": None if threshold is None else float(threshold),
-                }
+                },
+                cls,
             )
-            figures = [
-                *([card.evaluation] if card.evaluation else []),
-                *card.per_corpus.values(),
-                *card.unheard.values(),
-            ]
-            if any(
-                not set(each.labels) <= set(catalogue.ALL_LABELS) or len(set(each.labels)) < len(each.labels)
-                for each in figures
-            ):
-                raise ValueError("its figures are of other labels than there are")
+            for _, each in [("", card.evaluation), *card.measured]:
+                if each and (
+                    not set(each.labels) <= set(catalogue.ALL_LABELS) or len(set(each.labels)) < len(each.labels)
+                ):
+                    raise ValueError("its figures are of other labels than there are")
             return card
-        except (TypeError, ValueError, KeyError, AttributeError, OverflowError, ConfigError) as error:
-            raise ModelError(
-                f"its card cannot be used: {str(error)[:400]}. Restore the folder or train it again."
-            ) from error
+        except (TypeError, ValueError, AttributeError, ConfigError) as error:
+            raise ModelError(f"its card cannot be used: {str(error)[:400]}. {_RESTORE}") from error
+
+
+def _holds(fits: Callable[[Any], bool], value: Any) -> bool:
+    try:
+        return fits(value)
+    except (TypeError, AttributeError):  # it is of another kind
+        return False
 
 
 def _finite(value: Any) -> Any:
@@ -279,7 +256,7 @@ def _check_values(name: str, value: Any) -> None:
         if n + len(waiting) > MAX_VALUES:
             problem = f"more than {MAX_VALUES:,} values"
         if problem:
-            raise ModelError(f"its card has {problem} in {name}. Restore the folder or train it again.")
+            raise ModelError(f"its card has {problem} in {name}. {_RESTORE}")
 
 
 def slug_of(title: str) -> str:

@@ -133,15 +133,10 @@ def read(folder: Path) -> Lesson | None:
     """
     path = folder / _LESSON
     try:
-        values = untrusted_json.loads(path.read_text(encoding="utf-8"))
-        kept = Lesson(**values | {"checks": tuple((title, good, text) for title, good, text in values["checks"])})
-        lists = (kept.models, kept.runs, kept.told, *kept.corpora.values())
-        if not isinstance(kept.began_ns, int) or not all(isinstance(each, list) for each in lists):
-            raise ValueError("an entry has the wrong type")
-        return kept
+        return untrusted_json.convert(untrusted_json.loads(path.read_text(encoding="utf-8")), Lesson)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(
             f"'{path}', which lists what was here before the lesson, cannot be read ({error}). Delete that file; what the lesson created "
             "must then be deleted on the pages Corpora and Train."

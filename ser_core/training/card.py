@@ -20,6 +20,7 @@ from ser_core import classifiers
 from ser_core.corpora import catalogue
 from ser_core.dataset import splits
 from ser_core.dataset.build import Dataset
+from ser_core.dataset.duplicates import Sounds
 from ser_core.metrics.evaluation import Evaluation
 from ser_core.recognition.card import ModelCard
 from ser_core.training import plan
@@ -48,6 +49,7 @@ class Made:
     before: Mapping[str, Evaluation]
     trials: Sequence[Mapping[str, Any]]
     run: str
+    sounds: Sounds | None = None
 
 
 def card(made: Made, files: dict[str, str]) -> ModelCard:
@@ -81,7 +83,7 @@ def card(made: Made, files: dict[str, str]) -> ModelCard:
             "before": {name: each.to_dict() for name, each in made.before.items()},
             **known.training,
         },
-        split=split(prepared),
+        split=split(prepared, made.sounds),
         protocol=_protocol(config, prepared),
         evaluation=made.figures[next(iter(made.figures))],
         per_corpus={name: each for name, each in made.figures.items() if name in names},
@@ -139,15 +141,20 @@ def measured(
     )
 
 
-def split(prepared: Prepared) -> dict[str, Any]:
-    """Return the split as speakers and clip names: part -> speakers, and clips by corpus."""
-    parts = {}
+def split(prepared: Prepared, sounds: Sounds | None = None) -> dict[str, Any]:
+    """Return the split as speakers and clip names: part -> speakers, and clips by corpus; with `sounds`, the print of each clip too."""
+    parts: dict[str, Any] = {}
     for name in splits.PARTS:
         inside = prepared.clips[prepared.part == name]
         parts[name] = {
             "speakers": sorted(set(inside[catalogue.SPEAKER])),
             "clips": {str(corpus): sorted(group[catalogue.NAME]) for corpus, group in inside.groupby(catalogue.CORPUS)},
         }
+        if sounds:
+            by_name = inside.sort_values(catalogue.NAME)
+            parts[name]["sounds"] = {
+                str(corpus): sounds.texts(group) for corpus, group in by_name.groupby(catalogue.CORPUS)
+            }
     return parts
 
 

@@ -103,6 +103,7 @@ def train(
     *,
     train_mask: np.ndarray | None = None,
     validation_mask: np.ndarray | None = None,
+    sounds: np.ndarray | None = None,
     start: classifiers.Start | None = None,
     on_epoch: classifiers.Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -111,7 +112,8 @@ def train(
 
     Some of these speakers are set aside: they choose the epoch, the temperature and the threshold, and are not trained on;
     validation_mask names clips that are set aside in place of them. Only clips of the others are taken with their augmented copies, and
-    balanced. start: a trained network to start from.
+    balanced. sounds: a key of each clip's recording, str (n_clips,): what is set aside is not trained on under another name. start: a
+    trained network to start from.
     """
     allowed = np.ones(len(clips), bool) if train_mask is None else train_mask
     if validation_mask is None:
@@ -121,6 +123,7 @@ def train(
             test=0.0,
             validation=config.validation_share,
             rng=np.random.default_rng(config.seed),
+            sounds=None if sounds is None else sounds[allowed],
         )
         for_validation = np.zeros(len(clips), bool)
         for_validation[allowed] = part == splits.VALIDATION
@@ -240,22 +243,25 @@ def train_fold(
     *,
     among: np.ndarray | None = None,
     under: Mapping[str, Dataset] | None = None,
+    sounds: np.ndarray | None = None,
     start: classifiers.Start | None = None,
     on_epoch: classifiers.Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> dict[str, Any]:
     """Train without one fold and return what that model says of it, as JSON values.
 
-    among: bool (n_clips,), the clips that take part, all by default. Returned are clips: positions in the table; probabilities:
-    calibrated, a row each; temperature; history; and under: clips and probabilities for each of `under`, condition -> features of some of
-    the clips under it.
+    among: bool (n_clips,), the clips that take part, all by default. sounds: as `train` has them. Returned are clips: positions in the
+    table; probabilities: calibrated, a row each; temperature; history; and under: clips and probabilities for each of `under`, condition
+    -> features of some of the clips under it.
 
     Raises
     ------
     Stopped : if should_stop returned True.
     """
     mask = folds != fold if among is None else (folds != fold) & among
-    result = train(clips, data, config, train_mask=mask, start=start, on_epoch=on_epoch, should_stop=should_stop)
+    result = train(
+        clips, data, config, train_mask=mask, sounds=sounds, start=start, on_epoch=on_epoch, should_stop=should_stop
+    )
     if should_stop and should_stop():
         raise Stopped("Stopped.")
 

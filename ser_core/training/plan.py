@@ -14,7 +14,8 @@ import pandas as pd
 
 from ser_core import classifiers, paths
 from ser_core.corpora import catalogue
-from ser_core.dataset import splits
+from ser_core.dataset import duplicates, splits
+from ser_core.dataset.duplicates import Sounds
 from ser_core.dataset.labels import apply, present
 from ser_core.errors import ConfigError, CorpusError, SerError
 from ser_core.metrics import evaluation
@@ -57,7 +58,8 @@ class Prepared:
 
     labels: what the model will answer, in order. left_out: label -> clips without one. part: str (n_clips,), one of splits.PARTS,
     for the model that is saved. folds: int (n_clips,), the fold in which each clip is tested or, in a search, compared; -1 for clips
-    that take no part in it; None where there is neither.
+    that take no part in it; None where there is neither. sounds: a key of each clip's recording, str (n_clips,), None where unknown.
+    n_doubles: second copies of recordings that were left out, because speakers who share recordings could not be kept apart.
     """
 
     clips: pd.DataFrame
@@ -65,6 +67,8 @@ class Prepared:
     left_out: dict[str, int]
     part: np.ndarray
     folds: np.ndarray | None
+    sounds: np.ndarray | None = None
+    n_doubles: int = 0
 
     @property
     def learnable(self) -> np.ndarray:
@@ -104,8 +108,12 @@ class Plan:
         return sum((self.seconds or {}).values())
 
 
-def prepare(clips: pd.DataFrame, config: RunConfig) -> Prepared:
-    """Return mapped clips and their parts; raises CorpusError or ConfigError where the choice cannot work."""
+def prepare(clips: pd.DataFrame, config: RunConfig, sounds: Sounds | None = None) -> Prepared:
+    """Return mapped clips and their parts; raises CorpusError or ConfigError where the choice cannot work.
+
+    sounds : what is known of the clips by sound: clips with one recording are then in one part and one fold, and so are their speakers.
+        Where too few speakers are left by that, one clip of each recording takes part.
+    """
     mapped = apply(clips, config.mapping)
     labels = present(mapped)
     if len(labels) < 2:
@@ -113,41 +121,64 @@ def prepare(clips: pd.DataFrame, config: RunConfig) -> Prepared:
             f"All clips are {labels[0]}; a model needs two labels or more. Choose more labels or other corpora."
         )
     counts = clips[catalogue.EMOTION].map(config.mapping.of)
-    left_out = clips[catalogue.EMOTION][counts.isna()].value_counts()
+    left_out = {str(label): int(n) for label, n in clips[catalogue.EMOTION][counts.isna()].value_counts().items()}
+    keys = sounds.keys(mapped) if sounds else None
+    try:
+        return Prepared(mapped, labels, left_out, *_split(mapped, config, keys), keys)
+    except CorpusError:
+        if keys is None or not duplicates.several(keys, len(keys)).any():
+            raise
+    first = ~pd.Series(keys).duplicated().to_numpy()
+    once = mapped[first].reset_index(drop=True)
+    return Prepared(once, present(once), left_out, *_split(once, config, keys[first]), keys[first], int((~first).sum()))
+
+
+def _split(clips: pd.DataFrame, config: RunConfig, sounds: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return part and folds, as Prepared has them."""
     cross = config.folds > 0 and not config.grid
     part = splits.parts(
-        mapped,
+        clips,
         config.protocol,
         test=0.0 if cross else config.test_share,
         validation=config.validation_share,
         rng=np.random.default_rng(config.seed),
+        sounds=sounds,
     )
     folds = None
     if cross:
-        folds = splits.cross_folds(mapped, config.protocol, config.folds, rng=np.random.default_rng(config.seed))
+        folds = splits.cross_folds(
+            clips, config.protocol, config.folds, rng=np.random.default_rng(config.seed), sounds=sounds
+        )
     elif config.grid:
         inside = part != splits.TEST
-        folds = np.full(len(mapped), -1)
+        folds = np.full(len(clips), -1)
         folds[inside] = splits.cross_folds(
-            mapped[inside].reset_index(drop=True),
+            clips[inside].reset_index(drop=True),
             config.protocol,
             config.folds or SEARCH_FOLDS,
             rng=np.random.default_rng(config.seed),
+            sounds=None if sounds is None else sounds[inside],
         )
-    return Prepared(mapped, labels, {str(label): int(n) for label, n in left_out.items()}, part, folds)
+    return part, folds
 
 
 def plan(
-    clips: pd.DataFrame, config: RunConfig, *, rates: Mapping[str, float] | None = None, models: Path | None = None
+    clips: pd.DataFrame,
+    config: RunConfig,
+    *,
+    rates: Mapping[str, float] | None = None,
+    models: Path | None = None,
+    sounds: Sounds | None = None,
 ) -> Plan:
     """Return what a run with these settings on these clips will be; never raises for what a user can cause.
 
+    sounds : what is known of the clips by sound, see `prepare`; None: it is not known yet, and the plan says nothing of it.
     rates : what this machine managed before (run_folder.read_rates), in place of RATES.
     """
     models = models or paths.models_folder()
     problems = _start_problems(config, models)
     try:
-        prepared = prepare(clips, config)
+        prepared = prepare(clips, config, sounds)
     except SerError as error:
         return Plan(problems=(*problems, _with_way_out(str(error), clips, config)))
     parts = _parts(prepared)
@@ -157,6 +188,8 @@ def plan(
     warnings = (
         _part_warnings(prepared, by_name, config) + _choice_warnings(config) + _start_warnings(prepared, config, models)
     )
+    if doubles := sound_warning(prepared, clips, config, sounds):
+        warnings.insert(0, doubles)
     if sum(seconds.values()) > LONG_S:
         hours = sum(seconds.values()) / 3600
         warnings.append(f"This will take about {hours:.1f} hours. A preset, fewer folds or a smaller grid take less.")
@@ -172,6 +205,18 @@ def plan(
         tuple(warnings),
         tuple(problems),
     )
+
+
+def sound_warning(prepared: Prepared, clips: pd.DataFrame, config: RunConfig, sounds: Sounds | None) -> str:
+    """Return in words which recordings occur more than once among the clips of a run, and what is done about it; "" where none does."""
+    mapped = apply(clips, config.mapping)
+    told = duplicates.told(mapped, sounds.keys(mapped) if sounds else None)
+    if not told:
+        return ""
+    n = prepared.n_doubles
+    if n:
+        return f"{told} One clip of each takes part; {n} {'is' if n == 1 else 'are'} left out."
+    return f"{told} Clips of one recording stay on one side of every split, and so do their speakers."
 
 
 def estimate(prepared: Prepared, config: RunConfig, rates: Mapping[str, float]) -> tuple[dict[str, float], int]:

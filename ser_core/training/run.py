@@ -21,7 +21,7 @@ import pandas as pd
 
 from ser_core import classifiers
 from ser_core.corpora import catalogue, library
-from ser_core.dataset import build, cache, splits
+from ser_core.dataset import build, cache, duplicates, splits
 from ser_core.dataset.build import Dataset
 from ser_core.errors import ConfigError, CorpusError, SerError
 from ser_core.metrics import calibration, evaluation
@@ -129,10 +129,17 @@ def _work(folder: Path, places: RunPaths, reporter: Reporter) -> tuple[ModelCard
     begun = time.monotonic()
     config = RunConfig.from_dict(run_folder.read_config(folder))
     clips = read_clips(config, places)
-    plan = training_plan.plan(clips, config, rates=run_folder.read_rates(folder.parent), models=places.models)
+    sounds = duplicates.sounds(
+        clips, cache=places.cache, n_jobs=places.n_jobs, should_stop=lambda: bool(reporter.stop_request())
+    )
+    plan = training_plan.plan(
+        clips, config, rates=run_folder.read_rates(folder.parent), models=places.models, sounds=sounds
+    )
     if plan.problems:
         raise ConfigError(plan.problems[0])
-    prepared = prepare(clips, config)
+    prepared = prepare(clips, config, sounds)
+    if told := training_plan.sound_warning(prepared, clips, config, sounds):
+        reporter.line(told)
     reporter.expect(plan.seconds or {})
     with _cluster(config, prepared, places, reporter) as workers:
         material = _gather(config, prepared, places, reporter, workers)
@@ -161,7 +168,7 @@ def _work(folder: Path, places: RunPaths, reporter: Reporter) -> tuple[ModelCard
     figures = evaluate(prepared, cross, config.protocol, threshold=apart)
     before = _before(material, places)
     reporter.stage(run_folder.SAVING, "Saving the model.")
-    made = Made(config, prepared, material.data, result, figures, before, trials, reporter.folder.name)
+    made = Made(config, prepared, material.data, result, figures, before, trials, reporter.folder.name, sounds)
     card = store.save_new(
         lambda files: _unless_discarded(training_card.card(made, files), reporter), result.classifier, places.models
     )
@@ -335,7 +342,15 @@ def _cross(
         )
 
     rows = search.run(
-        search.Work(prepared.clips, material.data, material.base, prepared.folds, prepared.folds >= 0, material.start),
+        search.Work(
+            prepared.clips,
+            material.data,
+            material.base,
+            prepared.folds,
+            prepared.folds >= 0,
+            material.start,
+            prepared.sounds,
+        ),
         combinations,
         file=folder / run_folder.SEARCH,
         n_jobs=places.n_jobs,

@@ -32,7 +32,10 @@ OnEpoch = Callable[[int, int, int, dict[str, float]], None]
 
 @dataclass(frozen=True)
 class Work:
-    """What all fits share: clips, features, settings, the fold of each clip, which clips take part, and what a network starts from."""
+    """What all fits share: clips, features, settings, the fold of each clip, which clips take part, and what a network starts from.
+
+    sounds: a key of each clip's recording, str (n_clips,), None where unknown.
+    """
 
     clips: pd.DataFrame
     data: Dataset
@@ -40,6 +43,7 @@ class Work:
     folds: np.ndarray
     among: np.ndarray
     start: classifiers.Start | None = None
+    sounds: np.ndarray | None = None
 
 
 def run(
@@ -166,6 +170,7 @@ def _fit(
         work.folds,
         fold,
         among=work.among,
+        sounds=work.sounds,
         start=work.start,
         should_stop=should_stop,
         on_epoch=lambda epoch, epochs, figures: told(fold, epoch, epochs, figures),

@@ -1,4 +1,4 @@
-"""How the four shipped models are made: their recipes, their cross-validation and their cards.
+"""How the four shipped models are trained: their recipes, their cross-validation and their cards.
 
 `python -m ser_core build-models` calls `build`. What is measured is always the recipe that is shipped: six folds, each
 trained without the speakers that it is tested on, over all corpora at once (splits.joint_folds).
@@ -117,28 +117,28 @@ def build(
 
     The recipe is also trained on all corpora but one and tested on that one, for each of them. What was finished with the same clips and
     settings is not run again: a fold where `work` holds its result, a model where `work` holds the hashes of the files it was saved with
-    and they are still the model's. The figures of such a model are worked out again from its folds, so that its card has the figures and
+    and they are still the model's. The figures of such a model are recomputed from its folds, so that its card has the figures and
     the words of this version. Of all four together, the figures of their probabilities' mean are said.
     """
     models = models or paths.models_folder()
-    cards, heard = [], {}
+    cards, probabilities = [], {}
     for slug in slugs:
         config = RECIPES[slug]
         receipt = work / "saved" / f"{slug}-{fit.run_key(material.clips, config, material.folds)}.json"
-        made = _made_before(slug, models, receipt)
-        if made:
-            say(f"{slug}: made before; only its figures are worked out again (delete {work} to make it again)")
+        finished = _finished(slug, models, receipt)
+        if finished:
+            say(f"{slug}: already trained; only its figures are recomputed (delete {work} to retrain it)")
         answers = fit.cross_validate(
             material.clips, material.data, config, material.folds, folder=work / "folds", under=material.under, say=say
         )
-        heard[slug] = answers[fit.AS_RECORDED]
-        threshold, per_corpus = evaluate(material, heard[slug], config)
+        probabilities[slug] = answers[fit.AS_RECORDED]
+        threshold, per_corpus = evaluate(material, probabilities[slug], config)
         if main := per_corpus.get(MAIN_CORPUS):
             per_corpus[MAIN_CORPUS] = replace(main, under=accuracy_under(material, answers, config))
         unheard = across(material, config, work=work, say=say)
-        if made:
+        if finished:
             figures = replace(
-                made,
+                finished,
                 threshold=threshold,
                 per_corpus=per_corpus,
                 evaluation=per_corpus.get(MAIN_CORPUS),
@@ -147,7 +147,7 @@ def build(
                 limits=LIMITS,
                 licence=LICENCE,
             )
-            cards.append(made if figures == made else store.replace_card(figures, models))
+            cards.append(finished if figures == finished else store.replace_card(figures, models))
             continue
         say(f"{slug}: training on all speakers")
         result = replace(fit.train(material.clips, material.data, config), threshold=threshold)
@@ -164,8 +164,10 @@ def build(
             say(
                 f"{slug}: without {each.corpus}: accuracy {each.accuracy:.1%}, UAR {each.uar:.1%}; most often '{label}', {share:.1%}"
             )
-    if set(heard) == set(RECIPES):
-        together = evaluate(material, np.mean(list(heard.values()), axis=0), RECIPES[next(iter(heard))])[1]
+    if set(probabilities) == set(RECIPES):
+        together = evaluate(
+            material, np.mean(list(probabilities.values()), axis=0), RECIPES[next(iter(probabilities))]
+        )[1]
         for name, each in together.items():
             low, high = each.interval["accuracy"]
             say(
@@ -174,7 +176,7 @@ def build(
     return cards
 
 
-def _made_before(slug: str, models: Path, receipt: Path) -> ModelCard | None:
+def _finished(slug: str, models: Path, receipt: Path) -> ModelCard | None:
     """Return the card of a model that an earlier run of the same recipe saved; None where there is none or it has changed."""
     try:
         card = store.read_card(slug, models)

@@ -13,7 +13,7 @@ import soundfile
 import soxr
 
 from ser_core.audio import decoding, headers
-from ser_core.audio.sources import Source
+from ser_core.audio.sources import OnDisk, Source
 from ser_core.audio.waveform import to_pcm
 from tests.support.signals import RATE, as_file, level_and_frequency, tone
 
@@ -133,12 +133,33 @@ def test_a_wav_is_cut_off_where_its_data_chunk_says_so_whatever_the_riff_size(ri
     assert (duration_s, clip.truncated) == (1.0, is_cut)
 
 
-def test_sound_that_no_header_names_is_told(tmp_path):
-    half = patched(WAV, 40, struct.pack("<I", (len(WAV) - 44) // 2))
+AU = as_file(tone(), kind="AU")
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        patched(WAV, 40, struct.pack("<I", (len(WAV) - 44) // 2)),
+        patched(AU, 8, struct.pack(">I", (len(AU) - 24) // 2)),
+    ],
+    ids=["WAV", "AU"],
+)
+def test_sound_that_no_header_names_is_told(half, tmp_path):
     duration_s, clip = seconds(half, tmp_path)
     assert duration_s == 0.5
     assert clip.truncated
     assert "named by no header" in " ".join(clip.remarks)
+
+
+@pytest.mark.parametrize(("at", "value"), [(24, struct.pack("<I", 32_000)), (32, b"\x04\0"), (34, b"\x08\0")])
+def test_a_header_that_contradicts_itself_is_told(at, value):
+    assert headers.CONTRADICTORY in headers.read_layout(Source(patched(WAV, at, value))).remarks
+
+
+def test_a_flac_is_read_at_the_rate_of_its_frames_whatever_its_header_says(tmp_path):
+    data = as_file(tone(1.0, 44_100), 44_100, "FLAC")
+    duration_s, clip = seconds(patched(data, 18, bytes([0x05, 0xDC, data[20]])), tmp_path)
+    assert (duration_s, clip.source_rate) == (pytest.approx(1.0, abs=0.01), 44_100)
 
 
 def test_zeros_behind_the_end_are_no_sound(tmp_path):
@@ -279,7 +300,10 @@ def test_junk_behind_an_mp3_does_not_make_it_cut_off(tmp_path):
 
 def test_an_mp3_with_a_vbri_header_has_its_own_length_and_is_not_cut_off(tmp_path):
     frames = mp3(2.0, xing=False)
-    size, n = headers._mpeg_frame(frames[:4]).size, len(frames) // headers._mpeg_frame(frames[:4]).size
+    size, n = (
+        headers._mpeg_frame(frames[:4]).size,
+        len(frames) // headers._mpeg_frame(frames[:4]).size,
+    )  # private: one frame, whose size no file tells
     first = bytearray(frames[:4] + bytes(size - 4))
     first[36:62] = b"VBRI" + struct.pack(">HHHIIHHHH", 1, 0, 75, len(frames) + size, n, n, 1, 2, n)
     duration_s, clip = seconds(bytes(first) + frames, tmp_path)
@@ -313,9 +337,9 @@ def test_of_two_voices_on_two_tracks_the_first_is_used_and_the_other_named(tmp_p
 # Opus
 
 
-def opus_with_rate(rate: int) -> bytes:
+def opus_with_rate(rate: int, *, frequency_hz: float = 6000.0) -> bytes:
     """An Opus file whose header says this rate, its first page with a checksum that fits."""
-    data = bytearray(tracks("ogg", "libopus", tone(1.0, 48_000, frequency_hz=6000.0)))
+    data = bytearray(tracks("ogg", "libopus", tone(1.0, 48_000, frequency_hz=frequency_hz)))
     at = data.index(b"OpusHead")
     data[at + 12 : at + 16] = struct.pack("<I", rate)
     end = data.index(b"OggS", 4)
@@ -342,10 +366,10 @@ def test_an_opus_header_names_no_playback_rate(rate, tmp_path):
 
 
 @pytest.mark.parametrize("rate", [16_000, 24_000, 48_000])
-def test_an_opus_file_keeps_what_the_rate_asked_for_can_hold(rate):
-    for wanted in (16_000, 22_050, 48_000):
-        clip = decoding.decode(opus_with_rate(rate), sample_rate=wanted)
-        assert level_and_frequency(clip.waveform) == pytest.approx((0.5 / np.sqrt(2), 6000.0), rel=0.06)
+@pytest.mark.parametrize(("wanted", "frequency_hz"), [(16_000, 6000.0), (22_050, 10_000.0), (48_000, 11_000.0)])
+def test_an_opus_file_keeps_what_the_rate_asked_for_can_hold(rate, wanted, frequency_hz):
+    clip = decoding.decode(opus_with_rate(rate, frequency_hz=frequency_hz), sample_rate=wanted)
+    assert level_and_frequency(clip.waveform) == pytest.approx((0.5 / np.sqrt(2), frequency_hz), rel=0.08)
 
 
 # Bits
@@ -378,3 +402,31 @@ def test_samples_in_the_upper_bits_stay_as_they_are_however_quiet(tmp_path):
 def test_a_plain_wav_is_not_put_together_anew():
     source = Source(WAV)
     assert headers.read_layout(source).parts[0].source is source
+
+
+# Files of nothing but headers
+
+MOST = 4_000_000
+HEADERS_ONLY = {
+    "empty chunks": b"RIFF\xff\xff\xff\x7fWAVE" + b"junk\0\0\0\0" * (MOST // 8),
+    "empty boxes": b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\x08free" * (MOST // 8),
+    "beginnings of FLAC": b"fLaC\0\0\0\x22" * (MOST // 8),
+    "pages without a packet": (b"OggS\0\x02" + bytes(21)) * (MOST // 27),
+    "frames of AMR without sound": b"#!AMR\n" + b"\x7c" * MOST,
+    "bytes that look like a frame's first": (mp3(0.5, xing=False)[:576] + b"\xff" * 60_000) * (MOST // 60_000),
+    "counts and no frames": mp3(0.2)[:144] * (MOST // 144),
+}
+
+
+@pytest.mark.parametrize("case", HEADERS_ONLY)
+def test_a_file_of_nothing_but_headers_is_not_looked_through_to_its_end(case, tmp_path, monkeypatch):
+    parts = []
+    for each in (Source, OnDisk):
+        part = each.part
+        monkeypatch.setattr(each, "part", lambda self, *rest, part=part: parts.append(rest) or part(self, *rest))
+    path = tmp_path / "file"
+    path.write_bytes(HEADERS_ONLY[case])
+    for source in (Source(HEADERS_ONLY[case]), OnDisk(path, len(HEADERS_ONLY[case]))):
+        assert len(headers.read_layout(source).parts) <= 100
+        assert len(parts) < 50_000
+        parts.clear()

@@ -38,7 +38,7 @@ def test_a_shell_gets_json_and_tables(shell, capsys):
     ] is None
     assert shell(*given) == 0
     said = capsys.readouterr().out
-    assert "Telephone band, Hz at the most" in said and said.count("most lost at") == 2 and "7000: " in said
+    assert "Telephone band, Hz at most" in said and said.count("most lost at") == 2 and "7000: " in said
 
 
 @pytest.mark.parametrize(

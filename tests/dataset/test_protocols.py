@@ -120,3 +120,35 @@ def test_what_cannot_be_had_is_said():
 def test_every_protocol_has_a_row_that_says_what_it_is_worth():
     assert list(protocols.PROTOCOLS) == ["leaky", "random", "sentence", "speaker", "cross-corpus"]
     assert all(row.worth and row.held_out for row in protocols.PROTOCOLS.values())
+
+
+@pytest.mark.parametrize("protocol", ["random", "speaker"])
+def test_a_recording_that_is_tested_is_not_trained_on_under_another_name(protocol):
+    clips = table("ravdess")
+    copies = clips.assign(
+        **{
+            catalogue.CORPUS: "mine",
+            catalogue.SPEAKER: "mine:" + clips[catalogue.SPEAKER].str.partition(":")[2],
+            catalogue.SENTENCE: "x" + clips[catalogue.SENTENCE],
+        }
+    )
+    both = pd.concat([clips, copies], ignore_index=True)
+    sounds = np.tile(np.arange(len(clips)).astype(str), 2)
+    for each in protocols.rounds(both, protocol, sounds=sounds):
+        assert not set(sounds[each.train]) & set(sounds[each.test]) and each.left_out > 0
+    leaking = protocols.rounds(both, protocol)
+    assert any(set(sounds[each.train]) & set(sounds[each.test]) for each in leaking)
+    with pytest.raises(CorpusError, match="are the recordings that are tested, under other names"):
+        protocols.rounds(both, "cross-corpus", sounds=sounds)
+
+
+@pytest.mark.parametrize("protocol", protocols.PROTOCOLS)
+def test_rounds_without_duplicates_are_the_same_with_sounds(protocol):
+    clips = pd.concat([table("ravdess"), table("tess")], ignore_index=True)
+    sounds = np.arange(len(clips)).astype(str)
+    for one, other in zip(
+        protocols.rounds(clips, protocol), protocols.rounds(clips, protocol, sounds=sounds), strict=True
+    ):
+        assert one.left_out == other.left_out == 0
+        np.testing.assert_array_equal(one.train, other.train)
+        np.testing.assert_array_equal(one.test, other.test)

@@ -368,3 +368,31 @@ def test_too_few_clips_for_a_test_part_are_refused_and_for_validation_are_not():
     with pytest.raises(CorpusError, match="There are 1 clips here, too few to hold some out"):
         splits.parts(one, "random", rng=np.random.default_rng(0))
     assert set(splits.parts(one, "random", test=0.0, rng=np.random.default_rng(0))) == {"train"}
+
+
+@pytest.mark.parametrize("protocol", ["speaker", "sentence", "random"])
+def test_copies_under_other_names_are_in_one_part_and_one_fold(protocol):
+    clips = spoken("ravdess")
+    copies = clips.assign(
+        **{
+            catalogue.CORPUS: "mine",
+            catalogue.SPEAKER: "mine:" + clips[catalogue.SPEAKER].str.partition(":")[2],
+            catalogue.SENTENCE: "x" + clips[catalogue.SENTENCE],
+        }
+    )
+    both = pd.concat([clips, copies], ignore_index=True)
+    sounds = np.tile(np.arange(len(clips)).astype(str), 2)
+    part = splits.parts(both, protocol, rng=np.random.default_rng(0), sounds=sounds)
+    assert set(part) == set(splits.PARTS) and (part[: len(clips)] == part[len(clips) :]).all()
+    folds = splits.cross_folds(both, protocol, 2, rng=np.random.default_rng(0), sounds=sounds)
+    assert (folds[: len(clips)] == folds[len(clips) :]).all() and set(folds) == {0, 1}
+
+
+@pytest.mark.parametrize("protocol", ["speaker", "sentence", "random"])
+def test_a_split_without_duplicates_is_the_same_with_sounds(protocol):
+    clips = spoken("ravdess")
+    sounds = np.arange(len(clips)).astype(str)
+    assert (
+        splits.parts(clips, protocol, rng=np.random.default_rng(1)).tolist()
+        == splits.parts(clips, protocol, rng=np.random.default_rng(1), sounds=sounds).tolist()
+    )

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import soundfile
 
 from ser_core.corpora import catalogue, scan
+from ser_core.dataset import duplicates
 from ser_core.experiments import contamination
 from ser_core.experiments.workspace import Workspace
 from ser_core.recognition import store
@@ -97,3 +99,28 @@ def test_a_model_that_went_on_from_another_has_heard_what_that_one_heard(clips, 
     assert contamination.heard_by(card, rows, desk.models).untold.all()
     card = replace(card, training={"start_from": "cnn"}, split={"train": {"speakers": ["x"]}})
     assert not contamination.heard_by(card, rows, desk.models).any.any()
+
+
+def test_recordings_under_other_names_are_recognised_by_their_sound(clips, desk, tmp_path):
+    rows = of(clips, "ravdess").iloc[:8].reset_index(drop=True)
+    other = of(clips, "tess").iloc[:4].reset_index(drop=True)
+    told = duplicates.sounds(rows).texts(rows)
+    card = replace(
+        store.read_card("knn", desk.models),
+        corpora=({"corpus": "first"},),
+        split={
+            "train": {"speakers": ["first:a"], "clips": {"first": []}, "sounds": {"first": told[:2]}},
+            "validation": {"speakers": [], "clips": {"first": []}, "sounds": {"first": told[2:3]}},
+        },
+    )
+    paths = []
+    for number, path in enumerate([*rows["path"], *other["path"]]):
+        samples, rate = soundfile.read(path)
+        paths.append(str(tmp_path / f"x{number}.flac"))
+        soundfile.write(paths[-1], samples, rate, subtype="PCM_24")
+    mine = pd.concat([rows, other], ignore_index=True)
+    mine = mine.assign(corpus="mine", speaker="mine:b", path=paths, name=[f"x{number}" for number in range(len(paths))])
+    found = contamination.heard(card, mine, duplicates.sounds(mine))
+    assert found.clip[:2].all() and found.any[2] and not found.any[-4:].any()
+    assert "of these clips it was trained on" in contamination.warning(found)
+    assert contamination.warning(contamination.heard(card, mine)) == "", "by their names they are others"

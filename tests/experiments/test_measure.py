@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from ser_core.corpora import catalogue, scan
 from ser_core.dataset import build
-from ser_core.errors import ConfigError
+from ser_core.errors import ConfigError, CorpusError
 from ser_core.experiments import contamination, measure, workspace
 from ser_core.experiments.outcome import figures, mean, to_dict
 from ser_core.experiments.recipe import Recipe
@@ -175,3 +176,25 @@ def test_rows_can_be_taken_apart_and_chosen(clips, desk):
     np.testing.assert_array_equal(part.clip, np.repeat(np.arange(wanted.sum()), 2))
     np.testing.assert_array_equal(part.windows, data.windows[wanted[data.clip[data.window_row]]])
     assert len(set(part.window_row)) == len(part.clip) == len(part.facts)
+
+
+def test_a_corpus_that_is_another_one_under_other_names_teaches_nothing_of_what_is_tested(clips, desk, tmp_path):
+    rows = of(clips, "ravdess")
+    copied = []
+    for number, path in enumerate(rows[catalogue.PATH]):
+        samples, rate = soundfile.read(path)
+        copied.append(str(tmp_path / f"x{number}.flac"))
+        soundfile.write(copied[-1], samples, rate)
+    mine = rows.assign(
+        **{
+            catalogue.CORPUS: "mine",
+            catalogue.PATH: copied,
+            catalogue.NAME: [f"x{number}" for number in range(len(copied))],
+            catalogue.SPEAKER: "mine:" + rows[catalogue.SPEAKER].str.partition(":")[2],
+        }
+    )
+    both = pd.concat([rows, mine], ignore_index=True)
+    outcome = measure.held_out(MLP, both, "speaker", desk, tested=(both[catalogue.CORPUS] == "ravdess").to_numpy())
+    assert not outcome.seen["twin"].any() and "64 recordings occur more than once" in to_dict(outcome)["doubles"]
+    with pytest.raises(CorpusError, match="are the recordings that are tested, under other names"):
+        measure.held_out(MLP, both, "cross-corpus", desk)

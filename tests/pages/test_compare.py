@@ -366,10 +366,10 @@ def test_a_measurement_under_conditions_can_be_cancelled(here: Path) -> None:
 @pytest.mark.parametrize(
     ("low", "words"),
     [
-        (0.04, "A loses 21 points of UAR (4 to 30) at 0 dB from voice to noise: from 61% down to 40%."),
+        (0.04, "A loses 21 points of UAR (4 to 30) at 0 dB signal-to-noise ratio: from 61% down to 40%."),
         (
             -0.04,
-            "A loses nothing significant: at most 21 points of UAR (-4 to 30), at 0 dB from voice to noise.",
+            "A loses nothing significant: at most 21 points of UAR (-4 to 30), at 0 dB signal-to-noise ratio.",
         ),
     ],
 )

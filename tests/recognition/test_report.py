@@ -146,7 +146,7 @@ def test_corpora_that_were_left_out_and_worse_conditions_are_told(card):
         " ".join(read(report.html(replace(card, evaluation=hard, unheard={"tess": unheard}))).words).split()
     )
     assert "TESS, unseen corpus cross-corpus" in said and "retrained on the other corpora alone" in said
-    assert "Babble (10 dB from voice to babble) 25 %, Telephone band (3400 Hz at the most) 50 %" in said
+    assert "Babble (10 dB signal-to-noise ratio) 25 %, Telephone band (3400 Hz at most) 50 %" in said
     assert "Under worse conditions" not in " ".join(read(report.html(card)).words)
 
 

@@ -131,13 +131,16 @@ CARD_DAMAGES = {
     "not text": (break_encoding, r"Model 'mlp': its card cannot be read"),
     "later format": (edit(format=99), r"format 99, and this version reads format 4\. Update"),
     "a list": (lambda folder: (folder / store.CARD).write_text("[]"), r"its card has format None"),
-    "missing entry": (drop("labels"), r"missing or unknown entries \(labels\)"),
-    "unknown entry": (edit(colour=1), r"missing or unknown entries \(colour\)"),
+    "missing entry": (drop("labels"), r"missing or unknown entries: labels"),
+    "unknown entry": (edit(colour=1), r"missing or unknown entries: colour"),
     "other slug": (edit(slug="cnn"), r"its card says it is 'cnn'. Rename the folder"),
     "wrong features": (edit(features={"n_mels": 3}), r"its card cannot be used: The feature settings should name"),
-    "no temperature": (edit(temperature=0), r"temperature must be from 0\.001 to 1000"),
-    "no threshold": (edit(threshold=1.5), r"threshold must be from 0 to 1, got 1\.5"),
-    "a word as threshold": (edit(threshold="low"), r"its card cannot be used: could not convert"),
+    "no temperature": (edit(temperature=0), r"temperature: expected float >= 0\.001, got 0"),
+    "no threshold": (edit(threshold=1.5), r"threshold: expected float <= 1\.0, got 1\.5"),
+    "a word as threshold": (
+        edit(threshold="low"),
+        r"its card cannot be used: threshold: expected float \| null, got str",
+    ),
     "no labels": (edit(labels=[]), r"its card has \[\] as labels"),
     "a label twice": (edit(labels=["sad", "sad"]), r"its card has \['sad', 'sad'\] as labels"),
     "no files": (edit(files={}), r"its card has \{\} as files"),
@@ -151,7 +154,7 @@ CARD_DAMAGES = {
     "speakers that are numbers": (edit(split={"train": {"speakers": [3]}}), r"as split"),
     "clips that are a list": (edit(split={"train": {"clips": ["a"]}}), r"as split"),
     "a start that is no name": (edit(training={"start_from": ["cnn"]}), r"as training"),
-    "a version that is a number": (edit(versions={"numpy": 2}), r"as versions"),
+    "a version that is a number": (edit(versions={"numpy": 2}), r"versions\[\.\.\.\]: expected str, got int"),
 }
 
 
@@ -184,14 +187,14 @@ def with_clips(n: int):
 
 
 BEYOND = {
-    "more parameters than there are atoms": (edit(n_parameters=10**39), "as n_parameters"),
-    "parameters below nothing": (edit(n_parameters=-1), "as n_parameters"),
-    "parameters that are a truth": (edit(n_parameters=True), "as n_parameters"),
+    "more parameters than there are atoms": (edit(n_parameters=10**39), "in n_parameters"),
+    "parameters below nothing": (edit(n_parameters=-1), "n_parameters: expected int >= 0, got -1"),
+    "parameters that are a truth": (edit(n_parameters=True), "n_parameters: expected int, got bool"),
     "a temperature that flattens everything": (edit(temperature=1e308), "beyond"),
-    "a temperature that flattens much": (edit(temperature=2000), r"temperature must be from 0\.001 to 1000"),
+    "a temperature that flattens much": (edit(temperature=2000), r"temperature: expected float <= 1000\.0, got 2000"),
     "a temperature that is no number": (edit(temperature=float("nan")), "a number that is none"),
-    "a temperature that is a truth": (edit(temperature=True), "temperature must be from"),
-    "a threshold beyond 1": (edit(threshold=1.5), "threshold must be from 0 to 1"),
+    "a temperature that is a truth": (edit(temperature=True), "temperature: expected float, got bool"),
+    "a threshold beyond 1": (edit(threshold=1.5), r"threshold: expected float <= 1\.0"),
     "a time that is none": (edit(created="zzzz"), "'zzzz' as created"),
     "a time without a zone": (edit(created="2026-01-01T00:00:00"), "as created"),
     "a time of another zone": (edit(created="2026-01-01T00:00:00+02:00"), "as created"),

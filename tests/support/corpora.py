@@ -16,7 +16,10 @@ def voice(speaker: int, label: str, repetition: int) -> np.ndarray:
     """Return a syllable-like voice whose pitch tells the label, from a speaker with a pitch of their own."""
     rng = np.random.default_rng(speaker * 100 + list(PITCH).index(label) * 10 + repetition)
     time = np.arange(int(0.6 * RATE)) / RATE
-    phase = 2 * np.pi * 110 * (1 + 0.01 * speaker) * PITCH[label] * time
+    vibrato = 0.004 * np.sin(
+        2 * np.pi * rng.uniform(3, 7) * time + rng.uniform(0, 2 * np.pi)
+    )  # no take is like another
+    phase = 2 * np.pi * 110 * (1 + 0.01 * speaker) * PITCH[label] * (time + vibrato)
     tone = sum(np.sin(k * phase) / k for k in range(1, 8)) * (0.2 + np.abs(np.sin(2 * np.pi * 4 * time)))
     return (0.1 * tone + 0.002 * rng.standard_normal(len(time))).astype(np.float32)
 

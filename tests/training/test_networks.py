@@ -124,7 +124,7 @@ def test_the_layers_are_in_the_card(base):
     rows = card(base, "small").architecture
     assert [row["name"] for row in rows[:4]] == ["InputLayer", "BatchNormalization", "Conv1D", "BatchNormalization"]
     assert rows[0]["shape"] == [32, COLUMNS] and rows[-1]["shape"] == [4]
-    assert rows[2]["detail"] == "4 patterns, 5 moments long, in steps of 2"
+    assert rows[2]["detail"] == "4 filters, 5 frames wide, stride 2"
     counted = sum(row["parameters"] for row in rows)
     statistics = sum(row["parameters"] // 2 for row in rows[2:] if row["name"] == "BatchNormalization")
     assert counted - card(base, "small").n_parameters == 2 * COLUMNS + statistics

@@ -9,6 +9,7 @@ import pytest
 from ser_core import paths
 from ser_core.corpora import catalogue
 from ser_core.dataset import splits
+from ser_core.dataset.duplicates import Sounds
 from ser_core.training import plan as training_plan
 from ser_core.training.config import FeatureConfig, LabelMapping, RunConfig, with_preset
 from ser_core.training.plan import prepare
@@ -207,3 +208,37 @@ def test_the_parts_follow_the_seed():
         prepare(clips("ravdess"), RunConfig(corpora=("ravdess",), seed=seed)).part for seed in (1, 1, 2)
     )
     assert np.array_equal(first, same) and not np.array_equal(first, other)
+
+
+def doubled(same_speakers: bool = True) -> tuple[pd.DataFrame, Sounds]:
+    """Return RAVDESS with a copy of it under other names, whose clips are by as many speakers or by one, and what is known by sound."""
+    table = clips("ravdess")
+    copy = table.assign(corpus="mine", path="copy/" + table["path"], name="x" + table["name"])
+    copy["speaker"] = "mine:" + table["speaker"].str.partition(":")[2] if same_speakers else "mine:me"
+    same = {f"copy/{path}": path for path in table["path"]} | {path: path for path in table["path"]}
+    return pd.concat([table, copy], ignore_index=True), Sounds(same, {})
+
+
+@pytest.mark.parametrize("settings", [{}, {"folds": 3}, {"grid": {"n_neighbors": (3, 5)}, "classifier": "knn"}])
+def test_copies_under_other_names_are_told_and_stay_on_one_side(settings):
+    table, sounds = doubled()
+    config = RunConfig(corpora=("ravdess", "mine"), **settings)
+    prepared = prepare(table, config, sounds)
+    half = len(table) // 2
+    assert (prepared.part[:half] == prepared.part[half:]).all() and prepared.n_doubles == 0
+    if prepared.folds is not None:
+        assert (prepared.folds[:half] == prepared.folds[half:]).all()
+    said = training_plan.plan(table, config, sounds=sounds).warnings[0]
+    assert (
+        f"{half:} recordings occur more than once, as {2 * half} clips, {half} of them in more than one corpus" in said
+    )
+    assert "one side of every split" in said
+
+
+def test_copies_that_cannot_be_kept_apart_are_left_out():
+    table, sounds = doubled(same_speakers=False)
+    config = RunConfig(corpora=("ravdess", "mine"))
+    prepared = prepare(table, config, sounds)
+    half = len(table) // 2
+    assert prepared.n_doubles == half and set(prepared.clips["corpus"]) == {"ravdess"}
+    assert f"{half} are left out" in training_plan.plan(table, config, sounds=sounds).warnings[0]

@@ -167,7 +167,7 @@ def test_a_finished_model_is_not_made_again_unless_it_was_changed(built, corpus)
         dataclasses.replace(before, threshold=None, evaluation=None), models
     )  # as an earlier version wrote it
     result = build(corpus, work, models, "mlp")
-    assert "mlp: made before" in result.stderr
+    assert "mlp: already trained" in result.stderr
     assert store.read_card("mlp", models) == before
     (models / "mlp" / "card.json").unlink()
     result = build(corpus, work, models, "mlp")
