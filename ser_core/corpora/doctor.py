@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ser_core.audio import decoding, formats
-from ser_core.corpora import catalogue, library
+from ser_core.corpora import catalogue, library, scan
 from ser_core.corpora.catalogue import CorpusSpec
 from ser_core.errors import AudioError, ConfigError
 from ser_core.features import extraction, quality
@@ -49,6 +50,12 @@ EFFECTS: dict[str, str] = {
     "unknown_speaker": (
         "They allow no score on new voices: the same person may be in training and test, which raises a score."
     ),
+    "speaker_spellings": (
+        "None here: they are read as one speaker. Read as several, one person is trained on and tested on, which raises a score."
+    ),
+    "two_labels": "A clip under the label of another folder teaches that and is scored by it: look whether the level that counts is right.",
+    "label_conflict": "They are not read: a guess would be trained on and scored as if it were true.",
+    "unread_ending": "They are not read, so a model learns nothing from them and is not tested on them.",
     "unknown_name": "None: files that are not named like a clip, or that have no label, are not read.",
     "unknown_code": "They are not read. A program that guesses their label or speaker learns and scores wrong labels.",
     "song": "They are not read. Singing is not speech: mixed in, it distorts a score for speech.",
@@ -176,17 +183,24 @@ def check(
     """
     if n_jobs < 1 and n_jobs != -1:
         raise ConfigError(f"The number of processes must be 1 or more, or -1 for one per core. Got {n_jobs}.")
-    clips = library.read(name, folder)
     spec = catalogue.CORPORA.get(name)
+    own = None if spec else library.inspect(name, folder)
+    clips = own.clips if own else library.read(name, folder)
     root = os.path.abspath(folder)
     files = [_relative(path, root) for path in clips[catalogue.PATH]]
     looks = _look_at_all(list(clips[catalogue.PATH]), n_jobs, on_progress)
-    if spec:
+    if own:
+        by_name = [
+            *_unknown_speakers(files, clips),
+            *_spellings(own, files),
+            *_two_labels(own, root),
+            *_unlabelled(own, root),
+        ]
+    elif spec:
         by_name = [*_missing(name, spec, clips), *_other_files(name, spec, clips, root), *_aliases(spec, clips, files)]
-    else:
-        by_name = [*_unknown_speakers(files, clips), *_unlabelled(clips, root)]
     found = [
         *by_name,
+        *_unread_endings(root),
         *_damaged(files, looks),
         *_unlike_the_rest(files, looks),
         *_clipped(files, looks, clips),
@@ -379,11 +393,126 @@ def _unknown_speakers(files: Sequence[str], clips: pd.DataFrame) -> Iterator[Fin
         )
 
 
-def _unlabelled(clips: pd.DataFrame, root: str) -> Iterator[Finding]:
+def _spellings(own: scan.Reading, files: Sequence[str]) -> Iterator[Finding]:
+    """Yield what spellings were joined to one speaker."""
+    spelt: dict[str, Counter[str]] = {}
+    for speaker, stated in zip(own.clips[catalogue.SPEAKER], own.stated, strict=True):
+        if speaker != catalogue.UNKNOWN_SPEAKER:
+            spelt.setdefault(speaker, Counter())[stated] += 1
+    several = {speaker: found for speaker, found in spelt.items() if len(found) > 1}
+    if several:
+        who = "; ".join(
+            _some(
+                [
+                    " = ".join(f"'{_visible(name)}' ({n})" for name, n in found.most_common(6))
+                    for found in several.values()
+                ],
+                8,
+            )
+        )
+        named = [file for file, speaker in zip(files, own.clips[catalogue.SPEAKER], strict=True) if speaker in several]
+        yield _finding(
+            "speaker_spellings",
+            len(several),
+            named,
+            f"{_count(len(several), 'speaker is', 'speakers are')} spelt in several ways: {who}. They are read as "
+            "one, under the most frequent spelling. Nothing needs to be done here; if they are several people, give them names that differ "
+            "in more than case, blanks and leading zeros.",
+        )
+
+
+def _visible(name: str) -> str:
+    """Return an untrusted name, cut, in which what tells its spellings apart can be seen: unseen letters and marks as their codes."""
+    is_composed = unicodedata.is_normalized("NFC", name[: scan.MAX_TEXT])
+    return "".join(
+        letter
+        if letter.isprintable() and (is_composed or not unicodedata.combining(letter))
+        else f"\\u{ord(letter):04x}"
+        for letter in name[:60]
+    )
+
+
+def _two_labels(own: scan.Reading, root: str) -> Iterator[Finding]:
+    """Yield findings about files with folders that name different labels."""
+    label_of = dict(zip(own.clips[catalogue.PATH], own.clips[catalogue.EMOTION], strict=True))
+    decided = [path for path in own.two_labels if path in label_of]
+    if decided:
+        which = [
+            f"{_relative(path, root)} is {label_of[path]}, not "
+            f"{' or '.join(label for label in own.two_labels[path] if label != label_of[path])}"
+            for path in decided
+        ]
+        yield _finding(
+            "two_labels",
+            len(decided),
+            _all_relative(decided, root),
+            f"The folders of {_count(len(decided), 'clip', 'clips')} name two labels. The level at which all names are labels decides: "
+            f"{'; '.join(_some(which))}. If that is wrong, rename the other folders, or put a table clips.csv next to them.",
+        )
+    unclear = [path for path in own.two_labels if path not in label_of]
+    if unclear:
+        which = [f"{_relative(path, root)} ({' or '.join(own.two_labels[path])})" for path in unclear]
+        yield _finding(
+            "label_conflict",
+            len(unclear),
+            _all_relative(unclear, root),
+            f"The folders of {_count(len(unclear), 'recording', 'recordings')} contradict each other on the label, and at no level are all "
+            f"names labels: {'; '.join(_some(which))}. Rename the folders, or put a table clips.csv next to them.",
+            removable=(),
+        )
+
+
+_COMPANIONS = frozenset(
+    ".txt .md .rst .csv .tsv .json .jsonl .xml .html .htm .yaml .yml .toml .ini .log .parquet .xls .xlsx .ods .pdf .doc .docx .odt .rtf "
+    ".png .jpg .jpeg .gif .svg .webp .tif .tiff .ico .db .url .lnk .bib .tex .py .r .m .mat .npy .npz .pkl .h5 .ipynb .sh .bat .exe .dll "
+    ".textgrid .lab .labsilb .lablaut .silb .phn .wrd .trs .eaf .elan .praat .pitch .f0 .arff .srt .vtt .sha256 .md5 .part .lock".split()
+)
+"""Endings of what lies beside recordings and is none."""
+
+_NO_ENDING = frozenset(
+    [
+        "license",
+        "licence",
+        "readme",
+        "copying",
+        "authors",
+        "changelog",
+        "makefile",
+        "checksums",
+        "sha256sums",
+        "md5sums",
+    ]
+)
+
+
+def _unread_endings(root: str) -> Iterator[Finding]:
+    """Yield what files may be recordings but have endings that are not read, such as archives and formats without a decoder."""
+    found: dict[str, list[str]] = {}
+    for parent, folders, files in os.walk(root):
+        folders[:] = sorted(each for each in folders if not each.startswith(".") and each != "__MACOSX")
+        for file in sorted(files):
+            ending = os.path.splitext(file)[1].lower()
+            is_other = ending in formats.ENDINGS or ending in _COMPANIONS or file.casefold() in _NO_ENDING
+            if not is_other and not file.startswith("."):
+                found.setdefault(ending or "none", []).append(os.path.join(parent, file))
+    if found:
+        paths = [path for some in found.values() for path in some]
+        endings = _list([f"{ending} {len(some)}" for ending, some in found.items()])
+        yield _finding(
+            "unread_ending",
+            len(paths),
+            _all_relative(paths, root),
+            f"{_count(len(paths), 'file has an ending that is', 'files have endings that are')} not read ({endings}): {_names(paths)}. If "
+            "they are recordings, save them as WAV or FLAC; unpack archives. Leave them if they are not.",
+            removable=(),
+        )
+
+
+def _unlabelled(own: scan.Reading, root: str) -> Iterator[Finding]:
     """Yield findings about the audio files that are not in the clips table of an unpublished corpus."""
-    taken = set(clips[catalogue.PATH])
+    taken = set(own.clips[catalogue.PATH])
     stems = {os.path.splitext(path)[0].casefold() for path in taken}
-    others = [path for path in _audio_files(root) if path not in taken]
+    others = [path for path in _audio_files(root) if path not in taken and path not in own.two_labels]
     copies = [path for path in others if os.path.splitext(path)[0].casefold() in stems]
     if copies:
         yield _finding(

@@ -41,6 +41,9 @@ MAX_RATIO = 50
 RATIO_FREE = 100 * 2**20
 """Limits of an archive: files, unpacked bytes, and the ratio of unpacked to packed bytes, which applies from RATIO_FREE bytes on."""
 
+ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".tgz", ".gz", ".bz2", ".xz")
+"""Endings of archives, of which one within another is not unpacked."""
+
 UNPACKED_TIMES = 3
 """Estimated disk space of an unpacked archive, as a multiple of its size, before it is downloaded."""
 
@@ -145,33 +148,55 @@ def download(
 
 
 def _inner(folder: Path) -> Path:
-    """Return the folder that looks like a corpus: this one, or the only one in it, recursively."""
-    while not library.kind_of(folder):
-        inside = list(folder.iterdir())
-        if len(inside) != 1 or not inside[0].is_dir():
-            raise CorpusError(
-                f"The zip holds neither a table ({' or '.join(library.TABLES)}) nor folders named after labels. "
-                f"Put the recordings into folders called {', '.join(catalogue.ALL_LABELS)}, and pack those."
-            )
-        folder = inside[0]
+    """Return the folder that looks like a corpus: this one, or the only one in it, recursively; other files are passed over."""
+    while library.kind_of(folder) != library.TABLE:
+        inside = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        folders = [path for path in inside if path.is_dir()]
+        if len(folders) != 1 or scan.label_of(folders[0].name) or any(scan.is_sound(path.name) for path in inside):
+            break
+        folder = folders[0]
+    if not library.kind_of(folder):
+        raise CorpusError(
+            f"The zip holds neither a table ({' or '.join(library.TABLES)}) nor folders named after labels.{_packed_inside(folder)} "
+            f"Put the recordings into folders called {', '.join(catalogue.ALL_LABELS)}, and pack those."
+        )
     return folder
 
 
+def _packed_inside(folder: Path) -> str:
+    """Return a sentence on an archive within the archive, which is not unpacked; "" where there is none."""
+    inside = next((path for path in sorted(folder.rglob("*")) if is_archive(path.name)), None)
+    shown = untrusted_text.one_line(inside.name) if inside else ""
+    return (
+        f" It holds another archive, '{shown}', which is not unpacked: unpack that, and pack what is in it."
+        if inside
+        else ""
+    )
+
+
+def is_archive(name: str) -> bool:
+    """Return whether a file is named like a zip or another archive."""
+    return name.lower().endswith(ARCHIVES)
+
+
 def _settle(name: str, title: str, folder: Path, speaker_pattern: str) -> None:
-    """Check an unpacked corpus of the user, and save its title and its speakers."""
-    if library.kind_of(folder) == library.TABLE:
+    """Check an unpacked corpus of the user, and save its title and, as a table, its clips where more is known than folders tell."""
+    is_table = library.kind_of(folder) == library.TABLE
+    if is_table:
         table = next(folder / file for file in library.TABLES if (folder / file).is_file())
-        scan.read_table(table, corpus=name, inside=True)
+        found = scan.inspect_table(table, corpus=name, inside=True)
     else:
-        clips = scan.read_folders(folder, corpus=name, speaker_pattern=speaker_pattern)
-        if speaker_pattern:
-            rows = clips.assign(
-                path=[Path(path).relative_to(folder.absolute()).as_posix() for path in clips[catalogue.PATH]],
-                label=clips[catalogue.EMOTION],
-                speaker=clips[catalogue.SPEAKER].str.partition(":")[2],
-            )
-            listed = untrusted_csv.encode(rows[[catalogue.PATH, "label", catalogue.SPEAKER]])
-            (folder / library.TABLES[0]).write_text(listed, encoding="utf-8", newline="")
+        found = scan.inspect_folders(folder, corpus=name, speaker_pattern=speaker_pattern)
+    if found.is_moved or (speaker_pattern and not is_table):
+        # Its paths are those that were found now, so that no later reading finds others.
+        rows = found.clips.assign(
+            path=[Path(path).relative_to(folder.absolute()).as_posix() for path in found.clips[catalogue.PATH]],
+            label=found.clips[catalogue.EMOTION],
+            speaker=[untrusted_text.one_line(stated, scan.MAX_TEXT) for stated in found.stated],
+        )
+        columns = [column for column in catalogue.COLUMNS if column not in (catalogue.CORPUS, catalogue.EMOTION)]
+        listed = untrusted_csv.encode(rows[[catalogue.PATH, "label", *columns[1:]]])
+        (folder / library.TABLES[0]).write_text(listed, encoding="utf-8", newline="")
     (folder / library.TITLE).write_text(title, encoding="utf-8")
 
 
@@ -303,7 +328,8 @@ def _install(name: str, spec: CorpusSpec, target: Path, sources: Sequence[Path |
             _unpack(source, part, spec.title, watch)
         if not _clips_in(name, part):
             raise CorpusError(
-                f"The archive holds 0 clips named like '{spec.example}'. Give the archive of {spec.title} from {spec.page}."
+                f"The archive holds 0 clips named like '{spec.example}'.{_packed_inside(part)} "
+                f"Give the archive of {spec.title} from {spec.page}."
             )
         if target.exists():
             target.rmdir()

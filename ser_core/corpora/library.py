@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +25,10 @@ TABLES = ("clips.csv", "clips.parquet")
 KNOWN, TABLE, FOLDERS = "known", "table", "folders"
 TITLE = "title.txt"
 """A file next to the recordings of a corpus without a row in CORPORA: its title, on the first line."""
+
+MAX_DEPTH = 6
+MAX_FOLDERS = 1000
+"""How deep folders named after labels are looked for, and among how many: a page lists the corpora again every few seconds."""
 
 MAX_TITLE = 60
 MAX_NAME = 40
@@ -66,17 +70,29 @@ def installed(folder: str | os.PathLike[str]) -> dict[str, Installed]:
 def kind_of(folder: Path) -> str:
     """Return how a folder of no known corpus is read: TABLE, FOLDERS, or "" if it does not look like a corpus.
 
-    Folders named after labels may lie in it or in its sub-folders, such as train/happy or anna/happy.
+    Folders named after labels may lie some folders deep, such as anna/happy or data/wav/train/happy.
     """
     if any((folder / name).is_file() for name in TABLES):
         return TABLE
-    below = _folders(folder)
-    return FOLDERS if any(scan.label_of(path.name) for each in (folder, *below) for path in _folders(each)) else ""
+    level, seen = [folder], 0
+    for _ in range(MAX_DEPTH):
+        below = []
+        for each in level:
+            inside = _folders(each)
+            if any(scan.label_of(path.name) for path in inside):
+                return FOLDERS
+            below += inside
+            seen += len(inside)
+            if seen > MAX_FOLDERS:
+                return ""
+        level = below
+    return ""
 
 
 def _folders(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        with os.scandir(folder) as inside:
+            return sorted(Path(each.path) for each in inside if not each.name.startswith(".") and each.is_dir())
     except OSError:  # not readable, or deleted meanwhile
         return []
 
@@ -97,8 +113,11 @@ def read(name: str, folder: str | os.PathLike[str]) -> pd.DataFrame:
     ------
     CorpusError : for a folder that is missing, holds no clip, or is none of these; for a name or a table that cannot be used.
     """
-    if name in catalogue.CORPORA:
-        return scan.scan(name, folder)
+    return scan.scan(name, folder) if name in catalogue.CORPORA else inspect(name, folder).clips
+
+
+def inspect(name: str, folder: str | os.PathLike[str]) -> scan.Reading:
+    """Return the clips of a corpus without a row in CORPORA, and what had to be decided about them; raises as `read` does."""
     top = Path(folder)
     kind = kind_of(top)
     if top.is_dir() and not kind:
@@ -107,12 +126,12 @@ def read(name: str, folder: str | os.PathLike[str]) -> pd.DataFrame:
             f"Choose one of {', '.join(catalogue.CORPORA)}, or add the table or the folders."
         )
     if kind != TABLE:
-        return scan.read_folders(top, corpus=name)
+        return scan.inspect_folders(top, corpus=name)
     table = next((top / file for file in TABLES if (top / file).is_file()), top / TABLES[0])
     try:
-        return scan.read_table(table, corpus=name)
+        return scan.inspect_table(table, corpus=name)
     except CorpusError:  # a clip may have been deleted after its row was read
-        return scan.read_table(table, corpus=name)
+        return scan.inspect_table(table, corpus=name)
 
 
 def clips(folder: str | os.PathLike[str], names: Sequence[str]) -> pd.DataFrame:
@@ -134,7 +153,7 @@ def clips(folder: str | os.PathLike[str], names: Sequence[str]) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Found:
-    """A sub-folder that could be an installed corpus. known: the corpora of CORPORA it has clips of; kind: as in Installed."""
+    """A folder that could be an installed corpus. known: the corpora of CORPORA it has clips of; kind: as in Installed."""
 
     folder: Path
     known: tuple[str, ...]
@@ -142,7 +161,7 @@ class Found:
 
 
 def unrecognised(folder: str | os.PathLike[str]) -> tuple[Found, ...]:
-    """Return the folders directly under a corpora folder that hold a corpus under a different name."""
+    """Return the folders under a corpora folder that hold a corpus under a different name; of one that holds several, each by itself."""
     top = Path(folder)
     there = installed(top)
     found = []
@@ -150,11 +169,25 @@ def unrecognised(folder: str | os.PathLike[str]) -> tuple[Found, ...]:
         # A folder that is still being unpacked ends in .part.
         if path.name in there or path.name in catalogue.CORPORA or path.is_symlink() or path.suffix == ".part":
             continue
-        known = tuple(name for name in scan.looks_like(path) if not (top / name).exists())
+        corpora = [
+            Found(each, tuple(name for name in known if not (top / name).exists()), "")
+            for each, known in _apart(path, scan.looks_like(path))
+        ]
+        known = [each for each in corpora if each.known]
         kind = "" if known else kind_of(path)
-        if known or kind:
-            found.append(Found(path, known, kind))
+        found += known or ([Found(path, (), kind)] if kind else [])
     return tuple(found)
+
+
+def _apart(folder: Path, known: tuple[str, ...], depth: int = 3) -> list[tuple[Path, tuple[str, ...]]]:
+    """Return the folders in which the known corpora of a folder lie each by itself, with what each holds; the folder where they do not."""
+    if len(known) > 1 and depth:
+        inside = [(path, scan.looks_like(path)) for path in _folders(folder) if not path.is_symlink()]
+        parts = [part for path, names in inside if names for part in _apart(path, names, depth - 1)]
+        single = [name for _, names in parts for name in names if len(names) == 1]
+        if len(single) == len(parts) and set(single) == set(known):
+            return parts
+    return [(folder, known)]
 
 
 def rename_to_corpus(folder: str | os.PathLike[str], found: Found, name: str = "") -> Path:
@@ -167,7 +200,13 @@ def rename_to_corpus(folder: str | os.PathLike[str], found: Found, name: str = "
     CorpusError : if the folder has changed, or cannot be renamed.
     """
     top = Path(folder)
-    if found not in unrecognised(top) or name not in (found.known or ("",)):
+    listed = unrecognised(top)
+    # The last of several corpora of one folder is listed as that folder.
+    within = [replace(each, folder=found.folder) for each in listed if each.folder in found.folder.parents]
+    is_there = found in listed or (
+        found in within and bool(found.known) and scan.looks_like(found.folder) == found.known
+    )
+    if not is_there or name not in (found.known or ("",)):
         raise CorpusError(f"'{found.folder.name}' has changed since it was listed. Reload the list.")
     target = top / (name or new_name(top, found.folder.name))
     try:

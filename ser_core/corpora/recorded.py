@@ -20,11 +20,11 @@ import shutil
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ser_core.audio import decoding, waveform
-from ser_core.corpora import catalogue, library, scan
+from ser_core.corpora import catalogue, library, scan, speakers
 from ser_core.errors import AudioError, CorpusError
 from ser_core.features import extraction, quality
 from ser_core.system import locks, units, untrusted_csv, untrusted_text
@@ -161,6 +161,7 @@ def add(
     )
     with _changing(root, name) as (folder, rows):
         id = hashlib.sha256(content).hexdigest()[:16]
+        speaker = speakers.joined([*(row.speaker for row in rows), speaker], longest=MAX_SPEAKER)[-1]
         clip = _clip(folder, id, label, speaker, untrusted_text.one_line(sentence, MAX_SENTENCE).lstrip(_FORMULA))
         _check_new(folder, rows, clip, len(content))
         clip.path.parent.mkdir(exist_ok=True)
@@ -221,7 +222,7 @@ def speaker_name(text: str) -> str:
     CorpusError : if nothing is left: the speaker must be known, or speakers cannot be held out.
     """
     name = untrusted_text.one_line(text, MAX_SPEAKER).lstrip(_FORMULA)
-    if not name:
+    if not speakers.key(name):
         raise CorpusError("The speaker has no name. Enter one, or turn on 'Stay anonymous'.")
     return name
 
@@ -233,7 +234,14 @@ def _folder(root: str | os.PathLike[str], name: str) -> Path:
     return folder
 
 
-def _read(folder: Path) -> Iterator[Clip]:
+def _read(folder: Path) -> list[Clip]:
+    """Return the rows of a table, each speaker in one spelling."""
+    rows = list(_rows(folder))
+    names = speakers.joined([row.speaker for row in rows], longest=untrusted_text.MAX_NAME)
+    return [replace(row, speaker=name) for row, name in zip(rows, names, strict=True)]
+
+
+def _rows(folder: Path) -> Iterator[Clip]:
     table = folder / library.TABLES[0]
     try:
         with table.open(encoding="utf-8", newline="") as file:
@@ -298,7 +306,7 @@ def _changing(root: str | os.PathLike[str], name: str) -> Iterator[tuple[Path, l
     top = Path(root)
     folder = _folder(top, name)
     with _clear_errors(top), _alone(top, name):
-        rows = list(_read(_folder(top, name)))
+        rows = _read(_folder(top, name))
         listed = {row.path for row in rows}
         for path in [*(folder / _RECORDINGS).glob("*"), *folder.glob("*.part")]:
             if path not in listed:

@@ -1,8 +1,8 @@
 """Facts about speech corpora, and the clips table of a folder that holds one.
 
 A corpus is a row of CORPORA; `scan` reads them all. Recordings without a row are read from folders named after labels, or from a
-table. Only names of files are read here, never their sound. Who is in which split is dataset/splits.py's business, downloading a corpus
-download.py's.
+table. Names of files are read here, and sound only where two names differ by their ending or capitals alone (twins.py). Who is in
+which split is dataset/splits.py's business, downloading a corpus download.py's.
 """
 
 from __future__ import annotations
@@ -10,18 +10,23 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from ser_core.audio import formats
-from ser_core.corpora import catalogue
+from ser_core.corpora import catalogue, speakers, tables, twins
 from ser_core.errors import CorpusError
 from ser_core.system import untrusted_csv, untrusted_text
 
 MAX_TEXT = 300
 """Longest speaker, sentence or name from a table or a file's path, in characters; each is one line (untrusted_text)."""
+
+
+SPEAKER_FIRST = r"(?P<speaker>[^/_-]+)[_-][^/]*$"
+"""A speaker pattern of `inspect_folders`, for files whose names begin with the speaker: it finds anna in pleasant_surprise/anna_01.wav."""
 
 
 def scan(name: str, folder: str | os.PathLike[str]) -> pd.DataFrame:
@@ -88,20 +93,39 @@ def label_in_name(path: str) -> tuple[str, str] | None:
     return next(iter(found.items())) if len(set(found.values())) == 1 else None
 
 
+@dataclass(frozen=True)
+class Reading:
+    """The clips of a corpus without published facts, and what had to be decided about them.
+
+    clips: as from `scan`. stated: the speaker of each clip as it was spelt, untrusted. two_labels: path of a file, absolute -> the labels
+    that its folders name, where those contradict; one that is not among the clips has none that counts.
+    is_moved: the table's paths are of another folder or spelling than its files.
+    """
+
+    clips: pd.DataFrame
+    stated: tuple[str, ...]
+    two_labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    is_moved: bool = False
+
+
 def read_folders(folder: str | os.PathLike[str], *, corpus: str, speaker_pattern: str = "") -> pd.DataFrame:
-    """Return the clips table of a folder with sub-folders named after labels, such as happy/ and Sadness/, at any depth.
+    """Return the clips table of `inspect_folders`."""
+    return inspect_folders(folder, corpus=corpus, speaker_pattern=speaker_pattern).clips
+
+
+def inspect_folders(folder: str | os.PathLike[str], *, corpus: str, speaker_pattern: str = "") -> Reading:
+    """Return the clips of a folder with sub-folders named after labels, such as happy/ and Sadness/, at any depth.
 
     Parameters
     ----------
-    folder : a clip's label is the nearest folder above it that SYNONYMS knows; clips without such a folder are skipped.
+    folder : a clip's label is that of `folder_labels`; clips without one are skipped. Recordings whose paths differ by their ending or
+        by capitals alone are two clips, unless their sound is the same.
     corpus : what the table calls this corpus; no key of CORPORA.
     speaker_pattern : regular expression with a group `speaker`, searched in a clip's path below `folder` ("happy/anna_01.wav").
         The folders of labels do not give the speaker, and a guess would let one voice into training and test. Without a pattern,
         and where it does not match, the speaker is UNKNOWN_SPEAKER.
 
-    Returns
-    -------
-    Table as from `scan`. Sentence, sex and intensity are ""; the name is the path below `folder` without its ending.
+    In the table, sentence, sex and intensity are ""; the name is the path below `folder` without its ending.
 
     Raises
     ------
@@ -114,42 +138,110 @@ def read_folders(folder: str | os.PathLike[str], *, corpus: str, speaker_pattern
         raise CorpusError(
             f"Folder '{folder}' does not exist. Point to one with sub-folders named after labels: {', '.join(catalogue.ALL_LABELS)}."
         )
-
-    def rows() -> Iterator[dict[str, str]]:
-        for parent, _, files in os.walk(top):
-            folders = Path(parent).relative_to(top).parts
-            label = next(filter(None, map(label_of, reversed(folders))), None)
-            if label is None:
-                continue
-            for file in files:
-                stem, ending = os.path.splitext(file)
-                if ending.lower() in formats.ENDINGS and not stem.startswith("."):
-                    speaker = find_speaker("/".join((*folders, file)))
-                    yield _own_row(os.path.join(parent, file), corpus, label, speaker, name="/".join((*folders, stem)))
-
-    clips = _table(rows())
-    if clips.empty:
+    files = sorted(sounds_below(top), key=lambda file: (file.casefold(), file))
+    labels, two_labels = folder_labels(files)
+    unclear = {file: found for file, found in two_labels.items() if file not in labels}
+    files = [file for file in files if labels.get(file)]
+    copies = twins.copies([str(top / file) for file in files])
+    files = [file for file in files if str(top / file) not in copies]
+    for file in files:
+        _check_readable(str(top / file))
+    if not files:
         raise CorpusError(
-            f"Folder '{folder}' has 0 clips in sub-folders named after labels. Name the sub-folders {', '.join(catalogue.ALL_LABELS)}, "
-            "and put recordings into them."
+            f"Folder '{folder}' has 0 clips in sub-folders named after labels.{_contradiction(unclear)} Name the sub-folders "
+            f"{', '.join(catalogue.ALL_LABELS)}, and put recordings into them."
         )
-    # Names that become equal only when made printable belong to different clips, so the raw names are compared.
-    return clips.assign(**{catalogue.NAME: clips[catalogue.NAME].map(_line)})
+    stated = tuple(find_speaker(file) for file in files)
+    rows = [
+        _own_row(str(top / file), corpus, labels[file], speaker, name=_line(name))
+        for file, speaker, name in zip(files, speakers.joined(stated, longest=MAX_TEXT), _names(files), strict=True)
+    ]
+    clips = pd.DataFrame(rows, columns=list(catalogue.COLUMNS))
+    return Reading(clips, stated, {str(top / file): found for file, found in two_labels.items()})
 
 
-def read_table(file: str | os.PathLike[str], *, corpus: str, inside: bool = False) -> pd.DataFrame:
-    """Return the clips table that a CSV or Parquet file lists.
+def _contradiction(unclear: Mapping[str, Sequence[str]]) -> str:
+    if not unclear:
+        return ""
+    example, labels = next(iter(unclear.items()))
+    shown = untrusted_text.one_line(example)
+    return f" The folders of {len(unclear)} name no label, or two: {shown} could be {' or '.join(labels)}."
+
+
+def sounds_below(top: str | os.PathLike[str]) -> Iterator[str]:
+    """Yield the files below a folder that are named like recordings, as paths relative to it with "/"."""
+    for parent, _, files in os.walk(top):
+        for file in files:
+            if is_sound(file):
+                yield Path(os.path.relpath(os.path.join(parent, file), top)).as_posix()
+
+
+def folder_labels(files: Iterable[str]) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+    """Return the labels that folders give to the files in them, and what folders contradict each other.
+
+    A speaker may be called Joy, so where the folders of a path name several labels, that level counts at which the names of all the
+    labelled files are labels, counted from the top or from the file. Where there is no such level, or several disagree, the file has no
+    label.
 
     Parameters
     ----------
-    file : a table with the columns path, label (or emotion) and speaker; sentence, sex, intensity and name are taken if they are
-        there. Paths may be relative to the file's folder; labels may be any of SYNONYMS. A clip may leave its speaker empty.
+    files : paths of all files of one corpus or upload, with "/", relative to its folder.
+
+    Returns
+    -------
+    file -> its label, for those that have one; file -> the labels that its folders name, where that needed a decision or found none.
+    """
+    levels_of = {file: [label_of(folder) for folder in file.split("/")[:-1]] for file in files}
+    labels_of = {file: tuple(dict.fromkeys(filter(None, levels))) for file, levels in levels_of.items()}
+    found = {file: labels[0] for file, labels in labels_of.items() if len(labels) == 1}
+    unclear = {file: labels for file, labels in labels_of.items() if len(labels) > 1}
+    if unclear:
+        tops = {file.split("/")[0] for file, labels in labels_of.items() if labels}
+        named = {file: levels for file, levels in levels_of.items() if levels and file.split("/")[0] in tops}
+        deepest = min(map(len, named.values()))
+        full = [at for at in range(-deepest, deepest) if all(levels[at] for levels in named.values())]
+        for file in unclear:
+            said = {label for at in full if (label := levels_of[file][at])}
+            if len(said) == 1:
+                found[file] = said.pop()
+        if not full:
+            # One label alone may be a speaker's name too: thrilled/Joy beside angry/Joy is not happy. The level with most labels is kept.
+            share = {
+                at: _share_of_labels(named, at) for file in unclear for at, label in enumerate(levels_of[file]) if label
+            }
+            best = [at for at in share if share[at] == max(share.values())]
+            for file, label in list(found.items()):
+                at = levels_of[file].index(label)
+                if at in share and best != [at]:
+                    unclear[file] = (found.pop(file),)
+    return found, unclear
+
+
+def _share_of_labels(named: Mapping[str, Sequence[str | None]], level: int) -> float:
+    names = {file.split("/")[level]: levels[level] for file, levels in named.items() if len(levels) > level}
+    return sum(map(bool, names.values())) / len(names)
+
+
+def read_table(file: str | os.PathLike[str], *, corpus: str, inside: bool = False) -> pd.DataFrame:
+    """Return the clips table of `inspect_table`."""
+    return inspect_table(file, corpus=corpus, inside=inside).clips
+
+
+def inspect_table(file: str | os.PathLike[str], *, corpus: str, inside: bool = False) -> Reading:
+    """Return the clips that a CSV or Parquet file lists.
+
+    Parameters
+    ----------
+    file : a table with the columns path (file, filename), label (emotion) and speaker; sentence, sex, intensity and name are taken if
+        they are there. Labels may be any of SYNONYMS. A clip may leave its speaker empty. Paths are absolute, or relative to the
+        nearest folder in which all are found: the table's own, one above, or one below; see tables.locate.
     corpus : what the table calls this corpus; no key of CORPORA.
-    inside : refuse files that do not lie below the table's folder, before checking that they exist: for an untrusted table.
+    inside : take only files below the table's folder, for an untrusted table.
 
     Raises
     ------
-    CorpusError : for a file that cannot be read, lacks a column, names an unknown label, lists a file that does not exist or one twice.
+    CorpusError : for a file that cannot be read, lacks a column, names an unknown label, lists a file that does not exist, one that may be
+        any of several, or one twice.
     """
     _check_own_name(corpus)
     if inside and not _is_csv(Path(file)):
@@ -159,15 +251,20 @@ def read_table(file: str | os.PathLike[str], *, corpus: str, inside: bool = Fals
     given = _read_any(Path(file))
     given.columns = [str(column).strip().casefold() for column in given.columns]
     given = given.loc[:, ~given.columns.duplicated()]
-    given = given.rename(columns={"label": catalogue.EMOTION}) if catalogue.EMOTION not in given.columns else given
-    missing = [
-        column for column in (catalogue.PATH, catalogue.EMOTION, catalogue.SPEAKER) if column not in given.columns
-    ]
+    wanted = {
+        catalogue.PATH: tables.FILE_COLUMNS,
+        catalogue.EMOTION: tables.LABEL_COLUMNS,
+        catalogue.SPEAKER: ("speaker",),
+    }
+    meant = {column: tables.column(given.columns, words) for column, words in wanted.items()}
+    missing = [column for column, there in meant.items() if there is None]
     if missing:
         raise CorpusError(
             f"Table '{file}' has no column {' and no column '.join(missing).replace(catalogue.EMOTION, 'label')}. "
             "It needs path, label and speaker; leave the speaker empty where it is unknown."
         )
+    given = given.drop(columns=[column for column in meant if column in given.columns and meant[column] != column])
+    given = given.rename(columns={there: column for column, there in meant.items()})
     if given.empty:
         raise CorpusError(f"Table '{file}' lists 0 clips. It needs one row per clip: path, label and speaker.")
     text = (
@@ -188,42 +285,73 @@ def read_table(file: str | os.PathLike[str], *, corpus: str, inside: bool = Fals
     if text[catalogue.PATH].str.contains("\0", regex=False).any():
         raise CorpusError(f"Table '{file}' lists a file whose name holds a null character. Write the table again.")
     top = Path(os.path.abspath(file)).parent
-    paths = [os.path.abspath(top / path) for path in text[catalogue.PATH]]
-    if inside and not all(Path(path).resolve().is_relative_to(top.resolve()) for path in paths):
-        raise CorpusError(
-            f"Table '{Path(file).name}' lists recordings outside its own folder. Give paths relative to the table."
-        )
-    absent = [
-        path
-        for path, given_path in zip(paths, text[catalogue.PATH], strict=True)
-        if not given_path or not os.path.isfile(path)
-    ]
-    if absent:
-        raise CorpusError(
-            f"Table '{file}' lists {len(absent)} file{'s' * (len(absent) != 1)} that {'do' if absent[1:] else 'does'} not exist, "
-            f"such as '{absent[0]}'. Paths are absolute, or relative to the table's folder '{top}'."
-        )
+    paths, is_moved = _listed(file, top, list(text[catalogue.PATH]), inside=inside)
     if len(set(paths)) < len(paths):
         twice, _ = Counter(paths).most_common(1)[0]
         raise CorpusError(
             f"Table '{file}' lists '{twice}' more than once. Keep one row per clip; a copy could be trained on and tested."
         )
+    names = _names([path.replace("\\", "/") for path in text[catalogue.PATH]])
+    stated = [
+        str(speaker) for speaker in given[catalogue.SPEAKER].astype(object).where(given[catalogue.SPEAKER].notna(), "")
+    ]
     rows = [
         {
-            **_own_row(
-                path,
-                corpus,
-                label,
-                row[catalogue.SPEAKER],
-                name=_line(row[catalogue.NAME] or os.path.splitext(row[catalogue.PATH])[0].replace(os.sep, "/")),
-            ),
+            **_own_row(path, corpus, label, speaker, name=_line(row[catalogue.NAME] or name)),
             **{column: _line(row[column]) for column in (catalogue.SENTENCE, catalogue.SEX, catalogue.INTENSITY)},
         }
-        for path, label, row in zip(paths, labels, text.to_dict("records"), strict=True)
+        for path, label, speaker, name, row in zip(
+            paths, labels, speakers.joined(stated, longest=MAX_TEXT), names, text.to_dict("records"), strict=True
+        )
     ]
-    return pd.DataFrame(rows, columns=list(catalogue.COLUMNS)).sort_values(
-        catalogue.NAME, kind="stable", ignore_index=True
-    )
+    clips = pd.DataFrame(rows, columns=list(catalogue.COLUMNS)).sort_values(catalogue.NAME, kind="stable")
+    return Reading(clips.reset_index(drop=True), tuple(stated[at] for at in clips.index), is_moved=is_moved)
+
+
+def _listed(table: str | os.PathLike[str], top: Path, given: Sequence[str], *, inside: bool) -> tuple[list[str], bool]:
+    """Return the files that the rows of a table mean, as absolute paths, and whether they are other paths from the table's folder."""
+
+    def is_there(row: str, folder: Path) -> bool:
+        path = os.path.abspath(folder / row)
+        return bool(row) and os.path.isfile(path) and (not inside or _is_below(path, top))
+
+    for folder in (top,) if inside else (top, *top.parents):
+        if all(is_there(row, folder) for row in given):
+            return [os.path.abspath(folder / row) for row in given], folder != top
+    paths = [os.path.abspath(top / row) for row in given]
+    absent = [at for at, row in enumerate(given) if not is_there(row, top)]
+    files = sorted(sounds_below(top))
+    for at, found in zip(absent, tables.locate([given[at] for at in absent], files), strict=True):
+        if len(found) > 1:
+            row = untrusted_text.one_line(given[at])
+            which = " or ".join(f"'{untrusted_text.one_line(files[each])}'" for each in found[:2])
+            raise CorpusError(
+                f"Table '{table}' lists '{row}', which may be {which}. Give its path from the folder of the table."
+            )
+        if found:
+            paths[at] = str(top / files[found[0]])
+    if inside and not all(_is_below(path, top) for path in paths):
+        raise CorpusError(
+            f"Table '{Path(table).name}' lists recordings outside its own folder. Give paths relative to the table."
+        )
+    lost = [path for path, row in zip(paths, given, strict=True) if not row or not os.path.isfile(path)]
+    if lost:
+        raise CorpusError(
+            f"Table '{table}' lists {len(lost)} file{'s' * (len(lost) != 1)} that {'do' if lost[1:] else 'does'} not exist, "
+            f"such as '{lost[0]}'. Paths are absolute, or relative to the table's folder '{top}'."
+        )
+    return paths, True
+
+
+def _is_below(path: str, top: Path) -> bool:
+    return Path(path).resolve().is_relative_to(top.resolve())
+
+
+def _names(files: Sequence[str]) -> list[str]:
+    """Return the names of the clips of a corpus: their paths without endings, but of those that would be alike, with."""
+    bare = [os.path.splitext(file)[0] for file in files]
+    n = Counter(bare)
+    return [file if n[name] > 1 else name for file, name in zip(files, bare, strict=True)]
 
 
 def installed(root: str | os.PathLike[str]) -> dict[str, Path]:
@@ -239,20 +367,20 @@ def looks_like(folder: str | os.PathLike[str]) -> tuple[str, ...]:
     return tuple(name for name, spec in catalogue.CORPORA.items() if next(_rows(name, spec, Path(folder)), None))
 
 
-def _table(rows: Iterable[dict[str, str]]) -> pd.DataFrame:
-    """Return rows as a table sorted by name; of rows of one name, the one nearest to the top and with the best ending.
+def _check_readable(path: str) -> None:
+    """Raise CorpusError for a path whose bytes are not text: no table, and no export of one, could hold it."""
+    if not path.isprintable() and any("\udc80" <= letter <= "\udcff" for letter in path):
+        readable = path.encode(errors="surrogateescape").decode(errors="replace")
+        raise CorpusError(
+            f"The name of '{readable}' holds characters that cannot be read (it is not UTF-8). Rename it and try again."
+        )
 
-    Raises CorpusError for a path whose bytes are not text: no table, and no export of one, could hold it.
-    """
+
+def _table(rows: Iterable[dict[str, str]]) -> pd.DataFrame:
+    """Return rows as a table sorted by name; of rows of one name, the one nearest to the top and with the best ending."""
     copies: dict[str, list[tuple[tuple[int, int, str], dict[str, str]]]] = {}
     for row in rows:
-        if not row[catalogue.PATH].isprintable() and any(
-            "\udc80" <= letter <= "\udcff" for letter in row[catalogue.PATH]
-        ):
-            readable = row[catalogue.PATH].encode(errors="surrogateescape").decode(errors="replace")
-            raise CorpusError(
-                f"The name of '{readable}' holds characters that cannot be read (it is not UTF-8). Rename it and try again."
-            )
+        _check_readable(row[catalogue.PATH])
         path = Path(row[catalogue.PATH])
         rank = (len(path.parts), formats.ENDINGS.index(path.suffix.lower()), row[catalogue.PATH])
         copies.setdefault(row[catalogue.NAME].casefold(), []).append((rank, row))
@@ -261,7 +389,6 @@ def _table(rows: Iterable[dict[str, str]]) -> pd.DataFrame:
 
 
 def _own_row(path: str, corpus: str, label: str, speaker: str, *, name: str) -> dict[str, str]:
-    speaker = _line(speaker)
     return {
         catalogue.PATH: path,
         catalogue.CORPUS: corpus,
@@ -298,7 +425,7 @@ def _speaker_finder(pattern: str) -> Callable[[str], str]:
         raise CorpusError(f"The speaker pattern '{pattern}' is not a regular expression: {error}.") from None
     if pattern and "speaker" not in compiled.groupindex:
         raise CorpusError(
-            f"The speaker pattern '{pattern}' has no group named speaker. Write it like '(?P<speaker>[a-z]+)_'."
+            f"The speaker pattern '{pattern}' has no group named speaker. Write it like '{SPEAKER_FIRST}'."
         )
 
     def find(path: str) -> str:

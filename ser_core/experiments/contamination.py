@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ser_core.corpora import catalogue, scan
+from ser_core.corpora import catalogue, scan, speakers
 from ser_core.dataset import duplicates, protocols, splits
 from ser_core.dataset.duplicates import Sounds
 from ser_core.errors import ModelError
@@ -77,19 +77,24 @@ def heard(card: ModelCard, clips: pd.DataFrame, sounds: Sounds | None = None) ->
     trained, chosen = (card.split.get(part, {}) for part in (splits.TRAIN, splits.VALIDATION))
     is_listed = bool(card.split)
     of_corpus = corpus.isin([each["corpus"] for each in card.corpora]).to_numpy()
-    by_speaker = speaker.isin(set(trained.get("speakers", ())) - {catalogue.UNKNOWN_SPEAKER}).to_numpy()
+    by_speaker = _is_listed(speaker, trained.get("speakers", ()))
     listed = {f"{corpus}/{name}" for corpus, names in trained.get("clips", {}).items() for name in names}
     by_clip = (corpus + "/" + name).isin(listed).to_numpy() if "clips" in trained else by_speaker & of_corpus
     listed = {f"{corpus}/{name}" for corpus, names in chosen.get("clips", {}).items() for name in names}
-    by_choice = speaker.isin(set(chosen.get("speakers", ())) - {catalogue.UNKNOWN_SPEAKER}).to_numpy() | (
-        corpus + "/" + name
-    ).isin(listed)
+    by_choice = _is_listed(speaker, chosen.get("speakers", ())) | (corpus + "/" + name).isin(listed).to_numpy()
     if sounds:
         by_clip = by_clip | _sounds_like(trained, clips, sounds)
         by_choice = by_choice | _sounds_like(chosen, clips, sounds)
     return TrainingOverlap(
         by_clip, by_speaker, np.asarray(by_choice) & ~by_clip & ~by_speaker, of_corpus & (not is_listed)
     )
+
+
+def _is_listed(speaker: pd.Series, listed: Sequence[str]) -> np.ndarray:
+    """Return whether each speaker is one that a card lists, bool (n_clips,), in any spelling: the shown one may have changed."""
+    keys = {speakers.identity(each) for each in listed} - {catalogue.UNKNOWN_SPEAKER}
+    found: np.ndarray = speaker.map(speakers.identity).isin(keys).to_numpy()
+    return found
 
 
 def together(found: Sequence[TrainingOverlap]) -> TrainingOverlap:

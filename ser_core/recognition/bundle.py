@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import threading
 import zipfile
 import zlib
@@ -56,6 +57,9 @@ _ZIP_ERRORS = (
     RuntimeError,
 )
 """What reading a damaged zip raises."""
+
+_EXTRA = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|desktop\.ini$|Thumbs\.db$)", re.IGNORECASE)
+"""What the Finder and the Explorer add to a zip of an unpacked model."""
 
 WEIGHTS: dict[str, frozenset[str]] = {
     "vector": frozenset({"model.skops"}),
@@ -142,7 +146,8 @@ def _check_room(folder: Path, size: int) -> None:
 def _unpacked(archive: zipfile.ZipFile) -> dict[str, bytes]:
     """Return the files of a zip by name: those a model has, each read up to its limit regardless of its header."""
     allowed = {store.CARD}.union(*WEIGHTS.values())
-    names = [info.filename for info in archive.infolist()]
+    members = _members(archive)
+    names = [name for name, _ in members]
     if len(set(names)) != len(names) or not set(names) <= allowed:
         strange = next((name for name in names if name not in allowed), "a file twice")
         raise ModelError(
@@ -151,13 +156,22 @@ def _unpacked(archive: zipfile.ZipFile) -> dict[str, bytes]:
     if store.CARD not in names:
         raise ModelError(f"The file is not a model: it has no {store.CARD}. Choose a file that was exported here.")
     files = {}
-    for name in names:
+    for name, info in members:
         limit = MAX_CARD_BYTES if name == store.CARD else MAX_BYTES
-        with archive.open(name) as file:
+        with archive.open(info) as file:
             files[name] = file.read(limit + 1)
         if len(files[name]) > limit:
             raise ModelError(f"The file is not a model: {name} unpacks to more than {units.size(limit, binary=True)}.")
     return files
+
+
+def _members(archive: zipfile.ZipFile) -> list[tuple[str, zipfile.ZipInfo]]:
+    """Return name and entry of each file in a zip, without what file managers add, and without the one folder that all may lie in."""
+    infos = [info for info in archive.infolist() if not info.is_dir() and not _EXTRA.search(info.filename)]
+    folders = {info.filename.rpartition("/")[0] for info in infos}
+    folder = folders.pop() if len(folders) == 1 else ""
+    is_plain = folder and not set(folder.split("/")) & {"", ".", ".."}
+    return [(info.filename.removeprefix(f"{folder}/") if is_plain else info.filename, info) for info in infos]
 
 
 def _card(content: bytes) -> ModelCard:

@@ -6,6 +6,7 @@ All CSV of this project is written by this module.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -24,6 +25,16 @@ DELIMITERS = ",;\t|"
 SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
 """What a cell begins with that a spreadsheet computes instead of showing it (OWASP, CSV injection), and its wide and small forms."""
 
+_STATED = re.compile(rf'[\r\n]*"?sep=([{re.escape(DELIMITERS)}])"?[ \t,;|]*(?:\r\n|\r|\n)', re.IGNORECASE)
+# UTF-32's mark begins as that of UTF-16 does.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 _UNSEEN = r"\s\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff"
 # Many spreadsheets part cells at a semicolon, and do not mind quotes that begin within a line.
 _START = r"(?:\A|(?<=[;\t\r\n]))"
@@ -34,8 +45,9 @@ _MARKED = re.compile(rf"{_START}'(?=[{_UNSEEN}']*[{re.escape(SIGNS)}])")
 def read(data: bytes) -> pd.DataFrame:
     """Return a table of str: one column per name in the first row, in lower case and stripped; "" where a row has fewer cells.
 
-    An apostrophe that `cell` wrote is taken away. The delimiter is the one that the first line has most of. Of columns of one name, the
-    first is taken; empty lines are passed over.
+    An apostrophe that `cell` wrote is taken away. The delimiter is the one that the first line states as Excel does ("sep=;"), else the
+    one that it has most of. Of columns of one name, the first is taken; empty lines are passed over. The text is in UTF-8, in UTF-16 or
+    UTF-32 with a byte order mark, in UTF-16 without one, or in cp1252, as Excel on Windows saves CSV in western Europe.
 
     Raises
     ------
@@ -45,9 +57,13 @@ def read(data: bytes) -> pd.DataFrame:
         raise ValueError(
             f"it has {units.size(len(data), binary=True)}; {units.size(MAX_BYTES, binary=True)} is the most"
         )
-    text = data.decode("utf-8-sig")
+    text = _decode(data)
+    stated = _STATED.match(text)
+    if stated:
+        text = text[stated.end() :]
     first = text.lstrip("\r\n").split("\n", 1)[0][:10_000]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(DELIMITERS, key=first.count))
+    delimiter = stated[1] if stated else max(DELIMITERS, key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     names: list[str] = []
     rows: list[list[str]] = []
     try:
@@ -74,6 +90,25 @@ def read(data: bytes) -> pd.DataFrame:
         raise ValueError("it is empty")
     table = pd.DataFrame(rows, columns=names, dtype=object)
     return table.loc[:, ~table.columns.duplicated()]
+
+
+def _decode(data: bytes) -> str:
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data.decode(encoding)
+    # In UTF-16 every other byte of Latin text is 0; in UTF-8 none is.
+    if len(data) % 2 == 0 and not any(data[1:200:2]):
+        return data.decode("utf-16-le")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        try:
+            text = data.decode("cp1252")
+        except UnicodeDecodeError:
+            raise error from None
+        if _CONTROL.search(text):
+            raise
+        return text
 
 
 def cell(value: Any) -> Any:

@@ -359,7 +359,7 @@ def test_folders_of_labels_are_checked_for_all_that_no_published_fact_is_needed_
     assert "is unknown" in finding.message and "raises a score" in finding.effect
     shutil.copy(moods / "joy" / "AA_h01.wav", moods / "Sad" / "AA_h01.wav")
     write(moods / "AA_h09.wav", speech(50))
-    write(moods / "Sad" / "BB_sa01.flac", speech(51))
+    soundfile.write(moods / "Sad" / "BB_sa01.flac", *soundfile.read(moods / "Sad" / "BB_sa01.wav", dtype="int16"))
     report = doctor.check("moods", moods)
     assert (report.n_clips, report.n_speakers, report.labels) == (13, 0, {"happy": 6, "sad": 7})
     found = {each.kind: each.files for each in report.findings}
@@ -488,3 +488,65 @@ def test_the_command_exits_with_2_and_one_line_when_the_folder_cannot_be_used(co
     out, err = capsys.readouterr()
     assert out == "" and len(err.splitlines()) == 1
     assert words in err
+
+
+def own(folder: Path, names: list[str]) -> Path:
+    for number, name in enumerate(names):
+        write(folder / f"{name}.wav", speech(100 + number))
+    return folder
+
+
+def test_the_spellings_that_were_joined_to_one_speaker_are_listed(tmp_path):
+    spellings = ["Anna", "anna", "Anna", "Zoe\u0308", "Zoë", "Jo\u200b", "Jo", "ben"]
+    own(tmp_path, [str(number) for number in range(len(spellings))])
+    rows = [f"{number}.wav,happy,{name}" for number, name in enumerate(spellings)]
+    (tmp_path / "clips.csv").write_text("\n".join(["path,label,speaker", *rows]), encoding="utf-8")
+    report = doctor.check("mine", tmp_path)
+    (finding,) = [each for each in report.findings if each.kind == "speaker_spellings"]
+    assert (report.n_speakers, finding.n, finding.removable) == (4, 3, finding.files)
+    for told in ("'Anna' (2) = 'anna' (1)", r"'Zoe\u0308' (1) = 'Zoë' (1)", r"'Jo\u200b' (1) = 'Jo' (1)"):
+        assert told in finding.message
+    assert set(finding.files) == {f"{number}.wav" for number in range(7)}
+
+
+def test_folders_that_name_two_labels_are_told(tmp_path):
+    own(tmp_path, ["angry/Joy/1", "angry/Ben/2", "sad/Ben/3", "sad/Joy/4"])
+    report = doctor.check("mine", tmp_path)
+    found = {each.kind: each for each in report.findings}
+    assert report.labels == {"sad": 2, "angry": 2} and "label_conflict" not in found
+    assert set(found["two_labels"].files) == {"angry/Joy/1.wav", "sad/Joy/4.wav"}
+    assert "angry/Joy/1.wav is angry, not happy" in found["two_labels"].message
+    write(tmp_path / "thrilled" / "Joy" / "5.wav", speech(5))
+    report = doctor.check("mine", tmp_path)
+    found = {each.kind: each for each in report.findings}
+    assert report.labels == {"sad": 1, "angry": 1} and "unknown_name" not in found
+    assert set(found["label_conflict"].files) == {"angry/Joy/1.wav", "sad/Joy/4.wav", "thrilled/Joy/5.wav"}
+    assert (
+        "angry/Joy/1.wav (angry or happy)" in found["label_conflict"].message
+        and found["label_conflict"].removable == ()
+    )
+
+
+@pytest.mark.parametrize("name", ["happy/2.ra", "happy/2", "more.zip", "happy/2.m4p"])
+def test_a_file_with_an_ending_that_is_not_read_is_a_finding(name, tmp_path):
+    own(tmp_path, ["happy/1", "sad/1"])
+    for other in ("readme.txt", "LICENSE", ".DS_Store", "happy/1.json", "happy/Thumbs.db", ".git/objects/a1"):
+        (tmp_path / other).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / other).write_bytes(b"x")
+    assert "unread_ending" not in {each.kind for each in doctor.check("mine", tmp_path).findings}
+    (tmp_path / name).write_bytes(b"x")
+    (finding,) = [each for each in doctor.check("mine", tmp_path).findings if each.kind == "unread_ending"]
+    assert (finding.n, finding.files, finding.removable) == (1, (name,), ())
+    assert f"({Path(name).suffix or 'none'} 1)" in finding.message
+
+
+def test_recordings_whose_names_are_twins_are_read_and_copies_are_told(tmp_path):
+    for number, name in enumerate(["A.wav", "a.wav", "anna.wav", "anna.flac"]):
+        write(tmp_path / "happy" / name, speech(10 + number))
+    own(tmp_path, ["sad/1"])
+    report = doctor.check("mine", tmp_path)
+    assert report.n_clips == 5 and {each.kind for each in report.findings} == {"unknown_speaker"}
+    soundfile.write(tmp_path / "happy" / "a.flac", *soundfile.read(tmp_path / "happy" / "a.wav", dtype="int16"))
+    report = doctor.check("mine", tmp_path)
+    (copy,) = [each for each in report.findings if each.kind == "nested_copy"]
+    assert report.n_clips == 5 and copy.files == ("happy/a.flac",)

@@ -263,3 +263,34 @@ install.install_own("Moods", sys.argv[1], sys.argv[2], on_progress=die)
     assert (root / "moods.part").is_dir() and library.installed(root) == {} and library.unrecognised(root) == ()
     install.install_own("Moods", packed, root)
     assert len(library.clips(root, ["moods"])) == 80 and not (root / "moods.part").exists()
+
+
+def test_a_table_whose_paths_are_of_another_place_is_written_down_as_it_was_read(tmp_path):
+    root = tmp_path / "corpora"
+    (root / "other").mkdir(parents=True)
+    (root / "other" / "a.wav").write_bytes(b"somebody else's")
+    table = "sep=;\r\nfile;emotion;speaker\r\nother\\a.wav;Joy;Jörg\r\nother\\b.wav;sad;jörg\r\n".encode("utf-16")
+    folder = install.install_own("Mine", zip_of({"x/clips.csv": table, "x/a.wav": b"one", "x/b.wav": b"two"}), root)
+    clips = library.clips(root, ["mine"])
+    assert sorted(clips[catalogue.PATH]) == [str(folder / "a.wav"), str(folder / "b.wav")]
+    assert set(clips[catalogue.SPEAKER]) == {"mine:Jörg"} and clips[catalogue.EMOTION].tolist() == ["happy", "sad"]
+
+
+def test_files_beside_the_one_folder_of_a_zip_are_no_hindrance(tmp_path):
+    extra = {".DS_Store": b"x", "readme.txt": b"x", "mine/.DS_Store": b"x", "mine/happy/old.wav": b"three"}
+    folder = install.install_own("Mine", zip_of({**TABLE, **extra}), tmp_path)
+    assert library.installed(tmp_path)["mine"].kind == library.TABLE and (folder / "clips.csv").is_file()
+
+
+def test_folders_of_labels_in_a_zip_may_lie_deep_and_contradict(tmp_path):
+    names = ["data/wav/train/angry/Joy/1.wav", "data/wav/train/angry/Ben/2.wav", "data/wav/train/sad/Joy/3.wav"]
+    install.install_own("Mine", zip_of(dict.fromkeys(names, b"x")), tmp_path)
+    assert library.clips(tmp_path, ["mine"])[catalogue.EMOTION].tolist() == ["angry", "angry", "sad"]
+
+
+def test_a_zip_within_a_zip_is_said(tmp_path):
+    packed = zip_of({"outer/data.zip": zip_of(MOODS)})
+    with pytest.raises(CorpusError, match=r"It holds another archive, 'data\.zip', which is not unpacked: unpack that"):
+        install.install_own("Mine", packed, tmp_path)
+    with pytest.raises(CorpusError, match=r"It holds another archive, 'data\.zip'"):
+        install.install_archive("savee", packed, tmp_path)

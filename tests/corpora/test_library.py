@@ -162,3 +162,41 @@ def test_a_damaged_list_stops_rather_than_use_what_was_left_out(root: Path) -> N
 def test_a_corpus_that_is_not_there_is_named(root: Path, names: list[str], sentence: str) -> None:
     with pytest.raises(CorpusError, match=f"{sentence} .* Installed there: savee, mine, moods"):
         library.clips(root, names)
+
+
+@pytest.mark.parametrize("place", ["train", "wav/train", "data/wav/train", "a/b/c/d"])
+def test_folders_of_labels_may_lie_some_folders_deep(place: str, tmp_path: Path) -> None:
+    for label in ("happy", "sad"):
+        (tmp_path / "deep" / place / label).mkdir(parents=True)
+        (tmp_path / "deep" / place / label / "1.wav").touch()
+    assert library.installed(tmp_path)["deep"].kind == library.FOLDERS
+    assert len(library.clips(tmp_path, ["deep"])) == 2
+
+
+FOUR = {
+    "Crema/1001_DFA_ANG_XX": "cremad",
+    "Ravdess/audio_speech_actors_01-24/Actor_01/03-01-05-01-02-01-01": "ravdess",
+    "Savee/DC_a01": "savee",
+    "Tess/OAF_angry/OAF_back_angry": "tess",
+}
+
+
+def test_of_a_folder_that_holds_several_corpora_each_is_offered_by_itself(tmp_path: Path) -> None:
+    for name in FOUR:
+        (tmp_path / "All of them" / name).parent.mkdir(parents=True)
+        (tmp_path / "All of them" / f"{name}.wav").touch()
+    found = library.unrecognised(tmp_path)
+    offered = {each.folder.relative_to(tmp_path / "All of them").as_posix(): each.known for each in found}
+    assert offered == {name.partition("/")[0]: (known,) for name, known in FOUR.items()}
+    for each in found:
+        library.rename_to_corpus(tmp_path, each, each.known[0])
+    assert set(library.installed(tmp_path)) == set(FOUR.values())
+    assert {name: len(library.clips(tmp_path, [name])) for name in FOUR.values()} == dict.fromkeys(FOUR.values(), 1)
+
+
+def test_corpora_that_lie_in_one_folder_are_offered_together(tmp_path: Path) -> None:
+    (tmp_path / "Mixed" / "Actor_01").mkdir(parents=True)
+    for name in ("03-01-05-01-02-01-01", "03-02-05-01-02-01-01"):
+        (tmp_path / "Mixed" / "Actor_01" / f"{name}.wav").touch()
+    (found,) = library.unrecognised(tmp_path)
+    assert (found.folder.name, found.known) == ("Mixed", ("ravdess", "ravdess_song"))

@@ -366,3 +366,18 @@ def test_a_table_of_a_few_rows_is_read_with_commas(tmp_path: Path, name: str) ->
     add(tmp_path, name, speaker="a;b;c|d", sentence="One; two; three: four | five")
     row = json.loads(library.clips(tmp_path, [name]).to_json(orient="records"))[0]
     assert row[catalogue.SPEAKER] == f"{name}:a;b;c|d" and row[catalogue.SENTENCE] == "One; two; three: four | five"
+
+
+def test_a_speaker_is_one_however_the_name_is_typed(tmp_path: Path, name: str) -> None:
+    for number, speaker in enumerate(["Ann", "ann ", "ANN"]):
+        add(tmp_path, name, 0.3 + 0.2 * number, speaker=speaker)
+    assert {clip.speaker for clip in recorded.clips(tmp_path, name)} == {"Ann"}
+    table = (tmp_path / name / "clips.csv").read_text(encoding="utf-8")
+    (tmp_path / name / "clips.csv").write_text(table.replace("Ann", "Ann\u00a0", 1), encoding="utf-8")
+    assert {clip.speaker for clip in recorded.clips(tmp_path, name)} == {"Ann"}
+
+
+@pytest.mark.parametrize("speaker", ["-", "unknown", "n/a", "\u200b"])
+def test_a_word_that_states_nobody_is_no_speaker(speaker: str, tmp_path: Path, name: str) -> None:
+    with pytest.raises(CorpusError, match="The speaker has no name"):
+        add(tmp_path, name, speaker=speaker)

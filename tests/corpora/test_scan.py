@@ -4,6 +4,7 @@ import itertools
 import os
 import re
 import sys
+import unicodedata
 from pathlib import Path
 
 import pandas as pd
@@ -424,7 +425,7 @@ def test_a_table_that_cannot_be_used_says_why(rows, words, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("x.csv", b""), ("x.csv", b"\xff\xfe\x00\x01"), ("x.parquet", b"no parquet")]
+    ("name", "content"), [("x.csv", b""), ("x.csv", b"\x00\x81\x00\x01\x02"), ("x.parquet", b"no parquet")]
 )
 def test_a_file_that_is_no_table_says_so(name, content, tmp_path):
     (tmp_path / name).write_bytes(content)
@@ -508,3 +509,154 @@ def test_a_name_alone_tells_corpus_and_label(path, expected):
 )
 def test_a_recording_is_known_by_its_ending(name, expected):
     assert scan.is_sound(name) is expected
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            ["angry/Joy/1", "angry/Anna/1", "sad/Joy/1"],
+            {"angry/Joy/1": "angry", "angry/Anna/1": "angry", "sad/Joy/1": "sad"},
+        ),
+        (["Joy/angry/1", "Anna/sad/1"], {"Joy/angry/1": "angry", "Anna/sad/1": "sad"}),
+        (["train/angry/Joy/1", "test/sad/Ben/2"], {"train/angry/Joy/1": "angry", "test/sad/Ben/2": "sad"}),
+        (["train/Joy/angry/1", "test/Ben/sad/2"], {"train/Joy/angry/1": "angry", "test/Ben/sad/2": "sad"}),
+        (["angry/Ang/x/1", "sad/1"], {"angry/Ang/x/1": "angry", "sad/1": "sad"}),
+        (
+            ["angry/Joy/1", "angry/Ben/1", "x/sad/Ben/1"],
+            {"angry/Joy/1": "angry", "angry/Ben/1": "angry", "x/sad/Ben/1": "sad"},
+        ),
+        (["angry/Joy/1", "sad/Ben/1", "notes/x/1"], {"angry/Joy/1": "angry", "sad/Ben/1": "sad"}),
+        (["joy/happy/1", "sad/x/2"], {"joy/happy/1": "happy", "sad/x/2": "sad"}),
+        # Nobody can tell: both levels hold labels alone, or neither does.
+        (["angry/Joy/1", "sad/Ang/1"], {}),
+        (["angry/Joy/1", "sad/1"], {"sad/1": "sad"}),
+        (["angry/Joy/1", "x/sad/Ben/1"], {"x/sad/Ben/1": "sad"}),
+        (["angry/Joy/1", "thrilled/Joy/3", "thrilled/Ben/3"], {}),
+        (["angry/Joy/1", "sad/Ben/2", "thrilled/Joy/3", "thrilled/Ben/3"], {"sad/Ben/2": "sad"}),
+    ],
+)
+def test_where_two_folders_read_as_labels_the_level_that_holds_labels_alone_decides(files, expected, tmp_path):
+    assert scan.folder_labels(f"{file}.wav" for file in files)[0] == {
+        f"{key}.wav": label for key, label in expected.items()
+    }
+    make(tmp_path, files)
+    if not expected:
+        with pytest.raises(CorpusError, match="could be"):
+            scan.read_folders(tmp_path, corpus="mine")
+        return
+    reading = scan.inspect_folders(tmp_path, corpus="mine")
+    assert dict(zip(reading.clips[catalogue.NAME], reading.clips[catalogue.EMOTION], strict=True)) == expected
+
+
+def test_what_folders_decided_and_what_they_could_not_is_told(tmp_path):
+    make(tmp_path, ["angry/Joy/1", "angry/Ben/2", "sad/Ben/1", "neutral/Ang/1"])
+    reading = scan.inspect_folders(tmp_path, corpus="mine")
+    assert reading.two_labels == {
+        str(tmp_path / "angry" / "Joy" / "1.wav"): ("angry", "happy"),
+        str(tmp_path / "neutral" / "Ang" / "1.wav"): ("neutral", "angry"),
+    }
+
+
+def test_the_speaker_pattern_that_is_suggested_finds_the_speaker(tmp_path):
+    make(tmp_path, ["pleasant_surprise/anna_01", "sad/Ben-2", "sad/someone"])
+    with pytest.raises(CorpusError) as told:
+        scan.read_folders(tmp_path, corpus="mine", speaker_pattern="x")
+    pattern = str(told.value).partition("Write it like '")[2].removesuffix("'.")
+    clips = scan.read_folders(tmp_path, corpus="mine", speaker_pattern=pattern)
+    assert list(clips[catalogue.SPEAKER]) == ["mine:anna", "mine:Ben", catalogue.UNKNOWN_SPEAKER]
+
+
+def test_files_whose_names_differ_by_ending_or_capitals_are_clips_of_their_own(tmp_path):
+    for name, content in {
+        "A.wav": b"1",
+        "a.wav": b"2",
+        "anna.wav": b"3",
+        "anna.flac": b"4",
+        "b.wav": b"5",
+        "b.mp3": b"5",
+    }.items():
+        (tmp_path / "happy").mkdir(exist_ok=True)
+        (tmp_path / "happy" / name).write_bytes(content)
+    clips = scan.read_folders(tmp_path, corpus="mine")
+    assert list(clips[catalogue.NAME]) == ["happy/A", "happy/a", "happy/anna.flac", "happy/anna.wav", "happy/b"]
+    assert clips[catalogue.PATH].iloc[-1].endswith("b.wav")
+
+
+def speakers_of(folder: Path, spellings) -> tuple[list[str], scan.Reading]:
+    make(folder, [str(number) for number in range(len(spellings))])
+    rows = [{"path": f"{number}.wav", "label": "sad", "speaker": name} for number, name in enumerate(spellings)]
+    pd.DataFrame(rows).to_csv(folder / "clips.csv", index=False)
+    reading = scan.inspect_table(folder / "clips.csv", corpus="mine")
+    return list(reading.clips[catalogue.SPEAKER]), reading
+
+
+@pytest.mark.parametrize(
+    ("spellings", "shown"),
+    [
+        (["anna", "Anna", "Anna", "ben"], ["Anna", "Anna", "Anna", "ben"]),
+        (["1", "01", "2.0", "2"], ["1", "1", "2.0", "2.0"]),
+        (["an\u200bna", "anna"], ["anna", "anna"]),
+        (["unknown", "n/a", "-", "cleo"], ["", "", "", "cleo"]),
+    ],
+)
+def test_a_speaker_of_a_table_is_one_however_it_is_spelt(spellings, shown, tmp_path):
+    found, reading = speakers_of(tmp_path, spellings)
+    assert found == [f"mine:{name}" if name else "" for name in shown]
+    assert list(reading.stated) == spellings
+
+
+def test_a_speaker_of_a_pattern_is_one_however_it_is_spelt(tmp_path):
+    make(tmp_path, ["sad/Anna_1", "sad/anna_2", "happy/anna_3", "happy/01_1", "happy/1_2", "happy/unknown_3"])
+    clips = scan.read_folders(tmp_path, corpus="mine", speaker_pattern=scan.SPEAKER_FIRST)
+    assert sorted(clips[catalogue.SPEAKER]) == ["", "mine:01", "mine:01", "mine:anna", "mine:anna", "mine:anna"]
+
+
+SAVED = "path{d}label{d}speaker\r\nwä/one.wav{d}angry{d}Jörg\r\nwä/two.wav{d}sad{d}y\r\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        SAVED.format(d=";").encode("cp1252"),
+        SAVED.format(d="\t").encode("utf-16"),
+        ("sep=;\r\n" + SAVED.format(d=";")).encode("utf-8-sig"),
+        SAVED.format(d=",").replace("/", "\\").encode(),
+        unicodedata.normalize("NFD", SAVED.format(d=",")).encode(),
+        SAVED.format(d=",").replace("path", "File Name").replace("label", "Emotion").encode(),
+        SAVED.format(d=",").replace("wä/", "old place/wä/").encode(),
+        SAVED.format(d=",").replace("wä/", "C:\\data\\wä\\").encode(),
+        SAVED.format(d=",").replace("wä/", "").encode(),
+        SAVED.format(d=",").replace("wä/one.wav", "WÄ/ONE.WAV").encode(),
+    ],
+)
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_table_is_read_as_spreadsheets_and_other_machines_write_it(content, form, inside, tmp_path):
+    place = unicodedata.normalize(form, "wä")
+    make(tmp_path, [f"{place}/one", f"{place}/two"])
+    (tmp_path / "clips.csv").write_bytes(content)
+    clips = scan.read_table(tmp_path / "clips.csv", corpus="mine", inside=inside)
+    assert sorted(clips[catalogue.EMOTION]) == ["angry", "sad"]
+    assert sorted(clips[catalogue.SPEAKER]) == ["mine:Jörg", "mine:y"]
+    assert sorted(clips[catalogue.PATH]) == [str(tmp_path / place / "one.wav"), str(tmp_path / place / "two.wav")]
+
+
+def test_paths_from_a_folder_above_are_found_and_never_by_a_strangers_table(tmp_path):
+    make(tmp_path / "other", ["a"])
+    make(tmp_path / "mine", ["b"])
+    (tmp_path / "mine" / "clips.csv").write_text("path,label,speaker\nother/a.wav,sad,1\n")
+    assert list(scan.read_table(tmp_path / "mine" / "clips.csv", corpus="mine")[catalogue.PATH]) == [
+        str(tmp_path / "other" / "a.wav")
+    ]
+    with pytest.raises(CorpusError, match="does not exist"):
+        scan.read_table(tmp_path / "mine" / "clips.csv", corpus="mine", inside=True)
+
+
+def test_a_row_that_may_mean_several_files_says_so(tmp_path):
+    make(tmp_path, ["anna/1", "ben/1"])
+    (tmp_path / "clips.csv").write_text("path,label,speaker\n1.wav,sad,1\n")
+    with pytest.raises(
+        CorpusError, match=r"lists '1\.wav', which may be 'anna/1\.wav' or 'ben/1\.wav'\. Give its path"
+    ):
+        scan.read_table(tmp_path / "clips.csv", corpus="mine")

@@ -52,7 +52,10 @@ def test_what_is_no_recording_is_passed_over_and_counted():
         }
     )
     assert [each.name for each in found.recordings] == ["a.wav"]
-    assert found.notes == ("2 files that are neither sound nor table: skipped.",)
+    assert found.notes == (
+        "An archive within a zip, or of another kind, is not unpacked: b.zip. Unpack it, and choose what is in it.",
+        "1 file that is neither sound nor table: skipped.",
+    )
 
 
 def test_a_table_tells_labels_by_path_name_or_stem_in_any_words():
@@ -136,7 +139,7 @@ def link(name: str) -> zipfile.ZipInfo:
         ({"a.zip": zip_of({link("a.wav"): b"/etc/passwd"})}, "is a link or a device"),
         ({"a.zip": zip_of({f"{n}.wav": b"1" for n in range(501)})}, r"501 recordings; 500 are the most"),
         ({"a.zip": zip_of({"a.wav": bytes(120 * 2**20)})}, "grow from .* more than 50 times"),
-        ({"a.wav": b"1", "t.csv": b'"\xff\xfe'}, "t.csv cannot be read"),
+        ({"a.wav": b"1", "t.csv": b'"\x81\xfe'}, "t.csv cannot be read"),
         ({"a.wav": b"1", "t.csv": b"file,label" + b",x" * 100_000}, r"t.csv cannot be read \(it has 100,002 columns"),
     ],
 )
@@ -167,3 +170,90 @@ def test_too_many_members_are_refused_before_they_are_listed(monkeypatch):
 def test_a_recording_says_how_large_it_is_before_it_is_read():
     found = collect({"b.wav": b"one", "a.zip": zip_of({"x/a.flac": b"four"})})
     assert {each.name: each.size for each in found.recordings} == {"b.wav": 3, "x/a.flac": 4}
+
+
+def table(*rows: str) -> bytes:
+    return "\n".join(["file,label", *rows]).encode()
+
+
+def test_each_table_counts_for_its_own_folder():
+    anna = {"anna/1.wav": b"", "anna/labels.csv": table("1.wav,happy")}
+    ben = {"ben/1.wav": b"", "ben/labels.csv": table("1.wav,sad")}
+    expected = {"anna/1.wav": ("happy", "table"), "ben/1.wav": ("sad", "table")}
+    for files in (
+        {"z.zip": zip_of(anna | ben)},
+        {"z.zip": zip_of(ben | anna)},
+        {"a.zip": zip_of(anna), "b.zip": zip_of(ben)},
+    ):
+        found = collect(files)
+        assert labels(found) == expected and found.notes == ()
+
+
+def test_a_table_in_a_folder_of_its_own_is_read_from_the_nearest_folder_in_which_all_its_paths_are():
+    found = collect({"z.zip": zip_of({"x/wav/1.wav": b"", "x/meta/labels.csv": table("wav/1.wav,happy")})})
+    assert labels(found) == {"x/wav/1.wav": ("happy", "table")}
+    found = collect({"z.zip": zip_of({"anna/1.wav": b"", "ben/labels.csv": table("1.wav,sad")})})
+    assert labels(found) == {"anna/1.wav": (None, "")} and "names no recording" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"l.csv": table("1.wav,happy", "1.wav,sad")},
+        {"l.csv": table("1.wav,happy", "./1.WAV,sad")},
+        {"l.csv": table("1.wav,happy", "1,sad")},
+        {"l.csv": table("1.wav,happy", "1.wav,sleepy")},
+        {"l.csv": table("1.wav,happy"), "m.csv": table("1.wav,sad")},
+    ],
+)
+def test_a_recording_in_rows_with_different_labels_is_told_and_has_none(tables):
+    for files in ({"happy.zip": zip_of({"1.wav": b"", **tables})}, {"1.wav": b"", **tables}):
+        found = collect(files)
+        assert labels(found) == {"1.wav": (None, "")}
+        assert (
+            "1 recording (1.wav) is in rows with different labels, so it has no true label. Keep one row a recording."
+            in found.notes
+        )
+
+
+def test_rows_that_agree_are_one():
+    found = collect({"1.wav": b"", "l.csv": table("1.wav,happy", "1.wav,Joy")})
+    assert labels(found) == {"1.wav": ("happy", "table")} and found.notes == ()
+
+
+def test_a_bare_name_that_fits_several_recordings_is_told_and_labels_none():
+    found = collect({"z.zip": zip_of({"anna/1.wav": b"", "ben/1.wav": b"", "l.csv": table("1.wav,happy")})})
+    assert {each[0] for each in labels(found).values()} == {None}
+    assert found.notes[0].startswith(
+        "1 row of a table may mean several recordings (1.wav), so those have no true label."
+    )
+    found = collect({"a.zip": zip_of({"1.wav": b""}), "b.zip": zip_of({"1.wav": b""}), "l.csv": table("1.wav,happy")})
+    assert [each.label for each in found.recordings] == [None, None] and "several" in found.notes[0]
+
+
+def test_capitals_tell_recordings_apart():
+    found = collect({"z.zip": zip_of({"A1.wav": b"", "a1.wav": b"", "l.csv": table("A1.wav,happy", "a1.wav,sad")})})
+    assert labels(found) == {"A1.wav": ("happy", "table"), "a1.wav": ("sad", "table")} and found.notes == ()
+
+
+def test_a_table_as_excel_saves_it_tells_labels():
+    content = "sep=;\r\nFile Name;Emotion\r\nw\\1.wav;Joy\r\n".encode("utf-16")
+    assert labels(collect({"z.zip": zip_of({"w/1.wav": b"", "l.csv": content})})) == {"w/1.wav": ("happy", "table")}
+
+
+def test_folders_of_an_upload_are_read_as_those_of_a_corpus_are():
+    names = ["angry/Joy/1.wav", "angry/Anna/1.wav", "sad/Joy/1.wav"]
+    found = collect({"z.zip": zip_of(dict.fromkeys(names, b""))})
+    assert {name: each[0] for name, each in labels(found).items()} == dict(
+        zip(names, ["angry", "angry", "sad"], strict=True)
+    )
+    found = collect({"z.zip": zip_of(dict.fromkeys(["angry/Joy/1.wav", "sad/Ang/1.wav"], b""))})
+    assert {each[0] for each in labels(found).values()} == {None}
+    assert found.notes[0].startswith(
+        "2 recordings (angry/Joy/1.wav, sad/Ang/1.wav) are in folders whose names contradict each other"
+    )
+
+
+def test_a_zip_that_holds_but_another_zip_says_so():
+    with pytest.raises(CorpusError, match=r"An archive within a zip, .* is not unpacked: data\.zip\. Unpack it"):
+        collect({"z.zip": zip_of({"outer/data.zip": b"PK"})})

@@ -78,6 +78,14 @@ def test_copies_of_a_known_corpus_under_another_name_are_recognised(clips, desk)
     assert contamination.shares(contamination.heard(card, mine))["clip"] == 0.125
 
 
+def test_a_speaker_whose_most_frequent_spelling_has_changed_was_heard_all_the_same(clips, desk):
+    mine = of(clips, "ravdess").assign(corpus="mine", speaker="mine:Anna")
+    card = replace(
+        store.read_card("knn", desk.models), corpora=({"corpus": "mine"},), split={"train": {"speakers": ["mine:anna"]}}
+    )
+    assert contamination.shares(contamination.heard(card, mine))["speaker"] == 1
+
+
 def test_the_shipped_cards_tell_whom_they_heard(clips):
     for slug in store.SHIPPED:
         card = store.read_card(slug)

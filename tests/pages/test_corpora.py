@@ -308,6 +308,16 @@ def test_a_folder_under_another_name_is_given_its_own(root: Path) -> None:
     assert not [each for each in page.button if (each.key or "").startswith("corpora.adopt")]
 
 
+def test_of_a_folder_that_holds_several_corpora_each_is_offered_by_itself(root: Path) -> None:
+    write(root / "all-of-them", ["Savee/DC_a01", "Berlin/wav/03a01Fa", "Tess/OAF_angry/OAF_back_angry"])
+    page = visit()
+    assert all(f"all-of-them/{name}" in text(page) for name in ("Savee", "Berlin", "Tess"))
+    for name in ("emodb", "savee", "tess"):
+        page.button("corpora.adopt.0." + name).click().run()
+        assert (root / name).is_dir() and not page.exception
+    assert not [each for each in page.button if (each.key or "").startswith("corpora.adopt")]
+
+
 # --- checking
 
 

@@ -90,6 +90,20 @@ def test_a_model_comes_back_as_it_was(models, target):
     assert bundle.file_name(card) == "mlp-2.ser.zip"
 
 
+def test_a_bundle_that_a_file_manager_unpacked_and_packed_again_is_taken(models, target, untried):
+    files = parts(models)
+    extra = {
+        ".DS_Store": b"x",
+        "__MACOSX/._model.ser": b"x",
+        "__MACOSX/model.ser/._card.json": b"x",
+        "model.ser/.DS_Store": b"x",
+    }
+    inside = {f"model.ser/{name}": content for name, content in files.items()}
+    assert bundle.import_model(packed({"model.ser/": b"", **inside, **extra}), target).slug == "mlp-2"
+    assert bundle.import_model(packed(files | {"desktop.ini": b"x"}), target).slug == "mlp-3"
+    assert bundle.import_model(packed({f"a/{name}": each for name, each in inside.items()}), target).slug == "mlp-4"
+
+
 def test_a_second_import_stands_beside_the_first(models, target, untried):
     content = bundle.export_model("mlp", models)
     assert [bundle.import_model(content, target).slug for _ in range(2)] == ["mlp-2", "mlp-3"]
@@ -121,6 +135,14 @@ WRONG = {
     "no card": (lambda files: packed({"model.skops": b"x"}), r"it has no card\.json"),
     "a path": (lambda files: packed(files | {"../evil.py": b"x"}), r"it holds '\.\./evil\.py'"),
     "an absolute path": (lambda files: packed(files | {"/etc/passwd": b"x"}), r"it holds '/etc/passwd'"),
+    "a folder above": (
+        lambda files: packed({f"../{name}": content for name, content in files.items()}),
+        r"it holds '\.\./",
+    ),
+    "two folders": (
+        lambda files: packed({f"{number}/{name}": each for number, (name, each) in enumerate(files.items())}),
+        "it holds '0/",
+    ),
     "code": (lambda files: packed(files | {"model.pkl": b"x"}), r"it holds 'model\.pkl'"),
     "a file twice": (lambda files: packed([*files.items(), ("model.skops", b"x")]), "a file twice"),
     "no weights": (

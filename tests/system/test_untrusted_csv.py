@@ -16,6 +16,25 @@ def test_a_table_is_read_whatever_stands_between_its_cells(delimiter):
     assert table.to_numpy().tolist() == [[f"a{delimiter}b.wav", "happy"], ["c.wav", ""], ["d.wav", ""]]
 
 
+SPOKEN = "Path;Sprecher\r\nwä/1.wav;Jörg\r\n"
+READ = [{"path": "wä/1.wav", "sprecher": "Jörg"}]
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be-mark", "utf-32", "cp1252", "latin-1"]
+)
+def test_a_table_is_read_in_the_encodings_that_spreadsheets_save(encoding):
+    data = b"\xfe\xff" + SPOKEN.encode("utf-16-be") if encoding.endswith("mark") else SPOKEN.encode(encoding)
+    assert untrusted_csv.read(data).to_dict("records") == READ
+
+
+@pytest.mark.parametrize("first", ["sep=;\n", "sep=;\r\n", '"sep=;"\r\n', "SEP=; \n"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_the_line_by_which_excel_states_the_delimiter_is_no_row(first, encoding):
+    assert untrusted_csv.read((first + SPOKEN).encode(encoding)).to_dict("records") == READ
+    assert untrusted_csv.read(b"sep=\t\na;b\tc\n1\t2\n").to_dict("records") == [{"a;b": "1", "c": "2"}]
+
+
 def test_of_columns_of_one_name_the_first_is_taken_and_empty_cells_at_the_end_are_forgiven():
     table = untrusted_csv.read(b"file,FILE,label\na,b,c,,\n")
     assert table.to_dict("records") == [{"file": "a", "label": "c"}]
@@ -27,7 +46,9 @@ def test_of_columns_of_one_name_the_first_is_taken_and_empty_cells_at_the_end_ar
         (b"", "it is empty"),
         (b"\n\n", "it is empty"),
         (b"a,b\n1,2,3\n", "line 2 has 3 cells, and the first row names 2 columns"),
-        (b"\xff\xfe\x00", "utf-8"),
+        (b"\xff\xfe\x00", "utf-16"),
+        (b"a,b\n\x81,1\n", "utf-8"),
+        (b"a,\xf6\n\x01,1\n", "utf-8"),
         (b"a\n" + b"x" * 200_000, "field larger"),
         (b'a,b\n"' + b"x\n" * 100_000, "field larger"),
         (b"a," * 600, "601 columns; 500 is the most"),

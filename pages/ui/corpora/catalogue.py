@@ -11,7 +11,7 @@ import streamlit as st
 from pages.ui import cached, frame
 from pages.ui import task as ui_task
 from pages.ui.task import Task, show_problem
-from ser_core.corpora import catalogue, download, install, library, recorded
+from ser_core.corpora import catalogue, download, install, library, recorded, scan
 from ser_core.corpora.catalogue import CorpusSpec
 from ser_core.errors import SerError
 from ser_core.system import units
@@ -19,7 +19,7 @@ from ser_core.system import units
 WHERE = """
 Already have a corpus? Put its folder into the corpora folder of the machine that runs the app (`corpora/`, or what `SER_CORPORA` names)
 under the name on its card, such as `ravdess/`; it shows here within seconds. So does any other folder that has sub-folders named after
-labels (`happy/`, `sad/` …), or a table `clips.csv` or `clips.parquet` with the columns path, label and speaker.
+labels (`happy/`, `sad/` …), or a table `clips.csv` or `clips.parquet` with the columns path (or file), label (or emotion) and speaker.
 """
 
 KINDS = {library.TABLE: "A table of clips", library.FOLDERS: "Folders named after labels"}
@@ -35,7 +35,7 @@ ZIP_SPEAKERS = "corpora.zip.speakers"
 OWN = ""
 """The choice among the corpora of a zip that is somebody's own."""
 
-SPEAKERS = {"": "Unknown", r"(?P<speaker>[^/_-]+)[_-][^/]*$": "The file names begin with the speaker: anna_01.wav"}
+SPEAKERS = {"": "Unknown", scan.SPEAKER_FIRST: "The file names begin with the speaker: anna_01.wav"}
 """How folders named after labels tell who speaks: pattern of scan.read_folders -> words."""
 
 
@@ -192,7 +192,7 @@ def _adopt(root: Path) -> None:
     st.markdown("**Folders that hold a corpus under another name.** A click renames them; nothing is copied.")
     for number, each in enumerate(waiting):
         with st.container(key=f"corpora_adopt_{number}", horizontal=True, vertical_alignment="center"):
-            st.markdown(f":material/folder: {frame.plain(each.folder.name)}", width="content")
+            st.markdown(f":material/folder: {frame.plain(each.folder.relative_to(root).as_posix())}", width="content")
             for name in each.known or ("",):
                 words = f"This is {catalogue.CORPORA[name].title}" if name else f"Use it: {KINDS[each.kind].lower()}"
                 if st.button(words, key=f"corpora.adopt.{number}.{name}"):
