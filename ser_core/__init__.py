@@ -9,14 +9,17 @@ Rooms, from the ground up; a room imports those above it in this list only (test
                      files, locks, spool: files that processes share, one at a time, or without a name
                      untrusted_json, untrusted_csv, untrusted_text: what others wrote, within limits and fit to show
                      workers, pool, cluster: worker processes, maps over many items, Dask
+                     units, templates: sizes and durations in words, HTML with every value escaped
                      priority, process_tree: niceness and threads of each kind of process; ending one with all it started
     metrics        probabilities -> figures: evaluation, curves, calibration, abstention
-    audio          bytes -> Waveform -> Waveform: decoding, waveform, recording, augment, degradations, codecs, warm_up
+    audio          bytes -> Waveform -> Waveform: formats, sources, headers, channels, decoding; waveform, recording,
+                     augment, degradations, codecs, warm_up
     classifiers    arrays -> probabilities: knn, mlp, cnn, cnn_lstm and five more
     features       Waveform -> numbers: config, extraction, pitch, filterbanks, spectral, functionals, vectors; quality,
                      voice_activity, speech_rate
-    corpora        folders -> clips table: catalogue (facts), scan, library, download, install, doctor, recorded, uploads
-    dataset        clips table -> arrays: labels, splits, protocols, build, cache, degraded; exploration, clip_map, export
+    corpora        folders -> clips table: catalogue (facts), speakers, tables, twins, scan; library, download,
+                     install, doctor, recorded, uploads
+    dataset        clips table -> arrays: labels, duplicates, splits, protocols, build, cache, degraded; exploration, clip_map, export
     recognition    a trained model and its predictions: recognizer, card, store, bundle, sandbox, report, svg;
                      analysis (a clip), timeline (long audio), live (a stream), batch (a folder), service (what workers run)
     training       settings -> saved model: config, plan, balance, fit, search, run, card, shipped;
