@@ -16,7 +16,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui import frame, runtime, visits
-from ser_core.errors import SerError
+from ser_core.errors import SerError, Stopped
 
 BUG = "This ended because of a fault in the program. The server's terminal has the details."
 STOPPED = "Stopped. Nothing was changed."
@@ -25,10 +25,6 @@ STOPPED_FOR_OTHERS = "Stopped."
 
 KEPT = 128
 """Tasks that are kept of those that do not run, with their results: those that were looked at last."""
-
-
-class Stopped(SerError):
-    """The visitor asked the task to end."""
 
 
 class Task:

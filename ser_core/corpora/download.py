@@ -27,7 +27,7 @@ import requests
 
 from ser_core.corpora import catalogue, library, scan
 from ser_core.corpora.catalogue import Archive, CorpusSpec
-from ser_core.errors import CorpusError
+from ser_core.errors import CorpusError, Stopped
 from ser_core.system import locks, untrusted_csv, untrusted_text
 
 CHUNK = 2**16
@@ -43,10 +43,6 @@ RATIO_FREE = 100 * 2**20
 
 UNPACKED_TIMES = 3
 """Estimated disk space of an unpacked archive, as a multiple of its size, before it is downloaded."""
-
-
-class Cancelled(CorpusError):
-    """The caller's should_stop returned True; what has been downloaded is kept."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +80,10 @@ class _Watch:
     def tell(self, done: int) -> None:
         if self.should_stop and self.should_stop():
             if self.stage == "unpack":
-                raise Cancelled(
+                raise Stopped(
                     "Stopped while unpacking; nothing was installed. Start again to unpack it from the beginning."
                 )
-            raise Cancelled(f"Stopped; {done / 1e6:.1f} of {self.total / 1e6:.1f} MB are kept. Start again to resume.")
+            raise Stopped(f"Stopped; {done / 1e6:.1f} of {self.total / 1e6:.1f} MB are kept. Start again to resume.")
         if self.on_progress:
             passed, got = time.monotonic() - self.began_s, done - self.began_at
             left = (self.total - done) * passed / got if got > 0 and passed > 0.5 else None
@@ -108,13 +104,13 @@ def download(
     name : a key of catalogue.CORPORA.
     root : folder of all corpora; created if missing.
     on_progress : called after every 64 KiB or clip, from this thread; a slow callback should skip most calls.
-    should_stop : called as often; True ends with Cancelled.
+    should_stop : called as often; True ends with Stopped.
 
     A call after a stop or a kill resumes.
 
     Raises
     ------
-    Cancelled : if should_stop said so.
+    Stopped : if should_stop said so.
     CorpusError : for an unknown corpus or one that is not offered, no network, a missing or changed file, too little disk space, an
         existing folder, or an archive that is damaged or unsafe.
     """

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ser_core.dataset import build, exploration
+from ser_core.dataset import exploration
 from ser_core.dataset.cache import MAPS, read_arrays, write_arrays
-from ser_core.errors import CorpusError
+from ser_core.errors import CorpusError, Stopped
 
 PCA, TSNE = "pca", "tsne"
 VERSION = 1
@@ -80,7 +80,7 @@ def draw(
     Raises
     ------
     CorpusError : for fewer than a dozen readable clips.
-    build.Cancelled : if should_stop said yes.
+    Stopped : if should_stop said yes.
     """
     rows = np.flatnonzero(measured.readable)
     if len(rows) < _LEAST_CLIPS:
@@ -151,6 +151,6 @@ def _in_a_process(standard: np.ndarray, method: str, seed: int, should_stop: Cal
                 return reduced
             except TimeoutError:
                 if should_stop():
-                    raise build.Cancelled("Stopped.") from None
+                    raise Stopped("Stopped.") from None
     finally:
         executor.shutdown(wait=False, kill_workers=True)

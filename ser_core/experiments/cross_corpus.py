@@ -89,7 +89,7 @@ def measure(
 
     Raises
     ------
-    ConfigError : for fewer than two corpora. Stopped, Cancelled : if workspace.should_stop returned True; finished folds are kept.
+    ConfigError : for fewer than two corpora. Stopped : if workspace.should_stop returned True; finished folds are kept.
     """
     if len(tables) < 2:
         raise ConfigError(f"A cross-corpus matrix needs two corpora or more. Got {', '.join(tables) or 'none'}.")

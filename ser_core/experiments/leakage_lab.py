@@ -22,7 +22,7 @@ from ser_core.corpora import catalogue
 from ser_core.dataset import build, cache, labels, protocols
 from ser_core.dataset.build import Dataset
 from ser_core.dataset.labels import LabelMapping
-from ser_core.errors import ConfigError
+from ser_core.errors import ConfigError, Stopped
 from ser_core.experiments import contamination
 from ser_core.experiments.workspace import Workspace, keep_result
 from ser_core.metrics import calibration, evaluation
@@ -172,7 +172,7 @@ def study(
 
     Raises
     ------
-    CorpusError : if the clips cannot be split so. Stopped, Cancelled : if workspace.should_stop returned True.
+    CorpusError : if the clips cannot be split so. Stopped : if workspace.should_stop returned True.
     """
     settings = settings.usual
     clips = labels.apply(clips, LabelMapping())
@@ -245,7 +245,7 @@ def _run(
     figures: Evaluation | None = None
     for number, each in enumerate(rounds):
         if workspace.should_stop():
-            raise fit.Stopped("Stopped. Finished studies are kept.")
+            raise Stopped("Stopped. Finished studies are kept.")
         workspace.on_progress(0.5 + 0.5 * number / len(rounds), f"Training {number + 1} of {len(rounds)}")
         on_test = settings.early_stopping == TEST
         result = fit.train(
@@ -257,7 +257,7 @@ def _run(
             should_stop=workspace.should_stop,
         )
         if workspace.should_stop():
-            raise fit.Stopped("Stopped. Finished studies are kept.")
+            raise Stopped("Stopped. Finished studies are kept.")
         rows = data.rows(each.test, augmented=False)
         raw = fit.predict_rows(result.classifier, data, rows, config.classifier)
         probabilities[data.clip[rows]] = calibration.calibrate(raw, result.temperature)

@@ -21,7 +21,7 @@ from ser_core.corpora import catalogue
 from ser_core.dataset import build, cache, protocols
 from ser_core.dataset.build import Dataset
 from ser_core.dataset.protocols import Fold
-from ser_core.errors import CorpusError
+from ser_core.errors import CorpusError, Stopped
 from ser_core.experiments import contamination
 from ser_core.experiments.outcome import AS_TRAINED, Outcome
 from ser_core.experiments.recipe import Recipe, _settings
@@ -53,7 +53,7 @@ def held_out(
     ------
     ConfigError, CorpusError : if the protocol is not possible with these clips.
     NothingKept : without `train`, if no fold is kept.
-    Stopped, Cancelled : if workspace.should_stop returned True; finished folds are kept.
+    Stopped : if workspace.should_stop returned True; finished folds are kept.
     """
     usable = clips[catalogue.EMOTION].isin(recipe.config.labels).to_numpy()
     among = np.ones(len(clips), bool) if tested is None else tested
@@ -83,7 +83,7 @@ def held_out(
     parts: list[Outcome] = []
     for number, each in enumerate(todo):
         if workspace.should_stop():
-            raise fit.Stopped("Stopped. Finished folds are kept and need not be retrained.")
+            raise Stopped("Stopped. Finished folds are kept and need not be retrained.")
 
         def report_progress(fraction: float, text: str, number: int = number, title: str = each.title) -> None:
             workspace.on_progress(

@@ -22,7 +22,7 @@ import pandas as pd
 from ser_core.audio import degradations
 from ser_core.corpora import catalogue
 from ser_core.dataset import build, cache, degraded
-from ser_core.errors import ConfigError, CorpusError
+from ser_core.errors import ConfigError, CorpusError, Stopped
 from ser_core.experiments import comparison, contamination
 from ser_core.experiments.outcome import AS_TRAINED, Outcome, part
 from ser_core.experiments.workspace import Workspace, keep_result, note_reading
@@ -244,7 +244,7 @@ def _answered(
         # The first clip goes alone: what numba compiles must not be compiled by two processes at once, nor loaded by a server.
         for items in itertools.chain(run([(tasks[0],)]), run([(task,) for task in tasks[1:]])):
             if workspace.should_stop():
-                raise fit.Stopped("Stopped. Finished conditions are kept and need not be measured again.")
+                raise Stopped("Stopped. Finished conditions are kept and need not be measured again.")
             for model in alike:
                 answers[model.slug].append(
                     items if isinstance(items, str) else [_answer(model, each[model.input_kind]) for each in items]

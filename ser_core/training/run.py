@@ -23,7 +23,7 @@ from ser_core import classifiers
 from ser_core.corpora import catalogue, library
 from ser_core.dataset import build, cache, splits
 from ser_core.dataset.build import Dataset
-from ser_core.errors import ConfigError, CorpusError, SerError
+from ser_core.errors import ConfigError, CorpusError, SerError, Stopped
 from ser_core.metrics import calibration, evaluation
 from ser_core.metrics.evaluation import Evaluation
 from ser_core.recognition import store
@@ -35,7 +35,7 @@ from ser_core.training import fit, run_folder, search
 from ser_core.training import plan as training_plan
 from ser_core.training.card import Made, to_json
 from ser_core.training.config import RunConfig
-from ser_core.training.fit import FitConfig, Stopped, TrainingResult
+from ser_core.training.fit import FitConfig, TrainingResult
 from ser_core.training.plan import Prepared, prepare
 from ser_core.training.run_folder import Reporter, Status
 
@@ -90,7 +90,7 @@ def run(reporter: Reporter, places: RunPaths) -> Status:
             else "Saved"
         )
         reporter.end(run_folder.DONE, f"{early} as '{card.slug}'.", model=card.slug)
-    except (Stopped, build.Cancelled):
+    except Stopped:
         reporter.end(run_folder.STOPPED, NOTHING_TO_KEEP if reporter.stop_request() == run_folder.KEEP else STOPPED)
     except KeyboardInterrupt:
         reporter.end(run_folder.STOPPED, STOPPED)

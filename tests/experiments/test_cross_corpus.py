@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from ser_core.corpora import catalogue, scan
-from ser_core.errors import ConfigError
+from ser_core.errors import ConfigError, Stopped
 from ser_core.experiments import cross_corpus, measure, outcome
 from ser_core.experiments.cross_corpus import Cell
 from ser_core.experiments.recipe import Recipe
@@ -71,7 +71,7 @@ def test_finished_trainings_are_read_back_and_a_stopped_matrix_goes_on(tables, d
     trained: list[int] = []
     original = fit.train_fold
     monkeypatch.setattr(fit, "train_fold", lambda *given, **more: trained.append(1) or original(*given, **more))
-    with pytest.raises(fit.Stopped):
+    with pytest.raises(Stopped):
         cross_corpus.measure(RECIPE, tables, replace(desk, should_stop=lambda: len(trained) > 6))
     assert len(trained) == 7
     first = cross_corpus.measure(RECIPE, tables, desk)

@@ -12,7 +12,7 @@ import pytest
 
 from ser_core.corpora import catalogue, scan
 from ser_core.dataset import build
-from ser_core.errors import ConfigError
+from ser_core.errors import ConfigError, Stopped
 from ser_core.experiments import contamination, measure, workspace
 from ser_core.experiments.outcome import figures, mean, to_dict
 from ser_core.experiments.recipe import Recipe
@@ -138,7 +138,7 @@ def test_a_stopped_measurement_goes_on_where_it_was(clips, desk):
         on_progress=lambda fraction, text: fractions.append(fraction),
         should_stop=lambda: len(list(desk.results.glob("mlp-*.json"))) >= 2 if desk.results.exists() else False,
     )
-    with pytest.raises(fit.Stopped):
+    with pytest.raises(Stopped):
         measure.held_out(MLP, rows, "speaker", stopping)
     assert fractions == sorted(fractions) and 0 < fractions[-1] < 1
     measure.held_out(MLP, rows, "speaker", desk)

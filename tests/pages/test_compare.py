@@ -26,16 +26,16 @@ from pages.ui.compare.protocols import TITLES
 from pages.ui.compare.recipes import ONE_AT_A_TIME
 from pages.ui.compare.robustness import loss_text, measure
 from pages.ui.compare.score import _ONE_AT_A_TIME
-from pages.ui.task import Stopped, Task
+from pages.ui.task import Task
 from ser_core import classifiers, paths
 from ser_core.audio import degradations
 from ser_core.corpora import catalogue, scan
 from ser_core.dataset import build, protocols
+from ser_core.errors import Stopped
 from ser_core.experiments import benchmark, cross_corpus, leakage_lab, robustness, workspace
 from ser_core.experiments.comparison import Difference
 from ser_core.metrics import evaluation
 from ser_core.recognition import store
-from ser_core.training import fit
 from tests.support import corpora
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -252,7 +252,7 @@ def test_training_anew_can_be_cancelled_and_goes_on_where_it_was(here: Path) -> 
     recipes = {"Quick": compare_recipes.offered([])["lda"][1]}
     task = Task()
     task._asked.set()
-    with pytest.raises(build.Cancelled):
+    with pytest.raises(Stopped):
         retrain.measure(task, recipes, tables, "tess", "speaker")
     assert not ONE_AT_A_TIME.locked()
     task._asked.clear()
@@ -358,7 +358,7 @@ def test_a_measurement_under_conditions_can_be_cancelled(here: Path) -> None:
     task._asked.set()
     cards, _ = store.list_models(here / "models")
     clips = scan.scan("tess", here / "corpora" / "tess")
-    with pytest.raises(fit.Stopped):
+    with pytest.raises(Stopped):
         measure(task, cards[:1], clips, ["white"], 60)
     assert not compare_robustness._ONE_AT_A_TIME.locked()
 
