@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.preprocessing import StandardScaler
 
 from ser_core import classifiers
 from ser_core.corpora import catalogue
@@ -218,6 +217,8 @@ def _prepared(
         digest = digest[data.clip]
         data, clips = build.split_copies(data, clips)
     if settings.scaler == ALL:
+        from sklearn.preprocessing import StandardScaler  # what draws stored studies can do without its 50 MB
+
         data = replace(data, vectors=StandardScaler().fit_transform(data.vectors).astype(np.float32))
     return clips, digest, data
 

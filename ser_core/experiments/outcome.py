@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,10 @@ import pandas as pd
 from ser_core.corpora import catalogue
 from ser_core.errors import ConfigError
 from ser_core.experiments import contamination
+from ser_core.experiments.contamination import TrainingOverlap
 from ser_core.metrics import evaluation
 from ser_core.metrics.evaluation import Evaluation
+from ser_core.system import files
 
 OVERALL = "all corpora"
 AS_TRAINED = "as trained"
@@ -124,9 +128,70 @@ def part(outcome: Outcome, mask: np.ndarray) -> Outcome:
         y=outcome.y[mask],
         probabilities=outcome.probabilities[mask],
         seen={name: each[mask] for name, each in outcome.seen.items()} if outcome.seen else None,
-        heard=contamination.TrainingOverlap(
-            heard.clip[mask], heard.speaker[mask], heard.chosen[mask], heard.untold[mask]
-        )
-        if heard
-        else None,
+        heard=TrainingOverlap(*(each[mask] for each in astuple(heard))) if heard else None,
     )
+
+
+def write(path: Path, outcome: Outcome) -> None:
+    """Write an outcome as `read` reads it: arrays in NumPy's format, everything else as JSON in one of them."""
+    facts = {
+        "model": outcome.model,
+        "protocol": outcome.protocol,
+        "labels": outcome.labels,
+        "clips": table_to_dict(outcome.clips),
+        "rounds": outcome.rounds,
+        "problems": outcome.problems,
+        "threshold": outcome.threshold,
+    }
+    arrays = {
+        "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8),
+        "y": outcome.y,
+        "probabilities": outcome.probabilities,
+        **{f"seen_{name}": each for name, each in (outcome.seen or {}).items()},
+    }
+    if outcome.heard:
+        arrays["heard"] = np.array(astuple(outcome.heard))
+    files.write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+
+
+def read(path: Path) -> Outcome:
+    """Return an outcome that `write` wrote.
+
+    Raises
+    ------
+    ConfigError : if the file is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        facts = json.loads(arrays["facts"].tobytes())  # a file's name may hold what untrusted_json refuses
+        clips = table_from_dict(facts["clips"])
+        y, probabilities = arrays["y"], arrays["probabilities"]
+        if probabilities.shape != (len(clips), len(facts["labels"])) or y.shape != (len(clips),):
+            raise ValueError("its arrays do not fit each other")
+        seen = {name: arrays[f"seen_{name}"] for name in evaluation.SEEN} if "seen_speaker" in arrays else None
+        return Outcome(
+            model=str(facts["model"]),
+            protocol=str(facts["protocol"]),
+            labels=tuple(facts["labels"]),
+            clips=clips,
+            y=y,
+            probabilities=probabilities,
+            seen=seen,
+            rounds=tuple(facts["rounds"]) if facts["rounds"] else None,
+            heard=TrainingOverlap(*arrays["heard"]) if "heard" in arrays else None,
+            problems=tuple((str(path), str(reason)) for path, reason in facts["problems"]),
+            threshold=facts["threshold"],
+        )
+    except Exception as error:  # NumPy and zipfile have many ways of failing on a damaged file
+        raise ConfigError(f"The predictions in '{path.name}' cannot be read ({error}). Measure them again.") from None
+
+
+def table_to_dict(clips: pd.DataFrame) -> dict[str, list[str]]:
+    """Return a clips table as JSON values, column by column."""
+    return {name: clips[name].astype(str).to_list() for name in catalogue.COLUMNS}
+
+
+def table_from_dict(values: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Return the clips table of which these are the columns; raises KeyError or ValueError for others."""
+    return pd.DataFrame({name: list(values[name]) for name in catalogue.COLUMNS})

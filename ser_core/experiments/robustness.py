@@ -12,7 +12,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from ser_core.corpora import catalogue
 from ser_core.dataset import build, cache, degraded
 from ser_core.errors import ConfigError, CorpusError, Stopped
 from ser_core.experiments import comparison, contamination
-from ser_core.experiments.outcome import AS_TRAINED, Outcome, part
+from ser_core.experiments.outcome import AS_TRAINED, Outcome, part, table_from_dict, table_to_dict
 from ser_core.experiments.workspace import Workspace, keep_result, note_reading
 from ser_core.metrics import evaluation
 from ser_core.recognition import recognizer, store
@@ -193,6 +193,39 @@ def to_dict(found: Robustness) -> dict[str, Any]:
         "rows": rows,
         "unreadable": [list(problem) for problem in found.problems],
     }
+
+
+def dump(found: Robustness) -> dict[str, Any]:
+    """Return all of the result as JSON values, for `load`."""
+    rows = found.rows.astype(object).where(found.rows.notna(), None)
+    columns = table_to_dict(found.clips)
+    return {
+        "rows": rows.to_dict("list"),
+        "clips": {name: [_whole(value) for value in values] for name, values in columns.items()},
+        "heard": {
+            model: [each.astype(int).tolist() for each in astuple(heard)] for model, heard in found.heard.items()
+        },
+        "problems": [[_whole(path), reason] for path, reason in found.problems],
+    }
+
+
+def load(values: Mapping[str, Any]) -> Robustness:
+    """Return the result of which these are `dump`'s values; raises KeyError, TypeError, ValueError or AttributeError for others."""
+    rows = pd.DataFrame({name: values["rows"][name] for name in COLUMNS})
+    kinds = {name: float for name in COLUMNS if name not in ("model", "condition", "n_clips")}
+    return Robustness(
+        rows=rows.astype(kinds),
+        clips=table_from_dict(values["clips"]),
+        heard={
+            model: contamination.TrainingOverlap(*np.array(heard, bool)) for model, heard in values["heard"].items()
+        },
+        problems=tuple((str(path), str(reason)) for path, reason in values["problems"]),
+    )
+
+
+def _whole(text: str) -> str:
+    """Return a text whose bytes need not be a text, as some names of files, as JSON may hold it."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _levels(name: str) -> tuple[float, ...]:

@@ -31,7 +31,7 @@ from ser_core.recognition.card import ModelCard
 from ser_core.system.cluster import Cluster, connected, program_digest
 from ser_core.system.files import write_atomically
 from ser_core.training import card as training_card
-from ser_core.training import fit, run_folder, search
+from ser_core.training import fit, run_folder, search, stopping
 from ser_core.training import plan as training_plan
 from ser_core.training.card import Made, to_json
 from ser_core.training.config import RunConfig
@@ -41,7 +41,7 @@ from ser_core.training.run_folder import Reporter, Status
 
 OVERALL = "all corpora"
 NOTHING_TO_KEEP = "Stopped before an epoch had ended: there was nothing to keep."
-STOPPED = "Stopped. Nothing was kept."
+STOPPED = stopping.NOTHING_KEPT
 
 GONE_SHARE = 0.1
 """A run continues without a clip that is deleted meanwhile; with more than this share of them gone, a drive was unplugged."""
@@ -97,7 +97,7 @@ def run(reporter: Reporter, places: RunPaths) -> Status:
     except SerError as error:
         reporter.end(run_folder.FAILED, "It could not be finished.", problem=str(error))
     except Exception as error:  # the edge of the process: the page must not wait for ever
-        _note_traceback(reporter)
+        note_traceback(reporter)
         reporter.end(run_folder.FAILED, "It could not be finished.", problem=explain(error))
     return reporter.status
 
@@ -112,13 +112,14 @@ def explain(error: BaseException) -> str:
     ):
         return "The machine ran out of memory. Choose fewer corpora or copies, or a smaller batch, close other programs, and start again."
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "The disk is full. Free some space and start again; the features that were measured are kept. No model was saved."
+        return "The disk is full. Free some space and start again; the features that were measured are kept."
     if isinstance(error, OSError):
         return f"A file could not be used: {error.strerror or error} ({error.filename or 'no name'}). Fix that and start again."
-    return f"The training broke off because of a fault in the program ({name}: {str(error)[:200]}). The log has the whole of it."
+    return f"It broke off because of a fault in the program ({name}: {str(error)[:200]}). The log has the whole of it."
 
 
-def _note_traceback(reporter: Reporter) -> None:
+def note_traceback(reporter: Reporter) -> None:
+    """Add the error that is being handled to the log of a run."""
     try:
         reporter.line(traceback.format_exc().rstrip())
     except OSError:
