@@ -19,7 +19,6 @@ from ser_core.metrics import evaluation
 from ser_core.metrics.evaluation import Evaluation
 from ser_core.system import files
 
-OVERALL = "all corpora"
 AS_TRAINED = "as trained"
 """The protocol of a trained model that is scored as it is: its card lists its training data."""
 
@@ -79,25 +78,18 @@ def mean(outcomes: Sequence[Outcome], name: str = MEAN) -> Outcome:
 
 
 def figures(outcome: Outcome) -> dict[str, Evaluation]:
-    """Return the figures by corpus; where there are several, those over all come first, as OVERALL."""
-    names = outcome.clips[catalogue.CORPUS].to_numpy()
-    there = [str(name) for name in dict.fromkeys(names)]
-    masks = ({OVERALL: np.ones(len(names), bool)} if len(there) > 1 else {}) | {name: names == name for name in there}
-    return {
-        name: evaluation.evaluate(
-            outcome.y[mask],
-            outcome.probabilities[mask],
-            labels=outcome.labels,
-            protocol=outcome.protocol,
-            corpus=name,
-            speakers=outcome.clips[catalogue.SPEAKER].to_numpy()[mask],
-            rng=np.random.default_rng(0),
-            seen={kind: each[mask] for kind, each in outcome.seen.items()} if outcome.seen else None,
-            human=catalogue.CORPORA[name].human_accuracy if name in catalogue.CORPORA else None,
-            threshold=outcome.threshold,
-        )
-        for name, mask in masks.items()
-    }
+    """Return the figures by corpus; where there are several, those over all come first, as evaluation.OVERALL."""
+    return evaluation.by_corpus(
+        outcome.y,
+        outcome.probabilities,
+        outcome.clips[catalogue.CORPUS].to_numpy(),
+        labels=outcome.labels,
+        speakers=outcome.clips[catalogue.SPEAKER].to_numpy(),
+        protocol=outcome.protocol,
+        seen=outcome.seen,
+        human={name: spec.human_accuracy for name, spec in catalogue.CORPORA.items()},
+        threshold=outcome.threshold,
+    )
 
 
 def to_dict(outcome: Outcome) -> dict[str, Any]:

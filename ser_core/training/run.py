@@ -39,7 +39,6 @@ from ser_core.training.fit import FitConfig, TrainingResult
 from ser_core.training.plan import Prepared, prepare
 from ser_core.training.run_folder import Reporter, Status
 
-OVERALL = "all corpora"
 NOTHING_TO_KEEP = "Stopped before an epoch had ended: there was nothing to keep."
 STOPPED = stopping.NOTHING_KEPT
 
@@ -415,25 +414,19 @@ def evaluate(
     y = fit.targets(prepared.clips, prepared.labels)
     names = prepared.clips[catalogue.CORPUS].to_numpy()
     speakers = prepared.clips[catalogue.SPEAKER].to_numpy()
-    there = [str(name) for name in dict.fromkeys(names[tested])]
-    if not there:
+    if not tested.any():
         raise ConfigError(
             "None of the clips that were to be tested can be read. Check the corpus, or choose another seed."
         )
-    masks = ({OVERALL: tested} if len(there) > 1 else {}) | {name: tested & (names == name) for name in there}
-    return {
-        name: evaluation.evaluate(
-            y[mask],
-            probabilities[mask],
-            labels=prepared.labels,
-            speakers=speakers[mask],
-            protocol=protocol,
-            corpus=name,
-            rng=np.random.default_rng(0),
-            threshold=threshold[mask] if isinstance(threshold, np.ndarray) else threshold,
-        )
-        for name, mask in masks.items()
-    }
+    return evaluation.by_corpus(
+        y[tested],
+        probabilities[tested],
+        names[tested],
+        labels=prepared.labels,
+        speakers=speakers[tested],
+        protocol=protocol,
+        threshold=threshold[tested] if isinstance(threshold, np.ndarray) else threshold,
+    )
 
 
 def _before(material: TrainingData, places: RunPaths) -> dict[str, Evaluation]:
