@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -16,18 +15,9 @@ from ser_core.experiments.recipe import Recipe
 from ser_core.experiments.workspace import Workspace
 from ser_core.training import fit
 from ser_core.training.fit import FitConfig
-from tests.support import corpora, models
 
 QUICK = FitConfig(classifier="mlp", hyperparameters={"hidden": 8, "epochs": 2}, n_copies=0)
 RECIPE = Recipe(name="mlp", config=QUICK)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("base")
-    corpora.build(folder / "corpora")
-    models.build(folder / "models")
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,6 @@ from ser_core.recognition import store
 from ser_core.training import fit
 from ser_core.training.fit import FitConfig
 from tests.support import corpora
-from tests.support import models as tiny_models
 
 SMALL = FeatureConfig(n_mels=16, n_mfcc=6)
 QUICK = {"hidden": 16, "epochs": 12, "learning_rate": 3e-3}
@@ -38,16 +37,6 @@ def base(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def clips(base) -> pd.DataFrame:
     return pd.concat([scan.scan(name, base / name) for name in ("ravdess", "tess")], ignore_index=True)
-
-
-@pytest.fixture
-def desk(tmp_path, tmp_path_factory) -> Workspace:
-    models = tmp_path_factory.getbasetemp() / "assessed-models"
-    if not models.exists():
-        tiny_models.build(models)
-    return Workspace(
-        cache=tmp_path_factory.getbasetemp() / "assessment-cache", results=tmp_path / "results", models=models
-    )
 
 
 def of(clips: pd.DataFrame, *names: str) -> pd.DataFrame:

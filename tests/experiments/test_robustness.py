@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,17 +16,8 @@ from ser_core.experiments import contamination, measure, outcome, robustness, wo
 from ser_core.experiments.workspace import Workspace
 from ser_core.recognition import store
 from ser_core.recognition.card import ModelCard
-from tests.support import corpora, models
 
 NAMES = ["white", "babble"]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("base")
-    corpora.build(folder / "corpora")
-    models.build(folder / "models")
-    return folder
 
 
 @pytest.fixture(scope="module")

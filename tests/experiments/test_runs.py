@@ -22,19 +22,9 @@ from ser_core.recognition import store
 from ser_core.system import locks
 from ser_core.training import jobs, run_folder, supervisor
 from ser_core.training.fit import FitConfig
-from tests.support import corpora, models
 from tests.support.waiting import until
 
 QUICK = Recipe(name="knn", config=FitConfig(classifier="knn", n_copies=0))
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two small corpora, tiny models, and a cache of features that the tests here share."""
-    folder = tmp_path_factory.mktemp("base")
-    corpora.build(folder / "corpora")
-    models.build(folder / "models")
-    return folder
 
 
 @pytest.fixture
