@@ -2,6 +2,7 @@
 
 A task is known by what it works on, not by who started it: every visitor sees the same one, a refresh loses nothing, and
 no two of one kind work on one thing at a time. Why it failed is told to the one who started it: that may name a file of theirs.
+What trains, or scores models on a corpus, is a run in place of that: compare/measurement.py.
 """
 
 from __future__ import annotations

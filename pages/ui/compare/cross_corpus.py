@@ -96,7 +96,7 @@ def _here(cards: Sequence[ModelCard], found: dict[str, Path]) -> None:
     config = runs.settings(runs.CROSS, corpora=measurement.corpora(folders), recipe=recipe_values(recipe))
     result = measurement.measured(
         config,
-        title=f"{can[key][0]} across {measurement.and_(map(cached.corpus_title, names))}",
+        title=f"{can[key][0]} across {measurement.listed(map(cached.corpus_title, names))}",
         button=f"Measure these {len(names) ** 2} cells",
         icon=":material/grid_on:",
         hint=HINT,

@@ -99,12 +99,8 @@ def _claim(preset: leakage_lab.Preset, here: Sequence[str]) -> None:
     missing = [catalogue.CORPORA[name].title for name in preset.corpora if name not in here]
     st.markdown(
         f"**Published:** {frame.plain(preset.claim)} The lab follows the recipe, with a smaller model of its own"
-        f"{f' and without {frame.plain(_and(missing))}, not installed here' if missing else ''}."
+        f"{f' and without {frame.plain(measurement.listed(missing))}, not installed here' if missing else ''}."
     )
-
-
-def _and(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
 
 
 def _switches(*, ready: bool) -> LeakageSettings:

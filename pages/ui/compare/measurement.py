@@ -34,7 +34,7 @@ def corpora(folders: dict[str, Path]) -> dict[str, str]:
     }
 
 
-def and_(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
     """Return names as "A, B and C"."""
     *most, last = names
     return f"{', '.join(most)} and {last}" if most else last

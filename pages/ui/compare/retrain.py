@@ -91,7 +91,7 @@ def show_retraining(cards: Sequence[ModelCard], found: dict[str, Path]) -> None:
     )
     result = measurement.measured(
         config,
-        title=f"Retrain {measurement.and_(can[key][0] for key in keys)}, tested on {cached.corpus_title(name)} ({protocol})",
+        title=f"Retrain {measurement.listed(can[key][0] for key in keys)}, tested on {cached.corpus_title(name)} ({protocol})",
         button="Train and test",
         icon=":material/model_training:",
         hint=KEPT,
@@ -104,9 +104,7 @@ def show_retraining(cards: Sequence[ModelCard], found: dict[str, Path]) -> None:
 
 def _networks(name: str, more: Sequence[str], protocol: str) -> None:
     with st.expander("Networks, from a shell", key="compare.retrain.networks"):
-        st.markdown(
-            "Networks take minutes per fold, and TensorFlow would slow the pages down for everyone. From a shell:"
-        )
+        st.markdown("Networks take minutes per fold, and the runs of everyone else would wait for them. From a shell:")
         extra = "".join(f" --train-corpus {other}" for other in more)
         st.code(
             f"python -m ser_core evaluate --model cnn --corpus {name}{extra} --protocol {protocol}",

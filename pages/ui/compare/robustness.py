@@ -81,6 +81,7 @@ def show_robustness(cards: Sequence[ModelCard]) -> None:
         return
     st.session_state[state.COMPARE_ROBUST] = (tuple(slugs), tuple(names), tuple(chosen), n_clips)
     of = [by_slug[slug] for slug in slugs]
+    called = [titles[slug] for slug in slugs]
     config = runs.settings(
         runs.ROBUSTNESS,
         models=of,
@@ -90,7 +91,7 @@ def show_robustness(cards: Sequence[ModelCard]) -> None:
     )
     result = measurement.measured(
         config,
-        title=f"Robustness of {measurement.and_(titles[slug] for slug in slugs)} on {measurement.and_(map(cached.corpus_title, names))}",
+        title=f"Robustness of {measurement.listed(called)} on {measurement.listed(map(cached.corpus_title, names))}",
         button=f"Measure on {min(n_clips, len(clips)):,} clips",
         icon=":material/graphic_eq:",
         hint=HINT,

@@ -71,7 +71,7 @@ def show_scores(cards: Sequence[ModelCard]) -> None:
     clips = cached.clips_of_all(folders)
     found = measurement.measured(
         config,
-        title=f"Score {measurement.and_(titles[slug] for slug in slugs)} on {measurement.and_(map(cached.corpus_title, names))}",
+        title=f"Score {measurement.listed(titles[slug] for slug in slugs)} on {measurement.listed(map(cached.corpus_title, names))}",
         button=f"Score on {len(clips):,} clips",
         again="Score again",
         icon=":material/speed:",
