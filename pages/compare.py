@@ -7,6 +7,7 @@ import streamlit as st
 from pages.ui import cached, frame, state
 from pages.ui.compare import cross_corpus, leakage_lab, robustness, score
 from pages.ui.compare.held_out import show_held_out_figures
+from pages.ui.compare.run import show_run
 from ser_core.errors import SerError
 
 models, problems = cached.models()
@@ -19,6 +20,14 @@ if not models:
     st.info(
         "There is no trained model to compare. `make models` trains the four from the corpora.", icon=":material/info:"
     )
+    st.stop()
+
+run = st.query_params.get("run")
+if run is not None:
+    try:
+        show_run(run, models)
+    except SerError as error:
+        st.error(frame.plain(str(error)), icon=":material/search_off:")
     st.stop()
 
 held_out, scoring, worse, across, leaking = frame.tabs(

@@ -22,3 +22,7 @@ class ModelError(SerError):
 
 class ConfigError(SerError):
     """A setting is out of range or contradicts another."""
+
+
+class Stopped(SerError):
+    """Work that was asked to stop did so; the text says what of it is kept."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator
+from pathlib import Path
 
 import coverage
 import numpy as np
 import pytest
 
 from ser_core.audio.waveform import SAMPLE_RATE
+from tests.support import corpora, models
 
 NOT_MEASURED = {"browser", "pages"}
 """Folders whose tests are about the pages: what they show of ser_core its own tests show, and a tracer slows Streamlit by half."""
@@ -59,3 +61,12 @@ def voice() -> Callable[..., np.ndarray]:
         return (0.5 * sound / np.abs(sound).max()).astype(np.float32)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two small corpora and tiny models, for the tests of one file."""
+    folder = tmp_path_factory.mktemp("base")
+    corpora.build(folder / "corpora")
+    models.build(folder / "models")
+    return folder

@@ -6,8 +6,6 @@ added or removed shows at the next rerun. Cached values are shared between visit
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
 import os
 from collections import Counter
@@ -126,15 +124,7 @@ def corpus_title(name: str) -> str:
 @st.cache_data(ttl=5, max_entries=32, show_spinner=False)
 def fingerprint(folder: Path) -> str:
     """Return a digest of the names, sizes and times of a folder's files: it changes as soon as one of them does."""
-    digest = hashlib.sha256()
-    for parent, folders, files in os.walk(folder):
-        folders.sort()
-        for file in sorted(files):
-            path = os.path.join(parent, file)
-            with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
-                facts = os.lstat(path)
-                digest.update(f"{path}\0{facts.st_size} {facts.st_mtime_ns}\0".encode(errors="surrogateescape"))
-    return digest.hexdigest()
+    return library.fingerprint(folder)
 
 
 def clips(name: str, folder: Path) -> pd.DataFrame:

@@ -101,6 +101,10 @@ COMPARE_CROSS = "compare.cross"
 """(corpora, recipe): what was last measured across corpora."""
 
 
+COMPARE_REFUSAL = "compare.refusal"
+"""str: why the measurement that was to be started was not, until the page has said so."""
+
+
 def remember(key: str, widget_key: str) -> None:
     """Callback: keep under a key of our own what a widget holds, for when its page is opened again."""
     st.session_state[key] = st.session_state[widget_key]

@@ -2,6 +2,7 @@
 
 A task is known by what it works on, not by who started it: every visitor sees the same one, a refresh loses nothing, and
 no two of one kind work on one thing at a time. Why it failed is told to the one who started it: that may name a file of theirs.
+What trains, or scores models on a corpus, is a run in place of that: compare/measurement.py.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui import frame, runtime, visits
-from ser_core.errors import SerError
+from ser_core.errors import SerError, Stopped
 
 BUG = "This ended because of a fault in the program. The server's terminal has the details."
 STOPPED = "Stopped. Nothing was changed."
@@ -25,10 +26,6 @@ STOPPED_FOR_OTHERS = "Stopped."
 
 KEPT = 128
 """Tasks that are kept of those that do not run, with their results: those that were looked at last."""
-
-
-class Stopped(SerError):
-    """The visitor asked the task to end."""
 
 
 class Task:

@@ -24,6 +24,7 @@ from ser_core.cli import (  # noqa: E402
     evaluate,
     lab,
     matrix,
+    measure,
     models,
     predict,
     robustness,
@@ -35,7 +36,21 @@ from ser_core.cli import (  # noqa: E402
 from ser_core.cli.options import Parser  # noqa: E402
 from ser_core.errors import SerError  # noqa: E402
 
-COMMANDS = (predict, models, card, corpora, train, evaluate, table, robustness, matrix, lab, serve, build_models)
+COMMANDS = (
+    predict,
+    models,
+    card,
+    corpora,
+    train,
+    evaluate,
+    table,
+    robustness,
+    matrix,
+    lab,
+    measure,
+    serve,
+    build_models,
+)
 """In the order of --help; each adds itself to the parser."""
 
 

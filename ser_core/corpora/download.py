@@ -27,7 +27,7 @@ import requests
 
 from ser_core.corpora import catalogue, library, scan
 from ser_core.corpora.catalogue import Archive, CorpusSpec
-from ser_core.errors import CorpusError
+from ser_core.errors import CorpusError, Stopped
 from ser_core.system import locks, units, untrusted_csv, untrusted_text
 
 CHUNK = 2**16
@@ -46,10 +46,6 @@ ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".tgz", ".gz", ".bz2", ".xz")
 
 UNPACKED_TIMES = 3
 """Estimated disk space of an unpacked archive, as a multiple of its size, before it is downloaded."""
-
-
-class Cancelled(CorpusError):
-    """The caller's should_stop returned True; what has been downloaded is kept."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +83,10 @@ class _Watch:
     def tell(self, done: int) -> None:
         if self.should_stop and self.should_stop():
             if self.stage == "unpack":
-                raise Cancelled(
+                raise Stopped(
                     "Stopped while unpacking; nothing was installed. Start again to unpack it from the beginning."
                 )
-            raise Cancelled(f"Stopped; {units.size(done)} of {units.size(self.total)} are kept. Start again to resume.")
+            raise Stopped(f"Stopped; {units.size(done)} of {units.size(self.total)} are kept. Start again to resume.")
         if self.on_progress:
             passed, got = time.monotonic() - self.began_s, done - self.began_at
             left = (self.total - done) * passed / got if got > 0 and passed > 0.5 else None
@@ -111,13 +107,13 @@ def download(
     name : a key of catalogue.CORPORA.
     root : folder of all corpora; created if missing.
     on_progress : called after every 64 KiB or clip, from this thread; a slow callback should skip most calls.
-    should_stop : called as often; True ends with Cancelled.
+    should_stop : called as often; True ends with Stopped.
 
     A call after a stop or a kill resumes.
 
     Raises
     ------
-    Cancelled : if should_stop said so.
+    Stopped : if should_stop said so.
     CorpusError : for an unknown corpus or one that is not offered, no network, a missing or changed file, too little disk space, an
         existing folder, or an archive that is damaged or unsafe.
     """

@@ -32,7 +32,7 @@ def install_archive(
 
     Raises
     ------
-    Cancelled : if should_stop said so; nothing is left behind.
+    Stopped : if should_stop said so; nothing is left behind.
     CorpusError : for an unknown corpus, a source that is not a zip or is unsafe, one without a clip of this corpus, too little disk
         space, or an existing folder.
     """
@@ -72,7 +72,7 @@ def install_own(
 
     Raises
     ------
-    Cancelled : if should_stop said so; nothing is left behind.
+    Stopped : if should_stop said so; nothing is left behind.
     CorpusError : for a missing title, a source that is not a zip or is unsafe, one without labelled clips or with a table that lists
         files elsewhere, or too little disk space.
     """

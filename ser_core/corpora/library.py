@@ -6,6 +6,8 @@ sub-folders named after labels. What the names of files mean is scan.py's busine
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import itertools
 import json
 import os
@@ -87,6 +89,19 @@ def kind_of(folder: Path) -> str:
                 return ""
         level = below
     return ""
+
+
+def fingerprint(folder: Path) -> str:
+    """Return a digest of the names, sizes and times of a folder's files: it changes as soon as one of them does."""
+    digest = hashlib.sha256()
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            path = os.path.join(parent, name)
+            with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+                facts = os.lstat(path)
+                digest.update(f"{path}\0{facts.st_size} {facts.st_mtime_ns}\0".encode(errors="surrogateescape"))
+    return digest.hexdigest()
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -22,7 +22,7 @@ from ser_core.audio import augment, decoding, warm_up
 from ser_core.audio.waveform import Waveform
 from ser_core.corpora import catalogue
 from ser_core.dataset.cache import FACTS, _place, read_arrays, version, write_arrays
-from ser_core.errors import AudioError, SerError
+from ser_core.errors import AudioError, Stopped
 from ser_core.features import extraction, quality, speech_rate, vectors
 from ser_core.features.config import FeatureConfig
 from ser_core.system import pool
@@ -30,10 +30,6 @@ from ser_core.system.cluster import Cluster
 
 WORTH_WORKERS = 64
 """Fewer clips than this are measured before the first worker has started."""
-
-
-class Cancelled(SerError):
-    """The caller's should_stop returned True; what has been measured is in the cache."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +123,7 @@ def build(
 
     Raises
     ------
-    Cancelled : if should_stop returned True.
+    Stopped : if should_stop returned True.
     """
     copied = np.ones(len(clips), bool) if augmented is None else augmented
     tasks = [
@@ -149,7 +145,7 @@ def build(
 
     def check_stop() -> None:
         if should_stop and should_stop():
-            raise Cancelled("Stopped. What has been measured so far is kept and need not be measured again.")
+            raise Stopped("Stopped. What has been measured so far is kept and need not be measured again.")
 
     for task, (path, copy) in enumerate(tasks if cache else ()):
         check_stop()

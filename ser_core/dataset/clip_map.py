@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ser_core.dataset import build, exploration
+from ser_core.dataset import exploration
 from ser_core.dataset.cache import MAPS, read_arrays, write_arrays
-from ser_core.errors import CorpusError
+from ser_core.errors import CorpusError, Stopped
 
 PCA, TSNE = "pca", "tsne"
 VERSION = 1
@@ -70,17 +70,19 @@ def draw(
     cache: Path | None = None,
     seed: int = 0,
     should_stop: Callable[[], bool] | None = None,
+    reduce_by: Callable[[np.ndarray, str, int], Reduced] | None = None,
 ) -> Map:
     """Return the clips in two dimensions, by PCA or t-SNE of their standardised summary vectors, and keep it in the cache.
 
     speakers : the speaker of each clip, to subtract each speaker's own mean first; None to leave it in.
     seed : of t-SNE, and of the draw of MAX_CLIPS clips where there are more.
-    should_stop : called periodically; t-SNE then runs in a separate process, which can be ended.
+    should_stop : called periodically; t-SNE then runs in a separate process, which can be ended. reduce_by : what reduces the vectors in
+        place of `reduce`, such as a worker process that calls it.
 
     Raises
     ------
     CorpusError : for fewer than a dozen readable clips.
-    build.Cancelled : if should_stop said yes.
+    Stopped : if should_stop said yes.
     """
     rows = np.flatnonzero(measured.readable)
     if len(rows) < _LEAST_CLIPS:
@@ -99,7 +101,7 @@ def draw(
     if should_stop and method == TSNE:
         points, neighbours, shares = _in_a_process(standard, method, seed, should_stop)
     else:
-        points, neighbours, shares = _reduce(standard, method, seed)
+        points, neighbours, shares = (reduce_by or reduce)(standard, method, seed)
     if cache:
         place = _map_place(cache, measured, speakers, method, seed)
         write_arrays(place, rows=rows, points=points, neighbours=neighbours, shares=shares)
@@ -115,8 +117,10 @@ def _map_place(
     return cache / MAPS / f"{hashlib.sha256(settings.encode() + bytes([VERSION])).hexdigest()}.npz"
 
 
-def _reduce(standard: np.ndarray, method: str, seed: int) -> Reduced:
-    """Return points float32 (n, 2), neighbours int (n, k) and the two axes' shares of the variance ((0,) for t-SNE)."""
+def reduce(standard: np.ndarray, method: str, seed: int) -> Reduced:
+    """Return standardised vectors, (n, n_columns), in two dimensions: points float32 (n, 2), neighbours int (n, k), and how much of the
+    variance the two axes show, (2,), or (0,) for t-SNE.
+    """
     import threadpoolctl
     from sklearn import decomposition, manifold, neighbors
 
@@ -139,11 +143,11 @@ def _reduce(standard: np.ndarray, method: str, seed: int) -> Reduced:
 
 
 def _in_a_process(standard: np.ndarray, method: str, seed: int, should_stop: Callable[[], bool]) -> Reduced:
-    """Return what _reduce does, computed by a process that is ended where should_stop says yes."""
+    """Return what `reduce` does, computed by a process that is ended where should_stop says yes."""
     from joblib.externals import loky
 
     executor = loky.ProcessPoolExecutor(max_workers=1)
-    future = executor.submit(_reduce, standard, method, seed)
+    future = executor.submit(reduce, standard, method, seed)
     try:
         while True:
             try:
@@ -151,6 +155,6 @@ def _in_a_process(standard: np.ndarray, method: str, seed: int, should_stop: Cal
                 return reduced
             except TimeoutError:
                 if should_stop():
-                    raise build.Cancelled("Stopped.") from None
+                    raise Stopped("Stopped.") from None
     finally:
         executor.shutdown(wait=False, kill_workers=True)

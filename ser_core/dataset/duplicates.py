@@ -22,9 +22,8 @@ from scipy.sparse.csgraph import connected_components
 
 from ser_core.audio import decoding
 from ser_core.corpora import catalogue
-from ser_core.dataset import build
 from ser_core.dataset.cache import TABLES, read_arrays, write_arrays
-from ser_core.errors import AudioError
+from ser_core.errors import AudioError, Stopped
 from ser_core.features import filterbanks
 from ser_core.system import pool
 
@@ -95,7 +94,7 @@ def sounds(
 
     Raises
     ------
-    build.Cancelled : if should_stop returned True; what was heard so far is remembered.
+    Stopped : if should_stop returned True; what was heard so far is remembered.
     """
     memory = _Memory.read(cache)
     paths = list(dict.fromkeys(clips[catalogue.PATH]))
@@ -108,7 +107,7 @@ def sounds(
             on_progress(done, len(new))
         if should_stop():
             memory.write(cache)
-            raise build.Cancelled("Stopped. What has been heard so far is remembered.")
+            raise Stopped("Stopped. What has been heard so far is remembered.")
     pairs = _like(paths, keys, memory)
     unknown = [pair for pair in pairs if _pair_key(keys, pair) not in memory.pairs]
     for pair, is_same in zip(

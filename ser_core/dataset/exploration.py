@@ -81,7 +81,7 @@ def measure(
 
     Raises
     ------
-    build.Cancelled : if should_stop returned True; what was measured until then is kept.
+    Stopped : if should_stop returned True; what was measured until then is kept.
     """
     parts, before = [], 0
     keys = _table_keys(clips, config)  # first: a file that changes meanwhile is measured again next time

@@ -117,7 +117,7 @@ def measure(
     Raises
     ------
     ConfigError : for an unknown protocol, or "cross-corpus" with nothing to train on. NothingKept : without `train`, if no fold is kept.
-    Stopped, Cancelled : if workspace.should_stop returned True; finished folds are kept.
+    Stopped : if workspace.should_stop returned True; finished folds are kept.
     """
     model, corpus, protocol = place
     names = usual(tables) if protocol == ACROSS else [corpus]
@@ -165,7 +165,7 @@ def work(
 
     Raises
     ------
-    ConfigError : as `measure`. Stopped, Cancelled : if workspace.should_stop returned True; finished folds are kept.
+    ConfigError : as `measure`. Stopped : if workspace.should_stop returned True; finished folds are kept.
     """
     cells, outcomes = tuple(known), dict[tuple[str, str, str], Outcome | None]()
     places = plan(recipes, tested, asked)

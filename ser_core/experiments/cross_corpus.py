@@ -89,7 +89,7 @@ def measure(
 
     Raises
     ------
-    ConfigError : for fewer than two corpora. Stopped, Cancelled : if workspace.should_stop returned True; finished folds are kept.
+    ConfigError : for fewer than two corpora. Stopped : if workspace.should_stop returned True; finished folds are kept.
     """
     if len(tables) < 2:
         raise ConfigError(f"A cross-corpus matrix needs two corpora or more. Got {', '.join(tables) or 'none'}.")
@@ -159,15 +159,16 @@ def to_dict(cell: Cell) -> dict[str, Any]:
     return asdict(cell) | rounded | {"labels": list(cell.labels), "protocol": cell.protocol}
 
 
+def from_dict(values: Mapping[str, Any]) -> Cell:
+    """Build a cell from JSON values; raises KeyError or TypeError for others."""
+    return Cell(**{each.name: values[each.name] for each in fields(Cell)} | {"labels": tuple(values["labels"])})
+
+
 def read_results(path: Path = RESULTS) -> Ready:
     """Return the results that come with the project; raises ConfigError where the file is missing or damaged."""
-    names = {each.name for each in fields(Cell)}
     try:
         stored = untrusted_json.loads(path.read_text(encoding="utf-8"))
-        models = {
-            slug: tuple(Cell(**{name: row[name] for name in names} | {"labels": tuple(row["labels"])}) for row in rows)
-            for slug, rows in stored["models"].items()
-        }
+        models = {slug: tuple(map(from_dict, rows)) for slug, rows in stored["models"].items()}
         return Ready(
             command=str(stored["command"]),
             corpora={name: int(n) for name, n in stored["corpora"].items()},

@@ -6,8 +6,6 @@ with the project (RESULTS); `python -m ser_core lab` computes them, cli/lab.py.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -15,16 +13,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.preprocessing import StandardScaler
 
 from ser_core import classifiers
 from ser_core.corpora import catalogue
-from ser_core.dataset import build, cache, labels, protocols
+from ser_core.dataset import build, labels, protocols
 from ser_core.dataset.build import Dataset
 from ser_core.dataset.labels import LabelMapping
-from ser_core.errors import ConfigError
+from ser_core.errors import ConfigError, Stopped
 from ser_core.experiments import contamination
-from ser_core.experiments.workspace import Workspace, keep_result
+from ser_core.experiments.workspace import Workspace, keep, key, recall
 from ser_core.metrics import calibration, evaluation
 from ser_core.metrics.evaluation import Evaluation
 from ser_core.system import untrusted_json
@@ -172,13 +169,13 @@ def study(
 
     Raises
     ------
-    CorpusError : if the clips cannot be split so. Stopped, Cancelled : if workspace.should_stop returned True.
+    CorpusError : if the clips cannot be split so. Stopped : if workspace.should_stop returned True.
     """
     settings = settings.usual
     clips = labels.apply(clips, LabelMapping())
     digest = contamination.digests(clips)
-    path = workspace.results / f"lab-{_key(settings, clips, digest)}.json" if workspace.results else None
-    stored = _recall(path)
+    name = f"lab-{_key(settings, clips, digest)}"
+    stored = recall(workspace, name, Evaluation.from_dict)
     if stored:
         return stored
     data = build.build(
@@ -195,8 +192,7 @@ def study(
     clips, digest, data = _prepared(settings, clips, digest, data)
     rounds = protocols.rounds(clips, settings.split)
     found = _run(settings, clips, digest, data, rounds, workspace, on_round)
-    if path:
-        keep_result(path, found.to_dict())
+    keep(workspace, name, found.to_dict())
     return found
 
 
@@ -218,6 +214,8 @@ def _prepared(
         digest = digest[data.clip]
         data, clips = build.split_copies(data, clips)
     if settings.scaler == ALL:
+        from sklearn.preprocessing import StandardScaler  # what draws stored studies can do without its 50 MB
+
         data = replace(data, vectors=StandardScaler().fit_transform(data.vectors).astype(np.float32))
     return clips, digest, data
 
@@ -245,7 +243,7 @@ def _run(
     figures: Evaluation | None = None
     for number, each in enumerate(rounds):
         if workspace.should_stop():
-            raise fit.Stopped("Stopped. Finished studies are kept.")
+            raise Stopped("Stopped. Finished studies are kept.")
         workspace.on_progress(0.5 + 0.5 * number / len(rounds), f"Training {number + 1} of {len(rounds)}")
         on_test = settings.early_stopping == TEST
         result = fit.train(
@@ -257,7 +255,7 @@ def _run(
             should_stop=workspace.should_stop,
         )
         if workspace.should_stop():
-            raise fit.Stopped("Stopped. Finished studies are kept.")
+            raise Stopped("Stopped. Finished studies are kept.")
         rows = data.rows(each.test, augmented=False)
         raw = fit.predict_rows(result.classifier, data, rows, config.classifier)
         probabilities[data.clip[rows]] = calibration.calibrate(raw, result.temperature)
@@ -320,19 +318,7 @@ def preset_clips(preset: Preset, tables: Mapping[str, pd.DataFrame]) -> pd.DataF
     return labels.apply(pd.concat(there, ignore_index=True), preset.mapping) if there else None
 
 
-def _recall(path: Path | None) -> Evaluation | None:
-    if path is None:
-        return None
-    try:
-        return Evaluation.from_dict(untrusted_json.loads(path.read_text()))
-    except (OSError, ValueError, ConfigError):
-        return None
-
-
 def _key(settings: LeakageSettings, clips: pd.DataFrame, digest: np.ndarray) -> str:
     named = {"switches": asdict(settings), "settings": CLASSIFIERS[settings.classifier], "copies": N_COPIES}
     defaults = classifiers.CLASSIFIERS[settings.classifier].defaults
-    text = hashlib.sha256(json.dumps([named, defaults], sort_keys=True, default=list).encode())
-    text.update("\n".join(clips[catalogue.NAME] + " " + clips[catalogue.EMOTION] + " " + digest).encode())
-    text.update(cache.version())
-    return text.hexdigest()[:16]
+    return key([named, defaults], clips[catalogue.NAME] + " " + clips[catalogue.EMOTION] + " " + digest, length=16)

@@ -6,11 +6,11 @@ in a file, so that a stopped measurement resumes. cli/evaluate.py and the Compar
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,19 +18,19 @@ import pandas as pd
 
 from ser_core import classifiers
 from ser_core.corpora import catalogue
-from ser_core.dataset import build, cache, duplicates, protocols
+from ser_core.dataset import build, duplicates, protocols
 from ser_core.dataset.build import Dataset
 from ser_core.dataset.duplicates import Sounds
 from ser_core.dataset.protocols import Fold
-from ser_core.errors import CorpusError
+from ser_core.errors import CorpusError, Stopped
 from ser_core.experiments import contamination
 from ser_core.experiments.outcome import AS_TRAINED, Outcome
-from ser_core.experiments.recipe import Recipe, _settings
-from ser_core.experiments.workspace import NothingKept, Progress, Workspace, keep_result, note_reading
+from ser_core.experiments.recipe import Recipe, recipe_key
+from ser_core.experiments.workspace import NothingKept, Progress, Workspace, keep, note_reading, recall
+from ser_core.experiments.workspace import key as result_key
 from ser_core.metrics import calibration, evaluation
 from ser_core.recognition import store
 from ser_core.recognition.card import ModelCard
-from ser_core.system import untrusted_json
 from ser_core.training import fit
 from ser_core.training.fit import FitConfig
 
@@ -54,7 +54,7 @@ def held_out(
     ------
     ConfigError, CorpusError : if the protocol is not possible with these clips.
     NothingKept : without `train`, if no fold is kept.
-    Stopped, Cancelled : if workspace.should_stop returned True; finished folds are kept.
+    Stopped : if workspace.should_stop returned True; finished folds are kept.
     """
     usable = clips[catalogue.EMOTION].isin(recipe.config.labels).to_numpy()
     among = np.ones(len(clips), bool) if tested is None else tested
@@ -88,7 +88,7 @@ def held_out(
     parts: list[Outcome] = []
     for number, each in enumerate(todo):
         if workspace.should_stop():
-            raise fit.Stopped("Stopped. Finished folds are kept and need not be retrained.")
+            raise Stopped("Stopped. Finished folds are kept and need not be retrained.")
 
         def report_progress(fraction: float, text: str, number: int = number, title: str = each.title) -> None:
             workspace.on_progress(
@@ -230,12 +230,8 @@ def _round(
     fold_digest = hashlib.sha256(
         each.train.tobytes() + each.test.tobytes() + json.dumps([protocol, each.labels]).encode()
     ).hexdigest()
-    path = (
-        workspace.results / f"{config.classifier}-{protocol}-{key}-{fold_digest[:10]}.json"
-        if workspace.results
-        else None
-    )
-    stored = _recall(path, each.test)
+    name = f"{config.classifier}-{protocol}-{key}-{fold_digest[:10]}"
+    stored = recall(workspace, name, functools.partial(_kept, test=each.test))
     if stored is None and data is None:
         return None
     note_reading(
@@ -252,8 +248,7 @@ def _round(
     if stored is None:
         assert data is not None, "without data, the fold has been left out above"
         stored = _train(config, clips, data, each, sounds, workspace, report_progress)
-        if path:
-            keep_result(path, stored)
+        keep(workspace, name, stored)
     answered = np.array(stored["clips"], int)
     tested = clips.iloc[answered].reset_index(drop=True)
     is_answered = np.zeros(len(clips), bool)
@@ -305,15 +300,10 @@ def _train(
     }
 
 
-def _recall(path: Path | None, test: np.ndarray) -> dict[str, Any] | None:
-    if path is None:
-        return None
-    try:
-        stored: dict[str, Any] = untrusted_json.loads(path.read_text())
-        fits = test[np.array(stored["clips"], int)].all() and len(stored["clips"]) == len(stored["probabilities"]) > 0
-    except (OSError, ValueError, KeyError, TypeError, IndexError, OverflowError):
-        return None
-    return stored if fits else None
+def _kept(stored: dict[str, Any], *, test: np.ndarray) -> dict[str, Any]:
+    if not test[np.array(stored["clips"], int)].all() or not len(stored["clips"]) == len(stored["probabilities"]) > 0:
+        raise ValueError("it is of other clips")
+    return stored
 
 
 def _joined(parts: Sequence[Outcome], problems: tuple[tuple[str, str], ...]) -> Outcome:
@@ -342,11 +332,5 @@ def _joined(parts: Sequence[Outcome], problems: tuple[tuple[str, str], ...]) -> 
 
 def _key(recipe: Recipe, clips: pd.DataFrame, digest: np.ndarray) -> str:
     """Return a key of the settings, the clips, their bytes and the version of the features: what a stored fold depends on."""
-    text = hashlib.sha256(_settings(recipe))
-    text.update(
-        "\n".join(
-            clips[catalogue.CORPUS] + "/" + clips[catalogue.NAME] + " " + clips[catalogue.EMOTION] + " " + digest
-        ).encode()
-    )
-    text.update(cache.version())
-    return text.hexdigest()[:12]
+    of_clips = clips[catalogue.CORPUS] + "/" + clips[catalogue.NAME] + " " + clips[catalogue.EMOTION] + " " + digest
+    return result_key(recipe_key(recipe), of_clips)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,11 @@ import pandas as pd
 from ser_core.corpora import catalogue
 from ser_core.errors import ConfigError
 from ser_core.experiments import contamination
+from ser_core.experiments.contamination import TrainingOverlap
 from ser_core.metrics import evaluation
 from ser_core.metrics.evaluation import Evaluation
+from ser_core.system import files
 
-OVERALL = "all corpora"
 AS_TRAINED = "as trained"
 """The protocol of a trained model that is scored as it is: its card lists its training data."""
 
@@ -77,25 +80,18 @@ def mean(outcomes: Sequence[Outcome], name: str = MEAN) -> Outcome:
 
 
 def figures(outcome: Outcome) -> dict[str, Evaluation]:
-    """Return the figures by corpus; where there are several, those over all come first, as OVERALL."""
-    names = outcome.clips[catalogue.CORPUS].to_numpy()
-    there = [str(name) for name in dict.fromkeys(names)]
-    masks = ({OVERALL: np.ones(len(names), bool)} if len(there) > 1 else {}) | {name: names == name for name in there}
-    return {
-        name: evaluation.evaluate(
-            outcome.y[mask],
-            outcome.probabilities[mask],
-            labels=outcome.labels,
-            protocol=outcome.protocol,
-            corpus=name,
-            speakers=outcome.clips[catalogue.SPEAKER].to_numpy()[mask],
-            rng=np.random.default_rng(0),
-            seen={kind: each[mask] for kind, each in outcome.seen.items()} if outcome.seen else None,
-            human=catalogue.CORPORA[name].human_accuracy if name in catalogue.CORPORA else None,
-            threshold=outcome.threshold,
-        )
-        for name, mask in masks.items()
-    }
+    """Return the figures by corpus; where there are several, those over all come first, as evaluation.OVERALL."""
+    return evaluation.by_corpus(
+        outcome.y,
+        outcome.probabilities,
+        outcome.clips[catalogue.CORPUS].to_numpy(),
+        labels=outcome.labels,
+        speakers=outcome.clips[catalogue.SPEAKER].to_numpy(),
+        protocol=outcome.protocol,
+        seen=outcome.seen,
+        human={name: spec.human_accuracy for name, spec in catalogue.CORPORA.items()},
+        threshold=outcome.threshold,
+    )
 
 
 def to_dict(outcome: Outcome) -> dict[str, Any]:
@@ -128,9 +124,70 @@ def part(outcome: Outcome, mask: np.ndarray) -> Outcome:
         y=outcome.y[mask],
         probabilities=outcome.probabilities[mask],
         seen={name: each[mask] for name, each in outcome.seen.items()} if outcome.seen else None,
-        heard=contamination.TrainingOverlap(
-            heard.clip[mask], heard.speaker[mask], heard.chosen[mask], heard.untold[mask]
-        )
-        if heard
-        else None,
+        heard=TrainingOverlap(*(each[mask] for each in astuple(heard))) if heard else None,
     )
+
+
+def write(path: Path, outcome: Outcome) -> None:
+    """Write an outcome as `read` reads it: arrays in NumPy's format, everything else as JSON in one of them."""
+    facts = {
+        "model": outcome.model,
+        "protocol": outcome.protocol,
+        "labels": outcome.labels,
+        "clips": table_to_dict(outcome.clips),
+        "rounds": outcome.rounds,
+        "problems": outcome.problems,
+        "threshold": outcome.threshold,
+    }
+    arrays = {
+        "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8),
+        "y": outcome.y,
+        "probabilities": outcome.probabilities,
+        **{f"seen_{name}": each for name, each in (outcome.seen or {}).items()},
+    }
+    if outcome.heard:
+        arrays["heard"] = np.array(astuple(outcome.heard))
+    files.write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+
+
+def read(path: Path) -> Outcome:
+    """Return an outcome that `write` wrote.
+
+    Raises
+    ------
+    ConfigError : if the file is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        facts = json.loads(arrays["facts"].tobytes())  # a file's name may hold what untrusted_json refuses
+        clips = table_from_dict(facts["clips"])
+        y, probabilities = arrays["y"], arrays["probabilities"]
+        if probabilities.shape != (len(clips), len(facts["labels"])) or y.shape != (len(clips),):
+            raise ValueError("its arrays do not fit each other")
+        seen = {name: arrays[f"seen_{name}"] for name in evaluation.SEEN} if "seen_speaker" in arrays else None
+        return Outcome(
+            model=str(facts["model"]),
+            protocol=str(facts["protocol"]),
+            labels=tuple(facts["labels"]),
+            clips=clips,
+            y=y,
+            probabilities=probabilities,
+            seen=seen,
+            rounds=tuple(facts["rounds"]) if facts["rounds"] else None,
+            heard=TrainingOverlap(*arrays["heard"]) if "heard" in arrays else None,
+            problems=tuple((str(path), str(reason)) for path, reason in facts["problems"]),
+            threshold=facts["threshold"],
+        )
+    except Exception as error:  # NumPy and zipfile have many ways of failing on a damaged file
+        raise ConfigError(f"The predictions in '{path.name}' cannot be read ({error}). Measure them again.") from None
+
+
+def table_to_dict(clips: pd.DataFrame) -> dict[str, list[str]]:
+    """Return a clips table as JSON values, column by column."""
+    return {name: clips[name].astype(str).to_list() for name in catalogue.COLUMNS}
+
+
+def table_from_dict(values: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Return the clips table of which these are the columns; raises KeyError or ValueError for others."""
+    return pd.DataFrame({name: list(values[name]) for name in catalogue.COLUMNS})

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ser_core import classifiers
 from ser_core.errors import ModelError
+from ser_core.features.config import FeatureConfig
 from ser_core.recognition.card import ModelCard
 from ser_core.training.fit import FitConfig
 
@@ -47,6 +50,25 @@ def recipe_of(card: ModelCard) -> Recipe:
         **settings,
     )
     return Recipe(name=card.slug, config=config, effects=card.training.get("effects"))
+
+
+def to_dict(recipe: Recipe) -> dict[str, Any]:
+    """Return a recipe as JSON values."""
+    return {"name": recipe.name, "config": recipe.config.to_dict(), "effects": recipe.effects}
+
+
+def from_dict(values: Mapping[str, Any]) -> Recipe:
+    """Build a recipe from `to_dict`'s values, read back from JSON; raises KeyError, TypeError or ConfigError for others."""
+    config = dict(values["config"])
+    settings = {
+        name: tuple(each) if isinstance(each, list) else each for name, each in config["hyperparameters"].items()
+    }
+    config |= {
+        "hyperparameters": settings,
+        "labels": tuple(config["labels"]),
+        "features": FeatureConfig.from_dict(config["features"]),
+    }
+    return Recipe(name=str(values["name"]), config=FitConfig(**config), effects=values["effects"])
 
 
 _SETTINGS = ("n_copies", "strength", "speaker_cap", "validation_share", "balance", "seed")

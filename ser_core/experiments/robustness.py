@@ -9,10 +9,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,16 @@ import pandas as pd
 
 from ser_core.audio import degradations
 from ser_core.corpora import catalogue
-from ser_core.dataset import build, cache, degraded
-from ser_core.errors import ConfigError, CorpusError
+from ser_core.dataset import build, degraded
+from ser_core.errors import ConfigError, CorpusError, Stopped
 from ser_core.experiments import comparison, contamination
 from ser_core.experiments.measure import sounds_of
-from ser_core.experiments.outcome import AS_TRAINED, Outcome, part
-from ser_core.experiments.workspace import Workspace, keep_result, note_reading
+from ser_core.experiments.outcome import AS_TRAINED, Outcome, part, table_from_dict, table_to_dict
+from ser_core.experiments.workspace import Workspace, keep, key, note_reading, recall
 from ser_core.metrics import evaluation
 from ser_core.recognition import recognizer, store
 from ser_core.recognition.card import ModelCard
-from ser_core.system import pool, untrusted_json
+from ser_core.system import pool
 from ser_core.training import fit
 
 N_CLIPS, MOST_CLIPS = 120, 2000
@@ -197,6 +196,39 @@ def to_dict(found: Robustness) -> dict[str, Any]:
     }
 
 
+def dump(found: Robustness) -> dict[str, Any]:
+    """Return all of the result as JSON values, for `load`."""
+    rows = found.rows.astype(object).where(found.rows.notna(), None)
+    columns = table_to_dict(found.clips)
+    return {
+        "rows": rows.to_dict("list"),
+        "clips": {name: [_whole(value) for value in values] for name, values in columns.items()},
+        "heard": {
+            model: [each.astype(int).tolist() for each in astuple(heard)] for model, heard in found.heard.items()
+        },
+        "problems": [[_whole(path), reason] for path, reason in found.problems],
+    }
+
+
+def load(values: Mapping[str, Any]) -> Robustness:
+    """Return the result of which these are `dump`'s values; raises KeyError, TypeError, ValueError or AttributeError for others."""
+    rows = pd.DataFrame({name: values["rows"][name] for name in COLUMNS})
+    kinds = {name: float for name in COLUMNS if name not in ("model", "condition", "n_clips")}
+    return Robustness(
+        rows=rows.astype(kinds),
+        clips=table_from_dict(values["clips"]),
+        heard={
+            model: contamination.TrainingOverlap(*np.array(heard, bool)) for model, heard in values["heard"].items()
+        },
+        problems=tuple((str(path), str(reason)) for path, reason in values["problems"]),
+    )
+
+
+def _whole(text: str) -> str:
+    """Return a text whose bytes need not be a text, as some names of files, as JSON may hold it."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _levels(name: str) -> tuple[float, ...]:
     """Return the levels that are measured, without the one that changes nothing, which is CLEAN."""
     return (
@@ -220,8 +252,10 @@ def _answered(
     report_progress: Callable[[float, str], None],
 ) -> dict[str, _Answers]:
     """Return each model's predictions under a condition: read back where they are kept, else computed once for all models without."""
-    paths = {card.slug: _place(workspace, card, name, clips, digest, voices, seed) for card in cards}
-    found = {slug: _recall(path, len(clips)) for slug, path in paths.items()}
+    names = {card.slug: _name(card, name, clips, digest, voices, seed) for card in cards}
+    found = {
+        slug: recall(workspace, each, functools.partial(_kept, n_clips=len(clips))) for slug, each in names.items()
+    }
     missing = [model for model in models if found[model.slug] is None]
     title = "Clean" if name == degradations.CLEAN else degradations.CONDITIONS[name].title
     n_done, n_total = 0, len(clips) * len({model.config for model in missing})
@@ -246,7 +280,7 @@ def _answered(
         # The first clip goes alone: what numba compiles must not be compiled by two processes at once, nor loaded by a server.
         for items in itertools.chain(run([(tasks[0],)]), run([(task,) for task in tasks[1:]])):
             if workspace.should_stop():
-                raise fit.Stopped("Stopped. Finished conditions are kept and need not be measured again.")
+                raise Stopped("Stopped. Finished conditions are kept and need not be measured again.")
             for model in alike:
                 answers[model.slug].append(
                     items if isinstance(items, str) else [_answer(model, each[model.input_kind]) for each in items]
@@ -255,8 +289,7 @@ def _answered(
             report_progress(n_done / n_total, f"{title}: clip {n_done} of {n_total}")
         for slug, given in answers.items():
             found[slug] = given
-            if path := paths[slug]:
-                keep_result(path, {"answers": given})
+            keep(workspace, names[slug], {"answers": given})
     return {slug: given for slug, given in found.items() if given is not None}
 
 
@@ -310,18 +343,15 @@ def _figures(clean: Outcome, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _place(
-    workspace: Workspace,
+def _name(
     card: ModelCard,
     name: str,
     clips: pd.DataFrame,
     digest: np.ndarray,
     voices: Sequence[tuple[str, ...]],
     seed: int,
-) -> Path | None:
-    """Return the file of a model's predictions under a condition, named after all that they depend on."""
-    if workspace.results is None:
-        return None
+) -> str:
+    """Return what a model's predictions under a condition are kept as, named after all that they depend on."""
     inputs = {
         "files": card.files,
         "temperature": card.temperature,
@@ -329,19 +359,14 @@ def _place(
         "features": card.features.to_dict(),
         "levels": [] if name == degradations.CLEAN else degradations.CONDITIONS[name].levels,
         "seed": seed,
+        "version": degradations.VERSION,
     }
-    text = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode())
-    text.update("\n".join(clips[catalogue.CORPUS] + "/" + clips[catalogue.NAME] + " " + digest).encode())
-    text.update("\n".join(" ".join(Path(path).name for path in around) for around in voices).encode())
-    text.update(cache.version() + f" {degradations.VERSION}".encode())
-    return workspace.results / f"robust-{card.slug}-{name}-{text.hexdigest()[:12]}.json"
+    of_clips = clips[catalogue.CORPUS] + "/" + clips[catalogue.NAME] + " " + digest
+    return f"robust-{card.slug}-{name}-{key(inputs, of_clips, (' '.join(Path(path).name for path in around) for around in voices))}"
 
 
-def _recall(path: Path | None, n_clips: int) -> _Answers | None:
-    if path is None:
-        return None
-    try:
-        answers: _Answers = untrusted_json.loads(path.read_text())["answers"]
-        return answers if len(answers) == n_clips else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+def _kept(values: Any, *, n_clips: int) -> _Answers:
+    answers: _Answers = values["answers"]
+    if len(answers) != n_clips:
+        raise ValueError("it is of other clips")
+    return answers

@@ -22,6 +22,9 @@ MIN_SPEAKERS = 4
 N_BINS = curves.N_BINS
 INTERVAL_SHARE = 0.95
 
+OVERALL = "all corpora"
+"""The name of the figures over several corpora, in place of a corpus's."""
+
 SEEN = ("speaker", "sentence", "twin")
 """What of a test clip may have been in training: its speaker, its sentence, the very recording (or an augmented copy of it)."""
 
@@ -112,6 +115,45 @@ class Evaluation:
             raise ConfigError(f"An evaluation cannot be used ({error}). Run the evaluation again.") from None
         _check_sizes(evaluation)
         return evaluation
+
+
+def by_corpus(
+    y_true: np.ndarray,
+    probabilities: np.ndarray,
+    corpora: np.ndarray,
+    *,
+    labels: Sequence[str],
+    speakers: np.ndarray,
+    protocol: str,
+    overall: bool = True,
+    seen: Mapping[str, np.ndarray] | None = None,
+    human: Mapping[str, float | None] | None = None,
+    threshold: float | np.ndarray | None = None,
+) -> dict[str, Evaluation]:
+    """Return the figures of one model by corpus; where there are several, those over all clips come first, as OVERALL.
+
+    corpora : str (n_clips,), the corpus of each clip. overall : whether those over all are wanted. human : corpus -> accuracy of people.
+    The others are as in `evaluate`.
+    """
+    there = [str(name) for name in dict.fromkeys(corpora)]
+    masks = {name: corpora == name for name in there}
+    if overall and len(there) > 1:
+        masks = {OVERALL: np.ones(len(corpora), bool), **masks}
+    return {
+        name: evaluate(
+            y_true[mask],
+            probabilities[mask],
+            labels=labels,
+            speakers=speakers[mask],
+            protocol=protocol,
+            corpus=name,
+            rng=np.random.default_rng(0),
+            seen={kind: each[mask] for kind, each in seen.items()} if seen else None,
+            human=(human or {}).get(name),
+            threshold=threshold[mask] if isinstance(threshold, np.ndarray) else threshold,
+        )
+        for name, mask in masks.items()
+    }
 
 
 def evaluate(

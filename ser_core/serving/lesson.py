@@ -72,7 +72,7 @@ class Made:
             (len(self.corpora), "corpus", "corpora", self.corpora.values()),
             (added, "recording in an older corpus", "recordings in older corpora", self.clips),
             (len(self.models), "model", "models", self.models.values()),
-            (len(self.runs), "training run", "training runs", ()),
+            (len(self.runs), "run", "runs", ()),
         )
         return [
             f"{n} {one if n == 1 else many}" + (f": {', '.join(names)}" if names else "")

@@ -21,7 +21,7 @@ from ser_core.corpora import catalogue
 from ser_core.dataset import splits
 from ser_core.dataset.build import Dataset
 from ser_core.dataset.labels import check_learnable
-from ser_core.errors import CorpusError, SerError
+from ser_core.errors import CorpusError, Stopped
 from ser_core.features.config import FeatureConfig
 from ser_core.metrics import abstention, calibration
 from ser_core.system import files, untrusted_json
@@ -75,10 +75,6 @@ Message = Callable[[str], None]
 
 AS_RECORDED = "as recorded"
 """The condition under which nothing is done to a clip."""
-
-
-class Stopped(SerError):
-    """The caller's should_stop returned True; finished results are kept where the caller asked for it."""
 
 
 def usable(clips: pd.DataFrame, labels: tuple[str, ...]) -> pd.DataFrame:

@@ -47,7 +47,10 @@ _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 @dataclass(frozen=True)
 class Job:
-    """A run as it stands. position: 1 for the next in line and so on, 0 where it does not wait. created: UTC, ISO 8601."""
+    """A run as it stands. position: 1 for the next in line and so on, 0 where it does not wait. created: UTC, ISO 8601.
+
+    kind: what it does, "" for a training.
+    """
 
     id: str
     folder: Path
@@ -55,6 +58,7 @@ class Job:
     created: str
     status: run_folder.Status
     position: int = 0
+    kind: str = ""
 
     @property
     def ended(self) -> bool:
@@ -69,7 +73,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Started:
-    """A started run: its id, and the key that stops it, which is stored nowhere else."""
+    """A started run: its id, and the key that stops it, which is stored nowhere else; "" of one that another visitor had started."""
 
     id: str
     key: str
@@ -83,13 +87,16 @@ def start(
     browser: str = "",
     address: str | None = None,
     command: Sequence[str] = (),
+    kind: str = "",
+    subject: str = "",
 ) -> Started:
     """Put a run into the line, which starts it at once where nobody waits, and return how to find and how to stop it.
 
     title : what lists call it. browser : a secret of the browser that may stop it; only its hash is kept, as of the key.
     address : where a visitor asks from, "" on this machine; only a hash of it is kept too. Without one (None), as many may wait as there
     is room for; without a browser, as many as of an address.
-    command : what works on it, in place of COMMAND.
+    command : what works on it, in place of COMMAND. kind : what it does, "" for a training.
+    subject : what it works on, for `of_subject`: a run of this subject that has not ended is returned in place of a second one.
 
     Raises
     ------
@@ -103,7 +110,11 @@ def start(
             raise ConfigError("Many runs are being started right now. Start this one again in a moment.")
         with starting:
             before = jobs(root)
+            going = [job for job in of_subject(root, subject) if not job.ended] if subject else []
+            if going:
+                return Started(going[0].id, "")
             facts = {"title": title, "created": files.utc_now(), "key": _hash(key), "browser": _hash(browser)}
+            facts |= {name: value for name, value in (("kind", kind), ("subject", subject)) if value}
             limits = {"browser": MAX_OF_A_BROWSER} if browser and address is not None else {}
             if address is not None:
                 facts["address"] = _hash_of_address(root, address)
@@ -184,6 +195,13 @@ def find(root: Path, id: str) -> Job:
     )
 
 
+def of_subject(root: Path, subject: str) -> list[Job]:
+    """Return the runs of one subject (see `start`), the newest first."""
+    folders = root.iterdir() if root.is_dir() else ()
+    found = [job for path in folders if _facts(path).get("subject") == subject and (job := _read(path))]
+    return sorted(found, key=lambda job: supervisor.queued_at(job.folder), reverse=True)
+
+
 def _facts(folder: Path) -> dict[str, Any]:
     """Return what a run's JOB says, nothing where it cannot be read: cleared away meanwhile, or cut short by a full disk."""
     try:
@@ -194,9 +212,10 @@ def _facts(folder: Path) -> dict[str, Any]:
 
 
 def _read(folder: Path) -> Job | None:
-    facts = _facts(folder)
+    facts = {"kind": "", **_facts(folder)}
     try:
-        return Job(folder.name, folder, str(facts["title"]), str(facts["created"]), _status(folder))
+        title, created, kind = (str(facts[name]) for name in ("title", "created", "kind"))
+        return Job(folder.name, folder, title, created, _status(folder), kind=kind)
     except (OSError, KeyError):
         return None
 
@@ -263,6 +282,13 @@ def clear(job: Job) -> None:
     if not job.ended:
         raise ConfigError(f"The run '{job.title}' has not ended. Stop it first.")
     shutil.rmtree(job.folder, ignore_errors=True)
+
+
+def clear_old(root: Path, *, keep: int) -> None:
+    """Delete the files of all but the newest runs that have ended and are no trainings: what those found is measured again on demand."""
+    ended = [job for job in jobs(root) if job.kind and job.ended]
+    for job in ended[keep:]:
+        clear(job)
 
 
 def _hash(secret: str) -> str:

@@ -23,7 +23,7 @@ from ser_core import classifiers
 from ser_core.corpora import catalogue, library
 from ser_core.dataset import build, cache, duplicates, splits
 from ser_core.dataset.build import Dataset
-from ser_core.errors import ConfigError, CorpusError, SerError
+from ser_core.errors import ConfigError, CorpusError, SerError, Stopped
 from ser_core.metrics import calibration, evaluation
 from ser_core.metrics.evaluation import Evaluation
 from ser_core.recognition import store
@@ -31,17 +31,16 @@ from ser_core.recognition.card import ModelCard
 from ser_core.system.cluster import Cluster, connected, program_digest
 from ser_core.system.files import write_atomically
 from ser_core.training import card as training_card
-from ser_core.training import fit, run_folder, search
+from ser_core.training import fit, run_folder, search, stopping
 from ser_core.training import plan as training_plan
 from ser_core.training.card import Made, to_json
 from ser_core.training.config import RunConfig
-from ser_core.training.fit import FitConfig, Stopped, TrainingResult
+from ser_core.training.fit import FitConfig, TrainingResult
 from ser_core.training.plan import Prepared, prepare
 from ser_core.training.run_folder import Reporter, Status
 
-OVERALL = "all corpora"
 NOTHING_TO_KEEP = "Stopped before an epoch had ended: there was nothing to keep."
-STOPPED = "Stopped. Nothing was kept."
+STOPPED = stopping.NOTHING_KEPT
 
 GONE_SHARE = 0.1
 """A run continues without a clip that is deleted meanwhile; with more than this share of them gone, a drive was unplugged."""
@@ -90,14 +89,14 @@ def run(reporter: Reporter, places: RunPaths) -> Status:
             else "Saved"
         )
         reporter.end(run_folder.DONE, f"{early} as '{card.slug}'.", model=card.slug)
-    except (Stopped, build.Cancelled):
+    except Stopped:
         reporter.end(run_folder.STOPPED, NOTHING_TO_KEEP if reporter.stop_request() == run_folder.KEEP else STOPPED)
     except KeyboardInterrupt:
         reporter.end(run_folder.STOPPED, STOPPED)
     except SerError as error:
         reporter.end(run_folder.FAILED, "It could not be finished.", problem=str(error))
     except Exception as error:  # the edge of the process: the page must not wait for ever
-        _note_traceback(reporter)
+        note_traceback(reporter)
         reporter.end(run_folder.FAILED, "It could not be finished.", problem=explain(error))
     return reporter.status
 
@@ -112,13 +111,14 @@ def explain(error: BaseException) -> str:
     ):
         return "The machine ran out of memory. Choose fewer corpora or copies, or a smaller batch, close other programs, and start again."
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "The disk is full. Free some space and start again; the features that were measured are kept. No model was saved."
+        return "The disk is full. Free some space and start again; the features that were measured are kept."
     if isinstance(error, OSError):
         return f"A file could not be used: {error.strerror or error} ({error.filename or 'no name'}). Fix that and start again."
-    return f"The training broke off because of a fault in the program ({name}: {str(error)[:200]}). The log has the whole of it."
+    return f"It broke off because of a fault in the program ({name}: {str(error)[:200]}). The log has the whole of it."
 
 
-def _note_traceback(reporter: Reporter) -> None:
+def note_traceback(reporter: Reporter) -> None:
+    """Add the error that is being handled to the log of a run."""
     try:
         reporter.line(traceback.format_exc().rstrip())
     except OSError:
@@ -440,25 +440,19 @@ def evaluate(
     y = fit.targets(prepared.clips, prepared.labels)
     names = prepared.clips[catalogue.CORPUS].to_numpy()
     speakers = prepared.clips[catalogue.SPEAKER].to_numpy()
-    there = [str(name) for name in dict.fromkeys(names[tested])]
-    if not there:
+    if not tested.any():
         raise ConfigError(
             "None of the clips that were to be tested can be read. Check the corpus, or choose another seed."
         )
-    masks = ({OVERALL: tested} if len(there) > 1 else {}) | {name: tested & (names == name) for name in there}
-    return {
-        name: evaluation.evaluate(
-            y[mask],
-            probabilities[mask],
-            labels=prepared.labels,
-            speakers=speakers[mask],
-            protocol=protocol,
-            corpus=name,
-            rng=np.random.default_rng(0),
-            threshold=threshold[mask] if isinstance(threshold, np.ndarray) else threshold,
-        )
-        for name, mask in masks.items()
-    }
+    return evaluation.by_corpus(
+        y[tested],
+        probabilities[tested],
+        names[tested],
+        labels=prepared.labels,
+        speakers=speakers[tested],
+        protocol=protocol,
+        threshold=threshold[tested] if isinstance(threshold, np.ndarray) else threshold,
+    )
 
 
 def _before(material: TrainingData, places: RunPaths) -> dict[str, Evaluation]:

@@ -1,6 +1,7 @@
-"""The folder of a training run: its settings, status, epochs, log and result, and a request to stop, as files that processes share.
+"""The folder of a run, a training or a measurement: its settings, status, epochs, log and result, and a request to stop.
 
-The training process writes (`Reporter`), a page or a shell reads; neither needs the other to be alive. Knows nothing of audio.
+They are files that processes share.
+Its process writes (`Reporter`), a page or a shell reads; neither needs the other to be alive. Knows nothing of audio.
 """
 
 from __future__ import annotations
@@ -30,16 +31,17 @@ CONFIG, STATUS, EPOCHS, LOG, RESULT, STOP = (
 SEARCH = "search.jsonl"
 """Finished fits of a search or a cross-validation: a stopped run that is started again resumes after them."""
 
-QUEUED, FEATURES, TRAINING, SEARCHING, EVALUATING, SAVING = (
+QUEUED, FEATURES, TRAINING, SEARCHING, EVALUATING, SAVING, MEASURING = (
     "queued",
     "features",
     "training",
     "searching",
     "evaluating",
     "saving",
+    "measuring",
 )
 DONE, FAILED, STOPPED = "done", "failed", "stopped"
-STAGES = (QUEUED, FEATURES, TRAINING, SEARCHING, EVALUATING, SAVING, DONE, FAILED, STOPPED)
+STAGES = (QUEUED, FEATURES, TRAINING, SEARCHING, EVALUATING, SAVING, MEASURING, DONE, FAILED, STOPPED)
 ENDED = (DONE, FAILED, STOPPED)
 
 KEEP, DISCARD = "keep", "discard"
@@ -155,12 +157,17 @@ def read_log(folder: Path, *, last: int = 200) -> str:
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
-    """Return the result of a finished run; None where there is none."""
+    """Return the result of a run, of a measurement what there is of it so far; None where there is none."""
     try:
         values = untrusted_json.loads((folder / RESULT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return values if isinstance(values, dict) else None
+
+
+def write_result(folder: Path, values: Mapping[str, Any]) -> None:
+    """Replace the result of a run as a whole."""
+    files.write_atomically(folder / RESULT, json.dumps(values))
 
 
 def ask_stop(folder: Path, *, keep: bool) -> None:
@@ -196,9 +203,10 @@ def note_rate(folder: Path, name: str, clips_per_s: float) -> None:
 
 
 class Reporter:
-    """The writing side: the training process reports its progress, and learns whether to stop.
+    """The writing side: the process of a run reports its progress, and learns whether to stop.
 
-    expected: stage -> seconds it is expected to take, from which the fraction and the time left follow until something is measured.
+    expected: stage -> seconds it is expected to take, from which the fraction and the time left follow until something is measured;
+    without any, the fraction is that of the stage.
     on_line, on_status: called with each line of the log and each status that is written.
     """
 
@@ -236,6 +244,8 @@ class Reporter:
         left = self._left_s(done)
         elapsed = time.monotonic() - self._begun
         fraction = elapsed / (elapsed + left) if left is not None and elapsed + left > 0 else self.status.fraction
+        if not self._expected:
+            fraction = done
         self.status = replace(
             self.status,
             fraction=round(min(max(fraction, self.status.fraction), 0.999), 4),

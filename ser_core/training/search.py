@@ -17,6 +17,7 @@ import pandas as pd
 
 from ser_core import classifiers
 from ser_core.dataset.build import Dataset
+from ser_core.errors import Stopped
 from ser_core.system import files, priority
 from ser_core.system.cluster import Cluster
 from ser_core.training import fit
@@ -65,7 +66,7 @@ def run(
 
     Raises
     ------
-    fit.Stopped : if should_stop returned True; finished fits are in the file.
+    Stopped : if should_stop returned True; finished fits are in the file.
     """
     key = fit.run_key(work.clips, work.config, np.where(work.among, work.folds, -1))
     tasks = [(number, int(fold)) for number in range(len(combinations)) for fold in sorted(set(work.folds[work.among]))]
@@ -81,7 +82,7 @@ def run(
         if on_fit:
             on_fit(len(rows), len(tasks), row)
         if should_stop():
-            raise fit.Stopped("Stopped.")
+            raise Stopped("Stopped.")
     return [rows[task] for task in tasks]
 
 

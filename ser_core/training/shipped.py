@@ -197,19 +197,16 @@ def evaluate(
     names = material.clips[catalogue.CORPUS].to_numpy()
     speakers = material.clips[catalogue.SPEAKER].to_numpy()
     threshold, apart = fit.threshold_of_folds(material.clips, probabilities, config.labels, material.folds)
-    return threshold, {
-        name: evaluation.evaluate(
-            y[tested & (names == name)],
-            probabilities[tested & (names == name)],
-            labels=config.labels,
-            speakers=speakers[tested & (names == name)],
-            protocol=PROTOCOL,
-            corpus=name,
-            rng=np.random.default_rng(0),
-            threshold=None if apart is None else apart[tested & (names == name)],
-        )
-        for name in dict.fromkeys(names)
-    }
+    return threshold, evaluation.by_corpus(
+        y[tested],
+        probabilities[tested],
+        names[tested],
+        labels=config.labels,
+        speakers=speakers[tested],
+        protocol=PROTOCOL,
+        overall=False,
+        threshold=None if apart is None else apart[tested],
+    )
 
 
 def accuracy_under(material: Material, answers: Mapping[str, np.ndarray], config: FitConfig) -> dict[str, float]:
@@ -236,23 +233,20 @@ def across(
         return {}
     among = material.clips[catalogue.EMOTION].isin(shared).to_numpy()
     clips, data = material.clips[among].reset_index(drop=True), subset(material.data, among)
-    folds, order = pd.factorize(names[among])
+    folds, _ = pd.factorize(names[among])
     config = replace(config, labels=shared)
     say(f"{config.classifier}: every corpus by a model of the others, with {', '.join(shared)}")
     answers = fit.cross_validate(clips, data, config, folds, folder=work / "across", say=say)[fit.AS_RECORDED]
     y, speakers, tested = fit.targets(clips, shared), clips[catalogue.SPEAKER].to_numpy(), answers.sum(axis=1) > 0
-    return {
-        name: evaluation.evaluate(
-            y[tested & (folds == fold)],
-            answers[tested & (folds == fold)],
-            labels=shared,
-            speakers=speakers[tested & (folds == fold)],
-            protocol=protocols.ACROSS,
-            corpus=name,
-            rng=np.random.default_rng(0),
-        )
-        for fold, name in enumerate(order)
-    }
+    return evaluation.by_corpus(
+        y[tested],
+        answers[tested],
+        names[among][tested],
+        labels=shared,
+        speakers=speakers[tested],
+        protocol=protocols.ACROSS,
+        overall=False,
+    )
 
 
 def _card(

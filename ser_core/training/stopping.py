@@ -1,7 +1,4 @@
-"""How a training process shares the machine: it runs at low priority, and ends on request.
-
-The command line calls `settle` before anything heavy is loaded, and works inside `stopping`.
-"""
+"""How the process of a run ends on request: the command line works inside `stopping`."""
 
 from __future__ import annotations
 
@@ -25,16 +22,18 @@ PATIENCE_S = 0.9
 
 POLL_S = 0.1
 
+NOTHING_KEPT = "Stopped. Nothing was kept."
+
 
 @contextlib.contextmanager
-def stopping(reporter: Reporter, models: Path | None = None) -> Iterator[None]:
+def stopping(reporter: Reporter, models: Path | None = None, *, text: str = NOTHING_KEPT) -> Iterator[None]:
     """Inside this, a requested stop takes effect even when busy: a library that cannot be interrupted ends with the process.
 
-    A SIGTERM counts as an interrupt.
+    A SIGTERM counts as an interrupt. text : what the status then says.
     """
     models = models or paths.models_folder()
     over = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(reporter, models, over), daemon=True)
+    watcher = threading.Thread(target=_watch, args=(reporter, models, text, over), daemon=True)
     with contextlib.suppress(ValueError):  # only the main thread of a process may listen to signals
         signal.signal(signal.SIGTERM, _interrupt)
     watcher.start()
@@ -49,7 +48,7 @@ def _interrupt(number: int, frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _watch(reporter: Reporter, models: Path, over: threading.Event) -> None:
+def _watch(reporter: Reporter, models: Path, text: str, over: threading.Event) -> None:
     asked_s = None
     while not over.wait(POLL_S):
         wish = reporter.stop_request()
@@ -58,7 +57,7 @@ def _watch(reporter: Reporter, models: Path, over: threading.Event) -> None:
         now_s = time.monotonic()
         asked_s = asked_s or now_s
         if now_s - asked_s >= PATIENCE_S and not (wish == run_folder.KEEP and _something_to_keep(reporter)):
-            _end_at_once(reporter, models)
+            _end_at_once(reporter, models, text)
 
 
 def _something_to_keep(reporter: Reporter) -> bool:
@@ -68,10 +67,10 @@ def _something_to_keep(reporter: Reporter) -> bool:
     return any(epoch.get("fold") is None for epoch in run_folder.read_epochs(reporter.folder))
 
 
-def _end_at_once(reporter: Reporter, models: Path) -> None:
+def _end_at_once(reporter: Reporter, models: Path, text: str) -> None:
     try:
         store.sweep(models)
-        reporter.end(run_folder.STOPPED, "Stopped. Nothing was kept.")
+        reporter.end(run_folder.STOPPED, text)
         process_tree.end_children()  # joblib's own way waits for their current task
     finally:
         os._exit(0)

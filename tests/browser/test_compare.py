@@ -67,6 +67,11 @@ def test_models_are_scored_and_a_disputed_clip_is_heard(page: Page, server_with_
     page.reload()
     open_section(page, "Score on a corpus")
     expect(page.get_by_role("heading", name="Who is recognised less well")).to_be_visible()
+    page.goto(f"{server_with_corpora.url}/train")
+    page.get_by_role("tab", name="Runs").click()
+    page.get_by_role("button", name="Score KNN, MLP, CNN and CNN-LSTM on RAVDESS").click()
+    page.get_by_role("link", name="See it on Compare").click()
+    expect(page.get_by_role("heading", name="Where they disagree")).to_be_visible()
     assert not server_with_corpora.modules() & {"tensorflow", "keras"}
 
 
@@ -85,13 +90,13 @@ def test_the_lab_falls_as_leaks_are_closed_and_measures_a_preset_live(page: Page
     assert not server_with_corpora.modules() & {"tensorflow", "keras"}
 
 
-def test_conditions_can_be_cancelled_and_corpora_are_measured_against_each_other(
+def test_conditions_can_be_stopped_and_corpora_are_measured_against_each_other(
     page: Page, server_with_corpora: Server
 ) -> None:
     page.goto(f"{server_with_corpora.url}/compare")
     open_section(page, "Robustness")
     page.get_by_role("button", name="Measure on 64 clips").click()
-    page.get_by_role("button", name="Cancel").click(timeout=60_000)
+    page.get_by_role("button", name="Stop", exact=True).click(timeout=60_000)
     expect(page.get_by_text("Stopped. Finished conditions are kept")).to_be_visible(timeout=240_000)
     open_section(page, "Cross-corpus")
     expect(page.get_by_text("leaving the corpus costs")).to_be_visible()

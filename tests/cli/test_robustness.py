@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
 from ser_core.cli import main
 from ser_core.system import priority
-from tests.support import corpora, models
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("base")
-    corpora.build(folder / "corpora")
-    models.build(folder / "models")
-    return folder
 
 
 @pytest.fixture

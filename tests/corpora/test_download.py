@@ -22,7 +22,7 @@ import pytest
 from ser_core.cli import main
 from ser_core.corpora import catalogue, download, install, scan
 from ser_core.corpora.catalogue import Archive
-from ser_core.errors import CorpusError
+from ser_core.errors import CorpusError, Stopped
 from tests.support.archives import CLIPS, WHOLE, is_clean, is_whole, tar_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,7 +130,7 @@ def test_what_is_there_and_whole_is_not_fetched_again(server, tmp_path):
 def test_a_cancelled_download_goes_on_or_starts_over(server, tmp_path, ranges):
     server.ranges = ranges
     on_progress, should_stop = stop_at("download")
-    with pytest.raises(download.Cancelled, match=r"Stopped; [\d.]+ [kM]B of 1\.5 MB are kept\. Start again"):
+    with pytest.raises(Stopped, match=r"Stopped; [\d.]+ [kM]B of 1\.5 MB are kept\. Start again"):
         download.download("savee", tmp_path, on_progress=on_progress, should_stop=should_stop)
     kept = part_of(tmp_path).stat().st_size
     assert 0 < kept < len(WHOLE)
@@ -142,7 +142,7 @@ def test_a_cancelled_download_goes_on_or_starts_over(server, tmp_path, ranges):
 
 def test_a_cancelled_unpack_leaves_no_folder_and_keeps_the_archive(server, tmp_path):
     on_progress, should_stop = stop_at("unpack")
-    with pytest.raises(download.Cancelled, match="Stopped while unpacking; nothing was installed"):
+    with pytest.raises(Stopped, match="Stopped while unpacking; nothing was installed"):
         download.download("savee", tmp_path, on_progress=on_progress, should_stop=should_stop)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".downloads"]
     assert is_whole(download.download("savee", tmp_path))

@@ -21,6 +21,7 @@ from ser_core.corpora import catalogue
 from ser_core.dataset import build
 from ser_core.dataset import cache as dataset_cache
 from ser_core.dataset.cache import FACTS, clear, usage
+from ser_core.errors import Stopped
 from ser_core.features import extraction, speech_rate, vectors
 from ser_core.features.config import FeatureConfig
 from ser_core.recognition import analysis
@@ -314,7 +315,7 @@ def test_without_windows_all_else_is_the_same_and_training_finds_its_entries(cli
 def test_a_build_stops_when_asked_and_goes_on_where_it_was(clips, tmp_path, monkeypatch, decoded, n_jobs):
     monkeypatch.setattr(build, "WORTH_WORKERS", 0)
     asked = iter([False] * 5)
-    with pytest.raises(build.Cancelled, match="need not be measured again"):
+    with pytest.raises(Stopped, match="need not be measured again"):
         build.build(clips, cache=tmp_path / "cache", n_jobs=n_jobs, should_stop=lambda: next(asked, True))
     n_kept, _ = usage(tmp_path / "cache")
     decoded.clear()

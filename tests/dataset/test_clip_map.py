@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ser_core.dataset import build, cache, clip_map, exploration
-from ser_core.errors import CorpusError
+from ser_core.dataset import cache, clip_map, exploration
+from ser_core.errors import CorpusError, Stopped
 
 LABELS = np.tile(["angry", "sad"], 60)
 SPEAKERS = np.repeat(["a", "b", "c"], 40)
@@ -108,5 +108,5 @@ def test_a_map_by_tsne_is_the_same_each_time_from_a_process_too(by_tsne):
 
 
 def test_a_map_by_tsne_can_be_stopped(monkeypatch):
-    with pytest.raises(build.Cancelled):
+    with pytest.raises(Stopped):
         clip_map.draw(measured(), method=clip_map.TSNE, should_stop=lambda: True)

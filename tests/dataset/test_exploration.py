@@ -14,6 +14,7 @@ from ser_core.corpora import catalogue
 from ser_core.dataset import build, exploration
 from ser_core.dataset import cache as dataset_cache
 from ser_core.dataset.cache import TABLES, usage
+from ser_core.errors import Stopped
 from ser_core.features import vectors
 from ser_core.features.config import FeatureConfig
 from tests.support import ruled_corpus
@@ -130,7 +131,7 @@ def test_a_clip_that_cannot_be_read_has_no_figures_and_a_reason(clips, cache):
 
 def test_a_stop_keeps_what_was_measured(clips, cache):
     asked = iter([False] * 24)
-    with pytest.raises(build.Cancelled):
+    with pytest.raises(Stopped):
         exploration.measure(clips, cache=cache, n_jobs=1, should_stop=lambda: next(asked, True))
     assert 0 < usage(cache)[0] < len(clips)
 

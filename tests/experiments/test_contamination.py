@@ -12,10 +12,8 @@ import soundfile
 from ser_core.corpora import catalogue, scan
 from ser_core.dataset import duplicates
 from ser_core.experiments import contamination
-from ser_core.experiments.workspace import Workspace
 from ser_core.recognition import store
 from tests.support import corpora
-from tests.support import models as tiny_models
 
 
 @pytest.fixture(scope="module")
@@ -26,16 +24,6 @@ def base(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def clips(base) -> pd.DataFrame:
     return pd.concat([scan.scan(name, base / name) for name in ("ravdess", "tess")], ignore_index=True)
-
-
-@pytest.fixture
-def desk(tmp_path, tmp_path_factory) -> Workspace:
-    models = tmp_path_factory.getbasetemp() / "assessed-models"
-    if not models.exists():
-        tiny_models.build(models)
-    return Workspace(
-        cache=tmp_path_factory.getbasetemp() / "assessment-cache", results=tmp_path / "results", models=models
-    )
 
 
 def of(clips: pd.DataFrame, *names: str) -> pd.DataFrame:

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from ser_core.corpora import catalogue, scan
-from ser_core.errors import ConfigError
+from ser_core.errors import ConfigError, Stopped
 from ser_core.experiments import cross_corpus, measure, outcome
 from ser_core.experiments.cross_corpus import Cell
 from ser_core.experiments.recipe import Recipe
 from ser_core.experiments.workspace import Workspace
 from ser_core.training import fit
 from ser_core.training.fit import FitConfig
-from tests.support import corpora, models
 
 QUICK = FitConfig(classifier="mlp", hyperparameters={"hidden": 8, "epochs": 2}, n_copies=0)
 RECIPE = Recipe(name="mlp", config=QUICK)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("base")
-    corpora.build(folder / "corpora")
-    models.build(folder / "models")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +61,7 @@ def test_finished_trainings_are_read_back_and_a_stopped_matrix_goes_on(tables, d
     trained: list[int] = []
     original = fit.train_fold
     monkeypatch.setattr(fit, "train_fold", lambda *given, **more: trained.append(1) or original(*given, **more))
-    with pytest.raises(fit.Stopped):
+    with pytest.raises(Stopped):
         cross_corpus.measure(RECIPE, tables, replace(desk, should_stop=lambda: len(trained) > 6))
     assert len(trained) == 7
     first = cross_corpus.measure(RECIPE, tables, desk)

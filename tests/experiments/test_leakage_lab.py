@@ -12,7 +12,7 @@ import pytest
 
 from ser_core.corpora import catalogue, scan
 from ser_core.dataset import build
-from ser_core.errors import ConfigError
+from ser_core.errors import ConfigError, Stopped
 from ser_core.experiments import leakage_lab
 from ser_core.experiments.leakage_lab import LeakageSettings
 from ser_core.experiments.workspace import Workspace
@@ -109,7 +109,7 @@ def test_a_study_can_be_stopped(clips, desk):
     stopping = replace(
         desk, on_progress=lambda _, text: said.append(text), should_stop=lambda: "Training 2 of 2" in said
     )
-    with pytest.raises(fit.Stopped):
+    with pytest.raises(Stopped):
         leakage_lab.study(LeakageSettings(), clips, stopping)
     assert not desk.results.exists()
 

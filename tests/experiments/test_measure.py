@@ -13,7 +13,7 @@ import soundfile
 
 from ser_core.corpora import catalogue, scan
 from ser_core.dataset import build
-from ser_core.errors import ConfigError, CorpusError
+from ser_core.errors import ConfigError, CorpusError, Stopped
 from ser_core.experiments import contamination, measure, workspace
 from ser_core.experiments.outcome import figures, mean, to_dict
 from ser_core.experiments.recipe import Recipe
@@ -24,7 +24,6 @@ from ser_core.recognition import store
 from ser_core.training import fit
 from ser_core.training.fit import FitConfig
 from tests.support import corpora
-from tests.support import models as tiny_models
 
 SMALL = FeatureConfig(n_mels=16, n_mfcc=6)
 QUICK = {"hidden": 16, "epochs": 12, "learning_rate": 3e-3}
@@ -39,16 +38,6 @@ def base(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def clips(base) -> pd.DataFrame:
     return pd.concat([scan.scan(name, base / name) for name in ("ravdess", "tess")], ignore_index=True)
-
-
-@pytest.fixture
-def desk(tmp_path, tmp_path_factory) -> Workspace:
-    models = tmp_path_factory.getbasetemp() / "assessed-models"
-    if not models.exists():
-        tiny_models.build(models)
-    return Workspace(
-        cache=tmp_path_factory.getbasetemp() / "assessment-cache", results=tmp_path / "results", models=models
-    )
 
 
 def of(clips: pd.DataFrame, *names: str) -> pd.DataFrame:
@@ -139,7 +128,7 @@ def test_a_stopped_measurement_goes_on_where_it_was(clips, desk):
         on_progress=lambda fraction, text: fractions.append(fraction),
         should_stop=lambda: len(list(desk.results.glob("mlp-*.json"))) >= 2 if desk.results.exists() else False,
     )
-    with pytest.raises(fit.Stopped):
+    with pytest.raises(Stopped):
         measure.held_out(MLP, rows, "speaker", stopping)
     assert fractions == sorted(fractions) and 0 < fractions[-1] < 1
     measure.held_out(MLP, rows, "speaker", desk)

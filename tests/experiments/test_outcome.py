@@ -10,6 +10,7 @@ from ser_core.errors import ConfigError
 from ser_core.experiments import outcome
 from ser_core.experiments.contamination import TrainingOverlap
 from ser_core.experiments.outcome import Outcome
+from ser_core.metrics import evaluation
 
 LABELS = ("neutral", "happy")
 
@@ -58,8 +59,8 @@ def test_a_mean_of_what_cannot_be_compared_is_refused(other):
 def test_figures_over_all_come_first_where_there_are_several_corpora():
     one = said([0.1, 0.9, 0.1, 0.1], corpora=("tess", "savee"))
     made = outcome.figures(one)
-    assert list(made) == [outcome.OVERALL, "tess", "savee"]
-    assert {name: each.accuracy for name, each in made.items()} == {outcome.OVERALL: 0.75, "tess": 1.0, "savee": 0.5}
+    assert list(made) == [evaluation.OVERALL, "tess", "savee"]
+    assert {name: each.accuracy for name, each in made.items()} == {evaluation.OVERALL: 0.75, "tess": 1.0, "savee": 0.5}
     assert list(outcome.figures(said([0.1, 0.9]))) == ["tess"]
     told = outcome.to_dict(one)
     assert told["model"] == "one" and list(told["per_corpus"]) == ["tess", "savee"]

@@ -11,25 +11,13 @@ from ser_core.corpora import catalogue
 from ser_core.errors import ModelError
 from ser_core.experiments import recipe
 from ser_core.experiments.recipe import Recipe, recipe_of
-from ser_core.experiments.workspace import Workspace
 from ser_core.features.config import FeatureConfig
 from ser_core.recognition import store
 from ser_core.training.fit import FitConfig
-from tests.support import models as tiny_models
 
 SMALL = FeatureConfig(n_mels=16, n_mfcc=6)
 QUICK = {"hidden": 16, "epochs": 12, "learning_rate": 3e-3}
 MLP = Recipe(name="mlp", config=FitConfig(classifier="mlp", hyperparameters=QUICK, n_copies=0, features=SMALL))
-
-
-@pytest.fixture
-def desk(tmp_path, tmp_path_factory) -> Workspace:
-    models = tmp_path_factory.getbasetemp() / "assessed-models"
-    if not models.exists():
-        tiny_models.build(models)
-    return Workspace(
-        cache=tmp_path_factory.getbasetemp() / "assessment-cache", results=tmp_path / "results", models=models
-    )
 
 
 def test_a_recipe_is_what_the_card_says(desk):

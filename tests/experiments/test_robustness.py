@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,23 +11,13 @@ import pytest
 
 from ser_core.corpora import catalogue, scan
 from ser_core.dataset import degraded
-from ser_core.errors import ConfigError, CorpusError
+from ser_core.errors import ConfigError, CorpusError, Stopped
 from ser_core.experiments import contamination, measure, outcome, robustness, workspace
 from ser_core.experiments.workspace import Workspace
 from ser_core.recognition import store
 from ser_core.recognition.card import ModelCard
-from ser_core.training import fit
-from tests.support import corpora, models
 
 NAMES = ["white", "babble"]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("base")
-    corpora.build(folder / "corpora")
-    models.build(folder / "models")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +82,7 @@ def test_a_finished_condition_is_read_back_and_a_stopped_one_goes_on(clips, desk
         degraded, "_hear", lambda task, *, config: heard.append(task.condition) or original(task, config=config)
     )
     stopping = replace(desk, should_stop=lambda: heard[-1:] == ["babble"])
-    with pytest.raises(fit.Stopped, match="need not be measured again"):
+    with pytest.raises(Stopped, match="need not be measured again"):
         robustness.measure(cards(desk, "knn"), clips, NAMES, stopping, n_clips=4)
     assert heard == ["clean"] * 4 + ["white"] * 4 + ["babble"]
     heard.clear()

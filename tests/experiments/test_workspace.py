@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 
 from ser_core import paths
+from ser_core.dataset import cache
 from ser_core.experiments import workspace
 from ser_core.experiments.workspace import Workspace
 
@@ -17,11 +18,34 @@ def test_models_are_looked_for_where_the_environment_says_when_it_is_made(monkey
 
 
 def test_a_result_is_kept_as_json_in_a_folder_that_is_made_for_it(tmp_path):
-    path = tmp_path / "new" / "result.json"
+    desk = Workspace(results=tmp_path / "new")
     for values in ({"uar": 0.5}, {"uar": 0.6}):
-        workspace.keep_result(path, values)
-        assert json.loads(path.read_text()) == values
-    assert list(path.parent.iterdir()) == [path]
+        workspace.keep(desk, "result", values)
+        assert workspace.recall(desk, "result", dict) == values
+    assert [path.name for path in desk.results.iterdir()] == ["result.json"]
+
+
+def test_what_is_not_kept_damaged_or_of_something_else_is_measured_again(tmp_path):
+    desk = Workspace(results=tmp_path)
+    assert workspace.recall(desk, "result", dict) is None and workspace.recall(Workspace(), "result", dict) is None
+    workspace.keep(Workspace(), "result", {})
+    assert not list(tmp_path.iterdir())
+    workspace.keep(desk, "result", {"uar": 0.5})
+    assert workspace.recall(desk, "result", lambda values: values["accuracy"]) is None
+    (tmp_path / "result.json").write_text("{half")
+    assert workspace.recall(desk, "result", dict) is None
+
+
+def test_a_key_changes_with_all_that_a_result_depends_on(monkeypatch):
+    keys = {
+        workspace.key({"a": (1, 2)}, ["x", "y"]),
+        workspace.key({"a": (1, 3)}, ["x", "y"]),
+        workspace.key({"a": (1, 2)}, ["x", "z"]),
+        workspace.key({"a": (1, 2)}, ["x"], ["y"]),
+    }
+    assert len(keys) == 4 and workspace.key({"a": [1, 2]}, ["x", "y"]) in keys
+    monkeypatch.setattr(cache, "FEATURES_VERSION", cache.FEATURES_VERSION + 1)
+    assert workspace.key({"a": (1, 2)}, ["x", "y"]) not in keys
 
 
 def test_every_reading_is_a_line_with_its_time(tmp_path):

@@ -22,7 +22,7 @@ from pages.ui.corpora.catalogue import SPEAKERS, Here, status
 from pages.ui.corpora.check import as_json
 from pages.ui.task import BUG, STOPPED, Task
 from ser_core.corpora import catalogue, doctor, download, library, recorded
-from ser_core.errors import CorpusError
+from ser_core.errors import CorpusError, Stopped
 from tests.support import pages, waiting
 from tests.support.pages import text, wait_for
 from tests.support.signals import as_file, harmonics
@@ -223,7 +223,7 @@ def test_a_download_can_be_cancelled_and_offered_again(root: Path, monkeypatch: 
     def fetch(name: str, into: Path, *, on_progress: Callable, should_stop: Callable) -> Path:
         while not should_stop():
             time.sleep(0.01)
-        raise download.Cancelled("Stopped; 50 of 200 MB are kept.")
+        raise Stopped("Stopped; 50 of 200 MB are kept.")
 
     monkeypatch.setattr(download, "download", fetch)
     page = visit()

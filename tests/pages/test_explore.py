@@ -23,6 +23,7 @@ from ser_core.audio import augment
 from ser_core.corpora import catalogue
 from ser_core.dataset import build, cache, clip_map, exploration, labels
 from ser_core.dataset.export import SPLIT_MEANS, split
+from ser_core.errors import Stopped
 from tests.support import pages, ruled_corpus
 from tests.support.pages import text, wait_for
 
@@ -135,7 +136,7 @@ def test_measuring_can_be_cancelled_and_started_again(root: Path, monkeypatch: p
     def endless(clips, *, should_stop, **_):
         while not should_stop():
             time.sleep(0.01)
-        raise build.Cancelled("Stopped. What has been measured so far is kept and need not be measured again.")
+        raise Stopped("Stopped. What has been measured so far is kept and need not be measured again.")
 
     with monkeypatch.context() as patch:
         patch.setattr(exploration, "measure", endless)

@@ -103,10 +103,7 @@ def test_the_end_takes_away_what_the_lesson_made_and_leaves_what_was_there(place
     assert {card.slug for card in store.list_models(paths.models_folder())[0]} == {*store.SHIPPED, "before"}
     assert jobs.jobs(places / "runs") == [] and list((places / "results").iterdir()) == []
     assert cache.usage(places / "cache") == (1, 3) and (places / "cache" / "notes.txt").exists()
-    assert (
-        "Removed: 3 corpora: 9b, Nothing yet, zipped." in following.told
-        and "Removed: 1 training run." in following.told
-    )
+    assert "Removed: 3 corpora: 9b, Nothing yet, zipped." in following.told and "Removed: 1 run." in following.told
     assert not lesson.end_asked(folder) and lesson.made(following) == Made({}, {}, {}, [])
     assert lesson.begin(folder) == following
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from ser_core.dataset.build import Dataset
-from ser_core.errors import CorpusError
+from ser_core.errors import CorpusError, Stopped
 from ser_core.training import fit
 from ser_core.training.fit import FitConfig
 from tests.training.test_plan import clips
@@ -121,7 +121,7 @@ def test_finished_folds_are_read_back_and_a_damaged_one_is_trained_again(table, 
 
 
 def test_a_stop_ends_a_fold_without_an_answer(table, data, folds):
-    with pytest.raises(fit.Stopped):
+    with pytest.raises(Stopped):
         fit.train_fold(table, data, CONFIG, folds, 0, should_stop=lambda: True)
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from ser_core.dataset.build import Dataset
+from ser_core.errors import Stopped
 from ser_core.training import fit as training_fit
 from ser_core.training import search
-from ser_core.training.fit import FitConfig, Stopped, targets, train_fold
+from ser_core.training.fit import FitConfig, targets, train_fold
 from tests.training.test_plan import clips
 
 LABELS = ("neutral", "happy")

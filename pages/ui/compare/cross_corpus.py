@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from pages.ui import cached, downloads, frame, state
-from pages.ui import task as ui_task
 from pages.ui.charts import models, robustness
-from pages.ui.compare import figures, recipes
-from pages.ui.task import Task, show_problem, watch
+from pages.ui.compare import figures, measurement, recipes
 from ser_core import classifiers
 from ser_core.corpora import catalogue
-from ser_core.experiments import cross_corpus
+from ser_core.experiments import cross_corpus, runs
 from ser_core.experiments.cross_corpus import Cell
-from ser_core.experiments.recipe import Recipe
+from ser_core.experiments.recipe import to_dict as recipe_values
 from ser_core.recognition.card import ModelCard
 
 READY, HERE = "worked out", "here"
@@ -28,6 +26,11 @@ HOW = (
 )
 NETWORKS = (
     "Networks take minutes per cell and are measured from a shell: `python -m ser_core matrix --model cnn --corpus …`"
+)
+
+HINT = (
+    ":small[Seconds to a minute per cell; clips without cached features are measured first. Finished cells are kept, and a stopped "
+    "measurement resumes. The app stays usable meanwhile.]"
 )
 
 
@@ -90,45 +93,35 @@ def _here(cards: Sequence[ModelCard], found: dict[str, Path]) -> None:
         return
     st.session_state[state.COMPARE_CROSS] = (tuple(names), key)
     folders = {name: found[name] for name in names}
-    titles = {name: cached.corpus_title(name) for name in names}
-    prints = [(name, str(folder), cached.fingerprint(folder)) for name, folder in folders.items()]
-    task = ui_task.task("matrix", f"{prints} {recipe}")
-    if task.running:
-        watch(task, key="compare.cross", draw=lambda so_far: _map(so_far, titles, key="live"))
-        return
-    if task.result is None:
-        st.button(
-            f"Measure these {len(names) ** 2} cells",
-            key="compare.cross.start",
-            type="primary",
-            icon=":material/grid_on:",
-            on_click=_start,
-            args=(task, recipe, folders),
-        )
-        st.markdown(
-            ":small[Seconds to a minute per cell; clips without cached features are measured first. Finished "
-            "cells are kept, and a stopped measurement resumes. The app stays usable meanwhile.]"
-        )
-    show_problem(task)
-    if task.result:
-        _map(task.result, titles, key="here")
-        _conclude(task.result)
-        _table(task.result, titles, key="here")
+    config = runs.settings(runs.CROSS, corpora=measurement.corpora(folders), recipe=recipe_values(recipe))
+    result = measurement.measured(
+        config,
+        title=f"{can[key][0]} across {measurement.listed(map(cached.corpus_title, names))}",
+        button=f"Measure these {len(names) ** 2} cells",
+        icon=":material/grid_on:",
+        hint=HINT,
+        key="compare.cross",
+        draw=lambda so_far: show_so_far(so_far, config, cards),
+    )
+    if result is not None:
+        show_result(result, config, cards)
 
 
-def _start(task: Task, recipe: Recipe, folders: dict[str, Path]) -> None:
-    tables = {name: cached.clips(name, folder) for name, folder in folders.items()}
-    task.start(lambda task: measure(task, recipe, tables))
+def _titles(config: dict[str, Any]) -> dict[str, str]:
+    return {name: cached.corpus_title(name) for name in config["corpora"]}
 
 
-def measure(task: Task, recipe: Recipe, tables: dict[str, pd.DataFrame]) -> list[Cell]:
-    """Return every cell; those so far are the task's partial result."""
-    with task.turn(recipes.ONE_AT_A_TIME, recipes.WAITS_FOR):
+def show_so_far(cells: Sequence[Cell], config: dict[str, Any], cards: Sequence[ModelCard]) -> None:
+    """Draw the cells that are finished."""
+    _map(cells, _titles(config), key="live")
 
-        def on_cell(cells: Sequence[Cell]) -> None:
-            task.partial = list(cells)
 
-        return cross_corpus.measure(recipe, tables, recipes.desk(task), on_cell=on_cell)
+def show_result(cells: Sequence[Cell], config: dict[str, Any], cards: Sequence[ModelCard]) -> None:
+    """Draw the map, and what leaving a corpus costs."""
+    titles = _titles(config)
+    _map(cells, titles, key="here")
+    _conclude(cells)
+    _table(cells, titles, key="here")
 
 
 def _map(cells: Sequence[Cell], titles: dict[str, str], *, key: str) -> None:

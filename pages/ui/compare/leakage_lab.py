@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from pages.ui import cached, downloads, frame, glossary
-from pages.ui import task as ui_task
 from pages.ui.charts import models
+from pages.ui.compare import measurement
 from pages.ui.compare.figures import MISSING, PERCENT
-from pages.ui.task import Task, show_problem, watch
-from ser_core import paths
 from ser_core.corpora import catalogue
-from ser_core.experiments import leakage_lab, workspace
+from ser_core.experiments import leakage_lab, runs
 from ser_core.experiments.leakage_lab import LeakageSettings
+from ser_core.experiments.runs import Step
+from ser_core.recognition.card import ModelCard
 
 READY = "ravdess, worked out"
 WORDS: dict[str, dict[Any, str]] = {
@@ -48,16 +47,7 @@ HOW = (
     "The bars close one leak after the other, from your setting down to "
     "**speakers that the model has never heard**. Nothing else changes: the same recordings, features and model."
 )
-
-_ONE_AT_A_TIME = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Step:
-    """A bar: what was closed last, and leakage_lab.to_row's figures."""
-
-    title: str
-    row: dict[str, Any]
+HINT = ":small[Each step trains the model two to ten times: seconds to a minute. What has been measured once is kept.]"
 
 
 @st.fragment
@@ -90,19 +80,27 @@ def show_lab() -> None:
         )
         return
     names = [name for name in (preset.corpora if preset else (place,)) if name in found]
-    _measured(names, {name: found[name] for name in names}, preset, steps)
+    folders = {name: found[name] for name in names}
+    config = runs.lab_settings(place.removeprefix("preset ") if preset else "", steps, measurement.corpora(folders))
+    result = measurement.measured(
+        config,
+        title=f"Leakage Lab: {preset.title if preset else cached.corpus_title(place)}",
+        button=f"Measure these {len(steps)} steps",
+        icon=":material/science:",
+        hint=HINT,
+        key="compare.lab",
+        draw=lambda so_far: show_so_far(so_far, config, ()),
+    )
+    if result is not None:
+        show_result(result, config, ())
 
 
 def _claim(preset: leakage_lab.Preset, here: Sequence[str]) -> None:
     missing = [catalogue.CORPORA[name].title for name in preset.corpora if name not in here]
     st.markdown(
         f"**Published:** {frame.plain(preset.claim)} The lab follows the recipe, with a smaller model of its own"
-        f"{f' and without {frame.plain(_and(missing))}, not installed here' if missing else ''}."
+        f"{f' and without {frame.plain(measurement.listed(missing))}, not installed here' if missing else ''}."
     )
-
-
-def _and(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
 
 
 def _switches(*, ready: bool) -> LeakageSettings:
@@ -126,77 +124,15 @@ def _choice(name: str, default: Any, *, key: str) -> Any:
     )
 
 
-def _measured(
-    names: Sequence[str],
-    folders: dict[str, Any],
-    preset: leakage_lab.Preset | None,
-    steps: list[tuple[str, LeakageSettings]],
-) -> None:
-    prints = [(name, str(folder), cached.fingerprint(folder)) for name, folder in folders.items()]
-    task = ui_task.task("lab", f"{prints} {preset.title if preset else ''} {steps[0][1]}")
-    if task.running:
-        watch(task, key="compare.lab", draw=lambda so_far: _bars(so_far, key="live") if so_far else None)
-        return
-    if task.result is None:
-        st.button(
-            f"Measure these {len(steps)} steps",
-            key="compare.lab.start",
-            type="primary",
-            icon=":material/science:",
-            on_click=_start,
-            args=(task, folders, preset, steps),
-        )
-        st.markdown(
-            ":small[Each step trains the model two to ten times: seconds to a minute. What has been measured once is kept.]"
-        )
-    show_problem(task)
-    if task.result:
-        _bars(task.result)
-        _conclude(task.result)
+def show_so_far(steps: Sequence[Step], config: dict[str, Any], cards: Sequence[ModelCard]) -> None:
+    """Draw the bars so far; the last one may be half measured."""
+    _bars(steps, key="live")
 
 
-def _start(
-    task: Task, folders: dict[str, Any], preset: leakage_lab.Preset | None, steps: list[tuple[str, LeakageSettings]]
-) -> None:
-    tables = {name: cached.clips(name, folder) for name, folder in folders.items()}
-    task.start(lambda task: measure(task, tables, preset, steps))
-
-
-def measure(
-    task: Task,
-    tables: dict[str, pd.DataFrame],
-    preset: leakage_lab.Preset | None,
-    steps: list[tuple[str, LeakageSettings]],
-) -> list[Step]:
-    """Return the figures of each step; those so far are the task's partial result."""
-    with task.turn(_ONE_AT_A_TIME, "another measurement has ended"):
-        clips = (
-            leakage_lab.preset_clips(preset, tables) if preset else pd.concat(list(tables.values()), ignore_index=True)
-        )
-        assert clips is not None, "the page offers a preset only where one of its corpora is here"
-        made: list[Step] = []
-        for number, (title, switches) in enumerate(steps):
-
-            def tell(fraction: float, text: str, number: int = number, title: str = title) -> None:
-                task.check_stop()
-                task.tell((number + fraction) / len(steps), f"{title}: {text[:1].lower()}{text[1:]}")
-
-            def on_round(
-                done: int, rounds: int, figures: Any, title: str = title, switches: LeakageSettings = switches
-            ) -> None:
-                task.partial = [*made, Step(title, leakage_lab.to_row(switches, figures))]
-
-            desk = workspace.Workspace(
-                cache=paths.feature_cache(),
-                results=paths.results_folder(),
-                on_progress=tell,
-                should_stop=lambda: task.stopping,
-            )
-            made.append(
-                Step(title, leakage_lab.to_row(switches, leakage_lab.study(switches, clips, desk, on_round=on_round)))
-            )
-            task.partial = list(made)
-        return made
+def show_result(steps: Sequence[Step], config: dict[str, Any], cards: Sequence[ModelCard]) -> None:
+    """Draw the bars, and what the leaks were worth."""
+    _bars(steps)
+    _conclude(steps)
 
 
 def _bars(steps: Sequence[Step], *, key: str = "bars") -> None:

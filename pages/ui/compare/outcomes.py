@@ -16,8 +16,8 @@ from pages.ui.compare.figures import MISSING, PERCENT
 from ser_core.corpora import catalogue
 from ser_core.experiments import comparison
 from ser_core.experiments import outcome as experiments_outcome
-from ser_core.experiments.outcome import OVERALL, Outcome, part
-from ser_core.metrics.evaluation import Evaluation
+from ser_core.experiments.outcome import Outcome, part
+from ser_core.metrics.evaluation import OVERALL, Evaluation
 
 MEAN = "Mean of these"
 BY = {

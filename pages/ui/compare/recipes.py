@@ -1,25 +1,17 @@
-"""Recipes that can be retrained within a page: which there are, and how such work is done. Networks are trained from a shell."""
+"""Recipes that can be retrained within a page: which there are. Networks are trained from a shell."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
 import streamlit as st
 
 from pages.ui import cached
-from pages.ui.task import Task
-from ser_core import classifiers, paths
+from ser_core import classifiers
 from ser_core.experiments.recipe import Recipe, recipe_of
-from ser_core.experiments.workspace import Workspace
 from ser_core.recognition.card import ModelCard
 from ser_core.training.fit import FitConfig
-
-ONE_AT_A_TIME = threading.Lock()
-"""Two trainings at once would take twice as long each, and leave the pages less to run on."""
-
-WAITS_FOR = "another measurement has ended"
 
 
 def offered(cards: Sequence[ModelCard]) -> dict[str, tuple[str, Recipe]]:
@@ -50,15 +42,3 @@ def with_copies_or_not(recipes: Sequence[Recipe], *, key: str) -> list[Recipe]:
     ):
         return [replace(recipe, config=replace(recipe.config, n_copies=0)) for recipe in recipes]
     return list(recipes)
-
-
-def desk(task: Task) -> Workspace:
-    """Return where a task measures: with the caches of this machine, on all cores, and ended when the task is."""
-    return Workspace(
-        cache=paths.feature_cache(),
-        results=paths.results_folder(),
-        n_jobs=-1,
-        niced=True,
-        on_progress=task.tell,
-        should_stop=lambda: task.stopping,
-    )

@@ -1,30 +1,23 @@
-"""Recipes retrained on a corpus of this machine, once per fold of a protocol: the choice, the work, and what came out of it."""
+"""Recipes retrained on a corpus of this machine, once per fold of a protocol: the choice, and what came out of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from pages.ui import cached, frame, state
-from pages.ui import task as ui_task
 from pages.ui.charts import models
+from pages.ui.compare import measurement
 from pages.ui.compare import outcomes as compare_outcomes
-from pages.ui.compare import recipes as compare_recipes
 from pages.ui.compare.figures import UAR, show_held_out
 from pages.ui.compare.outcomes import with_mean
-from pages.ui.compare.recipes import ONE_AT_A_TIME, WAITS_FOR, offered, with_copies_or_not
-from pages.ui.task import Task, show_problem, watch
-from ser_core.corpora import catalogue
+from pages.ui.compare.recipes import offered, with_copies_or_not
 from ser_core.dataset import protocols, splits
-from ser_core.errors import CorpusError
-from ser_core.experiments import benchmark
-from ser_core.experiments.measure import held_out
-from ser_core.experiments.outcome import Outcome
-from ser_core.experiments.recipe import Recipe
+from ser_core.experiments import benchmark, runs
+from ser_core.experiments.recipe import to_dict as recipe_values
 from ser_core.recognition.card import ModelCard
 
 HOW = (
@@ -37,16 +30,8 @@ KEPT = (
 )
 
 
-@dataclass(frozen=True)
-class Retrained:
-    """What came out: an outcome a recipe, called by its title; left_out: clips with a label that not all recipes know."""
-
-    outcomes: tuple[Outcome, ...]
-    left_out: int
-
-
 def show_retraining(cards: Sequence[ModelCard], found: dict[str, Path]) -> None:
-    """Draw the choice of recipes, corpus and protocol, the work, and the result. found: the installed corpora, name -> folder."""
+    """Draw the choice of recipes, corpus and protocol, and the result. found: the installed corpora, name -> folder."""
     st.markdown(HOW)
     can = offered(cards)
     last_keys, last_name, last_protocol = st.session_state.get(
@@ -100,32 +85,26 @@ def show_retraining(cards: Sequence[ModelCard], found: dict[str, Path]) -> None:
         )
         return
     folders = {each: found[each] for each in benchmark.usual([name, *more])}
-    prints = [(each, str(folder), cached.fingerprint(folder)) for each, folder in folders.items()]
-    titles = [can[key][0] for key in keys]
-    task = ui_task.task("retrain", f"{prints} {name} {protocol} {titles} {recipes}")
-    if task.running:
-        watch(task, key="compare.retrain", draw=_so_far)
-        return
-    if task.result is None:
-        st.button(
-            "Train and test",
-            key="compare.retrain.start",
-            type="primary",
-            icon=":material/model_training:",
-            on_click=_start,
-            args=(task, dict(zip(titles, recipes, strict=True)), folders, name, protocol),
-        )
-        st.markdown(KEPT)
-    show_problem(task)
-    if task.result:
-        _result(task.result)
+    chosen = [[can[key][0], recipe_values(each)] for key, each in zip(keys, recipes, strict=True)]
+    config = runs.settings(
+        runs.RETRAIN, corpora=measurement.corpora(folders), recipes=chosen, tested=name, protocol=protocol
+    )
+    result = measurement.measured(
+        config,
+        title=f"Retrain {measurement.listed(can[key][0] for key in keys)}, tested on {cached.corpus_title(name)} ({protocol})",
+        button="Train and test",
+        icon=":material/model_training:",
+        hint=KEPT,
+        key="compare.retrain",
+        draw=lambda so_far: show_so_far(so_far, config, cards),
+    )
+    if result is not None:
+        show_result(result, config, cards)
 
 
 def _networks(name: str, more: Sequence[str], protocol: str) -> None:
     with st.expander("Networks, from a shell", key="compare.retrain.networks"):
-        st.markdown(
-            "Networks take minutes per fold, and TensorFlow would slow the pages down for everyone. From a shell:"
-        )
+        st.markdown("Networks take minutes per fold, and the runs of everyone else would wait for them. From a shell:")
         extra = "".join(f" --train-corpus {other}" for other in more)
         st.code(
             f"python -m ser_core evaluate --model cnn --corpus {name}{extra} --protocol {protocol}",
@@ -134,41 +113,9 @@ def _networks(name: str, more: Sequence[str], protocol: str) -> None:
         )
 
 
-def _start(task: Task, recipes: dict[str, Recipe], folders: dict[str, Path], name: str, protocol: str) -> None:
-    tables = {each: cached.clips(each, folder) for each, folder in folders.items()}
-    task.start(lambda task: measure(task, recipes, tables, name, protocol))
-
-
-def measure(
-    task: Task, recipes: Mapping[str, Recipe], tables: Mapping[str, pd.DataFrame], name: str, protocol: str
-) -> Retrained:
-    """Return what each recipe (title -> recipe) said of the clips of a corpus that it had not learned from; those so far are partial."""
-    known = set.intersection(*(set(recipe.config.labels) for recipe in recipes.values()))
-    clips = pd.concat(list(tables.values()), ignore_index=True)
-    kept = clips[clips[catalogue.EMOTION].isin(known)].reset_index(drop=True)
-    tested = (kept[catalogue.CORPUS] == name).to_numpy()
-    if not tested.any():
-        raise CorpusError(
-            "No clip of this corpus has a label that all chosen recipes know. Choose fewer recipes, or another corpus."
-        )
-    with task.turn(ONE_AT_A_TIME, WAITS_FOR):
-        desk = compare_recipes.desk(task)
-        made: list[Outcome] = []
-        for number, (title, recipe) in enumerate(recipes.items()):
-
-            def tell(
-                fraction: float, text: str, number: int = number, title: str = title, name: str = recipe.name
-            ) -> None:
-                task.tell((number + fraction) / len(recipes), f"{title}: {text.removeprefix(f'{name}, ')}")
-
-            outcome = held_out(recipe, kept, protocol, replace(desk, on_progress=tell), tested=tested)
-            made.append(replace(outcome, model=title))
-            task.partial = list(made)
-        return Retrained(tuple(made), int((clips[catalogue.CORPUS] == name).sum() - tested.sum()))
-
-
-def _so_far(outcomes: Sequence[Outcome]) -> None:
-    figures = compare_outcomes.figures(outcomes)
+def show_so_far(found: runs.Scores, config: dict[str, Any], cards: Sequence[ModelCard]) -> None:
+    """Draw the figures of the recipes that are finished."""
+    figures = compare_outcomes.figures(found.outcomes)
     st.plotly_chart(
         models.bars(figures, UAR),
         key="compare.retrain.live",
@@ -178,7 +125,8 @@ def _so_far(outcomes: Sequence[Outcome]) -> None:
 
 
 @st.fragment
-def _result(found: Retrained) -> None:
+def show_result(found: runs.Scores, config: dict[str, Any], cards: Sequence[ModelCard]) -> None:
+    """Draw what the retrained recipes answered."""
     outcomes = with_mean(found.outcomes, key="compare.retrain")
     if found.left_out:
         st.markdown(f":small[{found.left_out:,} clips are left out: not all of these recipes know their label.]")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -11,16 +10,13 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import cached, downloads, frame, state
-from pages.ui import task as ui_task
 from pages.ui.charts import models
 from pages.ui.charts import robustness as charts_robustness
-from pages.ui.compare import figures, score
-from pages.ui.task import Task, show_problem, watch
-from ser_core import paths
+from pages.ui.compare import figures, measurement, score
 from ser_core.audio import degradations
 from ser_core.audio.degradations import CLEAN
 from ser_core.corpora import catalogue
-from ser_core.experiments import contamination, robustness, workspace
+from ser_core.experiments import contamination, robustness, runs
 from ser_core.experiments.robustness import Robustness
 from ser_core.recognition.card import ModelCard
 from ser_core.system import untrusted_text
@@ -29,15 +25,16 @@ HOW = (
     "Clean clips are degraded step by step, and the models predict again. **How far a line falls** shows what a fan, a room, a telephone "
     "or a codec costs a model."
 )
+HINT = (
+    ":small[One or two minutes for all conditions the first time. Finished conditions are kept, and a stopped measurement resumes. The app "
+    "stays usable meanwhile.]"
+)
 SIZES = (60, robustness.N_CLIPS, 240)
-
-_ONE_AT_A_TIME = threading.Lock()
-"""Two at once would take twice as long each, and leave the pages less to run on."""
 
 
 @st.fragment
 def show_robustness(cards: Sequence[ModelCard]) -> None:
-    """Draw the choice of models, corpora and conditions, the work, and the curves."""
+    """Draw the choice of models, corpora and conditions, and the curves."""
     st.markdown(HOW)
     found = cached.installed(cached.corpora_root())
     if not found:
@@ -84,50 +81,41 @@ def show_robustness(cards: Sequence[ModelCard]) -> None:
         return
     st.session_state[state.COMPARE_ROBUST] = (tuple(slugs), tuple(names), tuple(chosen), n_clips)
     of = [by_slug[slug] for slug in slugs]
-    prints = [(name, str(folder), cached.fingerprint(folder)) for name, folder in folders.items()]
-    task = ui_task.task("robust", f"{cached.model_keys(of)} {prints} {sorted(chosen)} {n_clips}")
-    called = {slug: titles[slug] for slug in slugs}
-    if task.running:
-        watch(task, key="compare.robust", draw=lambda so_far: _overview(so_far, called, key="live"))
-        return
-    if task.result is None:
-        st.button(
-            f"Measure on {min(n_clips, len(clips)):,} clips",
-            key="compare.robust.start",
-            icon=":material/graphic_eq:",
-            type="primary",
-            on_click=_start,
-            args=(task, of, clips, list(chosen), n_clips),
-        )
-        st.markdown(
-            ":small[One or two minutes for all conditions the first time. Finished conditions are kept, and a "
-            "stopped measurement resumes. The app stays usable meanwhile.]"
-        )
-    show_problem(task)
-    if task.result is not None:
-        _result(task.result, called, list(names))
+    called = [titles[slug] for slug in slugs]
+    config = runs.settings(
+        runs.ROBUSTNESS,
+        models=of,
+        corpora=measurement.corpora(folders),
+        conditions=[name for name in degradations.CONDITIONS if name in chosen],
+        n_clips=n_clips,
+    )
+    result = measurement.measured(
+        config,
+        title=f"Robustness of {measurement.listed(called)} on {measurement.listed(map(cached.corpus_title, names))}",
+        button=f"Measure on {min(n_clips, len(clips)):,} clips",
+        icon=":material/graphic_eq:",
+        hint=HINT,
+        key="compare.robust",
+        draw=lambda so_far: show_so_far(so_far, config, cards),
+    )
+    if result is not None:
+        show_result(result, config, cards)
 
 
-def _start(task: Task, cards: list[ModelCard], clips: pd.DataFrame, names: list[str], n_clips: int) -> None:
-    task.start(lambda task: measure(task, cards, clips, names, n_clips))
+def _called(config: dict[str, Any], cards: Sequence[ModelCard]) -> dict[str, str]:
+    """Return the titles of the models of a run."""
+    titles = cached.model_titles(cards)
+    return {slug: titles.get(slug, slug) for slug in config["models"]}
 
 
-def measure(task: Task, cards: list[ModelCard], clips: pd.DataFrame, names: list[str], n_clips: int) -> Robustness:
-    """Return what the models reach under the conditions; what there is so far is the task's partial result."""
-    with task.turn(_ONE_AT_A_TIME, "another measurement has ended"):
-        desk = workspace.Workspace(
-            results=paths.results_folder(),
-            models=paths.models_folder(),
-            n_jobs=-1,
-            niced=True,
-            on_progress=task.tell,
-            should_stop=lambda: task.stopping,
-        )
+def show_so_far(found: Robustness, config: dict[str, Any], cards: Sequence[ModelCard]) -> None:
+    """Draw the conditions that are finished."""
+    _overview(found, _called(config, cards), key="live")
 
-        def on_part(part: Robustness) -> None:
-            task.partial = part
 
-        return robustness.measure(cards, clips, names, desk, n_clips=n_clips, on_part=on_part)
+def show_result(found: Robustness, config: dict[str, Any], cards: Sequence[ModelCard]) -> None:
+    """Draw the curves and the tables. config: the settings of the run; cards: the models there are."""
+    _result(found, _called(config, cards), list(config["corpora"]))
 
 
 def _result(found: Robustness, titles: dict[str, str], names: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from pages.ui import task as ui_task
 from pages.ui.task import Task, show_problem, watch
 from ser_core import paths
 from ser_core.dataset import clip_map, exploration
+from ser_core.system import workers
 
 HOW = "Each clip is measured once; after that its features are cached. The app stays usable meanwhile."
 
@@ -114,7 +115,13 @@ def _draw(task: Task, clips: exploration.Measured, speakers: np.ndarray | None, 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _draw_quick(key: str, _clips: exploration.Measured, _speakers: np.ndarray | None, method: str) -> clip_map.Map:
-    return clip_map.draw(_clips, _speakers, method=method, cache=paths.feature_cache())
+    return clip_map.draw(_clips, _speakers, method=method, cache=paths.feature_cache(), reduce_by=_in_a_worker)
+
+
+def _in_a_worker(standard: np.ndarray, method: str, seed: int) -> clip_map.Reduced:
+    """Return what clip_map.reduce does, computed by a worker process: the server fits nothing."""
+    with workers.long_work():
+        return workers.run(clip_map.reduce, standard, method, seed)
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)

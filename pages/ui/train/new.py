@@ -64,6 +64,6 @@ def _start(root: Path, config: RunConfig | None, plan: Plan) -> None:
     )
     before = sum(not job.ended for job in jobs.jobs(root))
     if before:
-        st.caption(f"{before} {'run comes' if before == 1 else 'runs come'} before it: one trains at a time.")
+        st.caption(f"{before} {'run comes' if before == 1 else 'runs come'} before it: one works at a time.")
     if clicked and config is not None:
         start.begin(root, config)

@@ -22,6 +22,7 @@ STAGES = {
     run_folder.SEARCHING: (":material/grid_on:", "Searching"),
     run_folder.EVALUATING: (":material/fact_check:", "Testing"),
     run_folder.SAVING: (":material/save:", "Saving"),
+    run_folder.MEASURING: (":material/analytics:", "Measuring"),
     run_folder.DONE: (":material/check_circle:", "Done"),
     run_folder.FAILED: (":material/error:", "Failed"),
     run_folder.STOPPED: (":material/stop_circle:", "Stopped"),
@@ -59,9 +60,23 @@ def show_run(root: Path, id: str) -> None:
         st.error(frame.plain(job.status.problem), icon=":material/error:")
     elif job.status.text:
         st.markdown(frame.plain(job.status.text))
-    result.show_result(job)
-    _curves(job)
+    if job.kind:
+        _compare(job)
+    else:
+        result.show_result(job)
+        _curves(job)
     _log(job)
+
+
+def _compare(job: jobs.Job) -> None:
+    """Draw the way to a measurement on Compare, which shows what there is of it."""
+    st.page_link(
+        "pages/compare.py",
+        label="See it on Compare",
+        icon=":material/arrow_forward:",
+        icon_position="right",
+        query_params={"run": job.id},
+    )
 
 
 def headline(job: jobs.Job) -> str:
@@ -110,7 +125,10 @@ def _live(root: Path, id: str) -> None:
     else:
         st.caption(frame.plain(job.status.text))
         _stop(job)
-    _curves(job)
+    if job.kind:
+        _compare(job)
+    else:
+        _curves(job)
     _log(job)
 
 

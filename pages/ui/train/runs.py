@@ -18,7 +18,7 @@ def show_runs(root: Path) -> None:
     """Draw the runs; those that work or wait are redrawn every two seconds."""
     found = jobs.jobs(root)
     if not found:
-        st.info("No training has been started yet.", icon=":material/info:")
+        st.info("No training and no measurement has been started yet.", icon=":material/info:")
     elif any(not job.ended for job in found):
         _watch(root)
     _show_ended(root, [job for job in found if job.ended])
@@ -72,7 +72,7 @@ def _show_ended(root: Path, ended: list[jobs.Job]) -> None:
             f"Delete {'mine' if len(mine) < len(ended) else 'all'}",
             key="train.clear",
             icon=":material/delete_sweep:",
-            help="Deletes what these runs wrote: curves and log. Their models stay.",
+            help="Deletes what these runs wrote: curves, log, what was measured. Their models stay.",
             on_click=_clear,
             args=(mine,),
         )
