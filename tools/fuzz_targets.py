@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import re
@@ -24,6 +25,7 @@ from ser_core.cli import main
 from ser_core.corpora import catalogue, doctor, install, library, recorded, scan, uploads
 from ser_core.dataset import cache
 from ser_core.experiments import contamination, cross_corpus, leakage_lab, measure, robustness
+from ser_core.experiments.workspace import Workspace, recall
 from ser_core.features import vectors
 from ser_core.metrics.evaluation import Evaluation
 from ser_core.recognition import analysis, report, sandbox, store
@@ -298,9 +300,10 @@ def result(data: bytes, place: Path) -> None:
     path = place / "results.json"
     path.write_bytes(data)
     leakage_lab.command(path)
-    leakage_lab._recall(path)
-    robustness._recall(path, 3)
-    measure._recall(path, np.ones(5, bool))
+    kept = Workspace(results=place)
+    recall(kept, path.stem, Evaluation.from_dict)
+    recall(kept, path.stem, functools.partial(robustness._kept, n_clips=3))
+    recall(kept, path.stem, functools.partial(measure._kept, test=np.ones(5, bool)))
     fit._read_fold(path, np.arange(5), [fit.AS_RECORDED])
     for read in (leakage_lab.read_results, cross_corpus.read_results):
         with contextlib.suppress(leakage_lab.ConfigError):

@@ -16,6 +16,9 @@ from ser_core.metrics import curves
 from ser_core.metrics.curves import Count, Curves, Point, Share
 from ser_core.system import untrusted_json
 
+FEW_CLIPS = 100
+"""Below this many clips an interval is at least as wide as Wilson's: a bootstrap of 12 right answers knows nothing but right answers."""
+
 MIN_SPEAKERS = 4
 """From this many test speakers on, intervals are drawn over speakers, whose clips are alike; below, over clips."""
 
@@ -55,11 +58,11 @@ class Evaluation:
     labels that occur in the test, and per_label (label -> precision, recall, f1, n clips) lists these: a corpus without
     "calm" says nothing of it, though a wrong "calm" costs the recall of another label. confusion: counts (n_labels,
     n_labels), rows true and columns answered, both in the order of `labels`. ece: expected calibration error. interval:
-    "uar" and "accuracy" -> (low, high) of 95 %, by bootstrap over interval_over ("speakers" or "clips"). Not every evaluation has the
-    rest. curves: ROC, reliability and how sure it was. seen: each of SEEN -> share of the test clips that had it in training. human:
-    accuracy of people on the same clips, where it was published. sure: where the model has a threshold, "answered" and "right" ->
-    of how many clips its top probability reached it, and how many of these answers were right. under: condition, with its level ->
-    accuracy on the same clips under it.
+    "uar" and "accuracy" -> (low, high) of 95 %, by bootstrap over interval_over ("speakers" or "clips"), of few clips Wilson's
+    if wider. Not every evaluation has the rest. curves: ROC, reliability and how sure it was. seen: each of SEEN -> share of the test
+    clips that had it in training. human: accuracy of people on the same clips, where it was published. sure: where the model has a
+    threshold, "answered" and "right" -> of how many clips its top probability reached it, and how many of these answers were right.
+    under: condition, with its level -> accuracy on the same clips under it.
     """
 
     protocol: str
@@ -273,7 +276,27 @@ def _interval(
     samples = {"uar": recall.sum(axis=1) / (n_true > 0).sum(axis=1), "accuracy": right.sum(axis=1) / n_true.sum(axis=1)}
     tail = (1 - INTERVAL_SHARE) / 2
     bounds = {name: np.quantile(values, [tail, 1 - tail]) for name, values in samples.items()}
-    return {name: (float(low), float(high)) for name, (low, high) in bounds.items()}, over
+    found = {name: (float(low), float(high)) for name, (low, high) in bounds.items()}
+    if len(cell) >= FEW_CLIPS:
+        return found, over
+    per_label = np.bincount(y_true, minlength=n_labels)
+    recalls = np.bincount(y_true[y_true == answer], minlength=n_labels)[per_label > 0] / per_label[per_label > 0]
+    equivalent = {  # a mean of K recalls is as uncertain as one share of so many clips, were all recalls alike
+        "uar": (float(recalls.mean()), (per_label > 0).sum() ** 2 / (1 / per_label[per_label > 0]).sum()),
+        "accuracy": (float((y_true == answer).mean()), float(len(cell))),
+    }
+    for name, (low, high) in found.items():
+        least, most = wilson(*equivalent[name])
+        found[name] = min(low, least), max(high, most)
+    return found, over
+
+
+def wilson(share: float, n: float) -> tuple[float, float]:
+    """Return the bounds of 95 % of a share, 0..1, that was counted among n (Wilson 1927): wide where n is small, also for none or all."""
+    z = 1.959964
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return float(max(centre - half, 0.0)), float(min(centre + half, 1.0))
 
 
 def _check_arrays(y_true: np.ndarray, probabilities: np.ndarray, speakers: np.ndarray, n_labels: int) -> None:

@@ -124,9 +124,9 @@ class ModelCard:
 
     evaluation: held-out figures on the main corpus; per_corpus: the same by corpus; unheard: by corpus, of
     the same recipe trained on the other corpora alone. corpora: one dict per training corpus
-    (corpus, title, n_clips, n_speakers, licence, citation). split: part (train, validation, test) -> {"speakers": [...], "clips":
-    {corpus: [names]}, "sounds": {corpus: [a print of each of these clips, see dataset/duplicates.py]}}; without "clips" all clips of
-    those speakers in the corpora. architecture: one row per layer or step (name, shape,
+    (corpus, title, n_clips and n_speakers that were learned from, licence, citation). split: part (train, validation, test) ->
+    {"speakers": [...], "clips": {corpus: [names]}, "sounds": {corpus: [a print of each clip, see duplicates.py]}};
+    without "clips" all clips of those speakers in the corpora. architecture: one row per layer or step (name, shape,
     parameters, detail). threshold: the least top probability of an accepted answer (metrics/abstention.py), None where none was chosen.
     files: sha256 of each weight file. created is UTC, ISO 8601.
     """

@@ -58,7 +58,7 @@ def card(made: Made, files: dict[str, str]) -> ModelCard:
     known = measured(
         config,
         made.result,
-        prepared.clips,
+        prepared.clips[prepared.part == splits.TRAIN],
         labels=prepared.labels,
         left_out=prepared.left_out,
         n_unreadable=len(made.data.problems),
@@ -88,7 +88,7 @@ def card(made: Made, files: dict[str, str]) -> ModelCard:
         evaluation=made.figures[next(iter(made.figures))],
         per_corpus={name: each for name, each in made.figures.items() if name in names},
         licence=_licence(known.corpora),
-        limits=LIMITS.format(n_speakers=prepared.clips[catalogue.SPEAKER].nunique(), corpora=titles),
+        limits=LIMITS.format(n_speakers=sum(each["n_speakers"] for each in known.corpora), corpora=", ".join(titles)),
     )
 
 
@@ -104,7 +104,8 @@ def measured(
 ) -> ModelCard:
     """Return a card with what weights, settings and clips tell; its figures, split and sentences are the caller's to add.
 
-    left_out: label -> clips that were not used; n_unreadable: files that could not be read; files: weight file -> sha256.
+    clips: those that it learned from. left_out: label -> clips that were not used; n_unreadable: files that could not be read;
+    files: weight file -> sha256.
     """
     spec = classifiers.CLASSIFIERS[config.classifier]
     return ModelCard(

@@ -25,6 +25,9 @@ from ser_core.training import balance, run_folder
 from ser_core.training.config import RunConfig
 
 SEARCH_FOLDS = 3
+FEW_VALIDATION = 10
+"""Below so many validation clips, the best epoch is a matter of chance."""
+
 FEW_CLIPS = 20
 """Training clips of a label below which a warning is due."""
 
@@ -377,6 +380,11 @@ def _part_warnings(prepared: Prepared, parts: Mapping[str, Part], config: RunCon
     missing = [label for label, n in test.labels.items() if n == 0]
     if missing:
         warnings.append(f"Nobody who is tested says anything {' or '.join(missing)}: the figures will not cover it.")
+    if 0 < validation.n_clips < FEW_VALIDATION and classifiers.CLASSIFIERS[config.classifier].iterative:
+        warnings.append(
+            f"Only {validation.n_clips} clip{'s' * (validation.n_clips != 1)} choose the best epoch, which is little better than chance. "
+            "Add clips, or set fewer epochs."
+        )
     if not validation.n_clips and classifiers.CLASSIFIERS[config.classifier].iterative:
         warnings.append("Without a validation part the last epoch is kept, whether or not it is the best.")
     counts = [n for n in train.labels.values() if n]

@@ -261,7 +261,7 @@ def _card(
     known = training_card.measured(
         config,
         result,
-        material.clips,
+        material.clips[~material.clips[catalogue.SPEAKER].isin(result.validation_speakers)],
         labels=config.labels,
         left_out=material.left_out,
         n_unreadable=len(material.data.problems),

@@ -113,6 +113,7 @@ def test_a_refused_recording_can_still_be_played_and_added(page: Page, root: tup
     add.click()
     expect(page.get_by_text("Added 1 clip")).to_be_visible()
     assert len(recorded.clips(folder, "refused")) == 1
+    recorded.delete_all(folder, "refused")
 
 
 def test_an_upload_and_a_zip_of_label_folders_become_corpora(page: Page, root: tuple[Server, Path]) -> None:

@@ -273,6 +273,7 @@ def test_boosting_cuts_its_features_into_steps_once_and_not_by_weight(monkeypatc
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.ensemble._hist_gradient_boosting import binning
 
+    # private: how often columns are cut into bins is seen nowhere else
     given, find = [], binning._find_binning_thresholds
 
     def counted(column, max_bins, sample_weight=None):

@@ -27,6 +27,8 @@ FACTS = {
     "clipped",
     "silence",
     "speech_s",
+    "heard_s",
+    "whispered",
     "snr_db",
     "bandwidth_hz",
     "steady",

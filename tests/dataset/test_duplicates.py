@@ -50,6 +50,7 @@ COPIES = {
     "24 bit": lambda x: encoded(x, subtype="PCM_24"),
     "flac": lambda x: encoded(x, container="FLAC"),
     "vorbis": lambda x: encoded(x, container="OGG", subtype="VORBIS"),
+    # private: a codec at a bit rate of our own
     "mp3": lambda x: codecs._encode(Waveform(x, RATE), codecs.CODECS["mp3"], 48),
     "opus": lambda x: codecs._encode(Waveform(x, RATE), codecs.CODECS["opus"], 32),
     "another rate": lambda x: encoded(resample(Waveform(x, RATE), 22_050).samples, rate=22_050),

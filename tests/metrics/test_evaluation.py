@@ -237,3 +237,24 @@ def test_no_clips_is_an_error_that_says_so():
 def test_arrays_that_do_not_fit_are_refused(y, probabilities, words):
     with pytest.raises(ValueError, match=words):
         measure(y, probabilities, np.array(["a", "b"]))
+
+
+@pytest.mark.parametrize(
+    ("share", "n", "low", "high"),
+    [(1.0, 12, 0.7575, 1.0), (0.0, 10, 0.0, 0.2775), (0.5, 10, 0.2366, 0.7634), (0.81, 263, 0.7582, 0.8529)],
+)
+def test_wilsons_bounds_are_those_of_the_literature(share, n, low, high):
+    assert evaluation.wilson(share, n) == pytest.approx((low, high), abs=6e-4)
+
+
+def test_of_few_clips_all_right_little_is_known():
+    y = np.array([0, 1] * 6)
+    figures = measure(y, np.eye(len(LABELS))[y], np.array(["ravdess:01"] * 12))
+    assert figures.uar == figures.accuracy == 1.0
+    for name in ("uar", "accuracy"):
+        assert figures.interval[name] == pytest.approx((0.7575, 1.0), abs=1e-3)
+
+
+def test_many_clips_keep_the_interval_of_the_bootstrap():
+    y = np.array([0, 1] * 60)
+    assert measure(y, np.eye(len(LABELS))[y], np.array(["ravdess:01"] * 120)).interval["uar"] == (1.0, 1.0)

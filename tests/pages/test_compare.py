@@ -641,7 +641,13 @@ def test_the_risk_is_drawn_with_a_mark_at_the_threshold() -> None:
     ],
 )
 def test_a_difference_is_said_in_words(value: float, low: float, high: float, words: str) -> None:
-    assert disagreements.difference_text(Difference("A", "B", value, low, high, "speakers")) == words
+    found = Difference("A", "B", value, low, high, "speakers")
+    assert disagreements.difference_text(found) == words
+    assert "better" not in disagreements.difference_text(found, {"A"})
+    assert disagreements.difference_text(found, {"A"}).endswith(
+        "A was trained on some of these clips or speakers: no verdict."
+    )
+    assert "Both were trained on some" in disagreements.difference_text(found, {"A", "B"})
 
 
 def test_models_have_different_colours_and_symbols() -> None:

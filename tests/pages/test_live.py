@@ -26,6 +26,7 @@ from ser_core.recognition import live, store
 from ser_core.recognition.live import Level
 from ser_core.recognition.recognizer import Prediction
 from tests.support import pages
+from tests.support.models import TITLES
 from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -325,7 +326,7 @@ def test_recognize_live_batch_and_the_command_line_say_the_same(
     table = page.table[0].value
     shown = {slug: table[slug].map(lambda p: float(p.removesuffix(" %")) / 100).to_dict() for slug in table}
     for slug, expected in answers["command line"].items():
-        assert shown[slug] == pytest.approx(expected, abs=0.00051), "the table on Recognize has a thousandth"
+        assert shown[TITLES[slug]] == pytest.approx(expected, abs=0.00051), "the table on Recognize has a thousandth"
         for name, each in answers.items():
             assert each[slug] == pytest.approx(expected, abs=1e-4), name
 

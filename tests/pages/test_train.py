@@ -26,6 +26,7 @@ from ser_core.classifiers import CLASSIFIERS
 from ser_core.corpora import catalogue
 from ser_core.dataset import splits
 from ser_core.errors import ConfigError
+from ser_core.experiments.outcome import AS_TRAINED
 from ser_core.metrics import evaluation
 from ser_core.recognition import bundle, store
 from ser_core.recognition.card import ModelCard
@@ -463,9 +464,22 @@ def test_a_model_that_was_trained_further_stands_beside_what_it_was_before(emodb
     ]
     origin = replace(card, slug="cnn", title="CNN", classifier="cnn", corpora=({"corpus": "ravdess"},))
     drawn = result.comparison(result.columns(replace(further, corpora=({"corpus": "ravdess"},)), [origin]))
-    assert "CNN, before" in drawn and "learned from RAVDESS already" in drawn
+    assert "CNN, before" in drawn and drawn.count(f"protocol “{AS_TRAINED}”") == 2
     drawn = result.comparison(result.columns(replace(further, corpora=({"corpus": "emodb"},)), [origin]))
-    assert "learned from" not in drawn
+    assert AS_TRAINED not in drawn
+
+
+def test_a_base_model_that_knew_the_tested_speakers_is_told_by_what_its_card_lists(emodb):
+    card = store.read_card("mlp", paths.models_folder())
+    further = replace(card, slug="x", training={"start_from": "cnn"}, corpora=({"corpus": "ravdess"},))
+    origin = replace(card, slug="cnn", corpora=({"corpus": "ravdess"},), split={"train": {"speakers": ["a", "b"]}})
+    assert result.base_overlap(card, None) == ""
+    assert "its card would name" in result.base_overlap(further, None)
+    assert (
+        result.base_overlap(replace(further, split={"test": {"speakers": ["b", "c"]}}), origin) == "1 of the 2 speakers"
+    )
+    assert result.base_overlap(replace(further, split={"test": {"speakers": ["c"]}}), origin) == ""
+    assert "RAVDESS, speakers included" in result.base_overlap(further, origin)
     assert len(result.columns(replace(card, training={"before": {"x": "y"}}), [])) == 1
 
 

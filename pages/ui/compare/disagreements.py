@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html import escape
 
 import numpy as np
@@ -36,7 +36,8 @@ def show_differences(outcomes: Sequence[Outcome]) -> None:
         f"Each pair is compared on the same {over}, drawn again and again. An interval that holds 0 says: with other voices, the "
         "order might have been the other way round."
     )
-    st.html(f"<ul>{''.join(f'<li>{_html(each)}</li>' for each in pairs)}</ul>")
+    trained = {each.model for each in outcomes if each.heard and each.heard.any.any()}
+    st.html(f"<ul>{''.join(f'<li>{_html(each, trained)}</li>' for each in pairs)}</ul>")
     if len(pairs) > 2:
         st.markdown(
             f":small[With {len(pairs)} pairs, one may seem to differ by chance alone: 1 in 20 such intervals is wrong by chance.]"
@@ -45,19 +46,26 @@ def show_differences(outcomes: Sequence[Outcome]) -> None:
     _disagreements(outcomes)
 
 
-def difference_text(each: Difference) -> str:
-    """Return what a difference is worth, in words; figures in points of UAR."""
+def difference_text(each: Difference, trained: Collection[str] = ()) -> str:
+    """Return what a difference is worth, in words; figures in points of UAR.
+
+    trained: the models that some of the clips were in the training of. No pair with one of them has a better model.
+    """
     better, worse, sign = (each.one, each.other, 1) if each.value >= 0 else (each.other, each.one, -1)
     low, high = sorted((100 * sign * each.low, 100 * sign * each.high))
     figure = f"{100 * abs(each.value):.1f} points of UAR ({low:+.1f} to {high:+.1f})"
+    known = [model for model in (better, worse) if model in trained]
+    if known:
+        which = f"{known[0]} was" if len(known) == 1 else "Both were"
+        return f"{better} and {worse}: {figure} apart. {which} trained on some of these clips or speakers: no verdict."
     if each.means_nothing:
         return f"{better} and {worse}: {figure} apart. This difference is not significant."
     return f"{better} is better than {worse} by {figure}."
 
 
-def _html(each: Difference) -> str:
-    text = escape(difference_text(each))
-    return text if each.means_nothing else f"<b>{text}</b>"
+def _html(each: Difference, trained: Collection[str]) -> str:
+    text = escape(difference_text(each, trained))
+    return text if each.means_nothing or {each.one, each.other} & set(trained) else f"<b>{text}</b>"
 
 
 @st.cache_data(max_entries=128, show_spinner=False)

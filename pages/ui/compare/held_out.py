@@ -121,13 +121,16 @@ def title(column: Column) -> str:
 
 
 def table(cards: Sequence[ModelCard], titles: dict[str, str], columns: Sequence[Column]) -> pd.DataFrame:
-    """Return one row per model with its UAR in %, empty where it was not measured so."""
+    """Return one row per model: what it was trained on, and its UAR in %, empty where it was not measured so."""
     rows = []
     for card in cards:
         figures = {title(column): of(card, column) for column in columns}
         rows.append(
             {
                 "Model": titles[card.slug],
+                "Trained on": ", ".join(
+                    groups.title(catalogue.CORPUS, str(each.get("corpus"))) for each in card.corpora
+                ),
                 "Parameters": card.n_parameters,
                 **{name: 100 * each.uar if each else None for name, each in figures.items()},
             }

@@ -25,6 +25,12 @@ PANEL_PX = 340
 """Three beside each other on a laptop, one below the other on a phone."""
 
 
+ALONE = (
+    "Here each recipe was **retrained on {corpus} alone** (cross-corpus: on the other corpora). The models under *Models here* were "
+    "trained on several corpora at once, so the same name and protocol have another figure there."
+)
+
+
 def show_protocols(cards: Sequence[ModelCard]) -> None:
     """Draw the table of one corpus: one panel per protocol, the columns beside each other, and one of them in detail."""
     cells = cached.protocol_cells()
@@ -51,6 +57,7 @@ def show_protocols(cards: Sequence[ModelCard]) -> None:
             label_visibility="collapsed",
         )
     own = [cell for cell in cells if cell.corpus == corpus]
+    st.markdown(ALONE.format(corpus=frame.corpus(corpus)))
     with st.container(key="compare_protocols", horizontal=True, gap="small"):
         for protocol in protocols.PROTOCOLS:
             with st.container(border=True, width=PANEL_PX):
@@ -201,5 +208,9 @@ def _detail(cells: Sequence[Cell]) -> None:
         width=260,
     )
     show_held_out(protocol)
-    figures = figures_of([cell for cell in cells if cell.protocol == protocol])
+    figures = {
+        f"{title(cell.model)} on {', '.join(groups.title(catalogue.CORPUS, name) for name in cell.trained_on)}": cell.figures
+        for cell in cells
+        if cell.protocol == protocol and cell.figures
+    }
     compare_figures.show_figures(figures, key=f"compare.protocols.{protocol}")

@@ -12,6 +12,7 @@ from pages.ui.corpora import player
 from ser_core.audio import augment, waveform
 from ser_core.corpora import catalogue
 from ser_core.recognition import analysis
+from ser_core.system import workers
 
 ROWS = ("waveform", "mel")
 HOW = (
@@ -94,7 +95,7 @@ def _augment(
     """Return the changed clip as a WAV, and as it is heard and seen."""
     waveform_after = augment.EFFECTS[name].apply(_before.clip.waveform, strength, np.random.default_rng(draw))
     data = waveform.encode_wav(waveform_after)
-    return data, analysis.analyse(data, name="The changed clip")
+    return data, workers.run(analysis.analyse, data, name="The changed clip")
 
 
 def _compare(

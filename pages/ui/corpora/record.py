@@ -36,7 +36,7 @@ from ser_core.corpora.recorded import (
     relabel,
 )
 from ser_core.errors import SerError
-from ser_core.system import untrusted_text
+from ser_core.system import untrusted_text, workers
 
 ABOUT = """
 Say a sentence as if you felt what the label says, and it becomes a clip that can be checked, explored and trained on like any other corpus.
@@ -190,7 +190,8 @@ def _take(root: Path, name: str, keys: Sequence[str], sentence: str) -> None:
     for file in held[:MAX_FILES]:
         recorded = len(held) == 1 and "record" in keys[0]
         with _Telling() as tell:
-            result = add(
+            result = workers.run(  # it measures the sound, which the server does not
+                add,
                 root,
                 name,
                 file.getvalue(),

@@ -20,6 +20,7 @@ from ser_core.experiments import leakage_lab
 from ser_core.features import config
 from ser_core.recognition import analysis
 from ser_core.recognition.card import ModelCard
+from ser_core.system import workers
 
 VOICE = "bright.flac"
 """The synthetic voice that the pictures show."""
@@ -48,7 +49,8 @@ def voices() -> dict[str, analysis.Analysis]:
     """Return the synthetic voices in which somebody speaks: title -> what was measured of it, that of the pictures first."""
     rows = sorted(cached.samples(), key=lambda row: row["file"] != VOICE)
     analyses = {
-        row["title"].removeprefix("Synthetic voice, "): analysis.analyse(cached.SAMPLES / row["file"]) for row in rows
+        row["title"].removeprefix("Synthetic voice, "): workers.run(analysis.analyse, cached.SAMPLES / row["file"])
+        for row in rows
     }
     return {title: each for title, each in analyses.items() if each.quality.has_speech}
 

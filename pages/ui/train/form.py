@@ -279,7 +279,7 @@ def _protocol(key: str, n_folds: int) -> dict[str, Any]:
         format="%d %%",
         key="train.validation_share",
         persist_state="session",
-        help="Of the training speakers: they choose the epoch and are not learned from.",
+        help="Of the training speakers: not learned from; they set how sure the model may be, and choose the epoch if there are any.",
     )
     return {"protocol": protocol, "folds": folds, "test_share": test / 100, "validation_share": validation / 100}
 

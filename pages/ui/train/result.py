@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 
@@ -17,17 +17,24 @@ from ser_core import paths
 from ser_core.classifiers import CLASSIFIERS
 from ser_core.dataset import splits
 from ser_core.errors import SerError
-from ser_core.metrics.evaluation import Evaluation
+from ser_core.experiments.outcome import AS_TRAINED
+from ser_core.metrics.evaluation import MIN_SPEAKERS, Evaluation
 from ser_core.recognition import store
 from ser_core.recognition.card import ModelCard
 from ser_core.training import jobs, run_folder
 
 SAME = "All were measured by the protocol “{protocol}”, but not on the same speakers and clips: small differences mean nothing."
 BEFORE = "Before: the model that this one started from, on the very same clips."
-COMMON_CORPORA = (
-    " That model had learned from {corpora} already, the speakers tested here included, so the figures before and after are both "
-    "too high."
+TRAINED = (
+    "**Not held-out figures, neither before nor after:** the model that this one started from had been trained on {whom} that were tested "
+    "here, so both are too high."
 )
+FEW = (
+    "**{clips} of {speakers} are too few to say how good this model is.** The interval shows how little is known. Test it on more clips, "
+    "of {n} speakers or more, none of whom it has learned from."
+)
+FEW_CLIPS = 40
+"""Below so many tested clips, the page says that a figure tells little."""
 OTHER = "The protocols differ, so the two columns answer different questions. Do not rank them against each other."
 
 
@@ -63,7 +70,9 @@ def model(card: ModelCard) -> None:
         st.info("This model was not evaluated: how often it is right is unknown.", icon=":material/info:")
     else:
         st.header("How often it is right", anchor=False)
-        st.html(comparison(columns(card, cached.models()[0])))
+        others = cached.models()[0]
+        _doubts(card, card.evaluation, others)
+        st.html(comparison(columns(card, others)))
         _corpora(card)
     st.header("Architecture and settings", anchor=False)
     st.markdown(facts(card))
@@ -72,6 +81,18 @@ def model(card: ModelCard) -> None:
             f"Its {len(card.architecture)} layers", key=f"train.layers.{card.slug}", icon=":material/layers:"
         ):
             st.html(model_layers.architecture(card.architecture))
+
+
+def _doubts(card: ModelCard, figures: Evaluation, others: Sequence[ModelCard]) -> None:
+    """Draw in red what makes a model's figures too high, and where they rest on too little."""
+    origin = next((each for each in others if each.slug == card.training.get("start_from")), None)
+    whom = base_overlap(card, origin)
+    if whom:
+        st.error(TRAINED.format(whom=frame.plain(whom)), icon=":material/hearing:")
+    if figures.n_clips < FEW_CLIPS:
+        n = figures.n_test_speakers
+        words = {"clips": f"{figures.n_clips} clips", "speakers": f"{n} speaker{'s' * (n != 1)}"}
+        st.warning(FEW.format(**words, n=MIN_SPEAKERS), icon=":material/straighten:")
 
 
 def _next(card: ModelCard) -> None:
@@ -97,13 +118,10 @@ def columns(card: ModelCard, others: Sequence[ModelCard]) -> list[Column]:
     before = _before(card)
     if before:
         origin = next((each for each in others if each.slug == card.training.get("start_from")), None)
-        common = sorted(_training_corpora(card) & _training_corpora(origin)) if origin else []
-        note = BEFORE + (COMMON_CORPORA.format(corpora=", ".join(map(cached.corpus_title, common))) if common else "")
-        found.append(
-            Column(
-                f"{origin.title if origin else 'The model it started from'}, before", found[0].protocol, before, note
-            )
-        )
+        protocol = AS_TRAINED if base_overlap(card, origin) else found[0].protocol
+        found[0] = replace(found[0], protocol=protocol)
+        title = f"{origin.title if origin else 'The model it started from'}, before"
+        found.append(Column(title, protocol, before, BEFORE))
     shipped = next((each for each in others if each.slug in store.SHIPPED and each.classifier == card.classifier), None)
     if shipped and shipped.slug != card.slug:
         found.append(_column(shipped))
@@ -114,6 +132,21 @@ def _column(card: ModelCard) -> Column:
     overall = {card.evaluation.corpus: card.evaluation} if card.evaluation else {}
     protocol = card.evaluation.protocol if card.evaluation else "none"
     return Column(card.title, protocol, overall | dict(card.per_corpus), f"{card.title}: {card.protocol}")
+
+
+def base_overlap(card: ModelCard, origin: ModelCard | None) -> str:
+    """Return which of a fine-tuned model's tested speakers or corpora its base model was trained on, in words; "" where none was."""
+    if origin is None:
+        return "speakers whom its card would name, if it were still here," if card.training.get("start_from") else ""
+    tested = set(card.split.get(splits.TEST, {}).get("speakers", ()))
+    trained = {
+        each for part in (splits.TRAIN, splits.VALIDATION) for each in origin.split.get(part, {}).get("speakers", ())
+    }
+    if tested and trained:
+        n = len(tested & trained)
+        return f"{n} of the {len(tested)} speakers" if n else ""
+    shared = sorted(_training_corpora(card) & _training_corpora(origin))
+    return f"{', '.join(map(cached.corpus_title, shared))}, speakers included," if shared else ""
 
 
 def _training_corpora(card: ModelCard) -> set[str]:
@@ -216,11 +249,24 @@ def facts(card: ModelCard) -> str:
             [
                 f"**{frame.plain(title)}**, {card.n_parameters:,} parameters, "
                 f"{len(card.labels)} labels: {frame.plain(', '.join(card.labels))}",
-                f"Trained on {frame.plain(learned)}" if learned else "",
+                f"Trained on {frame.plain(learned)}. {_others(card)}" if learned else "",
                 f":small[{frame.plain(settings)}]" if settings else "",
             ],
         )
     )
+
+
+def _others(card: ModelCard) -> str:
+    """Return what became of the clips that a model did not learn from, as its card lists them."""
+    n = {name: sum(map(len, card.split.get(name, {}).get("clips", {}).values())) for name in splits.PARTS}
+    spec = CLASSIFIERS.get(card.classifier)
+    purpose = "chose the epoch and set" if spec and spec.iterative else "set"
+    parts = [
+        f"{n[splits.VALIDATION]:,} more {purpose} its temperature and threshold" if n[splits.VALIDATION] else "",
+        f"{n[splits.TEST]:,} were held out and tested" if n[splits.TEST] else "",
+    ]
+    told = "; ".join(filter(None, parts))
+    return f"{told[0].upper()}{told[1:]}." if told else ""
 
 
 def _script(job: jobs.Job) -> None:
