@@ -17,6 +17,7 @@ from pages.ui.corpora.record import counters
 from ser_core.audio import waveform
 from ser_core.corpora import catalogue, library, recorded
 from ser_core.dataset import labels
+from ser_core.system import workers
 from tests.pages.test_corpora import button, visit
 from tests.support.pages import text
 
@@ -183,8 +184,9 @@ def test_a_folder_that_may_not_be_written_to_gets_a_sentence(
     def refuse(*_: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    # A folder may be read-only for everybody but root, who runs tests in containers.
+    # A folder may be read-only for everybody but root, who runs tests in containers. Here, not in a worker, so that it is refused.
     monkeypatch.setattr(recorded, "_write", refuse)
+    monkeypatch.setattr(workers, "run", lambda work, *args, **named: work(*args, **named))
     page = visit("Your own")
     page.text_input("corpora.own.speaker").set_value("Ann").run()
     record(page, recording())

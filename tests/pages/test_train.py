@@ -464,7 +464,7 @@ def test_a_model_that_was_trained_further_stands_beside_what_it_was_before(emodb
     ]
     origin = replace(card, slug="cnn", title="CNN", classifier="cnn", corpora=({"corpus": "ravdess"},))
     drawn = result.comparison(result.columns(replace(further, corpora=({"corpus": "ravdess"},)), [origin]))
-    assert "CNN, before" in drawn and drawn.count(f"protocol “{AS_TRAINED}”") == 2
+    assert "CNN, before" in drawn and drawn.count(f"<small>protocol “{AS_TRAINED}”") == 2
     drawn = result.comparison(result.columns(replace(further, corpora=({"corpus": "emodb"},)), [origin]))
     assert AS_TRAINED not in drawn
 

@@ -324,7 +324,8 @@ def test_a_corpus_that_lies_elsewhere_is_read_there(base, places):
     card, _ = finish(
         config(), replace(places, corpora=base / "nowhere", folders={"ravdess": base / "corpora" / "ravdess"})
     )
-    assert card.corpora[0]["n_clips"] == 64
+    assert card.corpora[0]["n_clips"] == len(card.split["train"]["clips"]["ravdess"]) == 40
+    assert sum(len(part["clips"].get("ravdess", ())) for part in card.split.values()) == 64
 
 
 def test_the_test_part_is_looked_at_once(places, monkeypatch):

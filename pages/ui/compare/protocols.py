@@ -208,9 +208,10 @@ def _detail(cells: Sequence[Cell]) -> None:
         width=260,
     )
     show_held_out(protocol)
-    figures = {
-        f"{title(cell.model)} on {', '.join(groups.title(catalogue.CORPUS, name) for name in cell.trained_on)}": cell.figures
-        for cell in cells
-        if cell.protocol == protocol and cell.figures
-    }
+    chosen = [cell for cell in cells if cell.protocol == protocol]
+    on = dict.fromkeys(name for cell in chosen for name in cell.trained_on)
+    st.markdown(
+        f"Retrained on **{frame.plain(', '.join(groups.title(catalogue.CORPUS, name) for name in on))}** alone."
+    )
+    figures = figures_of(chosen)
     compare_figures.show_figures(figures, key=f"compare.protocols.{protocol}")
