@@ -13,11 +13,11 @@ from typing import Any
 import streamlit as st
 
 from pages.ui import cached, frame, runtime, state, visits
-from pages.ui.train import plan
 from pages.ui.train import run as train_run
 from ser_core import paths
 from ser_core.errors import SerError
 from ser_core.experiments import runs
+from ser_core.system import units
 from ser_core.training import jobs, run_folder
 
 BLINK_S = 0.5
@@ -132,7 +132,7 @@ def _text(job: jobs.Job) -> str:
     if job.position:
         before = job.position - 1
         return f"Waiting: {before} before it in the queue." if before else "Waiting: next in the queue."
-    left = f" · about {plan.duration(job.status.left_s)} left" if job.status.left_s else ""
+    left = f" · about {units.duration(job.status.left_s)} left" if job.status.left_s else ""
     return (job.status.text or "Starting …") + left
 
 
