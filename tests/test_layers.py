@@ -230,21 +230,6 @@ def test_every_module_has_a_test_file_of_its_name() -> None:
     assert all((CORE / each).is_file() for each in TESTED_ELSEWHERE), "a module of TESTED_ELSEWHERE has gone"
 
 
-UNEXPLAINED = {
-    "audio/test_codecs.py",
-    "audio/test_decoding.py",
-    "corpora/test_doctor.py",
-    "corpora/test_download.py",
-    "corpora/test_install.py",
-    "experiments/test_leakage_lab.py",
-    "experiments/test_robustness.py",
-    "pages/test_compare.py",
-    "recognition/test_store.py",
-    "system/test_workers.py",
-}
-"""Files of tests that use private names without saying why; there should be none."""
-
-
 def private_names(path: Path) -> Iterator[tuple[str, int]]:
     """Yield each private name that a file uses of something else, in code or for monkeypatch, with its line."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -267,5 +252,4 @@ def test_a_test_that_uses_a_private_name_says_why(path: Path) -> None:
     used = list(private_names(path))
     explained = {name for name, line in used if any("# " in each for each in lines[line - 1 : line + 1])}
     lacking = {name for name, _ in used} - explained
-    is_listed = path.relative_to(TESTS).as_posix() in UNEXPLAINED
-    assert bool(lacking) == is_listed, f"{sorted(lacking)}: use a public name, or say why not in a comment there"
+    assert not lacking, f"{sorted(lacking)}: use a public name, or say why not in a comment there"

@@ -27,6 +27,7 @@ def test_a_tone_comes_back_at_its_rate_and_pitch(codec, sample_rate):
 @pytest.mark.parametrize("codec", CODECS)
 def test_fewer_bits_make_a_smaller_file(codec):
     noise = Waveform((0.1 * np.random.default_rng(0).standard_normal(32_000)).astype(np.float32), 16_000)
+    # private: the size of what is encoded is seen nowhere else
     sizes = [len(codecs._encode(noise, CODECS[codec], kbps)) for kbps in (64, 32, 16, 8)]
     assert sizes == sorted(sizes, reverse=True) and sizes[3] < sizes[0] / 4
     assert sizes[1] * 8 / 2 == pytest.approx(32_000, rel=0.25)

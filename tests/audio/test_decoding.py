@@ -251,7 +251,9 @@ def test_frames_of_more_channels_midway_are_left_out():
     first, many = (av.AudioFrame(format="fltp", layout=layout, samples=1024) for layout in ("mono", "hexadecagonal"))
     for frame in (first, many):
         frame.sample_rate = 16_000
+    # private: no file gives blocks of a layout that changes so
     header = decoding._Header("AAC", 16_000, 1, None)
+    # private: see above
     assert sum(len(block) for block in decoding._av_blocks(first, iter([many, first]), header, "x.aac")) == 2048
 
 
@@ -493,6 +495,7 @@ def test_a_video_with_sound_is_heard():
 
 
 def test_opening_a_file_decodes_no_picture():
+    # private: what FFmpeg is offered
     codecs = decoding._audio_codecs().split(",")
     assert {"aac", "opus", "alac", "wmav2", "amrnb", "mp3float"} <= set(codecs)
     assert not {"h264", "mpeg4", "png", "mjpeg", "vp8"} & set(codecs)

@@ -239,6 +239,7 @@ def test_near_identical_clips_are_named(corpus, rng, change):
 
 
 def test_near_identical_groups_are_found_across_blocks(corpus, monkeypatch):
+    # private: the size of a block, made small
     monkeypatch.setattr(doctor, "_BLOCK", 2)
     for name in ("AA_sa02", "AA_sa03"):
         write(corpus / f"{name}.wav", speech(3) * (0.3 if name == "AA_sa02" else 0.6))

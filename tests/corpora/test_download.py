@@ -249,6 +249,7 @@ def test_no_network_says_so(server, monkeypatch, tmp_path):
 
 
 def test_too_little_room_is_noticed_before_anything_is_fetched(server, monkeypatch, tmp_path):
+    # private in shutil: what disk_usage returns
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 10**6, 10**6))
     with pytest.raises(
         CorpusError, match=r"SAVEE needs 6 MB on the disk that holds '.*', which has 1 MB left\. Make room"
@@ -261,6 +262,7 @@ def test_a_disk_that_fills_up_keeps_what_is_there(server, monkeypatch, tmp_path)
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    # private: a disk that is full while it is written to
     monkeypatch.setattr(download, "_write", full)
     with pytest.raises(CorpusError, match=r"is full\. Make room and try again; what was downloaded is kept"):
         download.download("savee", tmp_path)
@@ -349,6 +351,7 @@ def test_the_time_left_follows_the_speed(monkeypatch):
     clock = iter([0.0, 0.0, 10.0])
     monkeypatch.setattr(download.time, "monotonic", lambda: next(clock))
     seen: list[download.Progress] = []
+    # private: progress with a clock of our own
     watch = download._Watch(seen.append, None, began_s=0.0)
     watch.begin("download", 100, 400)
     watch.tell(200)

@@ -149,6 +149,7 @@ def test_an_upload_never_replaces_a_corpus(tmp_path):
 
 
 def test_an_upload_that_needs_more_room_than_there_is(monkeypatch, tmp_path):
+    # private in shutil: what disk_usage returns
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 1000, 1000))
     with pytest.raises(CorpusError, match=r"SAVEE needs 1\.4 MB"):
         install.install_archive("savee", WHOLE, tmp_path)

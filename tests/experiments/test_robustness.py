@@ -77,6 +77,7 @@ def test_clean_clips_are_answered_as_the_score_tab_answers_them(clips, desk, tmp
 
 def test_a_finished_condition_is_read_back_and_a_stopped_one_goes_on(clips, desk, monkeypatch):
     heard: list[str] = []
+    # private: how often a clip is decoded
     original = degraded._hear
     monkeypatch.setattr(
         degraded, "_hear", lambda task, *, config: heard.append(task.condition) or original(task, config=config)

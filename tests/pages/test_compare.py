@@ -64,6 +64,7 @@ def at_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         )
         runs.work(run_folder.Reporter(folder), desk, paths.corpora_folder())
 
+    # private: the process is not started here
     monkeypatch.setattr(jobs, "_launch", work)
 
 

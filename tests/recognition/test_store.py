@@ -24,6 +24,8 @@ from ser_core.corpora import catalogue
 from ser_core.errors import ModelError
 from ser_core.features import config, vectors
 from ser_core.recognition import store
+
+# private: what older formats of a card lack
 from ser_core.recognition.card import _ADDED, FORMAT, MAX_CARD_BYTES, ModelCard
 from tests.support.models import build
 
@@ -271,6 +273,7 @@ def truncate_and_rehash(folder: Path) -> None:
 
 
 def rehash(folder: Path) -> None:
+    # private: the hash that a card holds
     change_card(folder.parent, folder.name, files={"model.skops": store._sha256(folder / "model.skops")})
 
 

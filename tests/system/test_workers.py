@@ -166,6 +166,7 @@ def test_no_more_may_wait_than_a_browser_and_an_address_have_room_for(tmp_path, 
     gate.touch()
     for each in threads:
         each.join(60)
+    # private: nobody else sees who waits
     assert not workers._SHORT.line._waiting, "nothing is kept of who does not wait"
 
 
@@ -235,9 +236,11 @@ def mark(mine: Path, other: Path) -> str:
 
 
 @pytest.fixture
+# private: a pool of two, whatever the machine
 def two_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[workers._Pool]:
     """The pool of short work with room for a second worker, which goes when the test ends."""
     monkeypatch.setenv("SER_WORKERS", "2")
+    # private: the pool itself
     yield workers._SHORT
     monkeypatch.setattr(workers, "REST_S", 0.0)
     until(lambda: len(workers._SHORT._all) == 1)
@@ -269,6 +272,7 @@ def test_one_browser_may_have_both_workers(two_workers, tmp_path):
 
 def test_no_further_worker_starts_where_nothing_waits(two_workers):
     assert len({workers.run(os.getpid) for _ in range(20)}) == 1
+    # private: how many workers there are
     assert len(two_workers._all) == 1
 
 
@@ -289,6 +293,7 @@ def test_a_further_worker_that_does_not_start_leaves_the_first_at_work(two_worke
     monkeypatch.setattr(two_workers, "first_work", (os._exit, (1,), {}))
     gate = tmp_path / "gate"
     threads = [begin(("", "a"), lambda: workers.run(wait_for, gate)), begin(("", "b"), lambda: workers.run(os.getpid))]
+    # private: whether one is being started
     until(lambda: two_workers._is_growing)
     until(lambda: not two_workers._is_growing)
     assert len(two_workers._all) == 1

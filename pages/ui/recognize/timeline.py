@@ -27,6 +27,7 @@ from pages.ui.task import Task, show_problem, watch
 from ser_core.audio import decoding, recording, waveform
 from ser_core.recognition import timeline
 from ser_core.recognition.card import ModelCard
+from ser_core.recognition.recognizer import Prediction
 from ser_core.recognition.timeline import Segment, Timeline
 from ser_core.system.spool import Spool
 
@@ -183,7 +184,7 @@ def show_timeline(given: clip_input.ClipInput, models: list[ModelCard]) -> None:
             )
 
 
-def _answers(predictions: list[timeline.Prediction], models: list[ModelCard]) -> list[recognition.Answer]:
+def _answers(predictions: list[Prediction], models: list[ModelCard]) -> list[recognition.Answer]:
     by_slug = {card.slug: card for card in models}
     return [recognition.Answer(by_slug[each.model], each) for each in predictions if each.model in by_slug]
 
