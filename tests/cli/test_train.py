@@ -16,6 +16,7 @@ import pytest
 from ser_core import paths
 from ser_core.cli import main
 from ser_core.recognition import store
+from ser_core.recognition.card import ModelCard
 from ser_core.system import priority
 from ser_core.training import run_folder
 from ser_core.training.config import LabelMapping, RunConfig
@@ -180,6 +181,11 @@ def test_a_run_that_waits_is_worked_on_and_one_that_was_stopped_goes_on(place, c
     assert run_folder.read_status(run).model == "svm-on-ravdess"
 
 
+def n_clips(card: ModelCard) -> int:
+    """Return how many clips a model learned from, was tuned on or was tested on."""
+    return sum(len(names) for part in card.split.values() for names in part["clips"].values())
+
+
 def test_the_corpora_may_lie_elsewhere(place, corpora, monkeypatch, capsys):
     monkeypatch.setenv("SER_CORPORA", str(place / "nowhere"))
     given = ["--classifier", "svm", "--augment", "none", "--jobs", "1"]
@@ -190,7 +196,7 @@ def test_the_corpora_may_lie_elsewhere(place, corpora, monkeypatch, capsys):
         )
         == 0
     )
-    assert store.read_card("svm-on-tess", place / "other").corpora[0]["n_clips"] == 24
+    assert n_clips(store.read_card("svm-on-tess", place / "other")) == 24
 
 
 def test_a_folder_of_labels_is_a_corpus_wherever_it_lies(place, capsys):
@@ -202,9 +208,14 @@ def test_a_folder_of_labels_is_a_corpus_wherever_it_lies(place, capsys):
     given = ["--classifier", "svm", "--augment", "none", "--protocol", "random", "--jobs", "1", "--name", "Ours"]
     assert main.main(["train", "--corpus", f"ours={place / 'clips'}", *given]) == 0
     card = store.read_card("ours", place / "models")
-    assert [(each["corpus"], each["n_clips"]) for each in card.corpora] == [("ours", 16)] and card.labels == (
-        "happy",
-        "sad",
+    assert (
+        [each["corpus"] for each in card.corpora] == ["ours"]
+        and n_clips(card) == 16
+        and card.labels
+        == (
+            "happy",
+            "sad",
+        )
     )
     assert "ours: UAR" in capsys.readouterr().out
 
