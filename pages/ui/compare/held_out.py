@@ -128,11 +128,11 @@ def table(cards: Sequence[ModelCard], titles: dict[str, str], columns: Sequence[
         rows.append(
             {
                 "Model": titles[card.slug],
+                **{name: 100 * each.uar if each else None for name, each in figures.items()},
                 "Trained on": ", ".join(
                     groups.title(catalogue.CORPUS, str(each.get("corpus"))) for each in card.corpora
                 ),
                 "Parameters": card.n_parameters,
-                **{name: 100 * each.uar if each else None for name, each in figures.items()},
             }
         )
     return pd.DataFrame(rows)
