@@ -53,8 +53,8 @@ class Quality:
 
     level_dbfs is the root mean square of the loud frames; speech_s counts voiced frames and what joins them (100 ms on
     either side), without pitch what is heard as speech; snr_db (at most 60) is None where there is no speech or no pause to measure;
-    steady marks a constant tone. heard_s: how much is heard as speech by voice_activity.py, None where it was not asked; whispered:
-    that is enough, and has no pitch that noise could hide.
+    steady marks a constant tone. heard_s: how much voice_activity.py heard as speech, where there is pitch until it was enough, None
+    where it was not asked; whispered: it is enough, and has no pitch that noise could hide.
     """
 
     duration_s: float
@@ -139,8 +139,8 @@ class Quality:
 def report(waveform: Waveform, features: Features, *, listen: bool = True) -> Quality:
     """Return the quality of a clip from its samples and from the features of the same waveform.
 
-    listen : whether voice_activity.py is asked (2 ms a second of sound, for a high voice sometimes twice). Without,
-        what has a pitch counts as speech: enough for clips that are known to be speech.
+    listen : whether voice_activity.py is asked (2 ms a second of sound, until it has heard enough of a voice with pitch; for a high
+        voice sometimes twice). Without, what has a pitch counts as speech: enough for clips that are known to be speech.
     """
     samples = waveform.samples
     peak = float(np.abs(samples).max())
@@ -151,7 +151,7 @@ def report(waveform: Waveform, features: Features, *, listen: bool = True) -> Qu
     speech_s = round(min(int(speech.sum()) * frame_s, waveform.duration_s), 4)
     heard_s, whispered = None, False
     if listen and level_dbfs >= MIN_LEVEL_DBFS:
-        heard = _heard(waveform, features)
+        heard = _heard(waveform, features, to_decide=speech_s >= MIN_SPEECH_S)
         heard_s = round(float(heard.sum()) * voice_activity.FRAME_S, 4)
         if heard_s < MIN_SPEECH_S <= speech_s and float(np.median(features.f0_hz[voiced])) >= SHOUT_HZ:
             slower = _heard(waveform, features, speed=SHOUT_SPEED)
@@ -212,14 +212,22 @@ def speech(features: Features, quality: Quality) -> np.ndarray:
     return (spoken if has_pitch else loud) & quality.has_speech
 
 
-def _heard(waveform: Waveform, features: Features, *, speed: float = 1.0) -> np.ndarray:
+def _heard(waveform: Waveform, features: Features, *, speed: float = 1.0, to_decide: bool = False) -> np.ndarray:
     """Return which frames of voice_activity.py are heard as speech, (n,) bool, at the level at which the models hear the clip.
 
-    speed : at which it is played, which changes its pitch as well.
+    speed : at which it is played, which changes its pitch as well. to_decide : no more is listened to than tells whether there is speech.
     """
     samples = (waveform.samples - waveform.samples.mean()) * np.float32(10 ** (features.gain_db / 20))
-    likely = voice_activity.probabilities(Waveform(samples, round(speed * waveform.sample_rate))) >= HEARD_PROBABILITY
-    heard: np.ndarray = scipy.ndimage.binary_opening(likely, np.ones(HEARD_RUN_FRAMES, bool))
+    played = Waveform(samples, round(speed * waveform.sample_rate))
+    return _runs(voice_activity.probabilities(played, enough=_is_enough if to_decide else None))
+
+
+def _is_enough(likely: np.ndarray) -> bool:
+    return float(_runs(likely).sum()) * voice_activity.FRAME_S >= MIN_SPEECH_S
+
+
+def _runs(likely: np.ndarray) -> np.ndarray:
+    heard: np.ndarray = scipy.ndimage.binary_opening(likely >= HEARD_PROBABILITY, np.ones(HEARD_RUN_FRAMES, bool))
     return heard
 
 

@@ -55,3 +55,11 @@ def test_the_licence_lies_beside_the_network() -> None:
 def test_the_module_loads_no_runtime_until_it_is_asked() -> None:
     code = "import sys; from ser_core.features import quality; sys.exit('onnxruntime' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_no_more_is_listened_to_than_is_enough_and_what_is_heard_until_then_is_the_same() -> None:
+    clip = Waveform(sounds.voice(8).astype(np.float32), RATE)
+    whole = voice_activity.probabilities(clip)
+    part = voice_activity.probabilities(clip, enough=lambda likely: len(likely) >= 32)
+    assert len(part) == 32 < len(whole)
+    np.testing.assert_allclose(part, whole[:32], atol=1e-5)
