@@ -6,7 +6,7 @@ loses nothing. It works in a process of its own, in the one line with all traini
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,33 @@ def corpora(folders: dict[str, Path]) -> dict[str, str]:
         name: runs.corpus_state(cached.fingerprint(folder), cached.left_out(name, folder))
         for name, folder in folders.items()
     }
+
+
+def choose(
+    titles: Mapping[str, str], found: Mapping[str, Path], *, last: tuple[Sequence[str], Sequence[str]], key: str
+) -> tuple[list[str], list[str]]:
+    """Draw the choice of models (slug -> title) and of installed corpora (name -> folder), and return the slugs and names chosen.
+
+    last : those chosen last; where there are none, the first four models and the first corpus are.
+    """
+    last_slugs, last_names = last
+    slugs = st.pills(
+        "Models",
+        list(titles),
+        selection_mode="multi",
+        format_func=lambda slug: frame.plain(titles[slug]),
+        default=[slug for slug in last_slugs or list(titles)[:4] if slug in titles],
+        key=f"{key}.models",
+    )
+    names = st.pills(
+        "Corpora",
+        list(found),
+        selection_mode="multi",
+        format_func=frame.corpus,
+        default=[name for name in last_names or list(found)[:1] if name in found],
+        key=f"{key}.corpora",
+    )
+    return slugs, names
 
 
 def listed(names: Iterable[str]) -> str:

@@ -45,22 +45,7 @@ def show_robustness(cards: Sequence[ModelCard]) -> None:
     last_slugs, last_corpora, last_names, last_n = st.session_state.get(
         state.COMPARE_ROBUST, ((), (), (), robustness.N_CLIPS)
     )
-    slugs = st.pills(
-        "Models",
-        list(by_slug),
-        selection_mode="multi",
-        format_func=lambda slug: frame.plain(titles[slug]),
-        default=[slug for slug in last_slugs or list(by_slug)[:4] if slug in by_slug],
-        key="compare.robust.models",
-    )
-    names = st.pills(
-        "Corpora",
-        list(found),
-        selection_mode="multi",
-        format_func=frame.corpus,
-        default=[name for name in last_corpora or list(found)[:1] if name in found],
-        key="compare.robust.corpora",
-    )
+    slugs, names = measurement.choose(titles, found, last=(last_slugs, last_corpora), key="compare.robust")
     if not slugs or not names:
         st.info("Choose a model and a corpus.", icon=":material/info:")
         return

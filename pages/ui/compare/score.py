@@ -45,22 +45,7 @@ def show_scores(cards: Sequence[ModelCard]) -> None:
         return
     by_slug, titles = {card.slug: card for card in cards}, cached.model_titles(cards)
     last_slugs, last_names = st.session_state.get(state.COMPARE_SCORED, ((), ()))
-    slugs = st.pills(
-        "Models",
-        list(by_slug),
-        selection_mode="multi",
-        format_func=lambda slug: frame.plain(titles[slug]),
-        default=[slug for slug in last_slugs or list(by_slug)[:4] if slug in by_slug],
-        key="compare.score.models",
-    )
-    names = st.pills(
-        "Corpora",
-        list(found),
-        selection_mode="multi",
-        format_func=frame.corpus,
-        default=[name for name in last_names or list(found)[:1] if name in found],
-        key="compare.score.corpora",
-    )
+    slugs, names = measurement.choose(titles, found, last=(last_slugs, last_names), key="compare.score")
     st.page_link("pages/corpora.py", label="Score recordings of your own: add them as a corpus", icon=":material/add:")
     if not slugs or not names:
         st.info("Choose a model and a corpus.", icon=":material/info:")
