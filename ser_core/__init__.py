@@ -9,6 +9,7 @@ Rooms, from the ground up; a room imports those above it in this list only (test
                      files, locks, spool: files that processes share, one at a time, or without a name
                      untrusted_json, untrusted_csv, untrusted_text: what others wrote, within limits and fit to show
                      workers, pool, cluster: worker processes, maps over many items, Dask
+                     imports: what a library need not load
                      units, templates: sizes and durations in words, HTML with every value escaped
                      priority, process_tree: niceness and threads of each kind of process; ending one with all it started
     metrics        probabilities -> figures: evaluation, curves, calibration, abstention

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,18 @@ from sklearn.pipeline import Pipeline
 from ser_core.classifiers import _estimators
 from ser_core.classifiers.contract import Progress
 from ser_core.errors import ModelError
+from ser_core.system import imports
 
 FILE = "model.skops"
 KNN_PRIOR = 0.01
 """Least probability of a label: no neighbour among k does not mean never (chosen by log loss on validation speakers)."""
+
+
+def _skops() -> ModuleType:
+    """Return skops.io. It loads all of scikit-learn, of which one module loads Dask and one pytest where they are installed: 16 MB."""
+    with imports.without("dask", "pytest"):
+        import skops.io
+    return skops.io  # type: ignore[no-any-return]
 
 
 class SklearnClassifier:
@@ -77,9 +86,7 @@ class SklearnClassifier:
 
     def save(self, folder: Path) -> list[str]:
         """Write model.skops into the folder."""
-        import skops.io
-
-        skops.io.dump(self.pipeline_, folder / FILE, compression=zipfile.ZIP_DEFLATED)
+        _skops().dump(self.pipeline_, folder / FILE, compression=zipfile.ZIP_DEFLATED)
         return [FILE]
 
     @classmethod
@@ -91,10 +98,8 @@ class SklearnClassifier:
     @classmethod
     def read(cls, name: str, content: bytes, labels: tuple[str, ...], path: str = FILE) -> SklearnClassifier:
         """Return the classifier that bytes hold; `path` is used in error sentences."""
-        import skops.io
-
         try:
-            pipeline = skops.io.loads(content, trusted=list(_estimators.KINDS[name].trusted))
+            pipeline = _skops().loads(content, trusted=list(_estimators.KINDS[name].trusted))
         except Exception as error:  # skops raises many kinds for a damaged or foreign file
             raise ModelError(
                 f"{path} cannot be read as a model: {error}. Restore the folder or train the model again."

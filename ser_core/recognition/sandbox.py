@@ -26,7 +26,7 @@ import numpy as np
 
 from ser_core import classifiers, paths
 from ser_core.errors import ModelError
-from ser_core.system import priority, units, untrusted_json
+from ser_core.system import imports, priority, units, untrusted_json
 
 MOST_MS = 250
 """Processor time for a clip of a few seconds. The shipped models take 2 ms, the slowest that can be trained here a few dozen."""
@@ -416,12 +416,10 @@ def _load_libraries(kind: str) -> None:
         from ser_core.classifiers import _onnx  # noqa: F401
     else:
         # scikit-learn loads pandas where it is installed: 60 MB that a prediction does not need.
-        sys.modules["pandas"] = None  # type: ignore[assignment]
-        import skops.io
+        with imports.without("pandas"):
+            import skops.io
 
-        from ser_core.classifiers import _sklearn
-
-        del sys.modules["pandas"]
+            from ser_core.classifiers import _sklearn
         small = _sklearn.SklearnClassifier("lda", ("happy", "sad"), {"shrinkage": 0.5})
         small.fit(np.eye(6, dtype=np.float32), np.arange(6) % 2)
         again = _sklearn.SklearnClassifier.read(small.name, skops.io.dumps(small.pipeline_), small.labels)

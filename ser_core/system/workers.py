@@ -29,7 +29,7 @@ from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
 from ser_core.errors import SerError
-from ser_core.system import priority
+from ser_core.system import imports, priority
 
 LIMIT_S = 120.0
 """Longer than this no work may take, nor a short one wait for its turn."""
@@ -393,11 +393,9 @@ def serve(niceness: int = 0) -> None:
         priority.step_back(niceness)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not come among the answers
-    # scikit-learn loads pandas where it is installed: 60 MB that a prediction does not need.
-    sys.modules["pandas"] = None  # type: ignore[assignment]
-    import sklearn.base  # noqa: F401
-
-    del sys.modules["pandas"]
+    # scikit-learn loads both where they are installed: 60 MB that a prediction does not need.
+    with imports.without("pandas", "rich"):
+        import sklearn.pipeline  # noqa: F401
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(tasks,), daemon=True).start()
     with contextlib.suppress(BrokenPipeError):  # the server has ended
