@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.signal
 import soxr
 
 from ser_core.audio.waveform import Waveform
@@ -89,12 +88,16 @@ def change_level(waveform: Waveform, *, gain_db: float) -> Waveform:
 
 def limit_band(waveform: Waveform, *, low_hz: float = 300.0, high_hz: float = 3400.0) -> Waveform:
     """Return the clip as a narrow channel passes it; the default is the telephone band of ITU-T G.712."""
+    import scipy.signal
+
     band = scipy.signal.butter(4, (low_hz, high_hz), btype="bandpass", fs=waveform.sample_rate, output="sos")
     return _like(waveform, scipy.signal.sosfilt(band, waveform.samples))
 
 
 def add_reverb(waveform: Waveform, *, rt60_s: float, wet: float, rng: np.random.Generator) -> Waveform:
     """Return the clip in a synthetic room: exponentially decaying noise of reverberation time rt60_s, mixed in by wet (0..1)."""
+    import scipy.signal
+
     n = max(int(rt60_s * waveform.sample_rate), 1)
     tail = rng.standard_normal(n) * 10 ** (-3 * np.arange(n) / n)
     tail /= np.sqrt(np.sum(tail**2))

@@ -18,8 +18,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ser_core.audio import decoding, formats
 from ser_core.corpora import catalogue, library, scan
@@ -727,6 +725,9 @@ def _group_finding(
 
 def _near_identical(candidates: Sequence[int], looks: Sequence[_ClipCheck]) -> list[list[int]]:
     """Return groups of clips with equal numbers of samples whose log-mel spectrograms correlate by more than NEAR_IDENTICAL."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     lengths: dict[int, list[int]] = {}
     spectra: dict[int, np.ndarray] = {}
     for index in candidates:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
-from scipy.signal import correlate
 
 from ser_core.audio import decoding, formats, waveform
 from ser_core.errors import AudioError
@@ -60,6 +59,8 @@ def _state(path: str) -> tuple[int, int]:
 @functools.lru_cache(maxsize=20_000)
 def _is_same(first: str, second: str, _: tuple[tuple[int, int], tuple[int, int]]) -> bool:
     """Return whether two files hold one recording; remembered while neither changes."""
+    from scipy.signal import correlate
+
     if {_ending(first), _ending(second)} <= LOSSLESS:
         return _digest(first) == _digest(second)
     one, two = _samples(first, MAX_LOSSY_S), _samples(second, MAX_LOSSY_S)

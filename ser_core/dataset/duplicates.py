@@ -17,8 +17,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy.fft import dctn
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ser_core.audio import decoding
 from ser_core.corpora import catalogue
@@ -138,6 +136,9 @@ def joined(units: pd.Series, sounds: np.ndarray | None) -> pd.Series:
     """
     if sounds is None:
         return units
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     unit, names = pd.factorize(units)
     sound, found = pd.factorize(sounds)
     n = len(names) + len(found)
@@ -364,6 +365,9 @@ def _like(paths: Sequence[str], keys: Mapping[str, int], memory: _Memory) -> lis
 def _grouped(
     paths: Sequence[str], keys: Mapping[str, int], memory: _Memory, pairs: Sequence[tuple[str, str]]
 ) -> Sounds:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     place = {path: number for number, path in enumerate(paths)}
     firsts: dict[int, str] = {}
     edges = [(path, firsts.setdefault(digest, path)) for path in paths if (digest := memory.clips[keys[path]][0])]

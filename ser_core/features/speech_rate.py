@@ -7,7 +7,6 @@ Methods 41(2), 385-390. An estimate: syllables that run together count as one, a
 from __future__ import annotations
 
 import numpy as np
-import scipy.signal
 
 from ser_core.features.extraction import Features
 
@@ -22,6 +21,8 @@ _SMOOTH = np.array([0.25, 0.5, 0.25])
 
 def nuclei(features: Features) -> np.ndarray:
     """Return the frames of the syllable nuclei, int (n,), within the trimmed clip."""
+    import scipy.signal  # 40 MB that a server, which measures nothing itself, need not hold
+
     start, stop = features.trim
     level_db = 20 * np.log10(np.maximum(features.rms[start:stop].astype(np.float64), 1e-6))
     if len(level_db) < 3 or not np.isfinite(features.f0_hz[start:stop]).any():

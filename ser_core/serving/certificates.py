@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ser_core.errors import ConfigError
+from ser_core.serving import permissions
 from ser_core.system import files
 
 AUTHORITY_DAYS = 364
@@ -68,7 +69,7 @@ def issue(folder: Path, names: Sequence[str], *, others: Sequence[str] = ()) -> 
     ------
     ConfigError : if the folder cannot be written, or the authority in it is damaged.
     """
-    private(folder)
+    permissions.create_private(folder)
     now = datetime.now(UTC)
     try:
         kept = _read(folder / _AUTHORITY)
@@ -78,25 +79,10 @@ def issue(folder: Path, names: Sequence[str], *, others: Sequence[str] = ()) -> 
         leaf = _sign(authority, signed, now)
         files.write_atomically(folder / _SERVER, leaf)
     except OSError as error:
-        raise _unwritable(folder, error) from None
+        raise permissions.unwritable(folder, error) from None
     der = authority.certificate.public_bytes(serialization.Encoding.DER)
     return Certificate(
         folder / _SERVER, signed, authority.certificate.not_valid_after_utc, der, authority is not kept, replaced
-    )
-
-
-def private(folder: Path) -> None:
-    """Create a folder that only its owner may read; raises ConfigError where that fails."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
-    except OSError as error:
-        raise _unwritable(folder, error) from None
-
-
-def _unwritable(folder: Path, error: OSError) -> ConfigError:
-    return ConfigError(
-        f"'{folder}' could not be written to ({error.strerror}). Make room there, or name another folder with SER_CLASS."
     )
 
 

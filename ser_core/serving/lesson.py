@@ -20,7 +20,7 @@ from ser_core.corpora import library, recorded, scan
 from ser_core.dataset import cache
 from ser_core.errors import ConfigError, SerError
 from ser_core.recognition import store
-from ser_core.serving import certificates
+from ser_core.serving import permissions
 from ser_core.system import files, untrusted_json
 from ser_core.training import jobs
 
@@ -106,7 +106,7 @@ def _begin(folder: Path, *, told: list[str]) -> Lesson:
     }
     cards, _ = store.list_models(paths.models_folder())
     with _clear_errors(folder):
-        certificates.private(folder)
+        permissions.create_private(folder)
         (folder / _END).unlink(missing_ok=True)
         (folder / _LESSON).touch()
         began_ns = (folder / _LESSON).stat().st_mtime_ns

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ser_core import paths
 from ser_core.corpora import recorded
+from ser_core.errors import ConfigError
 
 UMASK = 0o077
 
@@ -40,3 +41,19 @@ def close(folder: Path) -> None:
         is_for_all = found.st_mode & stat.S_ISVTX or os.path.ismount(folder)
         if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not is_for_all:
             folder.chmod(stat.S_IMODE(found.st_mode) & ~UMASK)
+
+
+def create_private(folder: Path) -> None:
+    """Create a folder that only its owner may read; raises ConfigError where that fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise unwritable(folder, error) from None
+
+
+def unwritable(folder: Path, error: OSError) -> ConfigError:
+    """Return the error that says why the folder of a class cannot be written to."""
+    return ConfigError(
+        f"'{folder}' could not be written to ({error.strerror}). Make room there, or name another folder with SER_CLASS."
+    )

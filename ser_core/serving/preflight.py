@@ -16,7 +16,7 @@ import sys
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import ifaddr
 import segno
@@ -25,8 +25,10 @@ from ser_core import paths
 from ser_core.corpora import library
 from ser_core.errors import ConfigError, ModelError
 from ser_core.recognition import store
-from ser_core.serving.certificates import Certificate
 from ser_core.system import units
+
+if TYPE_CHECKING:
+    from ser_core.serving.certificates import Certificate
 
 SPARE_BYTES = 2 * 2**30
 """A class that records and trains needs less than this."""

@@ -73,7 +73,7 @@ def for_class(port: int, address: str = "") -> NoReturn:
     address = address or (found[0] if found else "localhost")
     _settle()
     folder = paths.class_folder()
-    certificates.private(folder)
+    permissions.create_private(folder)
     lock = locks.take(folder / "serving.lock")
     if lock is None:
         raise ConfigError(

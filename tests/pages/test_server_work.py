@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -159,3 +160,15 @@ def test_a_map_is_drawn_elsewhere(method: str, done_here: list[str], tmp_path: P
     page.run()
     shows(page, "nearest clips")
     assert is_clean(done_here)
+
+
+def test_the_pages_load_no_library_that_only_workers_and_trainings_need() -> None:
+    modules = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in sorted((ROOT / "pages" / "ui").rglob("*.py"))
+        if "live" not in path.parts  # its connection brings libraries of its own
+    ]
+    others = {"sklearn", "onnxruntime", "librosa", "joblib", "dask", "scipy.signal", "scipy.sparse", "cryptography"}
+    code = f"import importlib, sys; [importlib.import_module(each) for each in {modules}]; print(*{others} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert len(modules) > 50 and done.stdout.split() == []
