@@ -4,21 +4,22 @@ python benchmarks/batch.py [--files N] [--jobs N] [--json]: "clips_per_s" from t
 the libraries and the models loaded by each process. Files are 3 s WAVs of 48 kHz, cut from the samples at different places.
 """
 
-import os
-
-os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
-
-import argparse
-import json
 import sys
-import tempfile
-import time
 from pathlib import Path
-
-import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+from ser_core.system import priority
+
+priority.limit_threads()
+
+import argparse
+import json
+import tempfile
+import time
+
+import numpy as np
 
 from ser_core.audio import decoding, waveform
 from ser_core.recognition import batch, store

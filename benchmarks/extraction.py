@@ -6,23 +6,25 @@ started before the clock runs; how long that takes, once a run, is "start_s". Me
 cores and nothing else to do says something.
 """
 
-import os
-
-os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
-
-import argparse
-import json
-import statistics
 import sys
-import tempfile
-import time
 from pathlib import Path
-
-import numpy as np
-import pandas as pd
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+from ser_core.system import priority
+
+priority.limit_threads()
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+
+import numpy as np
+import pandas as pd
 
 from ser_core.audio import waveform
 from ser_core.corpora import catalogue

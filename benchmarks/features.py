@@ -5,25 +5,26 @@ are the features frame by frame, and "ratio" is the one against the other; "ours
 statistics of the summary included, which librosa has no call for, and "extract_ms" is that without loading. One thread.
 """
 
-import os
+import sys
+from pathlib import Path
 
-os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from ser_core.system import priority
+
+priority.limit_threads()
 
 import argparse
 import io
 import json
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import librosa
 import numpy as np
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
 
 from ser_core.audio import decoding
 from ser_core.audio.waveform import Waveform, encode_wav

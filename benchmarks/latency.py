@@ -4,23 +4,24 @@ python benchmarks/latency.py [--clip FILE] [--json]: "median_ms" and "p95_ms" of
 models; "models_ms" has the median of each model alone. The default clip is a sample, made 3.5 s long, as 48 kHz stereo WAV.
 """
 
-import os
+import sys
+from pathlib import Path
 
-os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from ser_core.system import priority
+
+priority.limit_threads()
 
 import argparse
 import io
 import json
 import statistics
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import soundfile
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
 
 from ser_core.audio import decoding
 from ser_core.audio.waveform import resample

@@ -7,10 +7,8 @@ sound (how much shorter the kept sound is between first and last pulse), and "se
 import argparse
 import io
 import json
-import os
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -24,21 +22,13 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.start import free_port, wait_until_healthy
 from ser_core.audio import decoding
-from tools.browser import system_browser
+from tools.browser import MICROPHONE_FLAGS, system_browser
+from tools.servers import serve
 
 RATE = 48_000
 PERIOD_S, PULSE_S = 3.37, 0.4
 """No multiple of the hop: pulses fall anywhere between two answers."""
-
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-)
 
 HEAR = """
 window.pulses = []; window.shown = [];
@@ -140,31 +130,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         mic = Path(folder) / "pulses.wav"
         soundfile.write(mic, pulses(options.seconds + 30), RATE, subtype="PCM_16")
-        port = free_port()
-        server = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
-            cwd=ROOT,
-            env=os.environ | dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1"),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            wait_until_healthy(port)
+        with serve() as server:
             browser = playwright.chromium.launch(
-                executable_path=system_browser(), args=[*FLAGS, f"--use-file-for-fake-audio-capture={mic}%noloop"]
+                executable_path=system_browser(),
+                args=[*MICROPHONE_FLAGS, f"--use-file-for-fake-audio-capture={mic}%noloop"],
             )
             page = browser.new_context(permissions=["microphone"], viewport={"width": 1280, "height": 900}).new_page()
             memory: list[int] = []
             ended = threading.Event()
-            watcher = threading.Thread(target=watch_memory, args=(server.pid, memory, ended))
+            watcher = threading.Thread(target=watch_memory, args=(server.process.pid, memory, ended))
             watcher.start()
-            heard, shown, wav = listen(page, f"http://localhost:{port}", options.seconds)
+            heard, shown, wav = listen(page, server.url, options.seconds)
             ended.set()
             watcher.join()
             browser.close()
-        finally:
-            server.terminate()
-            server.wait()
     times = latencies_ms(heard, shown)
     found = onsets(wav)
     figures: dict[str, Any] = {

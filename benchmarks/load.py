@@ -11,33 +11,34 @@ that speaks Streamlit's protocol (tools/visitor.py), and takes some of the machi
 WAV. With --train, a CNN trains on 1,440 clips meanwhile, started as the Train page starts it.
 """
 
-import os
+import sys
+from pathlib import Path
 
-os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from ser_core.system import priority
+
+priority.limit_threads()
 
 import argparse
 import asyncio
 import json
+import os
 import random
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from batch import write_clips
-from training import LONG, Bench, voices
-
+from benchmarks.batch import write_clips
+from benchmarks.training import LONG, Bench, voices
 from ser_core.corpora import scan
 from ser_core.dataset import build
 from ser_core.recognition import analysis

@@ -23,23 +23,12 @@ from playwright.async_api import Browser, Error, Page, async_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools.browser import system_browser
+from tools.browser import MICROPHONE_FLAGS, system_browser
 from tools.servers import rss_mb, serve
 
 RATE = 48_000
 N_CARDS = 4
 PATIENCE_MS = 90_000
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-)
 
 
 def write_voice(path: Path) -> None:
@@ -97,7 +86,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         write_voice(voice)
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(
-                executable_path=system_browser(), args=[*FLAGS, f"--use-file-for-fake-audio-capture={voice}"]
+                executable_path=system_browser(), args=[*MICROPHONE_FLAGS, f"--use-file-for-fake-audio-capture={voice}"]
             )
             people = [await come(browser, server.url) for _ in range(options.contexts)]
             for _ in range(options.rounds):

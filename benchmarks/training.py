@@ -7,30 +7,31 @@ corpus that you name. For each of knn, mlp, cnn and cnn_lstm "one_minute_s" (fro
 beside it, in turn, and "ratio"; "load", the machine's load average at the start and at the end. Takes about five minutes.
 """
 
-import os
+import sys
+from pathlib import Path
 
-os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from ser_core.system import priority
+
+priority.limit_threads()
 
 import argparse
 import json
+import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import soundfile
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from latency import default_clip
-
+from benchmarks.latency import default_clip
 from ser_core.corpora import scan
 from ser_core.dataset import build, splits
 from ser_core.errors import SerError

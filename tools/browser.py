@@ -19,6 +19,19 @@ PLACES = (
     r"C:\Program Files\Google\Chrome\Application\chrome.exe",
 )
 
+MICROPHONE_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+)
+"""Flags of a Chromium whose microphone is a file, and that asks nothing of other machines."""
+
 
 def system_browser() -> str | None:
     """Return the path of an installed Chromium or Chrome that starts, or None: then Playwright's own build is used."""

@@ -34,11 +34,10 @@ def serve(**more: str) -> Iterator[Server]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = os.environ | dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1") | more
     process = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
         cwd=ROOT,
-        env=environment,
+        env=os.environ | more,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

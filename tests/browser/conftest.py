@@ -22,21 +22,10 @@ from ser_core import paths
 from ser_core.recognition import store
 from tests.support import servers, waiting
 from tests.support.models import build
-from tools.browser import system_browser
+from tools.browser import MICROPHONE_FLAGS, system_browser
 
 ROOT = Path(__file__).resolve().parents[2]
 VOICE = ROOT / "pages" / "samples" / "bright.flac"
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-)
 
 
 expect.set_options(timeout=30_000)
@@ -135,7 +124,7 @@ def chromium(voice_wav: Path) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=system_browser(),
-            args=[*FLAGS, f"--use-file-for-fake-audio-capture={voice_wav}%noloop"],
+            args=[*MICROPHONE_FLAGS, f"--use-file-for-fake-audio-capture={voice_wav}%noloop"],
         )
         yield browser
         browser.close()

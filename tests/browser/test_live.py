@@ -15,8 +15,8 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwr
 from benchmarks import live
 from ser_core.audio import waveform
 from ser_core.recognition import analysis, store
-from tests.browser.conftest import FLAGS, Server, serious
-from tools.browser import system_browser
+from tests.browser.conftest import Server, serious
+from tools.browser import MICROPHONE_FLAGS, system_browser
 
 HOP_MS = 500
 
@@ -106,7 +106,7 @@ def test_a_sound_shows_soon_and_none_is_lost(server: Server, tmp_path: Path) -> 
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
                 executable_path=system_browser(),
-                args=[*FLAGS, f"--use-file-for-fake-audio-capture={path}%noloop"],
+                args=[*MICROPHONE_FLAGS, f"--use-file-for-fake-audio-capture={path}%noloop"],
             )
             found = live.listen(browser.new_context(permissions=["microphone"]).new_page(), server.url, 17.0)
             browser.close()

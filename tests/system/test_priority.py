@@ -49,7 +49,8 @@ def test_what_is_set_already_stays(monkeypatch):
 
 def test_one_place_says_the_niceness_and_the_threads():
     words = ("os.nice(", "NUM_THREADS", "_NUM_INTRAOP_", "killpg", "taskkill")
-    files = [*(ROOT / "ser_core").rglob("*.py"), *(ROOT / "pages").rglob("*.py"), ROOT / "app.py"]
+    rooms = ("ser_core", "pages", "tools", "benchmarks")
+    files = [ROOT / "app.py", *(file for room in rooms for file in (ROOT / room).rglob("*.py"))]
     found = {path.name for path in files if any(word in path.read_text(encoding="utf-8") for word in words)}
     assert found == {"priority.py"}
 
