@@ -22,7 +22,7 @@ from ser_core import classifiers, paths
 from ser_core.audio import waveform
 from ser_core.corpora import catalogue, recorded
 from ser_core.dataset import cache
-from ser_core.experiments import cross_corpus, leakage_lab
+from ser_core.experiments import contamination, cross_corpus, leakage_lab, robustness, runs
 from ser_core.features import config, vectors
 from ser_core.metrics import evaluation
 from ser_core.recognition import store
@@ -408,6 +408,45 @@ def run_folders(place: Path) -> list[bytes]:
     }
     waiting = {**values, run_folder.STATUS: {**values[run_folder.STATUS], "stage": "queued"}}
     return [json.dumps(each).encode() for each in (values, done, waiting)]
+
+
+def measurements(place: Path) -> list[bytes]:
+    """Return the folders of runs that measure, each as one JSON value as those of `run_folders`: one that is done of each kind."""
+    done = json.loads(run_folders(place)[1])
+    study = json.loads(leakage_lab.RESULTS.read_text(encoding="utf-8"))["studies"][0]
+    cells = next(iter(json.loads(cross_corpus.RESULTS.read_text(encoding="utf-8"))["models"].values()))[:3]
+    found = {
+        runs.SCORE: {"n_outcomes": 1, "left_out": 2},
+        runs.RETRAIN: {"n_outcomes": 0, "left_out": 0},
+        runs.ROBUSTNESS: robustness.dump(_robustness()),
+        runs.CROSS: {"cells": cells},
+        runs.LAB: {"steps": [{"title": "Speakers apart", "row": study}]},
+    }
+    folders = []
+    for kind, values in found.items():
+        config = runs.settings(kind, corpora={"ravdess": "0" * 32})
+        job = done[jobs.JOB] | {"kind": kind, "subject": runs.subject(config)}
+        folders.append(done | {run_folder.CONFIG: config, run_folder.RESULT: values, jobs.JOB: job})
+    return [json.dumps(each).encode() for each in folders]
+
+
+def _robustness() -> robustness.Robustness:
+    """Return what two models reached without noise and with some, and what they knew of the two clips."""
+    rows = [
+        (model, condition, level, 2, *[0.5] * 4, *[lost] * 3)
+        for model in ("knn", "mlp")
+        for condition, level, lost in (("clean", np.nan, np.nan), ("noise", 10.0, 0.1))
+    ]
+    clips = pd.DataFrame({name: ["a", "b"] for name in catalogue.COLUMNS}).assign(
+        **{catalogue.EMOTION: ["happy", "sad"]}
+    )
+    overlap = contamination.TrainingOverlap(*np.array([[True, False]] * 4))
+    return robustness.Robustness(
+        rows=pd.DataFrame(rows, columns=list(robustness.COLUMNS)),
+        clips=clips,
+        heard={"mlp": overlap},
+        problems=(("c.wav", "it is empty"),),
+    )
 
 
 def results(place: Path) -> list[bytes]:

@@ -24,7 +24,7 @@ from ser_core.classifiers import _onnx
 from ser_core.cli import main
 from ser_core.corpora import catalogue, doctor, install, library, recorded, scan, uploads
 from ser_core.dataset import cache
-from ser_core.experiments import contamination, cross_corpus, leakage_lab, measure, robustness
+from ser_core.experiments import contamination, cross_corpus, leakage_lab, measure, robustness, runs
 from ser_core.experiments.workspace import Workspace, recall
 from ser_core.features import vectors
 from ser_core.metrics.evaluation import Evaluation
@@ -257,6 +257,34 @@ def left_out(data: bytes, place: Path) -> None:
 
 def run_folder(data: bytes, place: Path) -> None:
     """List and read a run whose files were changed."""
+    folder = _write_run(data, place)
+    found = jobs.jobs(place)
+    for job in found:
+        jobs.may_stop(job, browser="a", key="b")
+        jobs.printed(job)
+        json.dumps(job.status.__dict__)
+        f"{job.status.fraction:.0%} {job.status.epoch:d} {job.status.epochs:d}" + job.status.text + job.status.problem
+    read_epochs(folder)
+    read_result(folder)
+    read_log(folder)
+    read_rates(place)
+    stop_request(folder)
+    RunConfig.from_dict(read_config(folder))
+
+
+def measurement(data: bytes, place: Path) -> None:
+    """Find a run that measures by what it measures, and read what it found."""
+    folder = _write_run(data, place)
+    for job in jobs.jobs(place):
+        job.kind.title()
+    found = runs.read(folder)
+    if isinstance(found, robustness.Robustness):
+        json.dumps(robustness.dump(found))
+    jobs.of_subject(place, runs.subject(runs.read_config(folder)))
+
+
+def _write_run(data: bytes, place: Path) -> Path:
+    """Write the files of a run that an input holds, into each that it leaves out the input as it is, and return its folder."""
     folder = place / "20260101-000000-abcdef00"
     folder.mkdir()
     try:
@@ -273,18 +301,7 @@ def run_folder(data: bytes, place: Path) -> None:
         (folder / name).write_bytes(text)
         (place / name).write_bytes(text)
     (folder / supervisor.OUTPUT).write_bytes(data[:3000])
-    found = jobs.jobs(place)
-    for job in found:
-        jobs.may_stop(job, browser="a", key="b")
-        jobs.printed(job)
-        json.dumps(job.status.__dict__)
-        f"{job.status.fraction:.0%} {job.status.epoch:d} {job.status.epochs:d}" + job.status.text + job.status.problem
-    read_epochs(folder)
-    read_result(folder)
-    read_log(folder)
-    read_rates(place)
-    stop_request(folder)
-    RunConfig.from_dict(read_config(folder))
+    return folder
 
 
 def config(data: bytes, place: Path) -> None:
@@ -394,7 +411,7 @@ def greedy_networks() -> list[bytes]:
 
 
 TARGETS: dict[str, Target] = {
-    "decode": Target("The decoder", 310, fuzz_seeds.all_sounds, mutate.mutate_bytes, decode, worst=loud),
+    "decode": Target("The decoder", 300, fuzz_seeds.all_sounds, mutate.mutate_bytes, decode, worst=loud),
     "stream": Target("The decoder of long recordings", 110, fuzz_seeds.all_sounds, mutate.mutate_bytes, stream),
     "analyse": Target("A sound from bytes to its quality", 20, fuzz_seeds.sounds, mutate.mutate_bytes, analyse),
     "timeline": Target("A recording moment by moment", 10, fuzz_seeds.sounds, mutate.mutate_bytes, timeline),
@@ -424,6 +441,7 @@ TARGETS: dict[str, Target] = {
     "own-table": Target("Tables of recorded corpora", 15, fuzz_seeds.own_tables, mutate.mutate_csv, own_table),
     "left-out": Target("Lists of clips to leave out", 10, fuzz_seeds.lists, mutate.mutate_json, left_out),
     "run": Target("Folders of training runs", 25, fuzz_seeds.run_folders, mutate.mutate_json, run_folder),
+    "measurement": Target("Folders of measurements", 10, fuzz_seeds.measurements, mutate.mutate_json, measurement),
     "config": Target("Settings of training runs", 20, fuzz_seeds.configs, mutate.mutate_json, config),
     "result": Target("Stored results", 20, fuzz_seeds.results, mutate.mutate_json, result),
     "lesson": Target("The state of a lesson", 10, fuzz_seeds.lessons, mutate.mutate_json, lesson_state),

@@ -166,7 +166,7 @@ def work(reporter: Reporter, workspace: Workspace, corpora: Path) -> Status:
 def read_config(folder: Path) -> dict[str, Any]:
     """Return the settings of a measurement's run; raises ConfigError where it has none."""
     config = run_folder.read_config(folder)
-    if not isinstance(config, dict) or config.get("measurement") not in KINDS:
+    if not isinstance(config, dict) or config.get("measurement") not in list(KINDS):
         raise ConfigError(f"'{folder}' is no run of a measurement. Trainings are done with `train --run`.")
     return config
 

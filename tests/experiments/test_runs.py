@@ -213,9 +213,10 @@ def test_a_damaged_result_is_none(damage, base, desk, root):
     assert runs.read(folder) is None
 
 
-def test_a_training_is_no_measurement(root):
+@pytest.mark.parametrize("config", [{"classifier": "knn"}, {"measurement": ["score"]}, {"measurement": {}}])
+def test_a_training_or_an_unknown_measurement_is_no_measurement(config, root):
     with pytest.raises(ConfigError, match="no run of a measurement"):
-        runs.read_config(run_folder.create(root, {"classifier": "knn"}))
+        runs.read_config(run_folder.create(root, config))
 
 
 # --- as processes

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from ser_core.errors import AudioError
+from ser_core.experiments import runs
+from ser_core.training import jobs, run_folder
 from tools import fuzz, fuzz_seeds, fuzz_work, mutate
 from tools.fuzz_targets import TARGETS
 
@@ -28,6 +30,23 @@ def test_a_slice_of_the_fuzzing_finds_nothing(tmp_path):
 def test_every_target_has_a_share_and_says_what_it_is():
     assert sum(target.share for target in TARGETS.values()) == 1000
     assert all(target.title and target.call.__doc__ for target in TARGETS.values())
+
+
+def test_the_folders_of_measurements_that_fuzzing_starts_from_hold_results(tmp_path, monkeypatch):
+    seen, read = {}, runs.read
+    monkeypatch.setattr(
+        runs, "read", lambda folder: seen.setdefault(runs.read_config(folder)["measurement"], read(folder))
+    )
+    for number, seed in enumerate(fuzz_seeds.measurements(tmp_path)):
+        place = tmp_path / str(number)
+        place.mkdir()
+        TARGETS["measurement"].call(seed, place)
+        (job,) = jobs.jobs(place)
+        assert job.kind == list(seen)[-1] and jobs.of_subject(place, runs.subject(run_folder.read_config(job.folder)))
+    assert set(seen) == set(runs.KINDS)
+    assert [kind for kind, found in seen.items() if found is None] == [runs.SCORE], (
+        "its outcomes are files of their own"
+    )
 
 
 @pytest.fixture
