@@ -58,34 +58,37 @@ def recognize() -> None:
         with by_sample:
             inputs.sample()
 
-    given, kept = clip_input.clip(), clip_input.kept_clip()
-    chosen = inputs.chosen_models(models)
+    clip, comparison = clip_input.clip(), clip_input.comparison_clip()
+    chosen = inputs.current_models(models)
     with hearing:
-        if kept is not None:
+        if comparison is not None:
             try:
-                clip_view.show_clip(kept, recognition.analyse(kept, chosen), title="Before")
+                clip_view.show_clip(comparison, recognition.analyse(comparison, chosen), title="Before")
             except SerError as error:
                 st.error(frame.plain(str(error)), icon=":material/error:")
-                kept = None
+                comparison = None
             st.button(
-                "Remove the first clip", key="recognize.drop", icon=":material/close:", on_click=clip_input.drop_kept
+                "Remove the first clip",
+                key="recognize.drop",
+                icon=":material/close:",
+                on_click=clip_input.drop_comparison,
             )
-        if given is None:
+        if clip is None:
             inputs.show_tried(models)
-            st.markdown("Now add a second clip to compare." if kept else HOW)
+            st.markdown("Now add a second clip to compare." if comparison else HOW)
             st.stop()
         try:
-            is_long = timeline.is_long(given, chosen)
-            heard = None if is_long else recognition.analyse(given, chosen)
+            is_long = timeline.is_long(clip, chosen)
+            analysis = None if is_long else recognition.analyse(clip, chosen)
         except SerError as error:
             st.error(frame.plain(str(error)), icon=":material/error:")
             st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=clip_input.clear)
             st.stop()
         if is_long:
-            timeline.head(given, chosen)
+            timeline.head(clip, chosen)
         else:
-            clip_view.show_clip(given, heard, title="Now" if kept else "Clip")
-            inputs.channel(given, heard.clip.channel, heard.clip.choices)
+            clip_view.show_clip(clip, analysis, title="Now" if comparison else "Clip")
+            inputs.channel(clip, analysis.clip.channel, analysis.clip.choices)
         with st.container(key="clip_actions", horizontal=True):
             st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=clip_input.clear)
             if not is_long:
@@ -97,15 +100,15 @@ def recognize() -> None:
                 )
 
     if is_long:
-        timeline.show_timeline(given, inputs.models(models))
+        timeline.show_timeline(clip, inputs.models(models))
         st.stop()
 
     st.header("What the models predict", anchor=False)
     models = inputs.models(models)
-    answers = recognition.answers(given, models)
-    before = recognition.answers(kept, models) if kept else []
+    answers = recognition.answers(clip, models)
+    before = recognition.answers(comparison, models) if comparison else []
     predictions = recognition.predictions(answers)
-    if not heard.quality.has_speech:
+    if not analysis.quality.has_speech:
         st.info("No speech was found in this clip, so there is no prediction.", icon=":material/hearing_disabled:")
     elif not models:
         st.info(
@@ -123,11 +126,11 @@ def recognize() -> None:
         f"{glossary.link('waveform')}, {glossary.link('mel')} (of an {glossary.link('stft', 'STFT')}) and "
         f"{glossary.link('mfcc')}, on one time axis."
     )
-    clip_view.pictures(given, kept)
+    clip_view.pictures(clip, comparison)
 
     st.header("Download", anchor=False)
     with st.container(key="downloads", horizontal=True):
-        for offer in downloads.offers(given.name, given.data, heard, predictions):
+        for offer in downloads.offers(clip.name, clip.data, analysis, predictions):
             st.download_button(
                 offer.title,
                 offer.build,

@@ -33,7 +33,7 @@ if run is not None:
 held_out, scoring, worse, across, leaking = frame.tabs(
     ["Held-out figures", "Score on a corpus", "Robustness", "Cross-corpus", "Leakage Lab"],
     key="compare.tab",
-    kept=state.COMPARE_TAB,
+    state_key=state.COMPARE_TAB,
 )
 try:
     if held_out.open:

@@ -14,20 +14,20 @@ frame.page(
 )
 
 root = cached.corpora_root()
-found = cached.installed(root)
+corpora = cached.corpus_folders(root)
 listing, checking, exploring, recording = frame.tabs(
-    ["Corpora", "Check", "Explore", "Your own"], key="corpora.tab", kept=state.CORPORA_TAB
+    ["Corpora", "Check", "Explore", "Your own"], key="corpora.tab", state_key=state.CORPORA_TAB
 )
 try:
     if listing.open:
         with listing:
-            if not found:
+            if not corpora:
                 st.info(
                     "No corpus is installed yet. These can be downloaded; the models here work without them.",
                     icon=":material/library_music:",
                 )
-            catalogue.show_catalogue(root, found)
-    if (checking.open or exploring.open) and not found:
+            catalogue.show_catalogue(root, corpora)
+    if (checking.open or exploring.open) and not corpora:
         with checking if checking.open else exploring:
             st.info(
                 "No corpus is installed yet. Download one on the tab Corpora, or record one on the tab Your own.",
@@ -35,10 +35,10 @@ try:
             )
     elif checking.open:
         with checking:
-            check.show_check(found)
+            check.show_check(corpora)
     elif exploring.open:
         with exploring:
-            explore.show_explorer(found)
+            explore.show_explorer(corpora)
     if recording.open:
         with recording:
             record.show_recorder(root)

@@ -27,7 +27,7 @@ loading = recognition.warm_up()
 if loading.is_alive():  # what is said until they are there would get no answer
     with st.spinner("Loading the models …"):
         loading.join(30)
-visitor = session.visitor(inputs.chosen_models(models))
+visitor = session.visitor(inputs.current_models(models))
 if visitor.places.full_for(id(visitor)):
     st.warning(
         f"{visitor.places.n} visitors are live, and this server takes no more, so that everyone's answers stay quick. Try again in "
@@ -40,7 +40,7 @@ if visitor.places.full_for(id(visitor)):
 above = st.container()
 is_on = connection.connect(visitor)
 with above:
-    models = inputs.chosen_models(models) if is_on else inputs.models(models)
+    models = inputs.current_models(models) if is_on else inputs.models(models)
     visitor.window_s, visitor.hop_s = view.settings(disabled=is_on)
 if is_on:
     view.follow(visitor, models)

@@ -23,7 +23,7 @@ if run is not None:
     show_run(root, run)
     st.stop()
 
-making, watching, having = frame.tabs(["New model", "Runs", "Models"], key="train.tab", kept=state.TRAIN_TAB)
+making, watching, having = frame.tabs(["New model", "Runs", "Models"], key="train.tab", state_key=state.TRAIN_TAB)
 try:
     if making.open:
         with making:

@@ -32,7 +32,7 @@ from ser_core.recognition import analysis, report, sandbox, store
 from ser_core.recognition import timeline as recognition_timeline
 from ser_core.recognition.bundle import MAX_BYTES, MAX_CARD_BYTES, MAX_LOADED_BYTES, export_model, import_model
 from ser_core.recognition.card import ModelCard
-from ser_core.recognition.timeline import MAX_DURATION_S, judge_with, to_dict
+from ser_core.recognition.timeline import MAX_DURATION_S, to_dict, window_predictor
 from ser_core.serving import lesson
 from ser_core.system import untrusted_json
 from ser_core.system.spool import Spool
@@ -85,7 +85,7 @@ def analyse(data: bytes, place: Path) -> None:
 def timeline(data: bytes, place: Path) -> None:
     """Cut a recording into windows, and measure each."""
     json.dumps(
-        to_dict("clip.wav", recognition_timeline.analyse(data, judge_with([]), name="clip.wav")), allow_nan=False
+        to_dict("clip.wav", recognition_timeline.analyse(data, window_predictor([]), name="clip.wav")), allow_nan=False
     )
 
 

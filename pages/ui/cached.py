@@ -96,7 +96,7 @@ def rows(root: Path) -> dict[str, library.Installed]:
 
 
 @st.cache_data(ttl=10, show_spinner=False)
-def installed(root: Path) -> dict[str, Path]:
+def corpus_folders(root: Path) -> dict[str, Path]:
     """Return the corpora found under root: name -> folder."""
     return {name: row.folder for name, row in library.installed(root).items()}
 
@@ -110,7 +110,7 @@ def unrecognised(root: Path) -> tuple[library.Found, ...]:
 def look_again() -> None:
     """Forget which corpora there were, and the state of their files: something was installed, written or removed."""
     rows.clear()
-    installed.clear()
+    corpus_folders.clear()
     unrecognised.clear()
     fingerprint.clear()
 
@@ -132,7 +132,7 @@ def clips(name: str, folder: Path) -> pd.DataFrame:
 
     Raises CorpusError where the corpus cannot be read, or all of it was left out.
     """
-    return _clips(name, folder, fingerprint(folder), tuple(sorted(left_out(name, folder).items())))
+    return _clips(name, folder, fingerprint(folder), tuple(sorted(exclusions(name, folder).items())))
 
 
 def clips_of_all(folders: dict[str, Path]) -> pd.DataFrame:
@@ -147,7 +147,7 @@ def _clips(
     return library.clips(folder.parent, [name])
 
 
-def left_out(name: str, folder: Path) -> dict[str, tuple[str, ...]]:
+def exclusions(name: str, folder: Path) -> dict[str, tuple[str, ...]]:
     """Return the clips of an installed corpus that are not to be used: reason -> paths below its folder."""
     return library.left_out(folder.parent, name)
 
@@ -159,7 +159,7 @@ def plan(folders: dict[str, Path], config: RunConfig, rates: dict[str, float]) -
         if config.start_from
         else ""
     )
-    state_of_clips = tuple(f"{fingerprint(folder)} {left_out(name, folder)}" for name, folder in folders.items())
+    state_of_clips = tuple(f"{fingerprint(folder)} {exclusions(name, folder)}" for name, folder in folders.items())
     return _plan(state_of_clips, json.dumps(config.to_dict()), start, folders, config, rates)
 
 

@@ -53,9 +53,9 @@ def clip() -> ClipInput | None:
     return st.session_state.get(state.CLIP)
 
 
-def kept_clip() -> ClipInput | None:
+def comparison_clip() -> ClipInput | None:
     """Return the clip put aside for comparison."""
-    return st.session_state.get(state.KEPT)
+    return st.session_state.get(state.COMPARISON)
 
 
 def set_clip(name: str, data: bytes, source: str, *, label: str | None = None, note: str = "") -> None:
@@ -92,13 +92,13 @@ def choose_channel() -> None:
 
 def keep() -> None:
     """Put the clip aside for comparison, and make room for another."""
-    st.session_state[state.KEPT] = clip()
+    st.session_state[state.COMPARISON] = clip()
     clear()
 
 
-def drop_kept() -> None:
+def drop_comparison() -> None:
     """Forget the clip put aside."""
-    st.session_state[state.KEPT] = None
+    st.session_state[state.COMPARISON] = None
 
 
 def clear() -> None:

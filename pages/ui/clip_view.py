@@ -10,24 +10,24 @@ from pages.ui import clip_input, frame, recognition
 from pages.ui.charts import clip as charts_clip
 from pages.ui.charts.clip import CONFIG, EXTRA_ROWS, ROWS, STANDARD_ROWS, Scale, describe, scale
 from ser_core.features.quality import Quality
-from ser_core.recognition import analysis
+from ser_core.recognition.analysis import Analysis
 from ser_core.system import units
 
 
-def show_clip(given: clip_input.ClipInput, heard: analysis.Analysis, *, title: str, autoplay: bool = False) -> None:
+def show_clip(clip: clip_input.ClipInput, analysis: Analysis, *, title: str, autoplay: bool = False) -> None:
     """Draw the player of a clip, whether the recording is good enough, and the facts of its file; autoplay where a click asked for it."""
-    st.markdown(f"**{title}** · {frame.plain(given.name)}")
-    if given.label:
-        st.markdown(f"Acted as **{frame.plain(given.label)}**. {frame.plain(given.note)}")
-    elif given.note:
-        st.markdown(frame.plain(given.note))
-    data, mime = recognition.playable(given, heard)
-    st.audio(data, format=mime, autoplay=autoplay, alt=f"{title}: {heard.quality.duration_s:.1f} seconds of sound")
-    clip = heard.clip
+    st.markdown(f"**{title}** · {frame.plain(clip.name)}")
+    if clip.label:
+        st.markdown(f"Acted as **{frame.plain(clip.label)}**. {frame.plain(clip.note)}")
+    elif clip.note:
+        st.markdown(frame.plain(clip.note))
+    data, mime = recognition.playable(clip, analysis)
+    st.audio(data, format=mime, autoplay=autoplay, alt=f"{title}: {analysis.quality.duration_s:.1f} seconds of sound")
+    sound = analysis.clip
     show_quality(
-        heard.quality,
-        facts(clip.container, clip.source_rate, clip.source_channels, heard.quality.duration_s),
-        remarks=clip.remarks,
+        analysis.quality,
+        facts(sound.container, sound.source_rate, sound.source_channels, analysis.quality.duration_s),
+        remarks=sound.remarks,
     )
 
 
@@ -48,7 +48,7 @@ def facts(container: str, rate: int, channels: int, duration_s: float) -> str:
 
 
 @st.fragment
-def pictures(given: clip_input.ClipInput, kept: clip_input.ClipInput | None) -> None:
+def pictures(clip: clip_input.ClipInput, comparison: clip_input.ClipInput | None) -> None:
     """Draw the pictures of the clip, beside those of the kept one on the same scales where there is one."""
     extra = st.pills(
         "Show more pictures",
@@ -59,24 +59,24 @@ def pictures(given: clip_input.ClipInput, kept: clip_input.ClipInput | None) -> 
         format_func=lambda name: ROWS[name].title,
     )
     rows = (*STANDARD_ROWS, *(name for name in EXTRA_ROWS if name in extra))
-    if kept is None:
-        _picture(given, rows, "now", shared=None)
+    if comparison is None:
+        _picture(clip, rows, "now", shared=None)
         return
-    shared = scale(recognition.analyse(kept), recognition.analyse(given))
+    shared = scale(recognition.analyse(comparison), recognition.analyse(clip))
     before, now = st.columns(2, gap="medium")
     with before:
         st.markdown("**Before**")
-        _picture(kept, rows, "before", shared=shared)
+        _picture(comparison, rows, "before", shared=shared)
     with now:
         st.markdown("**Now**")
-        _picture(given, rows, "now", shared=shared)
+        _picture(clip, rows, "now", shared=shared)
 
 
-def _picture(given: clip_input.ClipInput, rows: tuple[str, ...], place: str, *, shared: Scale | None) -> None:
-    heard = recognition.analyse(given)
+def _picture(clip: clip_input.ClipInput, rows: tuple[str, ...], place: str, *, shared: Scale | None) -> None:
+    analysis = recognition.analyse(clip)
     st.plotly_chart(
-        charts_clip.pictures(heard, rows=rows, shared=shared),
+        charts_clip.pictures(analysis, rows=rows, shared=shared),
         key=f"recognize.picture.{place}",
         config=CONFIG,
-        alt=describe(heard, rows),
+        alt=describe(analysis, rows),
     )

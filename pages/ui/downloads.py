@@ -36,7 +36,9 @@ class Offer:
     build: Callable[[], str | bytes]
 
 
-def offers(name: str, data: bytes | Spool, heard: analysis.Analysis, predictions: Sequence[Prediction]) -> list[Offer]:
+def offers(
+    name: str, data: bytes | Spool, clip_analysis: analysis.Analysis, predictions: Sequence[Prediction]
+) -> list[Offer]:
     """Return what there is to download of a clip; `name` is its untrusted file name."""
     name, stem = untrusted_text.one_line(name), safe_stem(name)
     answers = [
@@ -45,14 +47,22 @@ def offers(name: str, data: bytes | Spool, heard: analysis.Analysis, predictions
             "Predictions (JSON)",
             f"{stem}.json",
             "application/json",
-            lambda: predictions_json(name, heard, predictions),
+            lambda: predictions_json(name, clip_analysis, predictions),
         ),
         Offer("csv", "Probabilities (CSV)", f"{stem}.csv", "text/csv", lambda: probabilities_csv(predictions)),
     ]
     sound = [
-        Offer("html", "Pictures (HTML)", f"{stem}.html", "text/html", lambda: pictures_html(name, heard)),
-        Offer("features_csv", "Features (CSV)", f"{stem}-features.csv", "text/csv", lambda: features_csv(heard)),
-        Offer("parquet", "Features (Parquet)", f"{stem}-features.parquet", PARQUET, lambda: features_parquet(heard)),
+        Offer("html", "Pictures (HTML)", f"{stem}.html", "text/html", lambda: pictures_html(name, clip_analysis)),
+        Offer(
+            "features_csv", "Features (CSV)", f"{stem}-features.csv", "text/csv", lambda: features_csv(clip_analysis)
+        ),
+        Offer(
+            "parquet",
+            "Features (Parquet)",
+            f"{stem}-features.parquet",
+            PARQUET,
+            lambda: features_parquet(clip_analysis),
+        ),
         Offer("clip", "This clip", f"{stem}{safe_suffix(name)}", "application/octet-stream", lambda: whole(data)),
     ]
     return (answers if predictions else answers[:1]) + sound
@@ -94,9 +104,9 @@ def _cell(value: Any) -> Any:
     return untrusted_csv.cell(untrusted_text.sentence(value)) if isinstance(value, str) else value
 
 
-def predictions_json(name: str, heard: analysis.Analysis, predictions: Sequence[Prediction]) -> str:
+def predictions_json(name: str, clip_analysis: analysis.Analysis, predictions: Sequence[Prediction]) -> str:
     """Return what `python -m ser_core predict --json` prints for this file."""
-    return untrusted_text.json_text([analysis.to_dict(name, heard, predictions)])
+    return untrusted_text.json_text([analysis.to_dict(name, clip_analysis, predictions)])
 
 
 def probabilities_csv(predictions: Sequence[Prediction]) -> str:
@@ -108,9 +118,9 @@ def probabilities_csv(predictions: Sequence[Prediction]) -> str:
     return untrusted_csv.encode(pd.DataFrame(rows))
 
 
-def pictures_html(name: str, heard: analysis.Analysis) -> str:
+def pictures_html(name: str, clip_analysis: analysis.Analysis) -> str:
     """Return a page with all pictures of the clip that works without a network."""
-    figure = clip.pictures(heard, rows=tuple(clip.ROWS))
+    figure = clip.pictures(clip_analysis, rows=tuple(clip.ROWS))
     figure.update_layout(
         template=plotly.io.templates["plotly_white"].to_plotly_json(),
         title={"text": safe_stem(name)},
@@ -120,15 +130,15 @@ def pictures_html(name: str, heard: analysis.Analysis) -> str:
     return str(figure.to_html(include_plotlyjs=True, config=clip.CONFIG))
 
 
-def features_csv(heard: analysis.Analysis) -> str:
+def features_csv(clip_analysis: analysis.Analysis) -> str:
     """Return one line a frame."""
-    return untrusted_csv.encode(extraction.to_frame(heard.features), float_format="%.6g")
+    return untrusted_csv.encode(extraction.to_frame(clip_analysis.features), float_format="%.6g")
 
 
-def features_parquet(heard: analysis.Analysis) -> bytes:
+def features_parquet(clip_analysis: analysis.Analysis) -> bytes:
     """Return one row a frame."""
     buffer = io.BytesIO()
-    extraction.to_frame(heard.features).to_parquet(buffer, index=False)
+    extraction.to_frame(clip_analysis.features).to_parquet(buffer, index=False)
     return buffer.getvalue()
 
 

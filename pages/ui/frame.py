@@ -89,16 +89,18 @@ def _forget() -> None:
     st.toast("Forgotten. Nothing that you recorded or uploaded is kept.", icon=":material/delete_sweep:")
 
 
-def tabs(titles: Sequence[str], *, key: str, kept: str) -> Sequence[DeltaGenerator]:
+def tabs(titles: Sequence[str], *, key: str, state_key: str) -> Sequence[DeltaGenerator]:
     """Return tabs that open where they were left, also after a visit to another page; `kept` is their key in state.py.
 
     The default stays what it was when the page was opened: it is part of what Streamlit knows the tabs by, so one that
     followed the clicks would make new tabs under a quick second click.
     """
-    opened = f"{kept}.opened"
+    opened = f"{state_key}.opened"
     if key not in st.session_state:
-        st.session_state[opened] = st.session_state.get(kept)
-    return st.tabs(titles, key=key, default=st.session_state.get(opened), on_change=state.remember, args=(kept, key))
+        st.session_state[opened] = st.session_state.get(state_key)
+    return st.tabs(
+        titles, key=key, default=st.session_state.get(opened), on_change=state.remember, args=(state_key, key)
+    )
 
 
 def plain(text: str) -> str:

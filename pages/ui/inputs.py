@@ -75,9 +75,9 @@ def sample() -> None:
                 on_click=_give_sample,
                 args=(row,),
             )
-    found = cached.installed(cached.corpora_root())
-    if found:
-        _corpus_clip(found)
+    corpora = cached.corpus_folders(cached.corpora_root())
+    if corpora:
+        _corpus_clip(corpora)
     else:
         st.markdown("Real, acted speech with its true labels is offered here too, once a corpus is installed.")
 
@@ -91,17 +91,17 @@ def _give_sample(row: dict[str, Any]) -> None:
     clip_input.set_clip(row["file"], data, clip_input.SAMPLE, note=f"Synthetic voice: “{row['text']}”")
 
 
-def _corpus_clip(found: dict[str, Path]) -> None:
+def _corpus_clip(corpora: dict[str, Path]) -> None:
     st.markdown("**Acted speech** from the corpora installed here, with its true label.")
     corpus_box, speaker_box = st.columns(2)
-    name = corpus_box.selectbox("Corpus", list(found), format_func=cached.corpus_title, key="recognize.corpus")
+    name = corpus_box.selectbox("Corpus", list(corpora), format_func=cached.corpus_title, key="recognize.corpus")
     try:
-        speakers = cached.speakers(name, found[name])
+        speakers = cached.speakers(name, corpora[name])
     except SerError as error:
         st.error(frame.plain(str(error)), icon=":material/error:")
         return
     speaker = speaker_box.selectbox("Speaker", speakers, format_func=speakers.get, key=f"recognize.speaker.{name}")
-    clips = cached.clips_of(name, found[name], speaker)
+    clips = cached.clips_of(name, corpora[name], speaker)
     clip = st.selectbox(
         "Clip",
         clips,
@@ -137,13 +137,13 @@ def models(cards: list[ModelCard]) -> list[ModelCard]:
         "Models",
         by_slug,
         selection_mode="multi",
-        default=state.picked(store.SHIPPED, by_slug),
+        default=state.model_choice(store.SHIPPED, by_slug),
         format_func=lambda slug: frame.plain(by_slug[slug].title),
         key="recognize.models.choice",
         on_change=state.remember,
-        args=(state.PICKED, "recognize.models.choice"),
+        args=(state.MODELS, "recognize.models.choice"),
     )
-    return [card for card in cards if card.slug in (chosen or state.picked(store.SHIPPED, by_slug))]
+    return [card for card in cards if card.slug in (chosen or state.model_choice(store.SHIPPED, by_slug))]
 
 
 def show_tried(cards: Sequence[ModelCard]) -> None:
@@ -157,7 +157,7 @@ def show_tried(cards: Sequence[ModelCard]) -> None:
         )
 
 
-def chosen_models(cards: list[ModelCard]) -> list[ModelCard]:
+def current_models(cards: list[ModelCard]) -> list[ModelCard]:
     """Return the models to ask, as they were chosen last, without drawing the choice."""
-    slugs = state.picked(store.SHIPPED, [card.slug for card in cards])
+    slugs = state.model_choice(store.SHIPPED, [card.slug for card in cards])
     return [card for card in cards if card.slug in slugs]

@@ -17,7 +17,8 @@ from ser_core import paths
 from ser_core.audio import decoding
 from ser_core.audio.waveform import SAMPLE_RATE, Waveform, encode_wav
 from ser_core.errors import AudioError, SerError
-from ser_core.recognition import analysis, service, timeline
+from ser_core.recognition import service, timeline
+from ser_core.recognition.analysis import Analysis
 from ser_core.recognition.card import ModelCard
 from ser_core.recognition.recognizer import Prediction
 from ser_core.system import workers
@@ -39,11 +40,11 @@ PLAYABLE = {"MP3": "audio/mpeg", "FLAC": "audio/flac", "MP4": "audio/mp4"}
 class _Clip:
     """What is known of a visitor's clip: its analysis, and the answers so far, by the models' keys."""
 
-    analysis: analysis.Analysis
+    analysis: Analysis
     answers: dict[str, Prediction | str]
 
 
-def analyse(given: clip_input.ClipInput, cards: Sequence[ModelCard] = ()) -> analysis.Analysis:
+def analyse(given: clip_input.ClipInput, cards: Sequence[ModelCard] = ()) -> Analysis:
     """Return a clip decoded, measured with the default settings and judged; raises a SerError where that cannot be.
 
     cards: the models that `answers` will be asked for; theirs come with it, so that the clip goes to a worker once.
@@ -51,7 +52,7 @@ def analyse(given: clip_input.ClipInput, cards: Sequence[ModelCard] = ()) -> ana
     return _clip(given, cards).analysis
 
 
-def analyse_short(given: clip_input.ClipInput, cards: Sequence[ModelCard] = ()) -> analysis.Analysis | None:
+def analyse_short(given: clip_input.ClipInput, cards: Sequence[ModelCard] = ()) -> Analysis | None:
     """Return what `analyse` does of a short clip (see `is_short`); None of one that says, or shows, that it is longer."""
     runtime.announce()
     clip = _short_clip(given.digest, given, cards)
@@ -92,29 +93,27 @@ def _by_key(cards: Sequence[ModelCard], answers: service.Answers) -> dict[str, P
     return dict(zip(map(cached._model_key, cards), answers, strict=True)) if answers else {}
 
 
-def predict(data: bytes | Spool, name: str, cards: Sequence[ModelCard]) -> tuple[analysis.Analysis, service.Answers]:
+def predict(data: bytes | Spool, name: str, cards: Sequence[ModelCard]) -> tuple[Analysis, service.Answers]:
     """Return the analysis and the models' answers for a recording that no page keeps, of up to ten minutes; without speech none."""
     return predict_short(data, name, cards) or predict_long(data, name, cards)
 
 
 def predict_short(
     data: bytes | Spool, name: str, cards: Sequence[ModelCard]
-) -> tuple[analysis.Analysis, service.Answers] | None:
+) -> tuple[Analysis, service.Answers] | None:
     """Return what `predict` does of a short clip (see `is_short`); None of one that says, or shows, that it is longer."""
     found = _run_short(data, name, _by_origin(cards)[0])
     return _with_imported(*found, cards) if found else None
 
 
-def predict_long(
-    data: bytes | Spool, name: str, cards: Sequence[ModelCard]
-) -> tuple[analysis.Analysis, service.Answers]:
+def predict_long(data: bytes | Spool, name: str, cards: Sequence[ModelCard]) -> tuple[Analysis, service.Answers]:
     """Return what `predict` does, where nobody's short clip waits for it."""
     return _with_imported(*_run_long(data, name, _by_origin(cards)[0]), cards)
 
 
 def _run_short(
     data: bytes | Spool, name: str, own: Sequence[ModelCard], channel: str | None = None
-) -> tuple[analysis.Analysis, service.Answers] | None:
+) -> tuple[Analysis, service.Answers] | None:
     if not isinstance(data, Spool) and is_short(data):
         with contextlib.suppress(decoding.TooLongError):  # it says less than it holds
             return _run(data, name, own, timeline.LONG_S, channel)
@@ -123,14 +122,14 @@ def _run_short(
 
 def _run_long(
     data: bytes | Spool, name: str, own: Sequence[ModelCard], channel: str | None = None
-) -> tuple[analysis.Analysis, service.Answers]:
+) -> tuple[Analysis, service.Answers]:
     with workers.long_work():
         return _run(data.read() if isinstance(data, Spool) else data, name, own, decoding.MAX_DURATION_S, channel)
 
 
 def _run(
     data: bytes, name: str, own: Sequence[ModelCard], max_duration_s: float, channel: str | None
-) -> tuple[analysis.Analysis, service.Answers]:
+) -> tuple[Analysis, service.Answers]:
     """Return a clip's analysis and the answers of this machine's models: one task of a worker."""
     models = _slugs_and_keys(own)
     asked = {"name": name, "max_duration_s": max_duration_s, "channel": channel}
@@ -138,8 +137,8 @@ def _run(
 
 
 def _with_imported(
-    clip: analysis.Analysis, answers: service.Answers, cards: Sequence[ModelCard]
-) -> tuple[analysis.Analysis, service.Answers]:
+    clip: Analysis, answers: service.Answers, cards: Sequence[ModelCard]
+) -> tuple[Analysis, service.Answers]:
     """Return a clip's analysis and the answers of all models, in the order of the cards, from those of this machine's."""
     if not clip.quality.has_speech:
         return clip, []
@@ -209,14 +208,14 @@ def answers(given: clip_input.ClipInput, cards: list[ModelCard]) -> list[Answer]
     ]
 
 
-def predict_window(cards: Sequence[ModelCard], *, only_speech: bool = True) -> timeline.Judge:
+def predict_window(cards: Sequence[ModelCard], *, only_speech: bool = True) -> timeline.WindowPredictor:
     """Return what analyses the windows of a long sound and asks these models about them, without speech too if not only_speech."""
     return functools.partial(_predict_window, tuple(cards), only_speech)
 
 
 def _predict_window(
     cards: Sequence[ModelCard], only_speech: bool, waveform: Waveform
-) -> tuple[analysis.Analysis, list[Prediction]]:
+) -> tuple[Analysis, list[Prediction]]:
     own, imported = _by_origin(cards)
     folder = paths.models_folder()
     measured, found = workers.run(
@@ -264,15 +263,15 @@ def _slugs_and_keys(cards: Sequence[ModelCard]) -> tuple[tuple[str, str], ...]:
     return tuple((card.slug, cached._model_key(card)) for card in cards)
 
 
-def playable(given: clip_input.ClipInput, heard: analysis.Analysis) -> tuple[bytes, str]:
+def playable(given: clip_input.ClipInput, analysis: Analysis) -> tuple[bytes, str]:
     """Return bytes that every browser plays, and their type: the original where it is such a file, else what the models hear."""
     if isinstance(given.data, bytes) and given.source == clip_input.RECORDING:
         return given.data, "audio/wav"
-    if isinstance(given.data, bytes) and heard.clip.container in PLAYABLE:
-        return given.data, PLAYABLE[heard.clip.container]
-    return _wav(given.digest, heard), "audio/wav"
+    if isinstance(given.data, bytes) and analysis.clip.container in PLAYABLE:
+        return given.data, PLAYABLE[analysis.clip.container]
+    return _wav(given.digest, analysis), "audio/wav"
 
 
 @st.cache_data(scope="session", max_entries=4, show_spinner=False)
-def _wav(digest: str, _heard: analysis.Analysis) -> bytes:
-    return encode_wav(_heard.clip.waveform)
+def _wav(digest: str, _analysis: Analysis) -> bytes:
+    return encode_wav(_analysis.clip.waveform)

@@ -11,10 +11,10 @@ from typing import Any
 import streamlit as st
 
 CLIP = "recognize.clip"
-"""Given | None: the clip last recorded, uploaded or picked."""
+"""ClipInput | None: the clip last recorded, uploaded or picked."""
 
-KEPT = "recognize.kept"
-"""Given | None: the clip put aside to compare with."""
+COMPARISON = "recognize.kept"
+"""ClipInput | None: the clip put aside to compare with."""
 
 ROUND = "recognize.round"
 """int: part of the input widgets' keys; a new round gives empty widgets, which is the only way to empty them."""
@@ -58,7 +58,7 @@ ADMIN_REFUSAL = "teacher.refusal"
 BROWSER = "browser"
 """str: a secret that stands for this visit where the browser brings none."""
 
-PICKED = "recognize.models"
+MODELS = "recognize.models"
 """list[str]: the models that Recognize asks, by their slugs, where somebody chose; without it, the shipped ones."""
 
 TRIED = "recognize.tried"
@@ -110,26 +110,26 @@ def remember(key: str, widget_key: str) -> None:
     st.session_state[key] = st.session_state[widget_key]
 
 
-def picked(shipped: Iterable[str], there: Iterable[str]) -> list[str]:
+def model_choice(shipped: Iterable[str], there: Iterable[str]) -> list[str]:
     """Return the slugs of the models that Recognize asks: those chosen, else the shipped ones; of either, those that are there."""
     known = list(there)
-    chosen = [slug for slug in st.session_state.get(PICKED, ()) if slug in known]
+    chosen = [slug for slug in st.session_state.get(MODELS, ()) if slug in known]
     return chosen or [slug for slug in shipped if slug in known] or known
 
 
 def pick(slug: str, shipped: Iterable[str]) -> None:
     """Have Recognize ask this model too, and say so."""
     st.session_state[TRIED] = slug
-    st.session_state[PICKED] = list(dict.fromkeys([*st.session_state.get(PICKED, shipped), slug]))
+    st.session_state[MODELS] = list(dict.fromkeys([*st.session_state.get(MODELS, shipped), slug]))
 
 
-GIVEN = (CLIP, KEPT, TIMELINE, BATCH, OWN_SPEAKER, OWN_NOTES)
+GIVEN = (CLIP, COMPARISON, TIMELINE, BATCH, OWN_SPEAKER, OWN_NOTES)
 """What a visitor gave, and what was made of it; of a live session only what was heard."""
 
 
 def kept_bytes(held: Any) -> int:
     """Return how many bytes of clips, and of a batch's files, a session's state keeps in memory."""
-    clips = [held[key] for key in (CLIP, KEPT) if key in held]
+    clips = [held[key] for key in (CLIP, COMPARISON) if key in held]
     batch = held[BATCH] if BATCH in held else None
     return sum(len(clip.data) for clip in clips if clip is not None and isinstance(clip.data, bytes)) + (
         batch.held_bytes if batch else 0

@@ -14,14 +14,14 @@ from ser_core.system import untrusted_text
 from ser_core.system.spool import Spool
 
 
-def offers(name: str, data: bytes | Spool, found: Timeline) -> list[downloads.Offer]:
+def offers(name: str, data: bytes | Spool, result: Timeline) -> list[downloads.Offer]:
     """Return what there is to download of a long recording; `name` is its untrusted file name."""
     name, stem = untrusted_text.one_line(name), downloads.safe_stem(name)
     return [
-        downloads.Offer("csv", "Windows (CSV)", f"{stem}.csv", "text/csv", lambda: windows_csv(name, found)),
-        downloads.Offer("json", "Everything (JSON)", f"{stem}.json", "application/json", lambda: as_json(name, found)),
-        downloads.Offer("audacity", "Labels (Audacity)", f"{stem}-labels.txt", "text/plain", lambda: audacity(found)),
-        downloads.Offer("praat", "TextGrid (Praat)", f"{stem}.TextGrid", "text/plain", lambda: textgrid(found)),
+        downloads.Offer("csv", "Windows (CSV)", f"{stem}.csv", "text/csv", lambda: windows_csv(name, result)),
+        downloads.Offer("json", "Everything (JSON)", f"{stem}.json", "application/json", lambda: as_json(name, result)),
+        downloads.Offer("audacity", "Labels (Audacity)", f"{stem}-labels.txt", "text/plain", lambda: audacity(result)),
+        downloads.Offer("praat", "TextGrid (Praat)", f"{stem}.TextGrid", "text/plain", lambda: textgrid(result)),
         downloads.Offer(
             "clip",
             "This clip",
@@ -32,15 +32,15 @@ def offers(name: str, data: bytes | Spool, found: Timeline) -> list[downloads.Of
     ]
 
 
-def models_of(found: Timeline) -> dict[str, tuple[str, ...]]:
+def models_of(result: Timeline) -> dict[str, tuple[str, ...]]:
     """Return the models that say anything in a recording: slug -> labels."""
-    return {each.model: tuple(each.probabilities) for segment in found.segments for each in segment.predictions}
+    return {each.model: tuple(each.probabilities) for segment in result.segments for each in segment.predictions}
 
 
-def table(found: Timeline, titles: Mapping[str, str]) -> pd.DataFrame:
+def table(result: Timeline, titles: Mapping[str, str]) -> pd.DataFrame:
     """Return one row a window: when, and what each model (slug -> title) says, in words."""
     rows = []
-    for segment in found.segments:
+    for segment in result.segments:
         says = {each.model: timeline.prediction_text(each) for each in segment.predictions}
         rows.append(
             {
@@ -52,37 +52,38 @@ def table(found: Timeline, titles: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def windows_csv(name: str, found: Timeline) -> str:
+def windows_csv(name: str, result: Timeline) -> str:
     """Return what `python -m ser_core predict --long --csv` prints for this file."""
-    columns = batch.columns(models_of(found), long=True)
-    return batch.csv_lines(batch.rows(to_dict(name, found)), columns, header=True)
+    columns = batch.columns(models_of(result), long=True)
+    return batch.csv_lines(batch.rows(to_dict(name, result)), columns, header=True)
 
 
-def as_json(name: str, found: Timeline) -> str:
+def as_json(name: str, result: Timeline) -> str:
     """Return what `python -m ser_core predict --long --json` prints for this file."""
-    return untrusted_text.json_text([to_dict(name, found)])
+    return untrusted_text.json_text([to_dict(name, result)])
 
 
-def audacity(found: Timeline) -> str:
+def audacity(result: Timeline) -> str:
     """Return a label track for Audacity: one line per stretch, start and end in s and a text, such as 'knn: sad 63 %'."""
-    lines = [(start, end, "speech") for start, end in found.activity]
-    for model in models_of(found):
-        runs = [run for run in label_spans(found, model) if run.label]
+    lines = [(start, end, "speech") for start, end in result.activity]
+    for model in models_of(result):
+        runs = [run for run in label_spans(result, model) if run.label]
         lines += [(run.start_s, run.end_s, f"{model}: {run.label} {100 * run.probability:.0f} %") for run in runs]
     return "".join(f"{start:.3f}\t{end:.3f}\t{untrusted_text.one_line(text)}\n" for start, end, text in sorted(lines))
 
 
-def textgrid(found: Timeline) -> str:
+def textgrid(result: Timeline) -> str:
     """Return a TextGrid for Praat: a tier of speech, and one a model with its label over each stretch, "" where nobody speaks."""
-    end_s = found.duration_s
+    end_s = result.duration_s
     speech: list[tuple[float, float, str]] = []
     at = 0.0
-    for start, end in found.activity:
+    for start, end in result.activity:
         speech += [(at, start, "")] * (start > at) + [(start, end, "speech")]
         at = end
     speech += [(at, end_s, "")] * (end_s > at)
     tiers = {"speech": speech} | {
-        model: [(run.start_s, run.end_s, run.label) for run in label_spans(found, model)] for model in models_of(found)
+        model: [(run.start_s, run.end_s, run.label) for run in label_spans(result, model)]
+        for model in models_of(result)
     }
     lines = [
         'File type = "ooTextFile"',

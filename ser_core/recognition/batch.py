@@ -104,10 +104,12 @@ def predict_one(
         if isinstance(source, Path) and os.path.isdir(source):  # also False where the name is too long
             raise AudioError(f"{name} is a folder without a sound file. Name a folder that holds recordings.")
         if long:
-            judge = timeline.judge_with(recognizers)
+            predict_window = timeline.window_predictor(recognizers)
             return timeline.to_dict(
                 name,
-                timeline.analyse(source, judge, name=name, window_s=long.window_s, hop_s=long.hop_s, channel=channel),
+                timeline.analyse(
+                    source, predict_window, name=name, window_s=long.window_s, hop_s=long.hop_s, channel=channel
+                ),
             )
         clip = analysis.analyse(source, name=name, channel=channel)
         return analysis.to_dict(name, clip, analysis.recognize(recognizers, clip))

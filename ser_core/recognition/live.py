@@ -1,7 +1,7 @@
 """Sound that arrives in real time: what is kept of it, its windows as they fill, and what the models predict for each.
 
 A Listener is plain Python: one thread delivers sound, one predicts, others read at any time. Each window is handled as one of a file is
-(timeline.Judge). Where the sound comes from and how it is drawn are the pages' business.
+(timeline.WindowPredictor). Where the sound comes from and how it is drawn are the pages' business.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ser_core.features import quality
 from ser_core.features.quality import Quality
 from ser_core.recognition import analysis, timeline
 from ser_core.recognition.recognizer import Prediction
-from ser_core.recognition.timeline import Judge, Segment, Timeline
+from ser_core.recognition.timeline import Segment, Timeline, WindowPredictor
 
 HOP_S = 0.5
 KEEP_S = 600.0
@@ -78,7 +78,7 @@ class Listener:
 
     def __init__(
         self,
-        judge: Judge,
+        predict_window: WindowPredictor,
         *,
         window_s: float = timeline.WINDOW_S,
         hop_s: float = HOP_S,
@@ -88,7 +88,7 @@ class Listener:
         self.window_s, self.hop_s = window_s, hop_s
         self.n_skipped = 0
         self.closed = False
-        self._judge = judge
+        self._predict_window = predict_window
         self._rate = SAMPLE_RATE
         self._ring = np.zeros(round(keep_s * self._rate), np.int16)
         self._n = 0  # samples since the start, kept or not
@@ -100,7 +100,7 @@ class Listener:
         self._resampler: Resampler | None = None
         self._source_rate = 0
         self._lock = threading.RLock()
-        self._arriving, self._judging = threading.Lock(), threading.Lock()
+        self._arriving, self._predicting = threading.Lock(), threading.Lock()
         self._arrived = threading.Event()
 
     def take(self, samples: np.ndarray, sample_rate: int) -> None:
@@ -112,17 +112,17 @@ class Listener:
                 self._take(samples, sample_rate)
         self._arrived.set()
 
-    def judge(self) -> None:
+    def predict(self) -> None:
         """Predict the windows that are full; only the last MAX_LATE of them."""
-        with self._judging:
-            self._judge_full_windows()
+        with self._predicting:
+            self._predict_full_windows()
 
     def follow(self) -> None:
         """Predict windows as they fill, until the session is closed or no sound has come for SILENT_S."""
         while not self.closed and self._arrived.wait(SILENT_S):
             self._arrived.clear()
-            self.judge()
-        self.judge()
+            self.predict()
+        self.predict()
 
     @property
     def n_waiting(self) -> int:
@@ -145,18 +145,18 @@ class Listener:
         self._ring[places] = fresh_kept
         self._n += len(fresh)
 
-    def _judge_full_windows(self) -> None:
+    def _predict_full_windows(self) -> None:
         hop, window = round(self.hop_s * self._rate), round(self.window_s * self._rate)
         while n_due := self.n_waiting:
             if n_due > MAX_LATE:
                 self.n_skipped += n_due - MAX_LATE
                 self._next_end += (n_due - MAX_LATE) * hop
             try:
-                self._judge_window(max(self._next_end - window, 0), self._next_end, hop)
+                self._predict_at(max(self._next_end - window, 0), self._next_end, hop)
             finally:
                 self._next_end += hop
 
-    def _judge_window(self, start: int, end: int, hop: int) -> None:
+    def _predict_at(self, start: int, end: int, hop: int) -> None:
         if end - start < round(min(SHORTEST_S, self.window_s) * self._rate):
             return
         if start < self._n - len(self._ring):  # more came at once than is kept
@@ -164,7 +164,7 @@ class Listener:
             return
         waveform = Waveform(from_pcm(self.samples(start, end)), self._rate)
         try:
-            measured, predictions = self._judge(waveform)
+            measured, predictions = self._predict_window(waveform)
         except (SerError, RuntimeError):  # the next one may succeed, and the sound is kept
             self.n_skipped += 1
             if not self._is_logged:

@@ -40,7 +40,7 @@ _JOINED_S = 0.2
 """A pause shorter than this, such as the closure of a stop consonant, does not end a stretch of speech."""
 
 
-Judge = Callable[[Waveform], tuple[analysis.Analysis, list[Prediction]]]
+WindowPredictor = Callable[[Waveform], tuple[analysis.Analysis, list[Prediction]]]
 """Predicts a window: returns its analysis, and one prediction per model where there is speech in it."""
 
 
@@ -81,7 +81,7 @@ class Timeline:
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _Window:
     """The result of a window: its segment, its quality, and which of its frames (at `frames_s`) are speech."""
 
     segment: Segment
@@ -92,7 +92,7 @@ class _Judged:
 
 def analyse(
     source: bytes | str | os.PathLike[str] | BinaryIO | Spool | decoding.Stream,
-    judge: Judge,
+    predict_window: WindowPredictor,
     *,
     name: str = "the file",
     window_s: float = WINDOW_S,
@@ -108,8 +108,8 @@ def analyse(
     ----------
     source, name, channel
         As in `decoding.decode`, or what `decoding.stream` returned at waveform.SAMPLE_RATE.
-    judge
-        Predicts each window, one after another: see `judge_with`.
+    predict_window
+        Predicts each window, one after another: see `window_predictor`.
     keep
         Receives the sound as the models do, piece by piece: float32 (n,) at waveform.SAMPLE_RATE.
     on_progress
@@ -144,16 +144,18 @@ def analyse(
             rest = rest[whole.size :]
             yield block
 
-    judged = []
+    results = []
     for start, samples in windows(
         blocks(), window=round(window_s * rate), hop=round(hop_s * rate), slack=round(_ENVELOPE_S * rate)
     ):
-        judged.append(_judge(Waveform(samples, rate), judge, start_s=start / rate))
+        results.append(_window(Waveform(samples, rate), predict_window, start_s=start / rate))
         check_stop()
         if on_progress:
-            on_progress(judged[-1].segment.end_s, stream.duration_s)
-    activity, speech_s = _activity(judged, stream.duration_s)
-    apart = [each for n, each in enumerate(judged) if n % max(round(window_s / hop_s), 1) == 0 or n == len(judged) - 1]
+            on_progress(results[-1].segment.end_s, stream.duration_s)
+    activity, speech_s = _activity(results, stream.duration_s)
+    apart = [
+        each for n, each in enumerate(results) if n % max(round(window_s / hop_s), 1) == 0 or n == len(results) - 1
+    ]
     return Timeline(
         container=stream.container,
         source_rate=stream.source_rate,
@@ -168,7 +170,7 @@ def analyse(
             speech_s=round(speech_s, 4),
             heard_s=round(speech_s, 4),
         ),
-        segments=tuple(each.segment for each in judged),
+        segments=tuple(each.segment for each in results),
         activity=activity,
         envelope=np.concatenate([np.zeros((0, 2), np.float32), *envelope]),
         channel=stream.channel,
@@ -209,8 +211,8 @@ def windows(blocks: Iterable[np.ndarray], *, window: int, hop: int, slack: int =
         yield last, held[last - first :]
 
 
-def judge_with(recognizers: Sequence[Recognizer]) -> Judge:
-    """Return a judge that runs some recognizers, in their order."""
+def window_predictor(recognizers: Sequence[Recognizer]) -> WindowPredictor:
+    """Return what predicts a window with some recognizers, in their order."""
     return functools.partial(_recognized, recognizers)
 
 
@@ -219,12 +221,12 @@ def _recognized(recognizers: Sequence[Recognizer], waveform: Waveform) -> tuple[
     return measured, analysis.recognize(recognizers, measured)
 
 
-def _judge(waveform: Waveform, judge: Judge, *, start_s: float) -> _Judged:
-    measured, predictions = judge(waveform)
+def _window(waveform: Waveform, predict_window: WindowPredictor, *, start_s: float) -> _Window:
+    measured, predictions = predict_window(waveform)
     has_speech = measured.quality.has_speech
     segment = Segment(round(start_s, 4), round(start_s + waveform.duration_s, 4), has_speech, tuple(predictions))
     speech = quality.speech(measured.features, measured.quality)
-    return _Judged(segment, measured.quality, start_s + measured.features.times_s.astype(np.float64), speech)
+    return _Window(segment, measured.quality, start_s + measured.features.times_s.astype(np.float64), speech)
 
 
 def borders(segments: Sequence[Segment], duration_s: float) -> list[float]:
@@ -236,12 +238,12 @@ def borders(segments: Sequence[Segment], duration_s: float) -> list[float]:
     return [0.0, *((a + b) / 2 for a, b in itertools.pairwise(centres)), duration_s]
 
 
-def _activity(judged: Sequence[_Judged], duration_s: float) -> tuple[tuple[tuple[float, float], ...], float]:
+def _activity(results: Sequence[_Window], duration_s: float) -> tuple[tuple[tuple[float, float], ...], float]:
     """Return the stretches of speech, (start, end) in s, and how many seconds of speech there are: each frame is counted in one window."""
-    edges = borders([each.segment for each in judged], duration_s)
+    edges = borders([each.segment for each in results], duration_s)
     stretches: list[tuple[float, float]] = []
     speech_s = 0.0
-    for each, low, high in zip(judged, edges, edges[1:], strict=False):
+    for each, low, high in zip(results, edges, edges[1:], strict=False):
         step = float(each.frames_s[1] - each.frames_s[0]) if len(each.frames_s) > 1 else 0.0
         is_inside = (each.frames_s >= low - 1e-9) & (each.frames_s < high - 1e-9)
         for time_s in each.frames_s[is_inside & each.speech]:

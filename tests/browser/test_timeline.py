@@ -36,7 +36,7 @@ def test_a_click_plays_the_moment_and_opens_it(page: Page, server: Server, model
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Everything (JSON)").click()
     (shown,) = json.loads(Path(waiting.value.path()).read_text(encoding="utf-8"))
-    judge = timeline.judge_with([store.load(slug, models) for slug in store.SHIPPED])
+    judge = timeline.window_predictor([store.load(slug, models) for slug in store.SHIPPED])
     expected = timeline.to_dict("memo.wav", timeline.analyse(memo, judge))
     for ours, theirs in zip(shown["segments"], expected["segments"], strict=True):
         assert (ours["start_s"], ours["end_s"], ours["speech"]) == (

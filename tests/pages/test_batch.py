@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from pages.ui import recognition, state, task
 from pages.ui.batch import table as batch_table
 from pages.ui.batch.run import Run
-from pages.ui.batch.table import AGREE, ALL, DIFFER, FAILED, SILENT, WRONG, as_json, as_parquet, chosen, frame_of
+from pages.ui.batch.table import AGREE, ALL, DIFFER, FAILED, SILENT, WRONG, as_json, as_parquet, frame_of, select
 from ser_core.audio import waveform
 from ser_core.corpora import uploads
 from ser_core.recognition import analysis, batch, store
@@ -207,7 +207,7 @@ def run() -> Run:
     ],
 )
 def test_filters(run: Run, which: str, labels: list[str], rows: str) -> None:
-    shown = chosen(batch_table.table(run), ["KNN", "MLP"], which=which, labels=labels)
+    shown = select(batch_table.table(run), ["KNN", "MLP"], which=which, labels=labels)
     assert "".join(shown["File"]) == rows
     assert [run.results[n]["file"] for n in shown.index] == list(rows)
 
@@ -220,7 +220,7 @@ def test_a_model_that_is_not_sure_shows_its_guess_and_has_no_vote(run: Run) -> N
     assert list(table["MLP"][:3]) == ["not sure: sad", "not sure: calm", "not sure: calm"]
     assert list(table["Majority"][:3]) == ["sad", "sad", "calm"] and list(table["Votes"][:3]) == [1, 1, 1]
     for which, rows in ((AGREE, ""), (DIFFER, "abc"), (WRONG, "c")):
-        assert "".join(chosen(table, ["KNN", "MLP"], which=which)["File"]) == rows
+        assert "".join(select(table, ["KNN", "MLP"], which=which)["File"]) == rows
     saved = pd.read_parquet(io.BytesIO(as_parquet(run)))
     assert (
         saved["mlp_sure"][:3].tolist() == [False] * 3

@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui import cached, runtime
 from pages.ui.charts import palette
-from pages.ui.charts.models import bars, certainty, confusion, describe_confusion, risk, used_labels
+from pages.ui.charts.models import bars, certainty, confusion, describe_confusion, labels_of, risk
 from pages.ui.charts.robustness import axis_of, cell_table, heat
 from pages.ui.compare import disagreements, held_out, outcomes
 from pages.ui.compare import recipes as compare_recipes
@@ -603,7 +603,7 @@ def test_bars_show_intervals_chance_and_people() -> None:
 
 def test_confusion_matrices_have_the_same_rows_and_both_units() -> None:
     both = {"A": figures(), "B": figures(seed=5, n=40)}
-    names = used_labels(both)
+    names = labels_of(both)
     shown = [confusion(each, names, as_shares=True) for each in both.values()]
     assert list(shown[0].data[0].x) == list(shown[1].data[0].x) == names
     counts = confusion(both["A"], names, as_shares=False).data[0]

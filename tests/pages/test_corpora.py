@@ -142,7 +142,7 @@ def test_a_folder_without_a_clip_of_its_corpus_says_what_belongs_there(root: Pat
 def test_a_new_folder_shows_soon(root: Path) -> None:
     page = visit()
     write(root / "emodb", EMODB_NAMES)
-    cached.installed.clear()
+    cached.corpus_folders.clear()
     assert "4 of 535 clips" in text(page.run())
 
 

@@ -79,7 +79,7 @@ def test_one_that_does_not_answer_has_a_sentence_of_its_own(
 def test_the_card_on_recognize_says_so(cards: list[ModelCard], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox.Process, "predict", no_answer)
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    page.session_state[state.PICKED] = [card.slug for card in cards]
+    page.session_state[state.MODELS] = [card.slug for card in cards]
     page.run().get("file_uploader")[0].set_value(("a.flac", SPEECH, "audio/flac"))
     page.run()
     assert not page.exception
@@ -96,7 +96,7 @@ def test_one_that_answers_again_is_asked_again(cards: list[ModelCard], monkeypat
 
     monkeypatch.setattr(service, "predict", noted)
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    page.session_state[state.PICKED] = [card.slug for card in cards]
+    page.session_state[state.MODELS] = [card.slug for card in cards]
     page.run().get("file_uploader")[0].set_value(("a.flac", SPEECH, "audio/flac"))
     drawn = [" ".join(element.proto.body for element in page.run().get("html")) for _ in range(3)]
     assert ["Not now." in each for each in drawn] == [True, False, False]

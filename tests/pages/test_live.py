@@ -63,7 +63,7 @@ class Microphone:
 
     def connect(self, visitor: session.Visitor) -> bool:
         visitor.asked_s = (visitor.asked_s or time.monotonic()) if self.on else None
-        if not self.on and visitor.is_heard:
+        if not self.on and visitor.is_on:
             visitor.end()
         return self.on
 
@@ -96,7 +96,7 @@ def html(page: AppTest) -> str:
 def speak(page: AppTest, samples: np.ndarray = VOICE) -> session.Visitor:
     visitor = page.session_state[state.LIVE]
     for frame in frames(samples):
-        visitor.hear([frame])
+        visitor.receive([frame])
         until(lambda: visitor.refused or not visitor.listener.n_waiting, pause_s=0.001)
     return visitor
 
@@ -335,7 +335,7 @@ def test_the_models_chosen_are_asked_here_too(page: AppTest, microphone: Microph
     shutil.copytree(models / "knn", models / "mine")
     card = json.loads((models / "mine" / store.CARD).read_text(encoding="utf-8"))
     (models / "mine" / store.CARD).write_text(json.dumps({**card, "slug": "mine", "title": "Mine"}), encoding="utf-8")
-    page.session_state[state.PICKED] = ["mine", "cnn"]
+    page.session_state[state.MODELS] = ["mine", "cnn"]
     page.run()
     microphone.on = True
     visitor = speak(page.run())

@@ -107,11 +107,11 @@ def check(page: AppTest) -> None:
     ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else value,
 )
 def test_a_name_is_shown_and_does_nothing(world: str, path: str, kept: dict[str, str]) -> None:
-    check(visit(path, **{state.PICKED: ["mine", "knn"]}, **kept))
+    check(visit(path, **{state.MODELS: ["mine", "knn"]}, **kept))
 
 
 def test_a_file_name_is_shown_and_does_nothing(world: str) -> None:
-    page = visit(**{state.PICKED: ["mine", "knn"]})
+    page = visit(**{state.MODELS: ["mine", "knn"]})
     for data in ((ROOT / "pages" / "samples" / "bright.flac").read_bytes(), b"no sound"):
         page.get("file_uploader")[0].set_value((f"{NASTY}.wav", data, "audio/wav"))
         check(page.run())

@@ -244,7 +244,7 @@ def test_a_model_that_another_server_deletes_while_it_is_asked_gets_a_sentence_a
 ) -> None:
     add_model(models, "mine")
     add_model(models, "unasked")
-    page.session_state[state.PICKED] = ["mine", "knn", "cnn"]
+    page.session_state[state.MODELS] = ["mine", "knn", "cnn"]
     assert n_cards(upload(page)) == 3 and "Mine" in text(page)
     seen = cached.models()[0]
     store.delete("mine", models)
@@ -327,9 +327,9 @@ def test_a_clip_goes_to_a_worker_once_and_its_analysis_never(page: AppTest, task
 
 def test_a_model_that_is_chosen_later_is_asked_alone(models: Path, page: AppTest, tasks: list[Any]) -> None:
     add_model(models, "mine")
-    page.session_state[state.PICKED] = ["knn", "cnn"]
+    page.session_state[state.MODELS] = ["knn", "cnn"]
     assert n_cards(upload(page)) == 2
-    page.session_state[state.PICKED] = ["knn", "cnn", "mine"]
+    page.session_state[state.MODELS] = ["knn", "cnn", "mine"]
     page.session_state["recognize.models.choice"] = ["knn", "cnn", "mine"]
     assert n_cards(page.run()) == 3
     assert [[slug for slug, _ in args[1]] for _, args, _ in tasks] == [["knn", "cnn"], ["mine"]]

@@ -57,7 +57,7 @@ def page(models: Path) -> AppTest:
 
 @pytest.fixture(scope="module")
 def found(built: Path) -> timeline.Timeline:
-    return timeline.analyse(LONG, timeline.judge_with([store.load(slug, built) for slug in store.SHIPPED]))
+    return timeline.analyse(LONG, timeline.window_predictor([store.load(slug, built) for slug in store.SHIPPED]))
 
 
 def upload(page: AppTest, name: str = "memo.wav", data: bytes = LONG) -> str:
@@ -79,7 +79,7 @@ def test_more_than_eight_seconds_are_shown_over_time_and_as_a_mean(page: AppTest
     assert "Predictions over time" in said and "Over the whole recording" in said and found.quality.summary in said
     assert f"over the {sum(each.speech for each in found.segments)} windows with speech" in said
     assert len(page.get("plotly_chart")) == 1 and n_cards(page) == 4
-    shown = page.session_state[state.TIMELINE].found
+    shown = page.session_state[state.TIMELINE].result
     for there, here in zip(
         timeline.overall(shown), timeline.overall(found), strict=True
     ):  # another process sums in another order
@@ -115,8 +115,8 @@ def test_other_windows_are_listened_to_anew(page: AppTest) -> None:
     page.session_state[HOP] = 2.0
     wait(page)
     second = page.session_state[state.TIMELINE]
-    assert second is not first and second.found.hop_s == 2.0
-    assert len(second.found.segments) < len(first.found.segments)
+    assert second is not first and second.result.hop_s == 2.0
+    assert len(second.result.segments) < len(first.result.segments)
 
 
 def test_a_long_clip_without_speech_gets_no_guess(page: AppTest) -> None:

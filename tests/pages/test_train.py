@@ -434,13 +434,13 @@ def test_a_result_shows_figures_beside_the_shipped_model_and_leads_to_recognize(
     assert "&lt;i&gt;dense&lt;/i&gt;" in html and "<i>dense" not in html and "<b>Mine" not in html
     assert len(page.get("plotly_chart")) == 4 and "The test score by epoch is withheld on purpose" in said
     page.button(key="train.try").click().run()
-    assert page.session_state[state.PICKED] == [*store.SHIPPED, "mine"] and page.session_state[state.TRIED] == "mine"
+    assert page.session_state[state.MODELS] == [*store.SHIPPED, "mine"] and page.session_state[state.TRIED] == "mine"
 
 
 def test_recognize_asks_the_shipped_models_and_those_that_were_picked(emodb):
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    page.session_state[state.PICKED] = ["mine"]
-    assert state.picked(store.SHIPPED, ["knn", "mine"])  # outside of a visit: the default
+    page.session_state[state.MODELS] = ["mine"]
+    assert state.model_choice(store.SHIPPED, ["knn", "mine"])  # outside of a visit: the default
     assert page.run() and not page.exception
 
 

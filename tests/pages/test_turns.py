@@ -164,7 +164,7 @@ def test_a_liar_is_shown_over_time(models: Path, handed: list[Any]) -> None:
     page.run()
     until(lambda: not page.session_state[state.TIMELINE].task.running)
     page.run()
-    assert not page.exception and not page.error and page.session_state[state.TIMELINE].found.duration_s > 11
+    assert not page.exception and not page.error and page.session_state[state.TIMELINE].result.duration_s > 11
     works = [work for work, _, _ in handed]
     assert works.count(service.analyse) == 1, "it is tried as a short clip once, not at each rerun"
     assert works.count(service.predict_window) > 8 and not any(long for _, long, _ in handed)
@@ -280,7 +280,7 @@ def test_a_live_session_works_for_who_opened_the_page() -> None:
     with working_for(ANNA):
         visitor = session.Visitor(session.Places(1), judge)
     layout = SimpleNamespace(channels=("mono",))
-    visitor.hear(
+    visitor.receive(
         [SimpleNamespace(sample_rate=16_000, layout=layout, to_ndarray=lambda: np.ones((1, 64_000), np.int16))]
     )
     until(lambda: found)

@@ -127,7 +127,7 @@ def installed_table(names: list[str], folder: Path) -> str:
 
 
 def windows(names: list[str], folder: Path) -> str:
-    found = timeline.analyse(SPEECH, timeline.judge_with([]), window_s=1.0)
+    found = timeline.analyse(SPEECH, timeline.window_predictor([]), window_s=1.0)
     offers = [each for name in names for each in timeline_downloads.offers(name, SPEECH, found) if each.key == "csv"]
     return "".join(str(each.build()) for each in offers)
 
@@ -211,7 +211,7 @@ def test_cells_keep_their_numbers_and_names_of_columns_stay_apart() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_is_harmless_in_the_files_of_a_clip(models: Path, name: str) -> None:
     heard = analysis.analyse(SPEECH)
-    found = timeline.analyse(SPEECH, timeline.judge_with([]), window_s=1.0)
+    found = timeline.analyse(SPEECH, timeline.window_predictor([]), window_s=1.0)
     for offer in [*downloads.offers(name, SPEECH, heard, []), *timeline_downloads.offers(name, SPEECH, found)]:
         assert re.fullmatch(r"\w[\w.-]{0,80}", offer.file_name), offer.file_name
         if offer.key == "json":

@@ -274,7 +274,7 @@ def test_what_works_for_a_visitor_is_stopped() -> None:
                 cls.stopped = True
 
     class Visitor:
-        listener: live.Listener | None = live.Listener(timeline.judge_with([]))
+        listener: live.Listener | None = live.Listener(timeline.window_predictor([]))
         drawn = object()
         ended = False
 
@@ -290,4 +290,7 @@ def test_what_works_for_a_visitor_is_stopped() -> None:
 def test_what_pages_keep_of_clips_and_batches_counts() -> None:
     clip = clip_input.new_clip("a.wav", b"x" * 30, clip_input.UPLOAD)
     assert state.kept_bytes({}) == 0
-    assert state.kept_bytes({state.CLIP: clip, state.KEPT: None, state.BATCH: SimpleNamespace(held_bytes=500)}) == 530
+    assert (
+        state.kept_bytes({state.CLIP: clip, state.COMPARISON: None, state.BATCH: SimpleNamespace(held_bytes=500)})
+        == 530
+    )

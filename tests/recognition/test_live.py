@@ -37,7 +37,7 @@ def mic() -> np.ndarray:
 
 def push(listener: live.Listener, samples: np.ndarray, rate: int) -> None:
     listener.take(samples, rate)
-    listener.judge()
+    listener.predict()
 
 
 def listen(
@@ -49,7 +49,7 @@ def listen(
     opened: bool = False,
     **options: float,
 ) -> live.Listener:
-    listener = live.Listener(timeline.judge_with(recognizers), **options)
+    listener = live.Listener(timeline.window_predictor(recognizers), **options)
     for start in range(0, len(sound), piece):
         push(listener, sound[start : start + piece], rate)
     if not opened:
@@ -122,7 +122,7 @@ def test_the_level_is_that_of_the_last_moments(recognizers):
     found = listen(tone, []).level()
     assert found.rms_dbfs == pytest.approx(20 * np.log10(0.5 / np.sqrt(2)), abs=0.2)
     assert found.peak_dbfs == pytest.approx(20 * np.log10(0.5), abs=0.2) and not found.clipped
-    assert live.Listener(timeline.judge_with([])).level() == live.Level(-100.0, -100.0, False)
+    assert live.Listener(timeline.window_predictor([])).level() == live.Level(-100.0, -100.0, False)
 
 
 def test_clipping_shows_for_a_while(recognizers):
@@ -150,7 +150,7 @@ def test_what_is_kept_is_the_end_and_no_more(mic, recognizers):
 
 
 def test_late_windows_are_left_out_and_counted(mic, recognizers):
-    found = live.Listener(timeline.judge_with(recognizers))
+    found = live.Listener(timeline.window_predictor(recognizers))
     push(found, mic[: round(9.1 * MIC)], MIC)
     n = len(found.moments())
     assert n == live.MAX_LATE and found.n_skipped == 18 - n
@@ -174,7 +174,7 @@ def test_another_rate_midway_goes_on(mic):
 
 
 def test_it_may_be_looked_at_while_it_listens(mic, recognizers):
-    found = live.Listener(timeline.judge_with(recognizers), keep_s=3.0)
+    found = live.Listener(timeline.window_predictor(recognizers), keep_s=3.0)
     problems = []
 
     def look() -> None:
@@ -203,7 +203,7 @@ def test_the_timeline_has_the_windows_as_they_were_answered(listener):
     assert len(found.activity) == 1 and found.activity[0][0] == pytest.approx(2.0, abs=0.6)
     assert found.quality.has_speech and found.quality.duration_s == pytest.approx(found.duration_s, abs=1e-3)
     assert len(found.envelope) == int(found.duration_s / 0.02)
-    assert live.Listener(timeline.judge_with([])).timeline() is None
+    assert live.Listener(timeline.window_predictor([])).timeline() is None
     assert timeline.to_dict("live.wav", found)["speech"] is True
 
 
@@ -223,14 +223,14 @@ def test_smoothing_is_the_mean_of_the_last_answers_and_starts_anew_after_silence
 @pytest.mark.parametrize("options", [{"window_s": 0.5}, {"hop_s": 0.1}, {"window_s": 2.0, "hop_s": 3.0}])
 def test_window_and_hop_have_limits(options):
     with pytest.raises(ConfigError, match="Got"):
-        live.Listener(timeline.judge_with([]), **options)
+        live.Listener(timeline.window_predictor([]), **options)
 
 
 @pytest.mark.parametrize(
     "problem", [SerError("The process that looks at clips has ended."), RuntimeError("a fault there")]
 )
 def test_a_window_that_cannot_be_judged_is_left_out_and_the_session_goes_on(mic, problem):
-    judged = timeline.judge_with([])
+    judged = timeline.window_predictor([])
     failures = iter([None, problem])
 
     def judge(waveform):
@@ -247,7 +247,7 @@ def test_a_window_that_cannot_be_judged_is_left_out_and_the_session_goes_on(mic,
 
 def held_up() -> tuple[live.Listener, threading.Thread, threading.Event, threading.Event]:
     """A listener, the thread that follows it, and two events: its judge has begun; it may go on."""
-    judged = timeline.judge_with([])
+    judged = timeline.window_predictor([])
     going, going_on = threading.Event(), threading.Event()
 
     def judge(waveform):
@@ -280,7 +280,7 @@ def test_a_slow_judge_holds_up_no_sound_and_the_latest_windows_are_judged(mic):
 
 def test_a_session_whose_sound_stops_without_an_end_is_left(monkeypatch):
     monkeypatch.setattr(live, "SILENT_S", 0.1)
-    follower = threading.Thread(target=live.Listener(timeline.judge_with([])).follow)
+    follower = threading.Thread(target=live.Listener(timeline.window_predictor([])).follow)
     follower.start()
     follower.join(30)
     assert not follower.is_alive()

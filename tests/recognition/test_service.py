@@ -57,7 +57,7 @@ def test_of_a_clip_that_is_too_long_nothing_is_measured(models, monkeypatch):
 def test_a_window_is_judged_there_as_in_one_process(heard, models):
     window = waveform.Waveform(heard.clip.waveform.samples[:32_000], heard.clip.waveform.sample_rate)
     there, said = workers.run(service.predict_window, [("cnn", "first"), ("gone", "first")], models, window)
-    here, expected = timeline.judge_with([store.load("cnn", models)])(window)
+    here, expected = timeline.window_predictor([store.load("cnn", models)])(window)
     assert there.quality == here.quality
     assert [each.probabilities for each in said] == [each.probabilities for each in expected]
     quiet = waveform.Waveform(np.zeros(32_000, np.float32), waveform.SAMPLE_RATE)

@@ -26,10 +26,10 @@ from ser_core.recognition.timeline import (
     analyse,
     average,
     borders,
-    judge_with,
     label_spans,
     overall,
     to_dict,
+    window_predictor,
 )
 from tests.support.models import build
 
@@ -60,7 +60,7 @@ def memo(speech: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def timeline(memo: np.ndarray, recognizers: list[Recognizer]) -> Timeline:
-    return analyse(waveform.encode_wav(Waveform(memo, RATE)), judge_with(recognizers))
+    return analyse(waveform.encode_wav(Waveform(memo, RATE)), window_predictor(recognizers))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_no_sound_has_no_window():
 def test_a_clip_of_one_window_gets_what_it_gets_elsewhere(speech, recognizers):
     data = waveform.encode_wav(Waveform(speech, RATE))
     heard = analysis.analyse(data)
-    over_time = analyse(data, judge_with(recognizers))
+    over_time = analyse(data, window_predictor(recognizers))
     (segment,) = over_time.segments
     assert (segment.start_s, segment.end_s, segment.speech) == (0.0, 2.5, True)
     expected = analysis.recognize(recognizers, heard)
@@ -136,7 +136,7 @@ def test_the_envelope_holds_every_peak(memo, timeline):
 
 
 def test_silence_is_given_to_no_model():
-    over_time = analyse(waveform.encode_wav(Waveform(np.zeros(10 * RATE, np.float32), RATE)), judge_with([None]))
+    over_time = analyse(waveform.encode_wav(Waveform(np.zeros(10 * RATE, np.float32), RATE)), window_predictor([None]))
     assert not any(each.speech or each.predictions for each in over_time.segments)
     result = to_dict("quiet.wav", over_time)
     assert (result["speech"], result["predictions"], result["activity"]) == (False, [], [])
@@ -193,7 +193,7 @@ def test_runs_join_windows_that_agree_and_leave_no_gap(timeline):
 
 def test_what_was_opened_to_be_read_is_taken_too(memo, timeline):
     stream = decoding.stream(waveform.encode_wav(Waveform(memo, RATE)))
-    again = analyse(stream, judge_with([]))
+    again = analyse(stream, window_predictor([]))
     assert (again.duration_s, again.container, again.activity) == (timeline.duration_s, "WAV", timeline.activity)
 
 
@@ -201,7 +201,7 @@ def test_progress_is_told_and_what_is_heard_is_kept(memo, recognizers):
     told, kept = [], []
     analyse(
         waveform.encode_wav(Waveform(memo, RATE)),
-        judge_with(recognizers),
+        window_predictor(recognizers),
         keep=kept.append,
         on_progress=lambda done_s, total_s: told.append((done_s, total_s)),
     )
@@ -221,7 +221,7 @@ def test_it_can_be_stopped_between_windows(memo):
             raise Enough
 
     with pytest.raises(Enough):
-        analyse(waveform.encode_wav(Waveform(memo, RATE)), judge_with([]), check_stop=stop)
+        analyse(waveform.encode_wav(Waveform(memo, RATE)), window_predictor([]), check_stop=stop)
 
 
 @pytest.mark.parametrize(
@@ -236,13 +236,13 @@ def test_it_can_be_stopped_between_windows(memo):
 )
 def test_window_and_hop_have_limits(window_s, hop_s, sentence):
     with pytest.raises(ConfigError, match=sentence):
-        analyse(b"", judge_with([]), window_s=window_s, hop_s=hop_s)
+        analyse(b"", window_predictor([]), window_s=window_s, hop_s=hop_s)
 
 
 def test_an_hour_is_the_most():
     data = waveform.encode_pcm(np.zeros(3601 * 4000, np.int16), 4000)
     with pytest.raises(AudioError, match=r"memo is 60 min 1 s long; the limit here is 60 min"):
-        analyse(data, judge_with([]), name="memo")
+        analyse(data, window_predictor([]), name="memo")
 
 
 def test_the_result_is_json(timeline):
@@ -270,7 +270,7 @@ import re, sys
 from pathlib import Path
 from ser_core.audio import decoding
 from ser_core.recognition import timeline
-over_time = timeline.analyse(Path(sys.argv[1]), timeline.judge_with([]), hop_s=3.0)
+over_time = timeline.analyse(Path(sys.argv[1]), timeline.window_predictor([]), hop_s=3.0)
 peak_kb = int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 print(round(over_time.duration_s), len(over_time.segments), peak_kb // 2**10)
 """

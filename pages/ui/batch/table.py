@@ -84,7 +84,7 @@ def table(run: Run) -> pd.DataFrame:
     return found.drop(columns=empty)
 
 
-def chosen(found: pd.DataFrame, titles: Sequence[str], *, which: str = ALL, labels: Sequence[str] = ()) -> pd.DataFrame:
+def select(found: pd.DataFrame, titles: Sequence[str], *, which: str = ALL, labels: Sequence[str] = ()) -> pd.DataFrame:
     """Return the rows of a kind (ALL, AGREE …) in which most models say one of some labels; no labels means any.
 
     Where nobody is right, neither is the leading guess of a model that is not sure.
@@ -150,10 +150,10 @@ def show_table(run: Run) -> None:
         which = st.segmented_control("Show", kinds, default=ALL, required=True, key="batch.which")
         said = [label for label in catalogue.ALL_LABELS if label in set(found[AGREED])]
         labels = st.multiselect("Majority", said, placeholder="Any emotion", key="batch.labels", width=260)
-    shown = chosen(found, titles, which=which, labels=labels)
+    shown = select(found, titles, which=which, labels=labels)
     st.markdown(f"{len(shown):,} of {len(found):,}. Tick one to hear it; click a heading to sort.")
     # A key of the filters: a tick must not move to another row when the rows change.
-    picked = st.dataframe(
+    event = st.dataframe(
         cells(shown),
         hide_index=True,
         height=HEIGHT,
@@ -162,22 +162,22 @@ def show_table(run: Run) -> None:
         selection_mode="single-row",
         key=" ".join(["batch.table", which, *labels]),
     )
-    rows = picked["selection"]["rows"]
+    rows = event["selection"]["rows"]
     if rows and rows[0] < len(shown):
-        _hear(run.uploads.recordings[int(shown.index[rows[0]])])
+        _play(run.uploads.recordings[int(shown.index[rows[0]])])
 
 
-def _hear(recording: uploads.Recording) -> None:
+def _play(recording: uploads.Recording) -> None:
     try:
-        given = clip_input.new_clip(recording.name, recording.read(), clip_input.UPLOAD, label=recording.label)
-        heard = recognition.analyse(given)
+        clip = clip_input.new_clip(recording.name, recording.read(), clip_input.UPLOAD, label=recording.label)
+        analysis = recognition.analyse(clip)
     except SerError as error:
         st.error(frame.plain(str(error)), icon=":material/error:")
         return
     with st.container(border=True, key="batch_clip"):
-        clip_view.show_clip(given, heard, title="Recording")
+        clip_view.show_clip(clip, analysis, title="Recording")
         if st.button("Open in Recognize", key="batch.open", type="primary", icon=":material/graphic_eq:"):
-            clip_input.take(given)
+            clip_input.take(clip)
             st.switch_page("app.py")
 
 

@@ -17,7 +17,7 @@ import plotly.graph_objects as go
 
 from pages.ui.charts import palette
 from ser_core.features import extraction
-from ser_core.recognition import analysis
+from ser_core.recognition.analysis import Analysis
 
 MAX_POINTS = 2000
 """Points of a waveform, at most."""
@@ -61,7 +61,7 @@ def literal(text: str) -> str:
     return escape(text, quote=False)
 
 
-def scale(*clips: analysis.Analysis) -> Scale:
+def scale(*clips: Analysis) -> Scale:
     """Return the ranges that hold all the clips given."""
     return Scale(
         duration_s=max(each.clip.waveform.duration_s for each in clips),
@@ -98,7 +98,7 @@ def thin(values: np.ndarray, *, max_columns: int = MAX_COLUMNS) -> tuple[np.ndar
 
 
 def pictures(
-    heard: analysis.Analysis,
+    analysis: Analysis,
     *,
     rows: Sequence[str],
     shared: Scale | None = None,
@@ -107,16 +107,16 @@ def pictures(
 
     What the models do not hear (features.trim) is shaded in every row. `shared` gives ranges common to several figures.
     """
-    ranges = shared or scale(heard)
+    ranges = shared or scale(analysis)
     heights = [ROWS[name].height_px for name in rows]
     inner = sum(heights) + GAP_PX * (len(rows) - 1)
-    stretches = unused(heard)
+    stretches = unused(analysis)
     traces, axes, notes, shades = [], {}, [], []
     top = inner
     for number, (name, height) in enumerate(zip(rows, heights, strict=True), start=1):
         row, axis = ROWS[name], "y" if number == 1 else f"y{number}"
         domain = [max(0.0, (top - height) / inner), top / inner]
-        trace, axis_options = row.draw(heard, ranges)
+        trace, axis_options = row.draw(analysis, ranges)
         is_heat = trace["type"] == "heatmap"
         if is_heat:
             trace["colorbar"] = {
@@ -245,22 +245,22 @@ def ink(share: float) -> str:
     return "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#ffffff"
 
 
-def unused(heard: analysis.Analysis) -> list[tuple[float, float]]:
+def unused(analysis: Analysis) -> list[tuple[float, float]]:
     """Return the stretches (start, stop), in s, before and after what the models hear; empty stretches are left out."""
-    measured = heard.features
+    measured = analysis.features
     start, stop = measured.trim
     half = measured.config.hop_length / measured.config.sample_rate / 2
     first = float(measured.times_s[start]) - half
     last = float(measured.times_s[max(stop - 1, start)]) + half
-    stretches = [(0.0, first), (last, heard.clip.waveform.duration_s)]
+    stretches = [(0.0, first), (last, analysis.clip.waveform.duration_s)]
     return [(a, b) for a, b in stretches if b - a > 2 * half]
 
 
-def describe(heard: analysis.Analysis, rows: Sequence[str]) -> str:
+def describe(analysis: Analysis, rows: Sequence[str]) -> str:
     """Return what a figure of `pictures` shows, in one sentence for a screen reader."""
     titles = ", ".join(ROWS[name].title for name in rows)
-    duration_s = heard.clip.waveform.duration_s
-    used_s = duration_s - sum(stop - start for start, stop in unused(heard))
+    duration_s = analysis.clip.waveform.duration_s
+    used_s = duration_s - sum(stop - start for start, stop in unused(analysis))
     return f"{titles} over {duration_s:.2f} seconds, of which the models hear {used_s:.2f}."
 
 
@@ -272,11 +272,11 @@ class Row:
     axis: str
     unit: str
     height_px: int
-    draw: Callable[[analysis.Analysis, Scale], tuple[dict[str, Any], dict[str, Any]]]
+    draw: Callable[[Analysis, Scale], tuple[dict[str, Any], dict[str, Any]]]
 
 
-def _waveform(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
-    times, values = envelope(heard.clip.waveform.samples, heard.clip.waveform.sample_rate)
+def _waveform(analysis: Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
+    times, values = envelope(analysis.clip.waveform.samples, analysis.clip.waveform.sample_rate)
     trace = {
         "type": "scatter",
         "x": times.astype(np.float32),
@@ -288,18 +288,18 @@ def _waveform(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], 
     return trace, {"range": [-ranges.amplitude, ranges.amplitude], "nticks": 5}
 
 
-def _mel(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
-    bands_hz = extraction.mel_frequencies(heard.features.config)
-    level_db = heard.features.log_mel - np.float32(heard.features.gain_db)
+def _mel(analysis: Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
+    bands_hz = extraction.mel_frequencies(analysis.features.config)
+    level_db = analysis.features.log_mel - np.float32(analysis.features.gain_db)
     trace = _heat(
         level_db,
-        heard.features,
+        analysis.features,
         hover="%{customdata} Hz: %{z:.0f} dB",
         texts=np.round(bands_hz).astype(np.uint16),
         zmin=ranges.top_db - DYNAMIC_RANGE_DB,
         zmax=ranges.top_db,
     )
-    ticks = [hz for hz in MEL_TICKS_HZ if bands_hz[0] / 1.5 <= hz <= heard.features.config.fmax]
+    ticks = [hz for hz in MEL_TICKS_HZ if bands_hz[0] / 1.5 <= hz <= analysis.features.config.fmax]
     # Mel bands are equally spaced in mel: the row's number is the mel scale, and only its ticks speak Hz.
     step = bands_hz[-1] - bands_hz[-2]
     places = np.minimum(
@@ -315,16 +315,16 @@ def _mel(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[
     }
 
 
-def _mfcc(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
+def _mfcc(analysis: Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
     # Coefficient 0 is the level, and the first ones vary ten times as much as the last: on one scale those would be one colour.
-    values = heard.features.mfcc[:, 1:]
-    start, stop = heard.features.trim
+    values = analysis.features.mfcc[:, 1:]
+    start, stop = analysis.features.trim
     used = values[start:stop]
     relative = (values - used.mean(axis=0)) / np.maximum(used.std(axis=0), 1e-3)
-    numbers = np.arange(1, heard.features.mfcc.shape[1], dtype=np.uint16)
+    numbers = np.arange(1, analysis.features.mfcc.shape[1], dtype=np.uint16)
     trace = _heat(
         relative,
-        heard.features,
+        analysis.features,
         hover="MFCC %{customdata}: %{z:+.1f} SD",
         texts=numbers,
         zmin=-MFCC_REACH_SD,
@@ -339,10 +339,10 @@ def _mfcc(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict
     }
 
 
-def _chroma(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
+def _chroma(analysis: Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
     trace = _heat(
-        heard.features.chroma,
-        heard.features,
+        analysis.features.chroma,
+        analysis.features,
         hover="%{customdata}: %{z:.2f}",
         texts=np.array(PITCH_CLASSES),
         zmin=0,
@@ -357,18 +357,18 @@ def _chroma(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], di
     }
 
 
-def _zcr(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
-    rate = heard.features.zcr * heard.features.config.sample_rate
-    return _curve(rate, heard.features, hover="%{y:.0f} crossings a second"), {"rangemode": "tozero"}
+def _zcr(analysis: Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
+    rate = analysis.features.zcr * analysis.features.config.sample_rate
+    return _curve(rate, analysis.features, hover="%{y:.0f} crossings a second"), {"rangemode": "tozero"}
 
 
-def _rms(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
-    level_db = 20 * np.log10(np.maximum(heard.features.rms, 1e-5)) - np.float32(heard.features.gain_db)
-    return _curve(np.maximum(level_db, -100), heard.features, hover="%{y:.0f} dBFS"), {}
+def _rms(analysis: Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
+    level_db = 20 * np.log10(np.maximum(analysis.features.rms, 1e-5)) - np.float32(analysis.features.gain_db)
+    return _curve(np.maximum(level_db, -100), analysis.features, hover="%{y:.0f} dBFS"), {}
 
 
-def _f0(heard: analysis.Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
-    trace = _curve(heard.features.f0_hz, heard.features, hover="%{y:.0f} Hz")
+def _f0(analysis: Analysis, ranges: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
+    trace = _curve(analysis.features.f0_hz, analysis.features, hover="%{y:.0f} Hz")
     trace |= {"mode": "lines+markers", "marker": {"size": 3, "color": palette.LINE}, "connectgaps": False}
     return trace, {
         "type": "log",

@@ -171,7 +171,7 @@ def listing(clips: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def chosen(clips: pd.DataFrame, *, labels: list[str], speakers: list[str]) -> pd.DataFrame:
+def select(clips: pd.DataFrame, *, labels: list[str], speakers: list[str]) -> pd.DataFrame:
     """Return the clips with one of the labels and one of the speakers; an empty list lets all through."""
     keep = pd.Series(True, index=clips.index)
     if labels:

@@ -121,7 +121,7 @@ def bars(figures: Figures, metric: str, *, order: Sequence[str] = ()) -> go.Figu
     )
 
 
-def used_labels(figures: Figures) -> list[str]:
+def labels_of(figures: Figures) -> list[str]:
     """Return the labels that were acted or answered anywhere, so that matrices side by side have the same rows."""
     used = set()
     for each in figures.values():

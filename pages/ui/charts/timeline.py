@@ -46,9 +46,9 @@ def labels_of(predictions: Sequence[Sequence[Any]]) -> list[str]:
     ]
 
 
-def legend(found: Timeline) -> str:
+def legend(result: Timeline) -> str:
     """Return the emotions that any model says in a recording, each with its colour, as HTML."""
-    return legend_of([each.predictions for each in found.segments])
+    return legend_of([each.predictions for each in result.segments])
 
 
 def legend_of(predictions: Sequence[Sequence[Any]]) -> str:
@@ -119,15 +119,15 @@ def lane_axis(titles: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def figure(found: Timeline, titles: Mapping[str, str], *, moment: Segment | None = None) -> go.Figure:
+def figure(result: Timeline, titles: Mapping[str, str], *, moment: Segment | None = None) -> go.Figure:
     """Return the figure of a recording for some models (slug -> title); the window chosen is framed."""
-    edges = timeline.borders(found.segments, found.duration_s)
+    edges = timeline.borders(result.segments, result.duration_s)
     lanes_px = LANE_PX * max(len(titles), 1)
     inner = WAVE_PX + SPEECH_PX + lanes_px + 20
-    predictions = [each.predictions for each in found.segments]
+    predictions = [each.predictions for each in result.segments]
     lane, speech = lanes_px / inner, (lanes_px + 10) / inner
-    times, values = _wave(found)
-    stretches = np.array(found.activity, dtype=float).reshape(-1, 2)
+    times, values = _wave(result)
+    stretches = np.array(result.activity, dtype=float).reshape(-1, 2)
     spoken = np.column_stack([stretches, np.full(len(stretches), np.nan)]).ravel()
     centres = [(a + b) / 2 for a, b in itertools.pairwise(edges)]
     hidden = {
@@ -154,13 +154,13 @@ def figure(found: Timeline, titles: Mapping[str, str], *, moment: Segment | None
             y=np.full(len(centres), (len(titles) - 1) / 2),
             yaxis="y3",
             **hidden,
-            customdata=[_hover_text(each, titles) for each in found.segments],
+            customdata=[_hover_text(each, titles) for each in result.segments],
             hovertemplate="%{customdata}<extra></extra>",
         ),
     ]
-    step = next((step for step in STEPS_S if found.duration_s / step <= MAX_TICKS), STEPS_S[-1])
-    ticks = np.arange(0, found.duration_s + 1e-6, step)
-    peak = max(float(np.abs(found.envelope).max(initial=0)), 0.01) * 1.05
+    step = next((step for step in STEPS_S if result.duration_s / step <= MAX_TICKS), STEPS_S[-1])
+    ticks = np.arange(0, result.duration_s + 1e-6, step)
+    peak = max(float(np.abs(result.envelope).max(initial=0)), 0.01) * 1.05
     shapes = (
         []
         if moment is None
@@ -193,9 +193,9 @@ def figure(found: Timeline, titles: Mapping[str, str], *, moment: Segment | None
             "uirevision": "kept",
             "hoverlabel": {"align": "left"},
             "xaxis": {
-                "range": (0, found.duration_s),
+                "range": (0, result.duration_s),
                 "minallowed": 0,
-                "maxallowed": found.duration_s,
+                "maxallowed": result.duration_s,
                 "anchor": "y3",
                 "showgrid": False,
                 "zeroline": False,
@@ -234,12 +234,12 @@ def figure(found: Timeline, titles: Mapping[str, str], *, moment: Segment | None
     )
 
 
-def _wave(found: Timeline) -> tuple[np.ndarray, np.ndarray]:
+def _wave(result: Timeline) -> tuple[np.ndarray, np.ndarray]:
     """Return times and values that draw the envelope in at most clip.MAX_POINTS points."""
-    low, high = found.envelope.T
+    low, high = result.envelope.T
     group = max(-(-2 * len(low) // clip.MAX_POINTS), 1)
     starts = np.arange(0, len(low), group)
-    times = starts * (found.duration_s / max(len(low), 1))
+    times = starts * (result.duration_s / max(len(low), 1))
     pairs = (
         np.column_stack([np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)])
         if len(low)
@@ -271,10 +271,10 @@ def word(prediction: Prediction) -> str:
     return f"{abstention.NOT_SURE}: {prediction.label}" if prediction.sure is False else prediction.label
 
 
-def describe(found: Timeline) -> str:
+def describe(result: Timeline) -> str:
     """Return what the figure shows, in one sentence for a screen reader."""
-    n = sum(each.speech for each in found.segments)
+    n = sum(each.speech for each in result.segments)
     return (
-        f"{found.duration_s:.0f} seconds with {found.quality.speech_s:.0f} seconds of speech, in {len(found.segments)} windows, "
+        f"{result.duration_s:.0f} seconds with {result.quality.speech_s:.0f} seconds of speech, in {len(result.segments)} windows, "
         f"{n} of them with speech; the table below has what each model says in each."
     )

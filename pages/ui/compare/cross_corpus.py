@@ -38,11 +38,11 @@ HINT = (
 def show_cross_corpus(cards: Sequence[ModelCard]) -> None:
     """Draw the heat map that comes with the project at once; one of corpora here as it is measured."""
     st.markdown(HOW)
-    found = cached.installed(cached.corpora_root())
+    corpora = cached.corpus_folders(cached.corpora_root())
     ready = cross_corpus.read_results()
     titles = {name: catalogue.CORPORA[name].title for name in ready.corpora}
     places = {READY: f"{len(titles)} corpora, precomputed"}
-    if len(found) > 1:
+    if len(corpora) > 1:
         places[HERE] = "Corpora here, measured now"
     if (
         st.selectbox("What to look at", list(places), format_func=places.get, key="compare.cross.place", width=420)
@@ -61,21 +61,21 @@ def show_cross_corpus(cards: Sequence[ModelCard]) -> None:
         _conclude(cells)
         _table(cells, titles, key="ready")
         st.markdown(f":small[Measured beforehand, retrained for each cell: `{ready.command}`]")
-        if len(found) < 2:
+        if len(corpora) < 2:
             st.markdown(":small[With two corpora installed, your own can be measured here.]")
         return
-    _here(cards, found)
+    _here(cards, corpora)
 
 
-def _here(cards: Sequence[ModelCard], found: dict[str, Path]) -> None:
+def _here(cards: Sequence[ModelCard], corpora: dict[str, Path]) -> None:
     can = recipes.offered(cards)
     last_names, last_key = st.session_state.get(state.COMPARE_CROSS, ((), ""))
     names = st.pills(
         "Corpora",
-        list(found),
+        list(corpora),
         selection_mode="multi",
         format_func=frame.corpus,
-        default=[name for name in last_names or found if name in found],
+        default=[name for name in last_names or corpora if name in corpora],
         key="compare.cross.corpora",
     )
     key = st.selectbox(
@@ -92,7 +92,7 @@ def _here(cards: Sequence[ModelCard], found: dict[str, Path]) -> None:
         st.info("Choose two corpora or more.", icon=":material/info:")
         return
     st.session_state[state.COMPARE_CROSS] = (tuple(names), key)
-    folders = {name: found[name] for name in names}
+    folders = {name: corpora[name] for name in names}
     config = runs.settings(runs.CROSS, corpora=measurement.corpora(folders), recipe=recipe_values(recipe))
     result = measurement.measured(
         config,

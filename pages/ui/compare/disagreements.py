@@ -100,7 +100,7 @@ def _disagreements(outcomes: Sequence[Outcome]) -> None:
             **{each.model: table[each.model] for each in outcomes},
         }
     )
-    picked = st.dataframe(
+    event = st.dataframe(
         downloads.cells(shown),
         hide_index=True,
         height=300,
@@ -108,22 +108,23 @@ def _disagreements(outcomes: Sequence[Outcome]) -> None:
         selection_mode="single-row",
         key=f"compare.pairs.clips.{which}.{len(table)}",
     )
-    rows = picked["selection"]["rows"]
+    rows = event["selection"]["rows"]
     if rows and rows[0] < len(clips):
-        _hear(cached.corpus_clip(clips, rows[0]))
+        _play(cached.corpus_clip(clips, rows[0]))
 
 
-def _hear(clip: cached.CorpusClip) -> None:
+def _play(corpus_clip: cached.CorpusClip) -> None:
     try:
-        given = inputs.read(clip)
-        heard = recognition.analyse(given)
+        clip = inputs.read(corpus_clip)
+        analysis = recognition.analyse(clip)
     except OSError:
         st.error(
-            f"{frame.plain(clip.path.name)} cannot be read any more. Score the corpus again.", icon=":material/error:"
+            f"{frame.plain(corpus_clip.path.name)} cannot be read any more. Score the corpus again.",
+            icon=":material/error:",
         )
         return
     except SerError as error:
         st.error(frame.plain(str(error)), icon=":material/error:")
         return
     with st.container(border=True, key="compare_clip"):
-        clip_view.show_clip(given, heard, title="Clip")
+        clip_view.show_clip(clip, analysis, title="Clip")

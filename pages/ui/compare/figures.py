@@ -130,7 +130,7 @@ def _confusion(figures: Figures, key: str) -> None:
         "Cells", [SHARES, COUNTS], default=SHARES, required=True, key=f"{key}.cells", label_visibility="collapsed"
     )
     st.markdown(f"{glossary.link('confusion')}: acted in rows, answered in columns.")
-    names = models.used_labels(figures)
+    names = models.labels_of(figures)
     for start in range(0, len(figures), 2):
         places = st.columns(2, gap="medium")
         for place, (title, each) in zip(places, list(figures.items())[start : start + 2], strict=False):

@@ -54,17 +54,17 @@ HINT = ":small[Each step trains the model two to ten times: seconds to a minute.
 def show_lab() -> None:
     """Draw the switches and the bars: of RAVDESS at once, precomputed; of corpora here, as they are measured."""
     st.markdown(HOW)
-    found = cached.installed(cached.corpora_root())
+    corpora = cached.corpus_folders(cached.corpora_root())
     places = {READY: "RAVDESS, precomputed"} | {
         f"preset {name}": preset.title
         for name, preset in leakage_lab.PRESETS.items()
-        if any(corpus in found for corpus in preset.corpora)
+        if any(corpus in corpora for corpus in preset.corpora)
     }
-    places |= {name: f"{cached.corpus_title(name)}, measured here" for name in found}
+    places |= {name: f"{cached.corpus_title(name)}, measured here" for name in corpora}
     place = st.selectbox("What to look at", list(places), format_func=places.get, key="compare.lab.place", width=420)
     preset = leakage_lab.PRESETS.get(place.removeprefix("preset ")) if place.startswith("preset ") else None
     if preset:
-        _claim(preset, [name for name in preset.corpora if name in found])
+        _claim(preset, [name for name in preset.corpora if name in corpora])
         classifier = _choice("classifier", "mlp", key="preset")
         switches = replace(preset.settings, classifier=classifier)
     else:
@@ -79,8 +79,8 @@ def show_lab() -> None:
             f":small[Measured beforehand on the 1,440 clips of RAVDESS, with the small MLP of the lab: `{leakage_lab.command()}`]"
         )
         return
-    names = [name for name in (preset.corpora if preset else (place,)) if name in found]
-    folders = {name: found[name] for name in names}
+    names = [name for name in (preset.corpora if preset else (place,)) if name in corpora]
+    folders = {name: corpora[name] for name in names}
     config = runs.lab_settings(place.removeprefix("preset ") if preset else "", steps, measurement.corpora(folders))
     result = measurement.measured(
         config,

@@ -29,13 +29,13 @@ Draw = Callable[[Any], None]
 def corpora(folders: dict[str, Path]) -> dict[str, str]:
     """Return what tells the clips of corpora (name -> folder) from any others, for runs.settings."""
     return {
-        name: runs.corpus_state(cached.fingerprint(folder), cached.left_out(name, folder))
+        name: runs.corpus_state(cached.fingerprint(folder), cached.exclusions(name, folder))
         for name, folder in folders.items()
     }
 
 
 def choose(
-    titles: Mapping[str, str], found: Mapping[str, Path], *, last: tuple[Sequence[str], Sequence[str]], key: str
+    titles: Mapping[str, str], folders: Mapping[str, Path], *, last: tuple[Sequence[str], Sequence[str]], key: str
 ) -> tuple[list[str], list[str]]:
     """Draw the choice of models (slug -> title) and of installed corpora (name -> folder), and return the slugs and names chosen.
 
@@ -52,10 +52,10 @@ def choose(
     )
     names = st.pills(
         "Corpora",
-        list(found),
+        list(folders),
         selection_mode="multi",
         format_func=frame.corpus,
-        default=[name for name in last_names or list(found)[:1] if name in found],
+        default=[name for name in last_names or list(folders)[:1] if name in folders],
         key=f"{key}.corpora",
     )
     return slugs, names
@@ -82,12 +82,12 @@ def measured(
 
     title : what lists call the run. again : of the button beside a result, if there is one. draw : draws what there is so far.
     """
-    found = runs.find(paths.runs_folder(), config)
-    going = next((job for job in found if not job.ended), None)
+    measurements = runs.find(paths.runs_folder(), config)
+    going = next((job for job in measurements if not job.ended), None)
     if going:
         watch(going.id, key, draw)
         return None
-    done = next((job for job in found if job.status.stage == run_folder.DONE), None)
+    done = next((job for job in measurements if job.status.stage == run_folder.DONE), None)
     result = runs.read(done.folder) if done else None
     if result is None or again:
         st.button(
@@ -103,8 +103,8 @@ def measured(
     refusal = st.session_state.pop(state.COMPARE_REFUSAL, "")
     if refusal:
         st.error(frame.plain(refusal), icon=":material/error:")
-    elif found and found[0] is not done:
-        show_problem(found[0])
+    elif measurements and measurements[0] is not done:
+        show_problem(measurements[0])
     return result
 
 

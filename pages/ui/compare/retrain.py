@@ -30,8 +30,8 @@ KEPT = (
 )
 
 
-def show_retraining(cards: Sequence[ModelCard], found: dict[str, Path]) -> None:
-    """Draw the choice of recipes, corpus and protocol, and the result. found: the installed corpora, name -> folder."""
+def show_retraining(cards: Sequence[ModelCard], corpora: dict[str, Path]) -> None:
+    """Draw the choice of recipes, corpus and protocol, and the result. corpora: the installed corpora, name -> folder."""
     st.markdown(HOW)
     can = offered(cards)
     last_keys, last_name, last_protocol = st.session_state.get(
@@ -47,17 +47,17 @@ def show_retraining(cards: Sequence[ModelCard], found: dict[str, Path]) -> None:
     )
     name = st.selectbox(
         "Tested on",
-        list(found),
+        list(corpora),
         format_func=cached.corpus_title,
         key="compare.retrain.corpus",
         width=420,
-        index=list(found).index(last_name) if last_name in found else 0,
+        index=list(corpora).index(last_name) if last_name in corpora else 0,
     )
     protocol = st.segmented_control(
         "Protocol", list(protocols.PROTOCOLS), default=last_protocol, required=True, key="compare.retrain.protocol"
     )
     show_held_out(protocol)
-    others = [other for other in found if other != name]
+    others = [other for other in corpora if other != name]
     across = protocol == benchmark.ACROSS
     more = (
         st.pills(
@@ -84,7 +84,7 @@ def show_retraining(cards: Sequence[ModelCard], found: dict[str, Path]) -> None:
             icon=":material/info:",
         )
         return
-    folders = {each: found[each] for each in benchmark.usual([name, *more])}
+    folders = {each: corpora[each] for each in benchmark.usual([name, *more])}
     chosen = [[can[key][0], recipe_values(each)] for key, each in zip(keys, recipes, strict=True)]
     config = runs.settings(
         runs.RETRAIN, corpora=measurement.corpora(folders), recipes=chosen, tested=name, protocol=protocol
@@ -113,9 +113,9 @@ def _networks(name: str, more: Sequence[str], protocol: str) -> None:
         )
 
 
-def show_so_far(found: runs.Scores, config: dict[str, Any], cards: Sequence[ModelCard]) -> None:
+def show_so_far(scores: runs.Scores, config: dict[str, Any], cards: Sequence[ModelCard]) -> None:
     """Draw the figures of the recipes that are finished."""
-    figures = compare_outcomes.figures(found.outcomes)
+    figures = compare_outcomes.figures(scores.outcomes)
     st.plotly_chart(
         models.bars(figures, UAR),
         key="compare.retrain.live",
@@ -125,11 +125,11 @@ def show_so_far(found: runs.Scores, config: dict[str, Any], cards: Sequence[Mode
 
 
 @st.fragment
-def show_result(found: runs.Scores, config: dict[str, Any], cards: Sequence[ModelCard]) -> None:
+def show_result(scores: runs.Scores, config: dict[str, Any], cards: Sequence[ModelCard]) -> None:
     """Draw what the retrained recipes answered."""
-    outcomes = with_mean(found.outcomes, key="compare.retrain")
-    if found.left_out:
-        st.markdown(f":small[{found.left_out:,} clips are left out: not all of these recipes know their label.]")
+    outcomes = with_mean(scores.outcomes, key="compare.retrain")
+    if scores.left_out:
+        st.markdown(f":small[{scores.left_out:,} clips are left out: not all of these recipes know their label.]")
     if protocols.PROTOCOLS[outcomes[0].protocol].copies:
         st.markdown(
             ":small[Every copy counts as a clip, as it does where recordings are copied first. A name with # "

@@ -36,8 +36,8 @@ SIZES = (60, robustness.N_CLIPS, 240)
 def show_robustness(cards: Sequence[ModelCard]) -> None:
     """Draw the choice of models, corpora and conditions, and the curves."""
     st.markdown(HOW)
-    found = cached.installed(cached.corpora_root())
-    if not found:
+    corpora = cached.corpus_folders(cached.corpora_root())
+    if not corpora:
         st.info("No corpus is installed here whose clips could be degraded.", icon=":material/library_music:")
         st.page_link("pages/corpora.py", label="Get a corpus", icon=":material/arrow_forward:", icon_position="right")
         return
@@ -45,11 +45,11 @@ def show_robustness(cards: Sequence[ModelCard]) -> None:
     last_slugs, last_corpora, last_names, last_n = st.session_state.get(
         state.COMPARE_ROBUST, ((), (), (), robustness.N_CLIPS)
     )
-    slugs, names = measurement.choose(titles, found, last=(last_slugs, last_corpora), key="compare.robust")
+    slugs, names = measurement.choose(titles, corpora, last=(last_slugs, last_corpora), key="compare.robust")
     if not slugs or not names:
         st.info("Choose a model and a corpus.", icon=":material/info:")
         return
-    folders = {name: found[name] for name in names}
+    folders = {name: corpora[name] for name in names}
     clips = cached.clips_of_all(folders)
     there = robustness.possible(clips)
     chosen = st.pills(
@@ -93,22 +93,22 @@ def _called(config: dict[str, Any], cards: Sequence[ModelCard]) -> dict[str, str
     return {slug: titles.get(slug, slug) for slug in config["models"]}
 
 
-def show_so_far(found: Robustness, config: dict[str, Any], cards: Sequence[ModelCard]) -> None:
+def show_so_far(result: Robustness, config: dict[str, Any], cards: Sequence[ModelCard]) -> None:
     """Draw the conditions that are finished."""
-    _overview(found, _called(config, cards), key="live")
+    _overview(result, _called(config, cards), key="live")
 
 
-def show_result(found: Robustness, config: dict[str, Any], cards: Sequence[ModelCard]) -> None:
+def show_result(result: Robustness, config: dict[str, Any], cards: Sequence[ModelCard]) -> None:
     """Draw the curves and the tables. config: the settings of the run; cards: the models there are."""
-    _result(found, _called(config, cards), list(config["corpora"]))
+    _result(result, _called(config, cards), list(config["corpora"]))
 
 
-def _result(found: Robustness, titles: dict[str, str], names: Sequence[str]) -> None:
-    marks = {titles[slug]: contamination.warning(heard) for slug, heard in found.heard.items()}
+def _result(result: Robustness, titles: dict[str, str], names: Sequence[str]) -> None:
+    marks = {titles[slug]: contamination.warning(heard) for slug, heard in result.heard.items()}
     score.show_marks(marks)
     if any(marks.values()):
         st.markdown(robustness.FLATTERED)
-    under = [name for name in degradations.CONDITIONS if name in set(found.rows["condition"])]
+    under = [name for name in degradations.CONDITIONS if name in set(result.rows["condition"])]
     name = st.pills(
         "Condition",
         under,
@@ -129,33 +129,33 @@ def _result(found: Robustness, titles: dict[str, str], names: Sequence[str]) -> 
     )
     row = degradations.CONDITIONS[name]
     st.markdown(f"**{row.title}:** {row.imitates}.")
-    told = [loss_text(each, titles[each["model"]], row.unit) for each in worst(found, name)]
+    told = [loss_text(each, titles[each["model"]], row.unit) for each in worst(result, name)]
     st.plotly_chart(
-        charts_robustness.under(found.rows, name, titles, metric, chance=chance(found)),
+        charts_robustness.under(result.rows, name, titles, metric, chance=chance(result)),
         key=f"compare.robust.curve.{name}",
         config=models.CONFIG,
         alt=" ".join(told),
     )
     st.html(f"<ul>{''.join(f'<li>{escape(each)}</li>' for each in told)}</ul>")
-    st.markdown(f":small[{frame.plain(caption(found, names))}]")
+    st.markdown(f":small[{frame.plain(caption(result, names))}]")
     st.header("All conditions, each at its worst", anchor=False)
-    _overview(found, titles, key="all")
+    _overview(result, titles, key="all")
     with st.expander("Every level as a table", key="compare.robust.table"):
         st.dataframe(
-            downloads.cells(table(found, titles)),
+            downloads.cells(table(result, titles)),
             hide_index=True,
             key="compare.robust.rows",
             placeholder=figures.MISSING,
             column_config=dict.fromkeys(("UAR", "UAR from", "UAR to", "Accuracy"), figures.PERCENT)
             | dict.fromkeys(("Points lost", "lost from", "lost to"), st.column_config.NumberColumn(format="%.1f")),
         )
-    for path, reason in found.problems:
+    for path, reason in result.problems:
         st.markdown(f":small[Left out: {frame.plain(f'{untrusted_text.file_name(path)}: {reason}')}]")
 
 
-def worst(found: Robustness, name: str) -> list[dict[str, Any]]:
+def worst(result: Robustness, name: str) -> list[dict[str, Any]]:
     """Return the row of each model at the level that costs it most, the largest loss first."""
-    rows = robustness.worst(found.rows[found.rows["condition"] == name])
+    rows = robustness.worst(result.rows[result.rows["condition"] == name])
     return [
         {str(key): value for key, value in row.items()}
         for row in rows.sort_values("lost", ascending=False).to_dict("records")
@@ -171,28 +171,28 @@ def loss_text(row: dict[str, Any], title: str, unit: str) -> str:
     return f"{title} loses {points} {at}: from {row['uar'] + row['lost']:.0%} down to {row['uar']:.0%}."
 
 
-def chance(found: Robustness) -> float:
+def chance(result: Robustness) -> float:
     """Return the share that guessing reaches on these clips."""
-    return 1 / found.clips[catalogue.EMOTION].nunique()
+    return 1 / result.clips[catalogue.EMOTION].nunique()
 
 
-def caption(found: Robustness, names: Sequence[str]) -> str:
+def caption(result: Robustness, names: Sequence[str]) -> str:
     """Return what the figures stand on, and how far to trust them."""
-    clean = found.rows[found.rows["condition"] == CLEAN]
+    clean = result.rows[result.rows["condition"] == CLEAN]
     half = 100 * float((clean["high"] - clean["low"]).max()) / 2
-    n = found.clips[catalogue.SPEAKER].nunique()
+    n = result.clips[catalogue.SPEAKER].nunique()
     called = ", ".join(map(cached.corpus_title, names))
     return (
-        f"{len(found.clips):,} clips of {n} speaker{'s' * (n != 1)} ({called}), balanced over labels and speakers, the same under every "
+        f"{len(result.clips):,} clips of {n} speaker{'s' * (n != 1)} ({called}), balanced over labels and speakers, the same under every "
         f"condition. With so few clips, a UAR is known to about ±{half:.0f} points; what is lost is compared clip "
         "by clip, with its own 95 % "
         "interval in brackets. Dotted: the clean clips."
     )
 
 
-def _overview(found: Robustness, titles: dict[str, str], *, key: str) -> None:
+def _overview(result: Robustness, titles: dict[str, str], *, key: str) -> None:
     """Draw the UAR of each model at its worst level of each condition, the clean clips first."""
-    rows = pd.concat([found.rows[found.rows["condition"] == CLEAN], robustness.worst(found.rows)], ignore_index=True)
+    rows = pd.concat([result.rows[result.rows["condition"] == CLEAN], robustness.worst(result.rows)], ignore_index=True)
     order = [CLEAN, *(name for name in degradations.CONDITIONS if name in set(rows["condition"]))]
     shown = {CLEAN: "Clean"} | {name: degradations.CONDITIONS[name].title for name in order[1:]}
     values = rows.pivot_table(index="condition", columns="model", values="uar").reindex(order)
@@ -208,9 +208,9 @@ def _overview(found: Robustness, titles: dict[str, str], *, key: str) -> None:
     )
 
 
-def table(found: Robustness, titles: dict[str, str]) -> pd.DataFrame:
+def table(result: Robustness, titles: dict[str, str]) -> pd.DataFrame:
     """Return one row per model, condition and level, in % and points."""
-    rows = found.rows
+    rows = result.rows
     return pd.DataFrame(
         {
             "Model": rows["model"].map(titles),

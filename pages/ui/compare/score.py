@@ -26,8 +26,8 @@ HINT = (
 
 def show_scores(cards: Sequence[ModelCard]) -> None:
     """Draw the choice of models and corpora, the work, and the result."""
-    found = cached.installed(cached.corpora_root())
-    if not found:
+    corpora = cached.corpus_folders(cached.corpora_root())
+    if not corpora:
         st.info("No corpus is installed here to score the models on.", icon=":material/library_music:")
         st.page_link("pages/corpora.py", label="Get a corpus", icon=":material/arrow_forward:", icon_position="right")
         return
@@ -41,20 +41,20 @@ def show_scores(cards: Sequence[ModelCard]) -> None:
         label_visibility="collapsed",
     )
     if how == ANEW:
-        retrain.show_retraining(cards, found)
+        retrain.show_retraining(cards, corpora)
         return
     by_slug, titles = {card.slug: card for card in cards}, cached.model_titles(cards)
     last_slugs, last_names = st.session_state.get(state.COMPARE_SCORED, ((), ()))
-    slugs, names = measurement.choose(titles, found, last=(last_slugs, last_names), key="compare.score")
+    slugs, names = measurement.choose(titles, corpora, last=(last_slugs, last_names), key="compare.score")
     st.page_link("pages/corpora.py", label="Score recordings of your own: add them as a corpus", icon=":material/add:")
     if not slugs or not names:
         st.info("Choose a model and a corpus.", icon=":material/info:")
         return
     st.session_state[state.COMPARE_SCORED] = (tuple(slugs), tuple(names))
-    chosen, folders = [by_slug[slug] for slug in slugs], {name: found[name] for name in names}
+    chosen, folders = [by_slug[slug] for slug in slugs], {name: corpora[name] for name in names}
     config = runs.settings(runs.SCORE, models=chosen, corpora=measurement.corpora(folders))
     clips = cached.clips_of_all(folders)
-    found = measurement.measured(
+    scores = measurement.measured(
         config,
         title=f"Score {measurement.listed(titles[slug] for slug in slugs)} on {measurement.listed(map(cached.corpus_title, names))}",
         button=f"Score on {len(clips):,} clips",
@@ -63,15 +63,15 @@ def show_scores(cards: Sequence[ModelCard]) -> None:
         hint=HINT,
         key="compare.score",
     )
-    if found is not None:
-        show_result(found, config, cards)
+    if scores is not None:
+        show_result(scores, config, cards)
 
 
 @st.fragment
-def show_result(scored: runs.Scores, config: dict[str, Any], cards: Sequence[ModelCard]) -> None:
+def show_result(scores: runs.Scores, config: dict[str, Any], cards: Sequence[ModelCard]) -> None:
     """Draw what the models answered. config: the settings of the run; cards: the models there are."""
     titles = cached.model_titles(cards)
-    outcomes = [replace(each, model=titles.get(each.model, each.model)) for each in scored.outcomes]
+    outcomes = [replace(each, model=titles.get(each.model, each.model)) for each in scores.outcomes]
     touched = np.any([each.heard.any for each in outcomes if each.heard], axis=0)
     with st.container(horizontal=True, key="compare_score_options"):
         outcomes = with_mean(outcomes, key="compare.score")
@@ -82,8 +82,8 @@ def show_result(scored: runs.Scores, config: dict[str, Any], cards: Sequence[Mod
         outcomes = [outcome.part(each, ~touched) for each in outcomes]
     else:
         show_marks({each.model: contamination.warning(each.heard) for each in outcomes if each.heard})
-    if scored.left_out:
-        st.markdown(f":small[{scored.left_out:,} clips are left out: not all of these models know their label.]")
+    if scores.left_out:
+        st.markdown(f":small[{scores.left_out:,} clips are left out: not all of these models know their label.]")
     compare_outcomes.show_outcomes(outcomes, key="compare.score")
 
 

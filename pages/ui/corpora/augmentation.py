@@ -104,13 +104,15 @@ def _compare(
     shared = clip.scale(before, after)
     data, mime = recognition.playable(given, before)
     sides = (("before", "Before", data, mime, before), ("after", "After", after_bytes, "audio/wav", after))
-    for column, (place, title, sound, kind, heard) in zip(st.columns(2, gap="medium"), sides, strict=True):
+    for column, (place, title, sound, kind, clip_analysis) in zip(st.columns(2, gap="medium"), sides, strict=True):
         with column:
-            st.markdown(f"**{title}** · {heard.quality.duration_s:.2f} s, {heard.quality.level_dbfs:.0f} dBFS")
-            st.audio(sound, format=kind, alt=f"{title}: {heard.quality.duration_s:.1f} seconds of sound")
+            st.markdown(
+                f"**{title}** · {clip_analysis.quality.duration_s:.2f} s, {clip_analysis.quality.level_dbfs:.0f} dBFS"
+            )
+            st.audio(sound, format=kind, alt=f"{title}: {clip_analysis.quality.duration_s:.1f} seconds of sound")
             st.plotly_chart(
-                clip.pictures(heard, rows=ROWS, shared=shared),
+                clip.pictures(clip_analysis, rows=ROWS, shared=shared),
                 key=f"corpora.preview.picture.{place}",
                 config=clip.CONFIG,
-                alt=clip.describe(heard, ROWS),
+                alt=clip.describe(clip_analysis, ROWS),
             )

@@ -51,13 +51,13 @@ class Here:
     problem: str = ""
 
 
-def here(name: str, root: Path, found: dict[str, Path]) -> Here:
+def here(name: str, root: Path, corpora: dict[str, Path]) -> Here:
     """Return what of a corpus lies below the corpora folder."""
-    if name not in found:
+    if name not in corpora:
         return Here(has_folder=(root / name).is_dir())
     try:
-        clips = cached.clips(name, found[name])
-        left_out = {file for files in cached.left_out(name, found[name]).values() for file in files}
+        clips = cached.clips(name, corpora[name])
+        left_out = {file for files in cached.exclusions(name, corpora[name]).values() for file in files}
     except SerError as error:
         return Here(has_folder=True, problem=str(error))
     counts = clips[catalogue.EMOTION].value_counts()
@@ -123,33 +123,33 @@ def own_status(name: str, there: Here) -> str:
     return f":material/check_circle: **Here** in `{name}/`: {there.n_clips:,} clip{'s' * (there.n_clips != 1)}, {who}{_exclusions(there)}"
 
 
-def show_catalogue(root: Path, found: dict[str, Path]) -> None:
+def show_catalogue(root: Path, corpora: dict[str, Path]) -> None:
     """Draw a card for each corpus, two side by side where they fit: the installed ones first, then what can be had."""
-    names = [*found, *(name for name in catalogue.CORPORA if name not in found)]
+    names = [*corpora, *(name for name in catalogue.CORPORA if name not in corpora)]
     rows = cached.rows(root)
     for pair in zip(names[::2], [*names[1::2], None], strict=False):
         for place, name in zip(st.columns(2), pair, strict=True):
             if name:
                 with place.container(border=True, height="stretch", key=f"corpora_card_{name}"):
                     if name in catalogue.CORPORA:
-                        _card(name, catalogue.CORPORA[name], root, found)
+                        _card(name, catalogue.CORPORA[name], root, corpora)
                     elif name in rows:
-                        _own_card(rows[name], root, found)
+                        _own_card(rows[name], root, corpora)
     st.markdown(WHERE)
     _adopt(root)
-    _unpack(root, [*(name for name in catalogue.CORPORA if name not in found), OWN])
+    _unpack(root, [*(name for name in catalogue.CORPORA if name not in corpora), OWN])
 
 
-def _own_card(row: library.Installed, root: Path, found: dict[str, Path]) -> None:
-    there = here(row.name, root, found)
+def _own_card(row: library.Installed, root: Path, corpora: dict[str, Path]) -> None:
+    there = here(row.name, root, corpora)
     st.header(frame.plain(row.title), anchor=False)
     st.markdown(own_status(row.name, there))
     kind = RECORDED if row.name in recorded.listing(root) else KINDS[row.kind]
     st.markdown("  \n".join([kind, ", ".join(f"{label} {n:,}" for label, n in there.labels.items())]))
 
 
-def _card(name: str, spec: CorpusSpec, root: Path, found: dict[str, Path]) -> None:
-    there = here(name, root, found)
+def _card(name: str, spec: CorpusSpec, root: Path, corpora: dict[str, Path]) -> None:
+    there = here(name, root, corpora)
     st.header(f"{frame.plain(spec.title)} :small[{frame.plain(', '.join(spec.languages))}]", anchor=False)
     st.markdown(status(name, spec, there))
     st.markdown(facts(spec))
@@ -199,9 +199,9 @@ def _adopt(root: Path) -> None:
                     _rename(root, each, name)
 
 
-def _rename(root: Path, found: library.Found, name: str) -> None:
+def _rename(root: Path, folder: library.Found, name: str) -> None:
     try:
-        library.rename_to_corpus(root, found, name)
+        library.rename_to_corpus(root, folder, name)
     except SerError as error:
         st.error(frame.plain(str(error)), icon=":material/error:")
         cached.look_again()

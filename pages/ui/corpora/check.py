@@ -21,10 +21,10 @@ _ONE_AT_A_TIME = threading.Lock()
 """Two checks at once would take twice as long each, and leave the pages less to run on."""
 
 
-def show_check(found: dict[str, Path]) -> None:
+def show_check(corpora: dict[str, Path]) -> None:
     """Draw the choice of a corpus, the button that checks it, and what was found."""
-    name = st.selectbox("Corpus", list(found), format_func=cached.corpus_title, key="corpora.check.corpus", width=360)
-    folder = found[name]
+    name = st.selectbox("Corpus", list(corpora), format_func=cached.corpus_title, key="corpora.check.corpus", width=360)
+    folder = corpora[name]
     task = ui_task.task("check", f"{folder} {cached.fingerprint(folder)}")
     st.markdown(HOW)
     _show_exclusions(name, folder)
@@ -61,7 +61,7 @@ def _tell(task: Task, done: int, total: int) -> None:
 
 def _show_exclusions(name: str, folder: Path) -> None:
     """Draw how many clips of a corpus are left out and why, and the button that uses all of them again."""
-    reasons = cached.left_out(name, folder)
+    reasons = cached.exclusions(name, folder)
     n = len({file for files in reasons.values() for file in files})
     if not n:
         return
@@ -78,16 +78,17 @@ def _show_exclusions(name: str, folder: Path) -> None:
 
 def _choice(name: str, folder: Path, finding: doctor.Finding) -> None:
     """Draw whether the clips of a finding are left out, and the button that changes it."""
-    kept = cached.left_out(name, folder).get(finding.kind, ())
-    more = [file for file in finding.removable if file not in kept]
+    files = cached.exclusions(name, folder).get(finding.kind, ())
+    more = [file for file in finding.removable if file not in files]
     if not finding.removable:
         if finding.files:
             st.markdown(":material/block: Nothing reads these files, so there is nothing to exclude.")
         return
     with st.container(key=f"corpora_choice_{finding.kind}", horizontal=True, vertical_alignment="center"):
-        if kept:
+        if files:
             st.markdown(
-                f":material/do_not_disturb_on: **{_clips(len(kept))} {_are(len(kept))} excluded**", width="content"
+                f":material/do_not_disturb_on: **{_clips(len(files))} {_are(len(files))} excluded**",
+                width="content",
             )
             if st.button("Use again", key=f"corpora.check.use.{finding.kind}", icon=":material/undo:"):
                 _remember(name, folder, {finding.kind: ()})
@@ -124,16 +125,16 @@ def _are(n: int) -> str:
     return "is" if n == 1 else "are"
 
 
-def report(name: str, folder: Path, found: doctor.Report) -> None:
+def report(name: str, folder: Path, result: doctor.Report) -> None:
     """Draw a report: what there is, and each finding with its effect, its files and the choice to leave them out."""
-    n = len(found.findings)
+    n = len(result.findings)
     st.header(f"{n} finding{'s' * (n != 1)}" if n else "No problems found", anchor=False)
-    who = f"{found.n_speakers} speaker{'s' * (found.n_speakers != 1)}" if found.n_speakers else "unknown speakers"
-    labels = ", ".join(f"{label} {n:,}" for label, n in found.labels.items())
+    who = f"{result.n_speakers} speaker{'s' * (result.n_speakers != 1)}" if result.n_speakers else "unknown speakers"
+    labels = ", ".join(f"{label} {n:,}" for label, n in result.labels.items())
     st.markdown(
-        f"{_clips(found.n_clips)} by {who} of {frame.plain(cached.corpus_title(name))}, as they are here: {frame.plain(labels)}."
+        f"{_clips(result.n_clips)} by {who} of {frame.plain(cached.corpus_title(name))}, as they are here: {frame.plain(labels)}."
     )
-    for finding in found.findings:
+    for finding in result.findings:
         with st.container(border=True, key=f"corpora_finding_{finding.kind}"):
             st.markdown(f"**{frame.plain(heading(finding))}**")
             st.markdown(frame.plain(finding.message))
@@ -150,7 +151,7 @@ def report(name: str, folder: Path, found: doctor.Report) -> None:
                     )
     st.download_button(
         "Report (JSON)",
-        lambda: as_json(found),
+        lambda: as_json(result),
         f"{name}-check.json",
         "application/json",
         key="corpora.check.json",
@@ -169,6 +170,6 @@ def words(kind: str) -> str:
     return "Git LFS pointer" if kind == "git_lfs_pointer" else kind.replace("_", " ").capitalize()
 
 
-def as_json(found: doctor.Report) -> str:
+def as_json(result: doctor.Report) -> str:
     """Return what `python -m ser_core corpora check --json` prints."""
-    return untrusted_text.json_text(found.to_dict())
+    return untrusted_text.json_text(result.to_dict())

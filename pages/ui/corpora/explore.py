@@ -19,13 +19,13 @@ CLIPS, SHARES = "Clips", "Shares"
 
 
 @st.fragment
-def show_explorer(found: dict[str, Path]) -> None:
+def show_explorer(corpora: dict[str, Path]) -> None:
     """Draw the choice of corpora and of a section, and that section."""
     names = st.pills(
         "Corpora",
-        list(found),
+        list(corpora),
         selection_mode="multi",
-        default=list(found),
+        default=list(corpora),
         format_func=frame.corpus,
         key="corpora.explore.corpora",
     )
@@ -36,7 +36,7 @@ def show_explorer(found: dict[str, Path]) -> None:
         "Show", list(SECTIONS), default="Labels", required=True, key="corpora.explore.section", persist_state="session"
     )
     try:
-        SECTIONS[section](cached.clips_of_all({name: found[name] for name in names}))
+        SECTIONS[section](cached.clips_of_all({name: corpora[name] for name in names}))
     except SerError as error:
         st.error(frame.plain(str(error)), icon=":material/error:")
 
@@ -97,11 +97,11 @@ def _clips(clips: pd.DataFrame) -> None:
         format_func=lambda code: groups.title(catalogue.SPEAKER, code),
         key="corpora.explore.speaker",
     )
-    shown = groups.chosen(clips, labels=labels, speakers=speakers)
+    shown = groups.select(clips, labels=labels, speakers=speakers)
     st.markdown(f"{len(shown):,} of {len(clips):,} clips. Tick one to hear it.")
     # A key of the filters: a tick must not move to another clip when the rows change.
     key = " ".join(["corpora.explore.clips", *sorted(set(shown[catalogue.CORPUS])), *labels, *speakers])
-    picked = st.dataframe(
+    event = st.dataframe(
         downloads.cells(groups.listing(shown)),
         hide_index=True,
         height=320,
@@ -109,7 +109,7 @@ def _clips(clips: pd.DataFrame) -> None:
         selection_mode="single-row",
         key=key,
     )
-    rows = picked["selection"]["rows"]
+    rows = event["selection"]["rows"]
     if rows and rows[0] < len(shown):
         player.show_player(cached.corpus_clip(shown, rows[0]))
 

@@ -38,7 +38,7 @@ def show_export(clips: pd.DataFrame) -> None:
         key="corpora.export.speakers",
         format_func=lambda code: groups.title(catalogue.SPEAKER, code),
     )
-    chosen = groups.chosen(chosen, labels=[], speakers=speakers)
+    chosen = groups.select(chosen, labels=[], speakers=speakers)
     rows = chosen[_ROW].to_numpy()
     # Drawn over all clips of these corpora: who is tested does not change with the labels and speakers that are chosen.
     parts, meaning = export.split(clips)

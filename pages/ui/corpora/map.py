@@ -42,7 +42,7 @@ def show_map(clips: pd.DataFrame) -> None:
         return
     picture, player = st.columns([7, 3], gap="medium")
     with picture:
-        picked = st.plotly_chart(
+        event = st.plotly_chart(
             corpus.scatter(drawn, clips, by),
             key=f"corpora.map.points {found.key[:12]} {method} {by} {apart}",
             on_select="rerun",
@@ -51,7 +51,7 @@ def show_map(clips: pd.DataFrame) -> None:
             alt=f"A map of {len(drawn.rows):,} clips by {BY[by].lower()}.",
         )
     with player:
-        points = picked["selection"]["points"]
+        points = event["selection"]["points"]
         if points:
             corpora_player.show_player(cached.corpus_clip(clips, int(points[-1]["customdata"])), autoplay=True)
         else:

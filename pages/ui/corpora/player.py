@@ -6,10 +6,10 @@ import streamlit as st
 
 from pages.ui import cached, clip_input, clip_view, frame, inputs, recognition
 from ser_core.errors import SerError
-from ser_core.recognition import analysis
+from ser_core.recognition.analysis import Analysis
 
 
-def read(clip: cached.CorpusClip) -> tuple[clip_input.ClipInput, analysis.Analysis] | None:
+def read(clip: cached.CorpusClip) -> tuple[clip_input.ClipInput, Analysis] | None:
     """Return a clip and what was heard in it; where it cannot be used, draw why and return None."""
     try:
         given = inputs.read(clip)
@@ -28,9 +28,9 @@ def show_player(clip: cached.CorpusClip, *, autoplay: bool = False) -> None:
     found = read(clip)
     if found is None:
         return
-    given, heard = found
+    given, analysis = found
     with st.container(border=True, key="corpora_clip"):
-        clip_view.show_clip(given, heard, title="Clip", autoplay=autoplay)
+        clip_view.show_clip(given, analysis, title="Clip", autoplay=autoplay)
         if st.button("Open in Recognize", key="corpora.explore.open", type="primary", icon=":material/graphic_eq:"):
             clip_input.take(given)
             st.switch_page("app.py")

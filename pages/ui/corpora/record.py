@@ -238,7 +238,7 @@ def _list(root: Path, name: str, clips: Sequence[Clip]) -> None:
     newest = clips[::-1]
     # A key of the clips: a tick must not move to another clip when somebody adds or deletes one.
     digest = hashlib.sha256(" ".join(clip.id for clip in newest).encode()).hexdigest()[:12]
-    picked = st.dataframe(
+    event = st.dataframe(
         downloads.cells(
             pd.DataFrame(
                 {
@@ -254,7 +254,7 @@ def _list(root: Path, name: str, clips: Sequence[Clip]) -> None:
         selection_mode="single-row",
         key=f"corpora.own.clips.{name}.{digest}",
     )
-    rows = picked["selection"]["rows"]
+    rows = event["selection"]["rows"]
     if rows and rows[0] < len(newest):
         _clip(root, name, newest[rows[0]])
 

@@ -79,17 +79,17 @@ def _term_figure(term: str, models_key: str, _cards: Mapping[str, ModelCard]) ->
 
 def _picture(row: str) -> Callable[[Mapping[str, ModelCard]], TermFigure]:
     def draw(_: Mapping[str, ModelCard]) -> TermFigure:
-        title, heard = next(iter(voices().items()))
-        figure = clip.pictures(heard, rows=(row,))
-        return TermFigure(figure, f"The synthetic voice “{title}”. {clip.describe(heard, (row,))}")
+        title, clip_analysis = next(iter(voices().items()))
+        figure = clip.pictures(clip_analysis, rows=(row,))
+        return TermFigure(figure, f"The synthetic voice “{title}”. {clip.describe(clip_analysis, (row,))}")
 
     return draw
 
 
 def _stft(_: Mapping[str, ModelCard]) -> TermFigure:
-    heard = next(iter(voices().values()))
-    settings = heard.features.config
-    hz, level_db = stft(heard.clip.waveform.samples, settings)
+    clip_analysis = next(iter(voices().values()))
+    settings = clip_analysis.features.config
+    hz, level_db = stft(clip_analysis.clip.waveform.samples, settings)
     step_s = settings.hop_length / settings.sample_rate
     top = float(level_db.max())
     trace = go.Heatmap(
@@ -198,8 +198,8 @@ def _lstm(cards: Mapping[str, ModelCard]) -> TermFigure | None:
     card = cards.get("cnn_lstm")
     if card is None:
         return None
-    title, heard = next(iter(voices().items()))
-    sound = heard.clip.waveform
+    title, clip_analysis = next(iter(voices().items()))
+    sound = clip_analysis.clip.waveform
     ends_s = np.arange(2 * STEP_S, sound.duration_s + STEP_S, STEP_S).clip(max=sound.duration_s)
     clips = [
         waveform.Waveform(sound.samples[: round(end_s * sound.sample_rate)], sound.sample_rate) for end_s in ends_s
@@ -299,7 +299,7 @@ def _confusion(cards: Mapping[str, ModelCard]) -> TermFigure | None:
     card = cards.get("mlp")
     if card is None or card.evaluation is None:
         return None
-    names = models.used_labels({card.title: card.evaluation})
+    names = models.labels_of({card.title: card.evaluation})
     figure = models.confusion(card.evaluation, names, as_shares=True)
     return TermFigure(figure, f"Each row in %. {models.describe_confusion(card.title, card.evaluation)}")
 

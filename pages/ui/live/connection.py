@@ -89,8 +89,8 @@ def connect(visitor: Visitor) -> bool:
     """Draw the start button of the microphone, and return whether it is on or just being switched on."""
     from streamlit_webrtc import WebRtcMode, webrtc_streamer
 
-    async def hear(frames: list[Any]) -> list[Any]:
-        visitor.hear(frames)
+    async def receive(frames: list[Any]) -> list[Any]:
+        visitor.receive(frames)
         return []
 
     try:
@@ -99,7 +99,7 @@ def connect(visitor: Visitor) -> bool:
             mode=WebRtcMode.SENDONLY,
             rtc_configuration={"iceServers": ice_servers()},
             media_stream_constraints={"audio": AUDIO, "video": False},
-            queued_audio_frames_callback=hear,
+            queued_audio_frames_callback=receive,
             on_audio_ended=visitor.end,
             translations=WORDS,
         )
@@ -114,6 +114,6 @@ def connect(visitor: Visitor) -> bool:
         visitor.asked_s = visitor.asked_s or time.monotonic()
     else:
         visitor.asked_s = None
-        if visitor.is_heard:
+        if visitor.is_on:
             visitor.end()
     return is_on

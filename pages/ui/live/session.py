@@ -1,6 +1,6 @@
 """A visitor's live session: the settings, the listener that the sound goes to, and the place that it takes on this server.
 
-The sound's thread and the page's meet here: the thread calls hear() and end(), the page looks. Streamlit is not called from the
+The sound's thread and the page's meet here: the thread calls receive() and end(), the page looks. Streamlit is not called from the
 sound's thread.
 """
 
@@ -20,7 +20,7 @@ import streamlit as st
 from pages.ui import recognition, state
 from ser_core.recognition.card import ModelCard
 from ser_core.recognition.live import Listener
-from ser_core.recognition.timeline import Judge
+from ser_core.recognition.timeline import WindowPredictor
 from ser_core.system import workers
 
 FORGOTTEN_S = 10.0
@@ -72,13 +72,13 @@ def places() -> Places:
 class Visitor:
     """What the page and the sound's thread share.
 
-    judge, window_s and hop_s are those of the next session. listener: of the one that runs or ran last. refused: there was no
+    predict_window, window_s and hop_s are those of the next session. listener: of the one that runs or ran last. refused: there was no
     place for it. asked_s: when the microphone was switched on (time.monotonic), None while it is off.
-    drawn: the pictures that the page shows. who: whose turn it is when a window is judged.
+    drawn: the pictures that the page shows. who: whose turn it is when a window is predicted.
     """
 
     places: Places
-    judge: Judge
+    predict_window: WindowPredictor
     window_s: float = 3.0
     hop_s: float = 0.5
     listener: Listener | None = None
@@ -88,21 +88,21 @@ class Visitor:
     drawn: Any = None
     who: workers.Who = field(default_factory=workers.WHO.get)
     _starting: threading.Lock = field(default_factory=threading.Lock)
-    _judging: threading.Thread | None = None
+    _following: threading.Thread | None = None
 
-    def hear(self, frames: Sequence[Any]) -> None:
+    def receive(self, frames: Sequence[Any]) -> None:
         """Take the frames that arrived (16-bit, interleaved): a session begins with the first ones."""
         if not self.places.take(id(self)):
             self.refused = True
             return
         with self._starting:
             if self.listener is None or self.listener.closed:
-                self.listener = Listener(self.judge, window_s=self.window_s, hop_s=self.hop_s)
+                self.listener = Listener(self.predict_window, window_s=self.window_s, hop_s=self.hop_s)
                 self.refused = False
             listener = self.listener
-            if self._judging is None or not self._judging.is_alive():
-                self._judging = threading.Thread(target=self._follow, args=(listener,), daemon=True)
-                self._judging.start()
+            if self._following is None or not self._following.is_alive():
+                self._following = threading.Thread(target=self._follow, args=(listener,), daemon=True)
+                self._following.start()
         rate, channels = frames[0].sample_rate, len(frames[0].layout.channels)
         listener.take(np.concatenate([frame.to_ndarray().reshape(-1, channels) for frame in frames]), rate)
 
@@ -118,11 +118,11 @@ class Visitor:
 
     def await_answers(self) -> None:
         """Wait until what was heard before the end is answered, not for long where the server is busy."""
-        if self._judging:
-            self._judging.join(ANSWERS_S)
+        if self._following:
+            self._following.join(ANSWERS_S)
 
     @property
-    def is_heard(self) -> bool:
+    def is_on(self) -> bool:
         """Whether a session runs."""
         return self.listener is not None and not self.listener.closed
 
@@ -130,5 +130,5 @@ class Visitor:
 def visitor(models: list[ModelCard]) -> Visitor:
     """Return this visitor's session, with the models that it asks the next time it starts."""
     found: Visitor = st.session_state.setdefault(state.LIVE, Visitor(places(), recognition.predict_window(models)))
-    found.judge = recognition.predict_window(models)
+    found.predict_window = recognition.predict_window(models)
     return found

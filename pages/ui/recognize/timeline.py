@@ -52,7 +52,7 @@ class Run:
 
     key: tuple[object, ...]
     task: Task = field(default_factory=Task)
-    found: Timeline | None = None
+    result: Timeline | None = None
     tape: Spool | None = None
     player: Spool | None = None
     moment_s: float | None = None
@@ -101,7 +101,7 @@ def _listen(
         for each in filter(None, (tape, player)):
             each.push(samples)
 
-    found = timeline.analyse(
+    result = timeline.analyse(
         stream,
         recognition.predict_window(models),
         name=name,
@@ -113,7 +113,7 @@ def _listen(
     )
     run.tape = tape.close()
     run.player = player.close() if player else run.tape
-    run.found = found
+    run.result = result
     runtime.tidy()  # an hour leaves 30 MB of small pieces behind
 
 
@@ -126,7 +126,7 @@ def head(given: clip_input.ClipInput, models: list[ModelCard]) -> None:
     if run.task.running:
         watch(run.task, key="timeline")
         return
-    if run.found is None or run.player is None:
+    if run.result is None or run.player is None:
         show_problem(run.task)
         st.button(
             "Start again",
@@ -137,33 +137,35 @@ def head(given: clip_input.ClipInput, models: list[ModelCard]) -> None:
         )
         return
     # A large file is played as it was heard: its bytes would come back into memory.
-    if isinstance(given.data, bytes) and run.found.container in recognition.PLAYABLE:
-        data, mime = given.data, recognition.PLAYABLE[run.found.container]
+    if isinstance(given.data, bytes) and run.result.container in recognition.PLAYABLE:
+        data, mime = given.data, recognition.PLAYABLE[run.result.container]
     else:
         data, mime = run.player.read(), "audio/flac" if run.player is run.tape else "audio/mpeg"
-    st.audio(data, format=mime, alt=f"Clip: {run.found.duration_s:.0f} seconds of sound")
+    st.audio(data, format=mime, alt=f"Clip: {run.result.duration_s:.0f} seconds of sound")
     clip_view.show_quality(
-        run.found.quality,
-        clip_view.facts(run.found.container, run.found.source_rate, run.found.source_channels, run.found.duration_s),
-        remarks=run.found.remarks,
+        run.result.quality,
+        clip_view.facts(
+            run.result.container, run.result.source_rate, run.result.source_channels, run.result.duration_s
+        ),
+        remarks=run.result.remarks,
     )
-    inputs.channel(given, run.found.channel, run.found.choices)
+    inputs.channel(given, run.result.channel, run.result.choices)
 
 
 def show_timeline(given: clip_input.ClipInput, models: list[ModelCard]) -> None:
     """Draw the clip over time, the moment chosen, the mean of all moments, and the files to take home."""
     run = _run(given, models)
-    found = run.found
-    if found is None:
+    result = run.result
+    if result is None:
         return
     st.header("Predictions over time", anchor=False)
-    _over_time(given, run, found, models)
-    means = timeline.overall(found)
+    _over_time(given, run, result, models)
+    means = timeline.overall(result)
     st.header("Over the whole recording", anchor=False)
     if not means:
         st.info("No speech was found in this clip, so there is no prediction.", icon=":material/hearing_disabled:")
     else:
-        n = sum(each.speech for each in found.segments)
+        n = sum(each.speech for each in result.segments)
         st.markdown(
             f"The mean of each model's probabilities over the {n:,} windows with speech. Long recordings hold "
             "many moods: an average hides single moments."
@@ -172,7 +174,7 @@ def show_timeline(given: clip_input.ClipInput, models: list[ModelCard]) -> None:
         st.html(prediction_cards.verdict(answers) + prediction_cards.grid(answers))
     st.header("Download", anchor=False)
     with st.container(key="downloads", horizontal=True):
-        for offer in timeline_downloads.offers(given.name, given.data, found):
+        for offer in timeline_downloads.offers(given.name, given.data, result):
             st.download_button(
                 offer.title,
                 offer.build,
@@ -190,7 +192,7 @@ def _answers(predictions: list[Prediction], models: list[ModelCard]) -> list[rec
 
 
 @st.fragment
-def _over_time(given: clip_input.ClipInput, run: Run, found: Timeline, models: list[ModelCard]) -> None:
+def _over_time(given: clip_input.ClipInput, run: Run, result: Timeline, models: list[ModelCard]) -> None:
     with st.container(key="timeline_settings", horizontal=True, vertical_alignment="bottom"):
         st.segmented_control(
             "Window",
@@ -212,59 +214,59 @@ def _over_time(given: clip_input.ClipInput, run: Run, found: Timeline, models: l
         )
     if run.key[1:3] != (st.session_state[WINDOW], st.session_state[HOP]):
         st.rerun()
-    st.markdown(HOW.format(window_s=found.window_s))
+    st.markdown(HOW.format(window_s=result.window_s))
     titles = {card.slug: card.title for card in models}
-    if legend := charts_timeline.legend(found):
+    if legend := charts_timeline.legend(result):
         st.html(legend)
-    chosen = None if run.moment_s is None else _nearest(found, run.moment_s)
-    figure = charts_timeline.figure(found, titles, moment=chosen)
+    chosen = None if run.moment_s is None else _nearest(result, run.moment_s)
+    figure = charts_timeline.figure(result, titles, moment=chosen)
     # A key of the clip: what was clicked in another one is not a moment of this one.
-    key = f"{FIGURE}.{given.digest[:16]}.{found.window_s:g}.{found.hop_s:g}"
+    key = f"{FIGURE}.{given.digest[:16]}.{result.window_s:g}.{result.hop_s:g}"
     st.plotly_chart(
         figure,
         key=key,
         config=CONFIG,
-        on_select=partial(_choose_window, key, run, found),
+        on_select=partial(_choose_window, key, run, result),
         selection_mode="points",
-        alt=describe(found),
+        alt=describe(result),
     )
-    last_s = found.segments[-1].start_s
+    last_s = result.segments[-1].start_s
     if last_s > 0:
         st.slider(
             "Moment",
             0.0,
             last_s,
-            step=min(found.hop_s, last_s),
+            step=min(result.hop_s, last_s),
             format="%.1f s",
             key=SLIDER,
             on_change=_slid,
             args=(run,),
             help="Where the window begins; the arrow keys move it.",
         )
-    _moment(given, run, found, chosen, models)
+    _moment(given, run, result, chosen, models)
     with st.expander("All windows as a table", key="timeline.table"):
-        st.dataframe(downloads.cells(timeline_downloads.table(found, titles)), hide_index=True, key="timeline.rows")
+        st.dataframe(downloads.cells(timeline_downloads.table(result, titles)), hide_index=True, key="timeline.rows")
 
 
-def _nearest(found: Timeline, moment_s: float) -> Segment:
+def _nearest(result: Timeline, moment_s: float) -> Segment:
     """Return the window that begins nearest to a moment."""
-    starts = np.array([each.start_s for each in found.segments])
-    return found.segments[int(np.abs(starts - moment_s).argmin())]
+    starts = np.array([each.start_s for each in result.segments])
+    return result.segments[int(np.abs(starts - moment_s).argmin())]
 
 
 def _slid(run: Run) -> None:
     run.moment_s = st.session_state[SLIDER]
 
 
-def _choose_window(key: str, run: Run, found: Timeline) -> None:
+def _choose_window(key: str, run: Run, result: Timeline) -> None:
     """Callback of the figure: a click on a column chooses its window."""
     points = st.session_state[key]["selection"]["points"]
     if points:
-        run.moment_s = st.session_state[SLIDER] = found.segments[int(points[0]["point_index"])].start_s
+        run.moment_s = st.session_state[SLIDER] = result.segments[int(points[0]["point_index"])].start_s
 
 
 def _moment(
-    given: clip_input.ClipInput, run: Run, found: Timeline, chosen: Segment | None, models: list[ModelCard]
+    given: clip_input.ClipInput, run: Run, result: Timeline, chosen: Segment | None, models: list[ModelCard]
 ) -> None:
     """Draw one window: to hear, what the models say of it, and a way to see it as a clip of its own."""
     if chosen is None or run.tape is None:

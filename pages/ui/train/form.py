@@ -32,20 +32,20 @@ PROTOCOL_TITLES = {splits.SPEAKER_PROTOCOL: "By speaker", "sentence": "By senten
 FROM_NOTHING = ""
 
 
-def show_form(found: dict[str, Path], cards: Sequence[ModelCard]) -> RunConfig | None:
+def show_form(corpora: dict[str, Path], cards: Sequence[ModelCard]) -> RunConfig | None:
     """Draw the choices and return them; None where no corpus is chosen.
 
-    found : the installed corpora, name -> folder. cards : the models there are.
+    corpora : the installed corpora, name -> folder. cards : the models there are.
 
     Raises
     ------
     ConfigError : where choices contradict each other.
     CorpusError : where a corpus cannot be read, or nothing of it is left.
     """
-    first = next(name for name in (*FIRST, *found) if name in found)
+    first = next(name for name in (*FIRST, *corpora) if name in corpora)
     names = st.pills(
         "Corpora",
-        list(found),
+        list(corpora),
         selection_mode="multi",
         default=[first],
         format_func=frame.corpus,
@@ -83,7 +83,7 @@ def show_form(found: dict[str, Path], cards: Sequence[ModelCard]) -> RunConfig |
         return None
     st.markdown("**More choices.** The defaults are good; open what interests you.")
     with st.container(key="train_groups"):
-        chosen = _more(classifier, spec, preset, cached.clips_of_all({each: found[each] for each in names}), cards)
+        chosen = _more(classifier, spec, preset, cached.clips_of_all({each: corpora[each] for each in names}), cards)
     return RunConfig(corpora=tuple(names), classifier=classifier, name=(name or "").strip(), **chosen)
 
 
@@ -188,7 +188,7 @@ def _labels(clips: pd.DataFrame) -> LabelMapping:
     chosen = label_mapping.choose(clips, key="train")
     stay = present(apply(clips, chosen))
     # Keyed by what there is: a label that is merged away must not stay chosen.
-    picked = st.pills(
+    selection = st.pills(
         "Labels to learn",
         stay,
         selection_mode="multi",
@@ -196,7 +196,7 @@ def _labels(clips: pd.DataFrame) -> LabelMapping:
         key=f"train.labels.{' '.join(stay)}",
         persist_state="session",
     )
-    return chosen if set(picked) == set(stay) else replace(chosen, labels=tuple(picked) or stay[:1])
+    return chosen if set(selection) == set(stay) else replace(chosen, labels=tuple(selection) or stay[:1])
 
 
 def _augmentation(key: str, n_copies: int) -> dict[str, Any]:

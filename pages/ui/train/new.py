@@ -19,35 +19,35 @@ from ser_core.training.plan import Plan
 
 def show_new_model(root: Path, cards: Sequence[card.ModelCard]) -> None:
     """Draw the form, or where corpora are to be had while there is none."""
-    found = cached.installed(cached.corpora_root())
-    if not found:
+    corpora = cached.corpus_folders(cached.corpora_root())
+    if not corpora:
         st.info("There is nothing to learn from yet: no corpus is installed.", icon=":material/library_music:")
         st.page_link("pages/corpora.py", label="Get a corpus", icon=":material/arrow_forward:")
         return
-    _form(root, found, cards)
+    _form(root, corpora, cards)
 
 
 @st.fragment
-def _form(root: Path, found: dict[str, Path], cards: Sequence[card.ModelCard]) -> None:
+def _form(root: Path, corpora: dict[str, Path], cards: Sequence[card.ModelCard]) -> None:
     choices, meaning = st.columns([6, 5], gap="large")
     config, problem = None, ""
     with choices:
         try:
-            config = form.show_form(found, cards)
+            config = form.show_form(corpora, cards)
         except SerError as error:
             problem = str(error)
     with meaning, st.container(key="train_plan"):
-        plan = Plan(problems=(problem,)) if problem else _plan(root, found, config)
+        plan = Plan(problems=(problem,)) if problem else _plan(root, corpora, config)
         st.header("What this means", anchor=False)
         train_plan.show_plan(plan)
         _start(root, config, plan)
 
 
-def _plan(root: Path, found: dict[str, Path], config: RunConfig | None) -> Plan:
+def _plan(root: Path, corpora: dict[str, Path], config: RunConfig | None) -> Plan:
     if config is None:
         return Plan(problems=("No corpus is chosen. Choose one or more to learn from.",))
     try:
-        return cached.plan({name: found[name] for name in config.corpora}, config, run_folder.read_rates(root))
+        return cached.plan({name: corpora[name] for name in config.corpora}, config, run_folder.read_rates(root))
     except SerError as error:
         return Plan(problems=(str(error),))
 

@@ -30,14 +30,14 @@ def show_trials(job: jobs.Job, trials: Sequence[Mapping[str, Any]]) -> None:
         config=training.CONFIG,
         alt=f"{len(trials)} combinations by their UAR on the folds.",
     )
-    picked = st.dataframe(
+    event = st.dataframe(
         downloads.cells(table(trials)),
         hide_index=True,
         key="train.trials.table",
         on_select="rerun",
         selection_mode="single-row",
     )
-    rows = picked["selection"]["rows"]
+    rows = event["selection"]["rows"]
     if rows and rows[0] < len(trials):
         trial = trials[rows[0]]
         if st.button(
