@@ -1,9 +1,9 @@
-"""Signals that several tests share, the order of the tests, and which of them are measured."""
+"""Signals, corpora and runs that several tests share, the order of the tests, and which of them are measured."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import coverage
@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from ser_core.audio.waveform import SAMPLE_RATE
+from ser_core.system import locks
+from ser_core.training import jobs, supervisor
 from tests.support import corpora, models
+from tests.support.waiting import until
 
 NOT_MEASURED = {"browser", "pages"}
 """Folders whose tests are about the pages: what they show of ser_core its own tests show, and a tracer slows Streamlit by half."""
@@ -70,3 +73,13 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     corpora.build(folder / "corpora")
     models.build(folder / "models")
     return folder
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Path]:
+    """A folder of runs; what still works at the end of a test is stopped."""
+    folder = tmp_path / "runs"
+    yield folder
+    for job in jobs.jobs(folder):
+        jobs.stop(job)
+    until(lambda: not any(locks.is_taken(job.folder / supervisor.LOCK) for job in jobs.jobs(folder)))

@@ -1,4 +1,4 @@
-"""What the tests of commands share: tiny models in a folder of their own, and a command run in this process."""
+"""What the tests of commands share: tiny models in a folder of their own, and commands run in this process."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ser_core.cli import main
+from ser_core.system import priority
 from tests.support.models import build
 
 
@@ -36,3 +37,12 @@ def run(models, capsys):
         return status, out, err.splitlines()
 
     return one
+
+
+@pytest.fixture
+def measure(base, tmp_path, monkeypatch):
+    """Return a function that runs a command that measures, on the corpora and models of `base`, and returns its exit status."""
+    monkeypatch.setattr(priority, "settle", lambda: None)
+    monkeypatch.setenv("SER_CORPORA", str(base / "corpora"))
+    places = ["--results", tmp_path / "results", "--cache", base / "cache", "--models-dir", base / "models"]
+    return lambda command, *given: main.main([command, *map(str, [*given, *places])])

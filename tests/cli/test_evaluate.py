@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import pytest
 
-from ser_core.cli import main
-from ser_core.system import priority
 from tests.support import corpora
 
 QUICK = ("--classifier", "mlp", "--set", "hidden=4", "--set", "epochs=2")
 
 
 @pytest.fixture
-def evaluate(base, tmp_path, monkeypatch):
-    monkeypatch.setattr(priority, "settle", lambda: None)
-    monkeypatch.setenv("SER_CORPORA", str(base / "corpora"))
-    places = ["--results", str(tmp_path), "--cache", str(base / "cache"), "--models-dir", str(base / "models")]
-    return lambda *given: main.main(["evaluate", *given, *places])
+def evaluate(measure):
+    return functools.partial(measure, "evaluate")
 
 
 def test_a_recipe_is_one_json_object(evaluate, base, capsys):

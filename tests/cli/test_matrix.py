@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import pytest
 
-from ser_core.cli import main
 from ser_core.experiments import cross_corpus
-from ser_core.system import priority
 
 
 @pytest.fixture
-def shell(base, tmp_path, monkeypatch):
-    monkeypatch.setattr(priority, "settle", lambda: None)
-    monkeypatch.setenv("SER_CORPORA", str(base / "corpora"))
-    places = ["--results", str(tmp_path), "--cache", str(base / "cache"), "--models-dir", str(base / "models")]
-    return lambda *given: main.main(["matrix", *given, *places])
+def matrix(measure):
+    return functools.partial(measure, "matrix")
 
 
-def test_a_shell_prints_writes_and_reads_back(shell, tmp_path, capsys):
+def test_a_shell_prints_writes_and_reads_back(matrix, tmp_path, capsys):
     given = ["--classifier", "mlp", "--set", "hidden=8", "--set", "epochs=2", "--corpus", "ravdess", "--corpus", "tess"]
-    assert shell(*given, "--out", str(tmp_path / "all.json"), "--json") == 0
+    assert matrix(*given, "--out", str(tmp_path / "all.json"), "--json") == 0
     said = json.loads(capsys.readouterr().out)
     assert [each["model"] for each in said] == ["mlp"] and len(said[0]["cells"]) == 4
     ready = cross_corpus.read_results(tmp_path / "all.json")
@@ -33,7 +29,7 @@ def test_a_shell_prints_writes_and_reads_back(shell, tmp_path, capsys):
         "ravdess": 64,
         "tess": 24,
     }
-    assert shell(*given) == 0
+    assert matrix(*given) == 0
     assert "on 3 labels (neutral, happy, sad), chance 33.3%" in capsys.readouterr().out
 
 
@@ -45,6 +41,6 @@ def test_a_shell_prints_writes_and_reads_back(shell, tmp_path, capsys):
         (["--corpus", "tess", "--corpus", "ravdess", "--out", "/nowhere/x.json"], "its folder does not exist"),
     ],
 )
-def test_what_cannot_be_had_is_a_line_and_status_two(shell, capsys, given, words):
-    assert shell(*given) == 2
+def test_what_cannot_be_had_is_a_line_and_status_two(matrix, capsys, given, words):
+    assert matrix(*given) == 2
     assert words in capsys.readouterr().err

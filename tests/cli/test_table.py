@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -10,61 +11,41 @@ import pytest
 from ser_core.cli import main
 from ser_core.experiments import benchmark
 from ser_core.recognition import store
-from ser_core.system import priority
 from ser_core.training import fit
-from tests.support import corpora
-from tests.support.models import build
+from tests.support import models
 
 PIECE = ("--corpus", "tess", "--train-corpus", "ravdess", "--protocol", "speaker", "--protocol", "cross-corpus")
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("base")
-    corpora.build(folder / "corpora")
-    build(folder / "models")
-    for slug in store.SHIPPED:  # one recipe under four names: what one has trained, the others find
-        change(folder / "models", slug, hyperparameters={"hidden": 4, "epochs": 1}, training={"n_copies": 0})
-    return folder
-
-
-def change(models: Path, slug: str, **values: object) -> None:
-    path = models / slug / store.CARD
-    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+@pytest.fixture(scope="module", autouse=True)
+def alike(base):
+    """One recipe under four names: what one has trained, the others find."""
+    for slug in store.SHIPPED:
+        models.change(base / "models", slug, hyperparameters={"hidden": 4, "epochs": 1}, training={"n_copies": 0})
 
 
 @pytest.fixture
-def shell(base, tmp_path, monkeypatch):
-    monkeypatch.setattr(priority, "settle", lambda: None)
-    monkeypatch.setenv("SER_CORPORA", str(base / "corpora"))
-    places = [
-        "--results",
-        str(tmp_path / "results"),
-        "--cache",
-        str(base / "cache"),
-        "--models-dir",
-        str(base / "models"),
-    ]
-    return lambda *given: main.main(["table", *given, *places])
+def table(measure):
+    return functools.partial(measure, "table")
 
 
-def test_a_table_is_measured_in_pieces_and_the_mean_follows_the_fourth(shell, tmp_path, monkeypatch, capsys):
+def test_a_table_is_measured_in_pieces_and_the_mean_follows_the_fourth(table, tmp_path, monkeypatch, capsys):
     file = tmp_path / "all.json"
     first, *others = store.SHIPPED
-    assert shell(*PIECE, "--model", first, "--out", str(file)) == 0
+    assert table(*PIECE, "--model", first, "--out", str(file)) == 0
     assert [each.place for each in benchmark.read(file)] == [
         (first, "tess", "speaker"),
         (first, "tess", "cross-corpus"),
     ]
     monkeypatch.setattr(fit, "train_fold", lambda *_, **__: pytest.fail("trained again"))
     models = [word for name in others for word in ("--model", name)]
-    assert shell(*PIECE, *models, "--out", str(file), "--json") == 0
+    assert table(*PIECE, *models, "--out", str(file), "--json") == 0
     cells = benchmark.read(file)
     assert [each.model for each in cells] == [name for name in (*store.SHIPPED, "mean") for _ in range(2)]
     assert {(each.done, each.rounds, each.trained_on) for each in cells} == {(2, 2, ("tess",)), (1, 1, ("ravdess",))}
     assert cells[0].figures.uar == cells[-2].figures.uar, "the mean of four alike is that one"
     capsys.readouterr()
-    assert shell("--read", str(file), "--json", "--model", "mean") == 0
+    assert table("--read", str(file), "--json", "--model", "mean") == 0
     said = json.loads(capsys.readouterr().out)
     assert "never across" in said["read"] and said["command"].startswith(
         "python -m ser_core table --corpus tess=DIR --out"
@@ -86,34 +67,34 @@ def test_a_table_is_measured_in_pieces_and_the_mean_follows_the_fourth(shell, tm
     } <= set(across)
 
 
-def test_stored_rounds_alone_are_a_part_that_replaces_no_fuller_cell(shell, tmp_path, capsys):
+def test_stored_rounds_alone_are_a_part_that_replaces_no_fuller_cell(table, tmp_path, capsys):
     file = tmp_path / "all.json"
     given = ("--corpus", "tess", "--model", "knn", "--protocol", "leaky")
-    assert shell(*given, "--stored") == 0
+    assert table(*given, "--stored") == 0
     assert "None of this is measured" in capsys.readouterr().out
-    assert shell(*given, "--out", str(file)) == 0
+    assert table(*given, "--out", str(file)) == 0
     whole = benchmark.read(file)
     capsys.readouterr()
     for path in list((tmp_path / "results").glob("mlp-leaky-*.json"))[:2]:
         path.unlink()
-    assert shell(*given, "--stored", "--metric", "accuracy") == 0
+    assert table(*given, "--stored", "--metric", "accuracy") == 0
     assert "3 of 5 rounds" in capsys.readouterr().out
-    assert shell(*given, "--stored", "--out", str(file)) == 0
+    assert table(*given, "--stored", "--out", str(file)) == 0
     assert benchmark.read(file) == whole and whole[0].whole
 
 
-def test_cells_of_a_changed_recipe_are_marked_and_not_kept(shell, base, tmp_path, capsys):
+def test_cells_of_a_changed_recipe_are_marked_and_not_kept(table, base, tmp_path, capsys):
     file = tmp_path / "all.json"
     given = ("--corpus", "tess", "--protocol", "speaker", "--out", str(file))
-    assert shell(*given, "--model", "knn") == 0
-    change(base / "models", "knn", training={"n_copies": 0, "seed": 7})
+    assert table(*given, "--model", "knn") == 0
+    models.change(base / "models", "knn", training={"n_copies": 0, "seed": 7})
     try:
-        assert shell("--read", str(file)) == 0
+        assert table("--read", str(file)) == 0
         assert "of an earlier recipe: the model has been retrained" in capsys.readouterr().out
-        assert shell(*given, "--model", "mlp") == 0
+        assert table(*given, "--model", "mlp") == 0
         assert "knn, tess, speaker: of an earlier recipe, removed from all.json" in capsys.readouterr().err
     finally:
-        change(base / "models", "knn", training={"n_copies": 0})
+        models.change(base / "models", "knn", training={"n_copies": 0})
     assert [each.model for each in benchmark.read(file)] == ["mlp"]
 
 
@@ -128,8 +109,8 @@ def test_cells_of_a_changed_recipe_are_marked_and_not_kept(shell, base, tmp_path
         (["--read", "gone.json"], "The results in 'gone.json' cannot be read"),
     ],
 )
-def test_what_cannot_be_had_is_a_line_and_status_two(shell, capsys, given, words):
-    assert shell(*given) == 2
+def test_what_cannot_be_had_is_a_line_and_status_two(table, capsys, given, words):
+    assert table(*given) == 2
     said = capsys.readouterr()
     assert words in said.err and not said.out
 

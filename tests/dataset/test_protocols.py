@@ -11,6 +11,7 @@ import pytest
 from ser_core.corpora import catalogue
 from ser_core.dataset import protocols, splits
 from ser_core.errors import ConfigError, CorpusError
+from tests.support import corpora
 
 
 def table(
@@ -125,14 +126,7 @@ def test_every_protocol_has_a_row_that_says_what_it_is_worth():
 @pytest.mark.parametrize("protocol", ["random", "speaker"])
 def test_a_recording_that_is_tested_is_not_trained_on_under_another_name(protocol):
     clips = table("ravdess")
-    copies = clips.assign(
-        **{
-            catalogue.CORPUS: "mine",
-            catalogue.SPEAKER: "mine:" + clips[catalogue.SPEAKER].str.partition(":")[2],
-            catalogue.SENTENCE: "x" + clips[catalogue.SENTENCE],
-        }
-    )
-    both = pd.concat([clips, copies], ignore_index=True)
+    both = corpora.with_copies(clips)
     sounds = np.tile(np.arange(len(clips)).astype(str), 2)
     for each in protocols.rounds(both, protocol, sounds=sounds):
         assert not set(sounds[each.train]) & set(sounds[each.test]) and each.left_out > 0

@@ -7,6 +7,7 @@ import pytest
 from ser_core.corpora import catalogue
 from ser_core.dataset import splits
 from ser_core.errors import ConfigError, CorpusError
+from tests.support import corpora
 from tests.support.parts import assert_no_shared_speaker
 
 
@@ -373,14 +374,7 @@ def test_too_few_clips_for_a_test_part_are_refused_and_for_validation_are_not():
 @pytest.mark.parametrize("protocol", ["speaker", "sentence", "random"])
 def test_copies_under_other_names_are_in_one_part_and_one_fold(protocol):
     clips = spoken("ravdess")
-    copies = clips.assign(
-        **{
-            catalogue.CORPUS: "mine",
-            catalogue.SPEAKER: "mine:" + clips[catalogue.SPEAKER].str.partition(":")[2],
-            catalogue.SENTENCE: "x" + clips[catalogue.SENTENCE],
-        }
-    )
-    both = pd.concat([clips, copies], ignore_index=True)
+    both = corpora.with_copies(clips)
     sounds = np.tile(np.arange(len(clips)).astype(str), 2)
     part = splits.parts(both, protocol, rng=np.random.default_rng(0), sounds=sounds)
     assert set(part) == set(splits.PARTS) and (part[: len(clips)] == part[len(clips) :]).all()

@@ -1,21 +1,29 @@
-"""What the tests of experiments share: tiny models, and where a measurement keeps things."""
+"""What the tests of experiments share: the clips of two small corpora, and where a measurement keeps things."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from ser_core.corpora import scan
 from ser_core.experiments.workspace import Workspace
-from tests.support import models
 
 
 @pytest.fixture
-def desk(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A workspace whose models and features all tests of a process share; its results are of this test alone."""
-    folder = tmp_path_factory.getbasetemp() / "assessed-models"
-    if not folder.exists():
-        models.build(folder)
-    return Workspace(
-        cache=tmp_path_factory.getbasetemp() / "assessment-cache", results=tmp_path / "results", models=folder
-    )
+def desk(base: Path, tmp_path: Path) -> Workspace:
+    """A workspace whose models and features are those of the test's file; its results are of this test alone."""
+    return Workspace(cache=base / "cache", results=tmp_path / "results", models=base / "models")
+
+
+@pytest.fixture(scope="module")
+def tables(base: Path) -> dict[str, pd.DataFrame]:
+    """The clips of each corpus."""
+    return {name: scan.scan(name, base / "corpora" / name) for name in ("ravdess", "tess")}
+
+
+@pytest.fixture(scope="module")
+def clips(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """The clips of both corpora."""
+    return pd.concat(list(tables.values()), ignore_index=True)

@@ -2,51 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
 
-import pandas as pd
 import pytest
 
-from ser_core.corpora import scan
 from ser_core.dataset import protocols
 from ser_core.errors import ConfigError
 from ser_core.experiments import benchmark
 from ser_core.experiments.benchmark import Cell
 from ser_core.experiments.recipe import Recipe
-from ser_core.experiments.workspace import Workspace
 from ser_core.recognition import store
 from ser_core.training.fit import FitConfig
-from tests.support import corpora
-from tests.support.models import build
+from tests.support import models
 
 MLP = Recipe(name="mlp", config=FitConfig(classifier="mlp", hyperparameters={"hidden": 4, "epochs": 1}, n_copies=0))
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("base")
-    corpora.build(folder / "corpora")
-    build(folder / "models")
-    for slug in store.SHIPPED:  # one recipe under four names: what one has trained, the others find
-        change(folder / "models", slug, hyperparameters={"hidden": 4, "epochs": 1}, training={"n_copies": 0})
-    return folder
-
-
-@pytest.fixture
-def tables(base) -> dict[str, pd.DataFrame]:
-    return {name: scan.scan(name, base / "corpora" / name) for name in ("ravdess", "tess")}
-
-
-@pytest.fixture
-def desk(base, tmp_path) -> Workspace:
-    return Workspace(cache=base / "cache", results=tmp_path / "results", models=base / "models")
-
-
-def change(models: Path, slug: str, **values: object) -> None:
-    path = models / slug / store.CARD
-    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+@pytest.fixture(scope="module", autouse=True)
+def alike(base):
+    """One recipe under four names: what one has trained, the others find."""
+    for slug in store.SHIPPED:
+        models.change(base / "models", slug, hyperparameters={"hidden": 4, "epochs": 1}, training={"n_copies": 0})
 
 
 def cell(model: str, corpus: str = "tess", protocol: str = "speaker", **more: object) -> Cell:

@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
-import pytest
 import soundfile
 
-from ser_core.corpora import catalogue, scan
+from ser_core.corpora import catalogue
 from ser_core.dataset import duplicates
 from ser_core.experiments import contamination
 from ser_core.recognition import store
-from tests.support import corpora
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory) -> Path:
-    return corpora.build(tmp_path_factory.mktemp("corpora"))
-
-
-@pytest.fixture(scope="module")
-def clips(base) -> pd.DataFrame:
-    return pd.concat([scan.scan(name, base / name) for name in ("ravdess", "tess")], ignore_index=True)
 
 
 def of(clips: pd.DataFrame, *names: str) -> pd.DataFrame:

@@ -7,27 +7,16 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from ser_core.corpora import catalogue, scan
+from ser_core.corpora import catalogue
 from ser_core.errors import ConfigError, Stopped
 from ser_core.experiments import cross_corpus, measure, outcome
 from ser_core.experiments.cross_corpus import Cell
 from ser_core.experiments.recipe import Recipe
-from ser_core.experiments.workspace import Workspace
 from ser_core.training import fit
 from ser_core.training.fit import FitConfig
 
 QUICK = FitConfig(classifier="mlp", hyperparameters={"hidden": 8, "epochs": 2}, n_copies=0)
 RECIPE = Recipe(name="mlp", config=QUICK)
-
-
-@pytest.fixture(scope="module")
-def tables(base) -> dict[str, pd.DataFrame]:
-    return {name: scan.scan(name, base / "corpora" / name) for name in ("ravdess", "tess")}
-
-
-@pytest.fixture
-def desk(base, tmp_path) -> Workspace:
-    return Workspace(cache=base / "cache", results=tmp_path / "results")
 
 
 def relabelled(table: pd.DataFrame, **became: str) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from ser_core.corpora import catalogue, scan
+from ser_core.corpora import catalogue
 from ser_core.dataset import build
 from ser_core.errors import ConfigError, CorpusError, Stopped
 from ser_core.experiments import contamination, measure, workspace
@@ -23,21 +23,10 @@ from ser_core.metrics import evaluation
 from ser_core.recognition import store
 from ser_core.training import fit
 from ser_core.training.fit import FitConfig
-from tests.support import corpora
 
 SMALL = FeatureConfig(n_mels=16, n_mfcc=6)
 QUICK = {"hidden": 16, "epochs": 12, "learning_rate": 3e-3}
 MLP = Recipe(name="mlp", config=FitConfig(classifier="mlp", hyperparameters=QUICK, n_copies=0, features=SMALL))
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory) -> Path:
-    return corpora.build(tmp_path_factory.mktemp("corpora"))
-
-
-@pytest.fixture(scope="module")
-def clips(base) -> pd.DataFrame:
-    return pd.concat([scan.scan(name, base / name) for name in ("ravdess", "tess")], ignore_index=True)
 
 
 def of(clips: pd.DataFrame, *names: str) -> pd.DataFrame:

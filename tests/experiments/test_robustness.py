@@ -25,11 +25,6 @@ def clips(base) -> pd.DataFrame:
     return scan.scan("ravdess", base / "corpora" / "ravdess")
 
 
-@pytest.fixture
-def desk(base, tmp_path) -> Workspace:
-    return Workspace(results=tmp_path / "results", models=base / "models")
-
-
 def cards(desk: Workspace, *slugs: str) -> list[ModelCard]:
     return [store.read_card(slug, desk.models) for slug in slugs]
 

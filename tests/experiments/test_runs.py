@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +18,11 @@ from ser_core.experiments.leakage_lab import LeakageSettings
 from ser_core.experiments.recipe import Recipe
 from ser_core.experiments.workspace import Workspace
 from ser_core.recognition import store
-from ser_core.system import locks
-from ser_core.training import jobs, run_folder, supervisor
+from ser_core.training import jobs, run_folder
 from ser_core.training.fit import FitConfig
 from tests.support.waiting import until
 
 QUICK = Recipe(name="knn", config=FitConfig(classifier="knn", n_copies=0))
-
-
-@pytest.fixture
-def desk(base: Path, tmp_path: Path) -> Workspace:
-    return Workspace(cache=base / "cache", results=tmp_path / "results", models=base / "models")
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Iterator[Path]:
-    """A folder of runs; what still works at the end of a test is stopped."""
-    folder = tmp_path / "runs"
-    yield folder
-    for job in jobs.jobs(folder):
-        jobs.stop(job)
-    until(lambda: not any(locks.is_taken(job.folder / supervisor.LOCK) for job in jobs.jobs(folder)))
 
 
 def states(base: Path, *names: str) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,20 +10,8 @@ import pytest
 from ser_core.recognition import card as cards
 from ser_core.recognition import store
 from ser_core.recognition.card import ModelCard
-from tests.support.models import build
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("built"))
-
-
-@pytest.fixture
-def models(built: Path, tmp_path: Path) -> Path:
-    """The four tiny models in a folder that a test may damage."""
-    return shutil.copytree(built, tmp_path / "models")
 
 
 def test_a_card_survives_json(models):

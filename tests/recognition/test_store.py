@@ -27,22 +27,10 @@ from ser_core.recognition import store
 
 # private: what older formats of a card lack
 from ser_core.recognition.card import _ADDED, FORMAT, MAX_CARD_BYTES, ModelCard
-from tests.support.models import build
 
 ROOT = Path(__file__).resolve().parents[2]
 N_COLUMNS = len(vectors.summary_columns(config.FeatureConfig()))
 VECTORS = np.random.default_rng(1).normal(size=(5, N_COLUMNS)).astype(np.float32) * 50
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("built"))
-
-
-@pytest.fixture
-def models(built: Path, tmp_path: Path) -> Path:
-    """The four tiny models in a folder that a test may damage."""
-    return shutil.copytree(built, tmp_path / "models")
 
 
 @pytest.fixture(scope="module")

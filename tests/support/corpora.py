@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import soundfile
+
+from ser_core.corpora import catalogue
 
 RATE = 16_000
 PITCH = {"neutral": 1.0, "happy": 1.6, "sad": 0.7, "angry": 2.2}
@@ -43,3 +46,15 @@ def build(root: Path) -> Path:
 def write(path: Path, samples: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, samples, RATE)
+
+
+def with_copies(clips: pd.DataFrame) -> pd.DataFrame:
+    """Return clips, and behind them the same recordings under the names of another corpus, with speakers and sentences of its own."""
+    copies = clips.assign(
+        **{
+            catalogue.CORPUS: "mine",
+            catalogue.SPEAKER: "mine:" + clips[catalogue.SPEAKER].str.partition(":")[2],
+            catalogue.SENTENCE: "x" + clips[catalogue.SENTENCE],
+        }
+    )
+    return pd.concat([clips, copies], ignore_index=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -22,6 +23,12 @@ def build(folder: Path) -> Path:
     """Write a model under each shipped name into a folder, and return it; all are small perceptrons with different weights."""
     shutil.copytree(_trained().name, folder, dirs_exist_ok=True)
     return folder
+
+
+def change(folder: Path, slug: str, **values: object) -> None:
+    """Give the card of a model other values."""
+    path = folder / slug / store.CARD
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
 @functools.cache

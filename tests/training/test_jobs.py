@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -48,16 +48,6 @@ WORK = {
     "facts": "import json\nfacts = [os.nice(0), sys.stdin.read(), os.getsid(0), os.environ['TF_NUM_INTRAOP_THREADS']]\n"
     "tell(run_folder.DONE, text=json.dumps(facts))",
 }
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Iterator[Path]:
-    """A folder of runs; what still works at the end of a test is stopped."""
-    folder = tmp_path / "runs"
-    yield folder
-    for job in jobs.jobs(folder):
-        jobs.stop(job)
-    until(lambda: not any(locks.is_taken(job.folder / supervisor.LOCK) for job in jobs.jobs(folder)))
 
 
 @pytest.fixture

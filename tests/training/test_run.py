@@ -41,13 +41,6 @@ QUICK = {
 SMALL = FeatureConfig(n_mels=16, n_mfcc=6)
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("base")
-    corpora.build(folder / "corpora")
-    return folder
-
-
 @pytest.fixture
 def places(base, tmp_path) -> RunPaths:
     (tmp_path / "models").mkdir()
