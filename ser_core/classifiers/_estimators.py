@@ -6,6 +6,7 @@ SklearnClassifier calls them. It also checks that a pipeline from a file is safe
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -62,7 +63,7 @@ def fit_knn(given: Training) -> Pipeline:
     X, y = given.X[kept], given.y[kept]
     scale = StandardScaler().fit(X)
     project = LinearDiscriminantAnalysis(solver="eigen", shrinkage=given.settings["shrinkage"])
-    project.fit(scale.transform(X), given.classes[kept])
+    _fit_discriminant(project, scale.transform(X), given.classes[kept])
     # Only the projection is used: without the rest the file is a hundred times smaller.
     project.scalings_ = project.scalings_[:, : project._max_components]
     del project.covariance_
@@ -183,6 +184,13 @@ def fit_logistic(given: Training) -> Pipeline:
     return _at_once(given, LogisticRegression(C=given.settings["C"], max_iter=1000))
 
 
+def _fit_discriminant(analysis: LinearDiscriminantAnalysis, X: np.ndarray, y: np.ndarray) -> None:
+    """Fit a discriminant. A class of one clip has no spread, which is no fault: scikit-learn would ask for an array of another shape."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Only one sample available", UserWarning)
+        analysis.fit(X, y)
+
+
 def fit_lda(given: Training) -> Pipeline:
     """Linear discriminant analysis, with equal priors."""
     kept = _kept(given)
@@ -192,7 +200,7 @@ def fit_lda(given: Training) -> Pipeline:
     analysis = LinearDiscriminantAnalysis(
         solver="lsqr", shrinkage=given.settings["shrinkage"], priors=np.full(n, 1 / n)
     )
-    analysis.fit(scale.transform(X), y)
+    _fit_discriminant(analysis, scale.transform(X), y)
     del analysis.covariance_  # columns x columns; prediction does not need it
     return Pipeline([("scale", scale), ("classify", analysis)])
 

@@ -182,18 +182,26 @@ def parse_value(text: str) -> Any:
         return text
 
 
+def parse_settings(given: Sequence[str]) -> dict[str, Any]:
+    """Return the hyperparameters of --set; raises ConfigError."""
+    return {name: parse_value(text) for name, text in (parse_pair(each, "--set") for each in given)}
+
+
 def parse_names(given: str | None) -> list[str]:
     """Return comma-separated names, each once."""
     return list(dict.fromkeys(name.strip() for name in (given or "").split(",") if name.strip()))
 
 
-def parse_corpora(given: Sequence[str], option: str = "--corpus") -> dict[str, Path | None]:
-    """Return the corpora given as NAME (None: an installed one) or NAME=DIR; raises ConfigError."""
+def parse_corpora(
+    given: Sequence[str], option: str = "--corpus", *, needs_folder: bool = False
+) -> dict[str, Path | None]:
+    """Return the corpora given as NAME=DIR or, unless each needs a folder, as NAME (None: an installed one); raises ConfigError."""
     corpora: dict[str, Path | None] = {}
     for each in given:
         name, separator, folder = each.partition("=")
-        if not name or (separator and not folder):
-            raise ConfigError(f"{option} takes NAME or NAME=DIR, such as ravdess=/data/RAVDESS. Got {each!r}.")
+        if not name or (not folder and (separator or needs_folder)):
+            forms = "NAME=DIR" if needs_folder else "NAME or NAME=DIR"
+            raise ConfigError(f"{option} takes {forms}, such as ravdess=/data/RAVDESS. Got {each!r}.")
         if name in corpora:
             raise ConfigError(f"{option} names '{name}' twice. Give each corpus once.")
         corpora[name] = Path(folder) if separator else None
@@ -202,11 +210,7 @@ def parse_corpora(given: Sequence[str], option: str = "--corpus") -> dict[str, P
 
 def parse_folders(given: Sequence[str], option: str = "--corpus") -> dict[str, Path]:
     """Return the folders of corpora given as NAME=DIR; raises ConfigError."""
-    folders = {name: folder for name, folder in parse_corpora(given, option).items() if folder}
-    for each in given:
-        if each.partition("=")[0] not in folders:
-            raise ConfigError(f"{option} takes NAME=DIR, such as ravdess=/data/RAVDESS. Got {each!r}.")
-    return folders
+    return {name: folder for name, folder in parse_corpora(given, option, needs_folder=True).items() if folder}
 
 
 def parse_mapping(options: argparse.Namespace) -> dict[str, Any]:
@@ -259,7 +263,7 @@ def recipe_from(options: argparse.Namespace) -> Recipe:
     from ser_core.experiments import recipe
     from ser_core.training.fit import FitConfig
 
-    settings = {name: parse_value(text) for name, text in (parse_pair(given, "--set") for given in options.set)}
+    settings = parse_settings(options.set)
     copies = 0 if options.copies is None else options.copies
     if not 0 <= copies <= 10:
         raise ConfigError(f"--copies must be 0 to 10. Got {copies}.")

@@ -231,10 +231,7 @@ def _config(options: argparse.Namespace, corpora: Sequence[str], run_paths: RunP
     config = RunConfig.from_dict(values)
     if options.preset:
         config = with_preset(config, options.preset)
-    hyperparameters = dict(config.hyperparameters)
-    for given in options.set:
-        name, value = shared.parse_pair(given, "--set")
-        hyperparameters[name] = shared.parse_value(value)
+    hyperparameters = dict(config.hyperparameters) | shared.parse_settings(options.set)
     for name in ("epochs", "batch_size", "patience"):
         if getattr(options, name) is not None:
             hyperparameters[name] = getattr(options, name)

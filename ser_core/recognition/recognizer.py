@@ -58,12 +58,13 @@ class Recognizer:
     def answer(self, items: np.ndarray) -> Prediction:
         """Return the model's prediction for what vectors.inputs gave of a clip, by its own config and input_kind."""
         start = time.perf_counter()
-        probabilities = calibration.calibrate(pool(self.classifier.predict_proba(items)), self.temperature)
-        milliseconds = (time.perf_counter() - start) * 1000
-        if not np.isfinite(probabilities).all():
+        mean = pool(self.classifier.predict_proba(items))
+        if not np.isfinite(mean).all():
             raise ModelError(
                 f"Model '{self.slug}' answers with values that are not probabilities. Choose another, or retrain it."
             )
+        probabilities = calibration.calibrate(mean, self.temperature)
+        milliseconds = (time.perf_counter() - start) * 1000
         return Prediction(
             model=self.slug,
             label=self.labels[int(probabilities.argmax())],

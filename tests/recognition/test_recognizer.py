@@ -50,6 +50,7 @@ def distributions() -> np.ndarray:
     return np.random.default_rng(0).dirichlet(np.ones(6), size=200)
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("row", [[np.nan, 0.5, 0.5], [np.inf, 0, 0]])
 def test_an_answer_that_is_no_probability_is_told(row):
     with pytest.raises(ModelError, match="Model 'fixed' answers with values that are not probabilities"):

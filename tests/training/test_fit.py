@@ -70,6 +70,7 @@ def test_speakers_set_aside_are_told_and_are_among_those_allowed(table, data):
     assert (answers.argmax(axis=1) == fit.targets(table, LABELS)).mean() > 0.9
 
 
+@pytest.mark.filterwarnings("error:Only one sample")
 @pytest.mark.parametrize("method", ["smote", "adasyn"])
 def test_a_balance_that_has_nothing_to_do_is_told_and_the_training_goes_on(table, data, method):
     allowed = (table["emotion"] != "happy").to_numpy(copy=True)
