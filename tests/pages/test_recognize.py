@@ -31,6 +31,7 @@ from ser_core.recognition.recognizer import Prediction
 from ser_core.system import workers
 from tests.support import pages
 from tests.support.models import TITLES
+from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
@@ -108,17 +109,23 @@ def two_people(pause_s: float = 0.0) -> bytes:
 @pytest.mark.parametrize("pause_s", [0.0, 8.0], ids=["a clip", "a long recording"])
 def test_of_two_people_on_two_channels_either_can_be_chosen(page: AppTest, pause_s: float) -> None:
     upload(page, "two.wav", two_people(pause_s))
+    settle(page)
     assert "Its channels hold different voices" in text(page)
     assert channel_choice(page).options == ["Left", "Right", "Mean", "Difference"]
     used = channel_choice(page).value
     shown = {}
     for channel in ("right" if used == "left" else "left", used, "mean"):
         channel_choice(page).set_value(channel).run()
-        page.run()
+        settle(page)
         assert page.session_state[state.CLIP].channel == channel
         assert channel == "mean" or f"The {channel} channel was used, as chosen." in text(page)
         shown[channel] = [unescape(element.proto.body) for element in page.get("html")]
     assert shown["left"] != shown["right"] != shown["mean"]
+
+
+def settle(page: AppTest) -> None:
+    """Run the page until a long recording has been listened to: only then may its channel be chosen."""
+    until(lambda: any(each.label == "Channel" for each in page.run().segmented_control))
 
 
 def channel_choice(page: AppTest) -> Any:
