@@ -2,7 +2,7 @@
 
 python benchmarks/load.py [--visitors N] [--think S] [--seconds T] [--train] [--linger S] [--json]: "p50_ms" and "p95_ms" from choosing a
 file to the four predictions, "drawn_p95_ms" until all of the page is there, "errors" and the first of them, "uploads"; "cpu_ms", what an
-upload costs in processor time, the process beside the server included; "stolen_pct", how much of its processors' time a virtual machine
+upload costs in processor time, the workers included; "stolen_pct", how much of its processors' time a virtual machine
 did not get from its host: above a few %, the times say little; "open_p95_ms" from an address to its page, all visitors coming within one
 think time; "growth_pct", by how much the server's memory in the last tenth of the time is above that in the second tenth: in half an
 hour, of the last three minutes above that of minutes 3 to 6; "rss_mb", the memory of the server and of its processes before them, each

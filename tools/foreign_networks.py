@@ -1,4 +1,4 @@
-"""Networks as strangers might make them, for tests and fuzzing of what keeps them in: small, and as large as they like once they run."""
+"""Untrusted networks, for tests and fuzzing of what keeps them in: small, and as large as they like once they run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Throws damaged and hostile files at everything that reads a stranger's: `python -m tools.fuzz --inputs 100000 --seed 0 [--json]`.
+"""Throws damaged and hostile files at everything that reads untrusted ones: `python -m tools.fuzz --inputs 100000 --seed 0 [--json]`.
 
 Each row of fuzz_targets.TARGETS has a process of its own that is watched from outside: it may not crash, take longer than 30 s or more
 than 600 MB for an input, raise anything but a SerError, leave or change a file outside the folder that it was given, or run code

@@ -40,7 +40,7 @@ TYPES = (
     ("pathlib", "Path"),
     ("builtins", "open"),
 )
-"""What a stranger's skops file may ask to be made, some of it of scikit-learn itself."""
+"""What an untrusted skops file may ask to be made, some of it of scikit-learn itself."""
 
 LOADERS = (
     "ObjectNode",

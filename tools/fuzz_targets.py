@@ -1,4 +1,4 @@
-"""What is fuzzed: a row a reader of strangers' files, with the files it starts from, how they are changed, and what is called."""
+"""What is fuzzed: one row per reader of untrusted files, with the files it starts from, how they are changed, and what is called."""
 
 from __future__ import annotations
 
@@ -211,13 +211,13 @@ def card(data: bytes, place: Path) -> None:
 def _show(card: ModelCard) -> None:
     """Make of a card what the pages make of it."""
     page = report.html(card)
-    assert "<b>&" not in page, "the page holds a stranger's text as it is"
+    assert "<b>&" not in page, "the page holds untrusted text as it is"
     contamination.heard(card, CLIPS)
     contamination.heard_by(card, CLIPS, Path("nowhere"))
 
 
 def table(data: bytes, place: Path) -> None:
-    """Read a table of clips that a stranger wrote."""
+    """Read an untrusted table of clips."""
     _some_clips(place)
     (place / "clips.csv").write_bytes(data)
     clips = scan.read_table(place / "clips.csv", corpus="mine", inside=True)
@@ -418,7 +418,7 @@ TARGETS: dict[str, Target] = {
     "record": Target("Recordings for a corpus", 5, fuzz_seeds.spoken, mutate.mutate_bytes, record),
     "upload": Target("Zips of recordings", 90, fuzz_seeds.zips, mutate.mutate_zip, upload),
     "upload-table": Target("Tables of true labels", 60, fuzz_seeds.tables, mutate.mutate_csv, upload_table),
-    "install-own": Target("Zips of people's own corpora", 25, fuzz_seeds.zips, mutate.mutate_zip, install_own),
+    "install-own": Target("Zips of user-recorded corpora", 25, fuzz_seeds.zips, mutate.mutate_zip, install_own),
     "install-known": Target("Zips of known corpora", 20, fuzz_seeds.zips, mutate.mutate_zip, install_known),
     "bundle": Target(
         "Models as files",
