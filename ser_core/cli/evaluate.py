@@ -122,7 +122,7 @@ def _outcomes(
 def _print(outcomes: Sequence[Outcome], rows: Sequence[dict[str, Any]]) -> None:
     """Print one table per protocol, then each model's figures by label."""
     from ser_core.dataset import protocols
-    from ser_core.experiments import contamination
+    from ser_core.training import contamination
 
     for protocol in dict.fromkeys(each["protocol"] for each in rows):
         row = protocols.PROTOCOLS.get(protocol)

@@ -20,12 +20,11 @@ from ser_core.dataset import build, labels, protocols
 from ser_core.dataset.build import Dataset
 from ser_core.dataset.labels import LabelMapping
 from ser_core.errors import ConfigError, Stopped
-from ser_core.experiments import contamination
 from ser_core.experiments.workspace import Workspace, keep, key, recall
 from ser_core.metrics import calibration, evaluation
 from ser_core.metrics.evaluation import Evaluation
 from ser_core.system import untrusted_json
-from ser_core.training import fit
+from ser_core.training import contamination, fit
 from ser_core.training.fit import FitConfig
 
 RESULTS = Path(__file__).with_name("results") / "leakage_lab.json"

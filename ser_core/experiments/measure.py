@@ -23,7 +23,6 @@ from ser_core.dataset.build import Dataset
 from ser_core.dataset.duplicates import Sounds
 from ser_core.dataset.protocols import Fold
 from ser_core.errors import CorpusError, Stopped
-from ser_core.experiments import contamination
 from ser_core.experiments.outcome import AS_TRAINED, Outcome
 from ser_core.experiments.recipe import Recipe, recipe_key
 from ser_core.experiments.workspace import NothingKept, Progress, Workspace, keep, note_reading, recall
@@ -31,7 +30,7 @@ from ser_core.experiments.workspace import key as result_key
 from ser_core.metrics import calibration, evaluation
 from ser_core.recognition import store
 from ser_core.recognition.card import ModelCard
-from ser_core.training import fit
+from ser_core.training import contamination, fit
 from ser_core.training.fit import FitConfig
 
 

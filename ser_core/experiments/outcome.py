@@ -13,11 +13,11 @@ import pandas as pd
 
 from ser_core.corpora import catalogue
 from ser_core.errors import ConfigError
-from ser_core.experiments import contamination
-from ser_core.experiments.contamination import TrainingOverlap
 from ser_core.metrics import evaluation
 from ser_core.metrics.evaluation import Evaluation
 from ser_core.system import files
+from ser_core.training import contamination
+from ser_core.training.contamination import TrainingOverlap
 
 AS_TRAINED = "as trained"
 """The protocol of a trained model that is scored as it is: its card lists its training data."""

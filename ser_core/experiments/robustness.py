@@ -22,7 +22,7 @@ from ser_core.audio import degradations
 from ser_core.corpora import catalogue
 from ser_core.dataset import build, degraded
 from ser_core.errors import ConfigError, CorpusError, Stopped
-from ser_core.experiments import comparison, contamination
+from ser_core.experiments import comparison
 from ser_core.experiments.measure import sounds_of
 from ser_core.experiments.outcome import AS_TRAINED, Outcome, part, table_from_dict, table_to_dict
 from ser_core.experiments.workspace import Workspace, keep, key, note_reading, recall
@@ -30,7 +30,7 @@ from ser_core.metrics import evaluation
 from ser_core.recognition import recognizer, store
 from ser_core.recognition.card import ModelCard
 from ser_core.system import pool
-from ser_core.training import fit
+from ser_core.training import contamination, fit
 
 N_CLIPS, MOST_CLIPS = 120, 2000
 N_BOOTSTRAP = 500

@@ -14,14 +14,14 @@ import soundfile
 from ser_core.corpora import catalogue, scan
 from ser_core.dataset import build
 from ser_core.errors import ConfigError, CorpusError, Stopped
-from ser_core.experiments import contamination, measure, workspace
+from ser_core.experiments import measure, workspace
 from ser_core.experiments.outcome import figures, mean, to_dict
 from ser_core.experiments.recipe import Recipe
 from ser_core.experiments.workspace import Workspace
 from ser_core.features.config import FeatureConfig
 from ser_core.metrics import evaluation
 from ser_core.recognition import store
-from ser_core.training import fit
+from ser_core.training import contamination, fit
 from ser_core.training.fit import FitConfig
 from tests.support import corpora
 
