@@ -167,7 +167,7 @@ def _features(options: argparse.Namespace) -> int:
     import pandas as pd
 
     from ser_core import paths
-    from ser_core.dataset import exploration, export
+    from ser_core.dataset import duplicates, exploration, export
     from ser_core.dataset.labels import LabelMapping, apply
 
     n_jobs = shared.worker_count(options)
@@ -178,7 +178,10 @@ def _features(options: argparse.Namespace) -> int:
         raise ConfigError("Parquet cannot be shown on a terminal. Name a file: --out features.parquet.")
     shared.check_out(options.out)
     everything = pd.concat(shared.read_clips(options.names, None, option="features").values(), ignore_index=True)
-    parts, meaning = export.split(everything)
+    sounds = duplicates.sounds(
+        everything, cache=paths.feature_cache(), n_jobs=n_jobs, on_progress=_counter("Compared by sound")
+    )
+    parts, meaning = export.split(everything, sounds)
     clips = apply(everything.assign(row=np.arange(len(everything))), mapping)
     measured = exploration.measure(clips, cache=paths.feature_cache(), n_jobs=n_jobs, on_progress=_counter("Measured"))
     rows = export.table(clips, measured, parts[clips["row"]])

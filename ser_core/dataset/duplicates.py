@@ -92,10 +92,20 @@ def sounds(
 
     A clip that cannot be read, or is silent, shares its recording with none.
 
+    on_progress(done, total) counts what is decoded: the clips, then the pairs among them that may be one recording.
+
     Raises
     ------
     Stopped : if should_stop returned True; what was heard so far is remembered.
     """
+
+    def check(done: int, total: int) -> None:
+        if on_progress and (done % 50 == 0 or done == total):
+            on_progress(done, total)
+        if should_stop():
+            memory.write(cache)
+            raise Stopped("Stopped. What has been heard so far is remembered.")
+
     memory = _Memory.read(cache)
     paths = list(dict.fromkeys(clips[catalogue.PATH]))
     keys = dict(zip(paths, map(_file_key, paths), strict=True))
@@ -103,17 +113,13 @@ def sounds(
     run = pool.in_processes(_listen, [(path,) for path in new], n_jobs if len(new) >= 64 else 1, niced=niced)
     for done, (path, heard) in enumerate(zip(new, run, strict=True), start=1):
         memory.clips[keys[path]] = heard
-        if on_progress and (done % 50 == 0 or done == len(new)):
-            on_progress(done, len(new))
-        if should_stop():
-            memory.write(cache)
-            raise Stopped("Stopped. What has been heard so far is remembered.")
+        check(done, len(new))
     pairs = _like(paths, keys, memory)
     unknown = [pair for pair in pairs if _pair_key(keys, pair) not in memory.pairs]
-    for pair, is_same in zip(
-        unknown, pool.in_processes(_is_same, unknown, n_jobs if len(unknown) >= 64 else 1, niced=niced), strict=True
-    ):
+    run = pool.in_processes(_is_same, unknown, n_jobs if len(unknown) >= 64 else 1, niced=niced)
+    for done, (pair, is_same) in enumerate(zip(unknown, run, strict=True), start=len(new) + 1):
         memory.pairs[_pair_key(keys, pair)] = is_same
+        check(done, len(new) + len(unknown))
     if new or unknown:
         memory.write(cache)
     return _grouped(paths, keys, memory, pairs)
@@ -129,6 +135,11 @@ def remembered(clips: pd.DataFrame, *, cache: Path | None) -> Sounds | None:
     pairs = _like(paths, keys, memory)
     known = all(_pair_key(keys, pair) in memory.pairs for pair in pairs)
     return _grouped(paths, keys, memory, pairs) if known else None
+
+
+def progress_text(done: int, total: int) -> str:
+    """Return in words how far `sounds` is: what its on_progress is told."""
+    return f"Comparing the clips by sound: {done:,} of {total:,}"
 
 
 def joined(units: pd.Series, sounds: np.ndarray | None) -> pd.Series:

@@ -96,11 +96,11 @@ def test_the_cache_is_shown_and_cleared(run, own, tmp_path):
     assert run("corpora", "cache")[1] == f"{tmp_path / 'cache'}: 0 entries, 0 Bytes\n"
     run("corpora", "features", "own", "--jobs", 1)
     n, size = cache.usage(tmp_path / "cache")
-    assert n == 10  # nine clips, and their table
-    assert run("corpora", "cache")[1] == f"{tmp_path / 'cache'}: 10 entries, {units.size(size)}\n"
+    assert n == 11  # nine clips, their table, and what they share by sound
+    assert run("corpora", "cache")[1] == f"{tmp_path / 'cache'}: 11 entries, {units.size(size)}\n"
     assert run("corpora", "cache", "--clear") == (
         0,
-        f"{tmp_path / 'cache'}: 10 entries, {units.size(size)} removed\n",
+        f"{tmp_path / 'cache'}: 11 entries, {units.size(size)} removed\n",
         [],
     )
     assert cache.usage(tmp_path / "cache") == (0, 0)

@@ -13,6 +13,7 @@ from ser_core.audio import codecs
 from ser_core.audio.waveform import Waveform, resample
 from ser_core.corpora import catalogue
 from ser_core.dataset import duplicates
+from ser_core.errors import Stopped
 from tests.support.utterances import RATE, utterance
 
 
@@ -60,6 +61,32 @@ def table(folder, files: dict[str, bytes], *, corpus: str = "own") -> pd.DataFra
 
 def sample_clips(folder) -> pd.DataFrame:
     return table(folder, {f"{seed}.wav": encoded(utterance(seed)) for seed in range(12)})
+
+
+def test_progress_counts_the_clips_and_then_the_pairs_that_may_be_one_recording(tmp_path):
+    ours = sample_clips(tmp_path / "ours")
+    theirs = table(tmp_path / "theirs", {f"x{seed}.ogg": COPIES["vorbis"](utterance(seed)) for seed in range(6)})
+    said: list[tuple[int, int]] = []
+    duplicates.sounds(pd.concat([ours, theirs], ignore_index=True), on_progress=lambda *each: said.append(each))
+    assert said[0] == (18, 18) and said[-1] == (24, 24), "18 clips, and 6 pairs of them"
+    assert duplicates.progress_text(1500, 2000) == "Comparing the clips by sound: 1,500 of 2,000"
+
+
+def test_a_stop_ends_the_comparison_of_pairs_too_and_what_is_known_is_remembered(tmp_path):
+    ours = sample_clips(tmp_path / "ours")
+    theirs = table(tmp_path / "theirs", {f"x{seed}.ogg": COPIES["vorbis"](utterance(seed)) for seed in range(6)})
+    both = pd.concat([ours, theirs], ignore_index=True)
+    said: list[tuple[int, int]] = []
+    with pytest.raises(Stopped, match="is remembered"):
+        duplicates.sounds(
+            both,
+            cache=tmp_path / "cache",
+            on_progress=lambda *each: said.append(each),
+            should_stop=lambda: bool(said),  # all clips are decoded, no pair is compared yet
+        )
+    assert said == [(18, 18)]
+    duplicates.sounds(both, cache=tmp_path / "cache", on_progress=lambda *each: said.append(each))
+    assert said[1:] == [(6, 6)], "no clip is decoded for its print again"
 
 
 @pytest.mark.parametrize("kind", COPIES)
