@@ -179,7 +179,7 @@ def _print(outcomes: Sequence[Outcome], rows: Sequence[dict[str, Any]]) -> None:
                 print("  ", *red(warning), sep="")
         print()
     for doubles in dict.fromkeys(outcome.doubles for outcome in outcomes if outcome.doubles):
-        message(f"{doubles} What is tested is not trained on under another name.")
+        message(doubles)
     for each in rows:
         _print_labels(each)
     for path, reason in dict.fromkeys(problem for outcome in outcomes for problem in outcome.problems):

@@ -126,7 +126,7 @@ def measure(
     chosen = choose(usable, n_clips, rng=np.random.default_rng(seed))
     models = {card.slug: store.load(card.slug, workspace.models) for card in cards}
     digest = contamination.digests(chosen)
-    sounds = sounds_of(chosen, workspace)
+    sounds = sounds_of(chosen, workspace, share=0.1)
     heard = {card.slug: contamination.heard_by(card, chosen, workspace.models, sounds) for card in cards}
     order = [degradations.CLEAN, *(name for name in degradations.CONDITIONS if name in names)]
     voices = (
@@ -152,7 +152,7 @@ def measure(
     for place, name in enumerate(order):
 
         def report_progress(share: float, text: str, place: int = place) -> None:
-            workspace.on_progress((sum(work[:place]) + share * work[place]) / sum(work), text)
+            workspace.on_progress(0.1 + 0.9 * (sum(work[:place]) + share * work[place]) / sum(work), text)
 
         others = voices if name != degradations.CLEAN and degradations.CONDITIONS[name].others else [()] * len(chosen)
         found = _answered(name, list(models.values()), cards, chosen, digest, others, seed, workspace, report_progress)

@@ -184,6 +184,13 @@ def test_a_corpus_that_is_another_one_under_other_names_teaches_nothing_of_what_
     )
     both = pd.concat([rows, mine], ignore_index=True)
     outcome = measure.held_out(MLP, both, "speaker", desk, tested=(both[catalogue.CORPUS] == "ravdess").to_numpy())
-    assert not outcome.seen["twin"].any() and "64 recordings occur more than once" in to_dict(outcome)["doubles"]
+    assert not outcome.seen["twin"].any()
+    assert (
+        "64 recordings occur more than once" in outcome.doubles
+        and "not trained on under another name" in outcome.doubles
+    )
+    assert to_dict(outcome)["doubles"] == outcome.doubles
+    leaky = measure.held_out(MLP, both, "leaky", desk, tested=(both[catalogue.CORPUS] == "ravdess").to_numpy())
+    assert leaky.doubles.endswith("they fall on both sides.")
     with pytest.raises(CorpusError, match="are the recordings that are tested, under other names"):
         measure.held_out(MLP, both, "cross-corpus", desk)
