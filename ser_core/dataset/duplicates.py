@@ -137,6 +137,14 @@ def remembered(clips: pd.DataFrame, *, cache: Path | None) -> Sounds | None:
     return _grouped(paths, keys, memory, pairs) if known else None
 
 
+def last_written(cache: Path) -> int:
+    """Return when what is remembered in a cache folder was last written, as the time of files (st_mtime_ns); 0: never."""
+    try:
+        return _Memory.place(cache).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def progress_text(done: int, total: int) -> str:
     """Return in words how far `sounds` is: what its on_progress is told."""
     return f"Comparing the clips by sound: {done:,} of {total:,}"
@@ -259,13 +267,13 @@ class _Memory:
     pairs: dict[tuple[int, int], bool]
 
     @staticmethod
-    def _place(cache: Path) -> Path:
+    def place(cache: Path) -> Path:
         return cache / TABLES / f"{hashlib.sha256(_VERSION).hexdigest()}.npz"
 
     @classmethod
     def read(cls, cache: Path | None) -> _Memory:
         stored = (
-            read_arrays(cls._place(cache), "keys", "digests", "has_print", "prints", "pairs", "is_same")
+            read_arrays(cls.place(cache), "keys", "digests", "has_print", "prints", "pairs", "is_same")
             if cache
             else None
         )
@@ -294,7 +302,7 @@ class _Memory:
         clips, pairs = list(self.clips.items())[-REMEMBERED:], list(self.pairs.items())[-REMEMBERED:]
         nothing = np.zeros((len(SHIFTS), PRINT_BYTES), np.uint8)
         write_arrays(
-            self._place(cache),
+            self.place(cache),
             keys=np.array([key for key, _ in clips], np.uint64),
             digests=np.array([digest for _, (digest, _) in clips], np.uint64),
             has_print=np.array([prints is not None for _, (_, prints) in clips], bool),

@@ -134,8 +134,9 @@ def test_what_was_heard_is_remembered_until_the_file_changes(tmp_path, monkeypat
     files = {f"{seed}.wav": encoded(utterance(seed)) for seed in range(3)}
     files["copy.mp3"] = COPIES["mp3"](utterance(0))
     clips, cache = table(tmp_path / "clips", files), tmp_path / "cache"
-    assert duplicates.remembered(clips, cache=cache) is None
+    assert duplicates.remembered(clips, cache=cache) is None and duplicates.last_written(cache) == 0
     first = duplicates.sounds(clips, cache=cache)
+    assert duplicates.last_written(cache) > 0
     with monkeypatch.context() as patch:
         patch.setattr(duplicates.decoding, "decode", lambda *_, **__: pytest.fail("decoded again"))
         again = duplicates.sounds(clips, cache=cache)
