@@ -87,6 +87,7 @@ models: .venv/.ready
 		echo "make models needs the folders of all four corpora: make models RAVDESS=dir TESS=dir SAVEE=dir EMODB=dir" >&2; exit 1; }
 	@nice -n 19 $(PY) -m ser_core build-models \
 		--corpus "ravdess=$(RAVDESS)" --corpus "tess=$(TESS)" --corpus "savee=$(SAVEE)" --corpus "emodb=$(EMODB)"
+	@nice -n 19 $(PY) -m ser_core corpora prints "ravdess=$(RAVDESS)" "tess=$(TESS)" "savee=$(SAVEE)" "emodb=$(EMODB)"
 
 bench: .venv/.ready
 	@for script in benchmarks/*.py; do echo "$$script"; $(PY) "$$script" --json || exit 1; done

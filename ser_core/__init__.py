@@ -20,12 +20,13 @@ Rooms, from the ground up; a room imports those above it in this list only (test
                      voice_activity, speech_rate
     corpora        folders -> clips table: catalogue (facts), speakers, tables, twins, scan; library, download,
                      install, doctor, recorded, uploads
-    dataset        clips table -> arrays: labels, duplicates, splits, protocols, build, cache, degraded; exploration, clip_map, export
+    dataset        clips table -> arrays: labels, duplicates, published, splits, protocols, build, cache, degraded; exploration, clip_map,
+                     export
     recognition    a trained model and its predictions: recognizer, card, store, bundle, sandbox, report, svg;
                      analysis (a clip), timeline (long audio), live (a stream), batch (a folder), service (what workers run)
-    training       settings -> saved model: config, plan, balance, fit, search, run, card, shipped;
+    training       settings -> saved model: config, plan, balance, fit, search, run, card, shipped; contamination;
                      run_folder, jobs, supervisor, stopping: a run as a separate process
-    experiments    models measured: recipe, outcome, workspace, measure, contamination; benchmark, cross_corpus, robustness,
+    experiments    models measured: recipe, outcome, workspace, measure; benchmark, cross_corpus, robustness,
                      leakage_lab, comparison; runs: a measurement as a run; results/ holds what is precomputed
     serving        a way in, the app as a process: server, preflight, certificates, install_page, lesson, guard, admin, permissions
     cli            a way in, `python -m ser_core`: main, options, and one file per command

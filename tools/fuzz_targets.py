@@ -24,7 +24,7 @@ from ser_core.classifiers import _onnx
 from ser_core.cli import main
 from ser_core.corpora import catalogue, doctor, install, library, recorded, scan, uploads
 from ser_core.dataset import cache
-from ser_core.experiments import contamination, cross_corpus, leakage_lab, measure, robustness, runs
+from ser_core.experiments import cross_corpus, leakage_lab, measure, robustness, runs
 from ser_core.experiments.workspace import Workspace, recall
 from ser_core.features import vectors
 from ser_core.metrics.evaluation import Evaluation
@@ -36,7 +36,7 @@ from ser_core.recognition.timeline import MAX_DURATION_S, to_dict, window_predic
 from ser_core.serving import lesson
 from ser_core.system import untrusted_json
 from ser_core.system.spool import Spool
-from ser_core.training import fit, jobs, supervisor
+from ser_core.training import contamination, fit, jobs, supervisor
 from ser_core.training.config import RunConfig
 from ser_core.training.run_folder import read_config, read_epochs, read_log, read_rates, read_result, stop_request
 from tools import foreign_networks, fuzz_models, fuzz_seeds, mutate

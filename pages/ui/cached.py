@@ -20,6 +20,7 @@ import streamlit as st
 from ser_core import paths
 from ser_core.corpora import catalogue, library
 from ser_core.dataset import duplicates
+from ser_core.dataset.duplicates import Sounds
 from ser_core.experiments import benchmark
 from ser_core.recognition import store
 from ser_core.recognition.card import ModelCard
@@ -159,13 +160,17 @@ def plan(folders: dict[str, Path], config: RunConfig, rates: dict[str, float]) -
         if config.start_from
         else ""
     )
-    state_of_clips = tuple(f"{fingerprint(folder)} {exclusions(name, folder)}" for name, folder in folders.items())
-    return _plan(state_of_clips, json.dumps(config.to_dict()), start, folders, config, rates)
+    state_of_clips = tuple(
+        f"{folder} {fingerprint(folder)} {exclusions(name, folder)}" for name, folder in folders.items()
+    )
+    compared = duplicates.last_written(paths.feature_cache())
+    return _plan(state_of_clips, compared, json.dumps(config.to_dict()), start, folders, config, rates)
 
 
 @st.cache_data(max_entries=64, ttl=60, show_spinner=False)
 def _plan(
     state_of_clips: tuple[str, ...],
+    compared: int,
     settings: str,
     start: str,
     _folders: dict[str, Path],
@@ -173,9 +178,14 @@ def _plan(
     _rates: dict[str, float],
 ) -> Plan:
     clips = clips_of_all(_folders)
-    # what has not been compared yet is so at the start of the run: this process decodes no corpus
-    sounds = duplicates.remembered(clips, cache=paths.feature_cache())
+    sounds = _sounds(state_of_clips, compared, _folders)
     return training_plan.plan(clips, _config, rates=_rates, models=paths.models_folder(), sounds=sounds)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _sounds(state_of_clips: tuple[str, ...], compared: int, _folders: dict[str, Path]) -> Sounds | None:
+    """Return what these clips share by sound, None where they were never compared: the run does that, this process decodes no corpus."""
+    return duplicates.remembered(clips_of_all(_folders), cache=paths.feature_cache())
 
 
 def speakers(name: str, folder: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The commands of `corpora`: list, download, check, features and cache."""
+"""The commands of `corpora`: list, download, check, features, prints and cache."""
 
 from __future__ import annotations
 
@@ -60,6 +60,14 @@ def add(commands: Any) -> None:
     shared.add_out(features, "file to write (default: standard output)")
     shared.add_jobs(features)
     features.set_defaults(run=_features)
+
+    prints = each.add_parser(
+        "prints", help="compute the prints by which recordings of published corpora are recognised under other names"
+    )
+    prints.add_argument("names", nargs="+", metavar="NAME[=DIR]", help="a published corpus, installed or in DIR")
+    shared.add_out(prints, "file to write (default: the one that comes with the project)")
+    shared.add_jobs(prints)
+    prints.set_defaults(run=_prints)
 
     cache = each.add_parser("cache", help="where extracted features are stored, and their size")
     cache.add_argument("--clear", action="store_true", help="delete them; they are extracted again when needed")
@@ -159,7 +167,7 @@ def _features(options: argparse.Namespace) -> int:
     import pandas as pd
 
     from ser_core import paths
-    from ser_core.dataset import exploration, export
+    from ser_core.dataset import duplicates, exploration, export
     from ser_core.dataset.labels import LabelMapping, apply
 
     n_jobs = shared.worker_count(options)
@@ -170,7 +178,10 @@ def _features(options: argparse.Namespace) -> int:
         raise ConfigError("Parquet cannot be shown on a terminal. Name a file: --out features.parquet.")
     shared.check_out(options.out)
     everything = pd.concat(shared.read_clips(options.names, None, option="features").values(), ignore_index=True)
-    parts, meaning = export.split(everything)
+    sounds = duplicates.sounds(
+        everything, cache=paths.feature_cache(), n_jobs=n_jobs, on_progress=_counter("Compared by sound")
+    )
+    parts, meaning = export.split(everything, sounds)
     clips = apply(everything.assign(row=np.arange(len(everything))), mapping)
     measured = exploration.measure(clips, cache=paths.feature_cache(), n_jobs=n_jobs, on_progress=_counter("Measured"))
     rows = export.table(clips, measured, parts[clips["row"]])
@@ -184,6 +195,27 @@ def _features(options: argparse.Namespace) -> int:
     for path, reason in measured.problems:
         status = fail(f"Left out: {path}: {reason}")
     return status
+
+
+def _prints(options: argparse.Namespace) -> int:
+    import pandas as pd
+
+    from ser_core import paths
+    from ser_core.dataset import duplicates, published
+
+    n_jobs = shared.worker_count(options)
+    out = options.out or published.PRINTS
+    shared.check_out(out)
+    tables = shared.read_clips(options.names, None, option="prints")
+    sounds = duplicates.sounds(
+        pd.concat(list(tables.values()), ignore_index=True),
+        cache=paths.feature_cache(),
+        n_jobs=n_jobs,
+        on_progress=_counter("Decoded"),
+    )
+    n = published.write(out, tables, sounds)
+    print(f"{out}: {n} prints of {', '.join(tables)}, {units.size(out.stat().st_size)}")
+    return 0
 
 
 def _counter(verb: str) -> Callable[[int, int], None]:

@@ -122,7 +122,7 @@ def _outcomes(
 def _print(outcomes: Sequence[Outcome], rows: Sequence[dict[str, Any]]) -> None:
     """Print one table per protocol, then each model's figures by label."""
     from ser_core.dataset import protocols
-    from ser_core.experiments import contamination
+    from ser_core.training import contamination
 
     for protocol in dict.fromkeys(each["protocol"] for each in rows):
         row = protocols.PROTOCOLS.get(protocol)
@@ -179,7 +179,7 @@ def _print(outcomes: Sequence[Outcome], rows: Sequence[dict[str, Any]]) -> None:
                 print("  ", *red(warning), sep="")
         print()
     for doubles in dict.fromkeys(outcome.doubles for outcome in outcomes if outcome.doubles):
-        message(f"{doubles} What is tested is not trained on under another name.")
+        message(doubles)
     for each in rows:
         _print_labels(each)
     for path, reason in dict.fromkeys(problem for outcome in outcomes for problem in outcome.problems):

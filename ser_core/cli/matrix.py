@@ -113,4 +113,7 @@ def _print(name: str, names: Sequence[str], cells: Sequence[Cell]) -> None:
     for cell in cells:
         if cell.problem:
             print(f"  {cell.train} to {cell.test}: {cell.problem}")
+    for cell in cells:
+        if cell.doubles:
+            print(f"  {cell.train} to {cell.test}: {cell.doubles}")
     print()

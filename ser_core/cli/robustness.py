@@ -67,9 +67,9 @@ def _print(found: Robustness) -> None:
     from ser_core.audio import degradations
     from ser_core.audio.degradations import CONDITIONS
     from ser_core.corpora import catalogue
-    from ser_core.experiments import contamination
     from ser_core.experiments import robustness as experiments_robustness
     from ser_core.experiments.robustness import FLATTERED
+    from ser_core.training import contamination
 
     rows, models = found.rows, list(found.heard)
     clean = rows[rows["condition"] == degradations.CLEAN].set_index("model")

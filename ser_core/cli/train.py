@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ser_core.cli import options as shared
-from ser_core.cli.terminal import FAILED, WIPE, message
+from ser_core.cli.terminal import FAILED, WIPE, ProgressPrinter, message
 from ser_core.errors import ConfigError, CorpusError
 from ser_core.system import untrusted_json
 
@@ -144,12 +144,20 @@ def _run(options: argparse.Namespace) -> int:
     else:
         config = _config(options, list(corpora), run_paths)
         clips = read_clips(config, run_paths)
+        progress = ProgressPrinter()
         plan = training_plan.plan(
             clips,
             config,
             rates=run_folder.read_rates(paths.runs_folder()),
             models=run_paths.models,
-            sounds=duplicates.sounds(clips, cache=run_paths.cache, n_jobs=run_paths.n_jobs),
+            sounds=duplicates.sounds(
+                clips,
+                cache=run_paths.cache,
+                n_jobs=run_paths.n_jobs,
+                on_progress=lambda done, total: progress.line(
+                    duplicates.progress_text(done, total), last=done == total
+                ),
+            ),
         )
         _print_plan(plan)
         if options.plan:

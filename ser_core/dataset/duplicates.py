@@ -90,10 +90,20 @@ def sounds(
 
     A clip that cannot be read, or is silent, shares its recording with none.
 
+    on_progress(done, total) counts what is decoded: the clips, then the pairs among them that may be one recording.
+
     Raises
     ------
     Stopped : if should_stop returned True; what was heard so far is remembered.
     """
+
+    def check(done: int, total: int) -> None:
+        if on_progress and (done % 50 == 0 or done == total):
+            on_progress(done, total)
+        if should_stop():
+            memory.write(cache)
+            raise Stopped("Stopped. What has been heard so far is remembered.")
+
     memory = _Memory.read(cache)
     paths = list(dict.fromkeys(clips[catalogue.PATH]))
     keys = dict(zip(paths, map(_file_key, paths), strict=True))
@@ -101,17 +111,13 @@ def sounds(
     run = pool.in_processes(_listen, [(path,) for path in new], n_jobs if len(new) >= 64 else 1, niced=niced)
     for done, (path, heard) in enumerate(zip(new, run, strict=True), start=1):
         memory.clips[keys[path]] = heard
-        if on_progress and (done % 50 == 0 or done == len(new)):
-            on_progress(done, len(new))
-        if should_stop():
-            memory.write(cache)
-            raise Stopped("Stopped. What has been heard so far is remembered.")
+        check(done, len(new))
     pairs = _like(paths, keys, memory)
     unknown = [pair for pair in pairs if _pair_key(keys, pair) not in memory.pairs]
-    for pair, is_same in zip(
-        unknown, pool.in_processes(_is_same, unknown, n_jobs if len(unknown) >= 64 else 1, niced=niced), strict=True
-    ):
+    run = pool.in_processes(_is_same, unknown, n_jobs if len(unknown) >= 64 else 1, niced=niced)
+    for done, (pair, is_same) in enumerate(zip(unknown, run, strict=True), start=len(new) + 1):
         memory.pairs[_pair_key(keys, pair)] = is_same
+        check(done, len(new) + len(unknown))
     if new or unknown:
         memory.write(cache)
     return _grouped(paths, keys, memory, pairs)
@@ -127,6 +133,19 @@ def remembered(clips: pd.DataFrame, *, cache: Path | None) -> Sounds | None:
     pairs = _like(paths, keys, memory)
     known = all(_pair_key(keys, pair) in memory.pairs for pair in pairs)
     return _grouped(paths, keys, memory, pairs) if known else None
+
+
+def last_written(cache: Path) -> int:
+    """Return when what is remembered in a cache folder was last written, as the time of files (st_mtime_ns); 0: never."""
+    try:
+        return _Memory.place(cache).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def progress_text(done: int, total: int) -> str:
+    """Return in words how far `sounds` is: what its on_progress is told."""
+    return f"Comparing the clips by sound: {done:,} of {total:,}"
 
 
 def joined(units: pd.Series, sounds: np.ndarray | None) -> pd.Series:
@@ -249,13 +268,13 @@ class _Memory:
     pairs: dict[tuple[int, int], bool]
 
     @staticmethod
-    def _place(cache: Path) -> Path:
+    def place(cache: Path) -> Path:
         return cache / TABLES / f"{hashlib.sha256(_VERSION).hexdigest()}.npz"
 
     @classmethod
     def read(cls, cache: Path | None) -> _Memory:
         stored = (
-            read_arrays(cls._place(cache), "keys", "digests", "has_print", "prints", "pairs", "is_same")
+            read_arrays(cls.place(cache), "keys", "digests", "has_print", "prints", "pairs", "is_same")
             if cache
             else None
         )
@@ -284,7 +303,7 @@ class _Memory:
         clips, pairs = list(self.clips.items())[-REMEMBERED:], list(self.pairs.items())[-REMEMBERED:]
         nothing = np.zeros((len(SHIFTS), PRINT_BYTES), np.uint8)
         write_arrays(
-            self._place(cache),
+            self.place(cache),
             keys=np.array([key for key, _ in clips], np.uint64),
             digests=np.array([digest for _, (digest, _) in clips], np.uint64),
             has_print=np.array([prints is not None for _, (_, prints) in clips], bool),

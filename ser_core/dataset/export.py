@@ -13,6 +13,7 @@ import pandas as pd
 
 from ser_core.corpora import catalogue
 from ser_core.dataset import exploration, splits
+from ser_core.dataset.duplicates import Sounds
 from ser_core.errors import ConfigError, CorpusError
 from ser_core.system import untrusted_csv
 
@@ -21,7 +22,8 @@ FORMATS = ("csv", "parquet")
 SPLIT = "split"
 SPLIT_MEANS = (
     "The column split is speaker-independent (holdout, seed 0): of each corpus 20 % of the speakers, one at least, are test, 15 % of the "
-    "others validation (of two or fewer none), the rest train. Nobody is heard in two parts."
+    "others validation (of two or fewer none), the rest train. Nobody is heard in two parts, and no recording is in two under other "
+    "names."
 )
 """What the column says, for pages and terminals."""
 
@@ -36,17 +38,19 @@ _TEXTS = {
 }
 
 
-def split(clips: pd.DataFrame) -> tuple[np.ndarray, str]:
+def split(clips: pd.DataFrame, sounds: Sounds) -> tuple[np.ndarray, str]:
     """Return the part of each clip, str (n_clips,), and a sentence on what the parts are.
 
-    A clip of an unknown speaker is in no part (""), and no clip is where there is one speaker only.
+    sounds: what is known of the clips by sound: speakers who share a recording are in one part. A clip of an unknown speaker is in no
+    part (""), and no clip is where there is one speaker only.
     """
     parts = np.full(len(clips), "", dtype=object)
     known = (clips[catalogue.SPEAKER] != catalogue.UNKNOWN_SPEAKER).to_numpy()
+    inside = clips[known]
     if not known.any():
         return parts, "The column split is empty: of no clip is the speaker known."
     try:
-        parts[known] = splits.holdout(clips[known], rng=np.random.default_rng(0))
+        parts[known] = splits.holdout(inside, rng=np.random.default_rng(0), sounds=sounds.keys(inside))
     except CorpusError as error:
         return parts, f"The column split is empty. {error}"
     unknown = int((~known).sum())

@@ -136,7 +136,12 @@ def validation_speakers(clips: pd.DataFrame, *, fraction: float = 0.15, rng: np.
 
 
 def holdout(
-    clips: pd.DataFrame, *, test: float = 0.2, validation: float = 0.15, rng: np.random.Generator
+    clips: pd.DataFrame,
+    *,
+    test: float = 0.2,
+    validation: float = 0.15,
+    rng: np.random.Generator,
+    sounds: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the part of each clip, str (n_clips,), one of PARTS: a speaker-independent split of any corpora, by whole speakers.
 
@@ -148,6 +153,7 @@ def holdout(
     validation : share of the speakers that are left, drawn as `validation_speakers` does. So TESS (2 speakers) has one for training, one
         for testing and none for validation.
     rng : the draw depends on it and on the set of speakers, not on the order of the clips.
+    sounds : a key of each clip's recording, str (n_clips,): speakers who share a recording are in one part.
 
     Raises
     ------
@@ -155,6 +161,7 @@ def holdout(
     CorpusError : if there are too few speakers to test one that is not trained on, or a clip's speaker is unknown.
     """
     _check_speakers(clips)
+    clips = clips.assign(**{catalogue.SPEAKER: duplicates.joined(clips[catalogue.SPEAKER], sounds)})
     if not 0 <= test <= 0.5:
         raise ConfigError(f"The test share must lie between 0 and 0.5. Got {test}; choose about 0.2.")
     speakers = _speakers(clips)
@@ -195,9 +202,7 @@ def parts(
     CorpusError : if there are too few speakers or sentences to hold some out, or a clip's speaker or sentence is unknown.
     """
     if protocol == SPEAKER_PROTOCOL:
-        _check_speakers(clips)
-        clips = clips.assign(**{catalogue.SPEAKER: duplicates.joined(clips[catalogue.SPEAKER], sounds)})
-        part = holdout(clips, test=test, validation=validation, rng=rng)
+        part = holdout(clips, test=test, validation=validation, rng=rng, sounds=sounds)
         missing = validation > 0 and not (part == VALIDATION).any()
         return _spare_for_validation(clips, part, validation, rng, sounds) if missing else part
     _check_share("test", test)

@@ -35,7 +35,7 @@ class Cell:
     """One training corpus and one test corpus; shares lie in 0..1.
 
     labels: those that it was measured on. low, high: the 95 % interval of the UAR. problem: why it is not possible, "" where it was
-    measured; the figures are 0 then.
+    measured; the figures are 0 then. doubles: as an Outcome has them.
     """
 
     train: str
@@ -49,6 +49,7 @@ class Cell:
     accuracy: float = 0.0
     chance: float = 0.0
     problem: str = ""
+    doubles: str = ""
 
     @property
     def protocol(self) -> str:
@@ -139,6 +140,7 @@ def _cell(recipe: Recipe, tables: Mapping[str, pd.DataFrame], train: str, test: 
         high=high,
         accuracy=found.accuracy,
         chance=found.chance,
+        doubles=outcome.doubles,
     )
 
 
@@ -161,7 +163,8 @@ def to_dict(cell: Cell) -> dict[str, Any]:
 
 def from_dict(values: Mapping[str, Any]) -> Cell:
     """Build a cell from JSON values; raises KeyError or TypeError for others."""
-    return Cell(**{each.name: values[each.name] for each in fields(Cell)} | {"labels": tuple(values["labels"])})
+    known = {"doubles": "", **values}
+    return Cell(**{each.name: known[each.name] for each in fields(Cell)} | {"labels": tuple(values["labels"])})
 
 
 def read_results(path: Path = RESULTS) -> Ready:

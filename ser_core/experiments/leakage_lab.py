@@ -20,12 +20,12 @@ from ser_core.dataset import build, labels, protocols
 from ser_core.dataset.build import Dataset
 from ser_core.dataset.labels import LabelMapping
 from ser_core.errors import ConfigError, Stopped
-from ser_core.experiments import contamination
+from ser_core.experiments.measure import sounds_of
 from ser_core.experiments.workspace import Workspace, keep, key, recall
 from ser_core.metrics import calibration, evaluation
 from ser_core.metrics.evaluation import Evaluation
 from ser_core.system import untrusted_json
-from ser_core.training import fit
+from ser_core.training import contamination, fit
 from ser_core.training.fit import FitConfig
 
 RESULTS = Path(__file__).with_name("results") / "leakage_lab.json"
@@ -61,7 +61,8 @@ class LeakageSettings:
 
     split: one of splits.PROTOCOLS. augment: whether recordings are copied with changes before the split, so that copies fall on both
     sides, or after it, for training only. scaler: fitted on the training part or on all. early_stopping: the part that chooses the epoch.
-    twins: every recording occurs twice, as in an archive with a nested copy of itself.
+    twins: every recording occurs twice, as in an archive with a nested copy of itself; without, no recording that is tested is trained on
+    under another name, if a corpus has some twice.
     """
 
     classifier: str = "mlp"
@@ -173,7 +174,7 @@ def study(
     """
     settings = settings.usual
     clips = labels.apply(clips, LabelMapping())
-    digest = contamination.digests(clips)
+    digest = contamination.digests(clips, sounds_of(clips, workspace, share=0.1))
     name = f"lab-{_key(settings, clips, digest)}"
     stored = recall(workspace, name, Evaluation.from_dict)
     if stored:
@@ -186,14 +187,22 @@ def study(
         n_jobs=workspace.n_jobs,
         should_stop=workspace.should_stop,
         on_progress=lambda done, total: workspace.on_progress(
-            0.5 * done / total, f"Measuring clips and copies: {done:,} of {total:,}"
+            0.1 + 0.4 * done / total, f"Measuring clips and copies: {done:,} of {total:,}"
         ),
     )
+    copies = data.copy
     clips, digest, data = _prepared(settings, clips, digest, data)
-    rounds = protocols.rounds(clips, settings.split)
+    rounds = protocols.rounds(clips, settings.split, sounds=_recordings(settings, digest, copies))
     found = _run(settings, clips, digest, data, rounds, workspace, on_round)
     keep(workspace, name, found.to_dict())
     return found
+
+
+def _recordings(settings: LeakageSettings, digest: np.ndarray, copies: np.ndarray) -> np.ndarray | None:
+    """Return what is not trained on where it is tested: the recording, its augmented copies aside; None where second copies are kept."""
+    if settings.twins:
+        return None
+    return np.char.add(digest, copies.astype(str)) if settings.augment == BEFORE else digest
 
 
 def _prepared(
@@ -319,6 +328,11 @@ def preset_clips(preset: Preset, tables: Mapping[str, pd.DataFrame]) -> pd.DataF
 
 
 def _key(settings: LeakageSettings, clips: pd.DataFrame, digest: np.ndarray) -> str:
-    named = {"switches": asdict(settings), "settings": CLASSIFIERS[settings.classifier], "copies": N_COPIES}
+    named = {
+        "switches": asdict(settings),
+        "settings": CLASSIFIERS[settings.classifier],
+        "copies": N_COPIES,
+        "recordings": "by sound",
+    }
     defaults = classifiers.CLASSIFIERS[settings.classifier].defaults
     return key([named, defaults], clips[catalogue.NAME] + " " + clips[catalogue.EMOTION] + " " + digest, length=16)

@@ -23,7 +23,6 @@ from ser_core.dataset.build import Dataset
 from ser_core.dataset.duplicates import Sounds
 from ser_core.dataset.protocols import Fold
 from ser_core.errors import CorpusError, Stopped
-from ser_core.experiments import contamination
 from ser_core.experiments.outcome import AS_TRAINED, Outcome
 from ser_core.experiments.recipe import Recipe, recipe_key
 from ser_core.experiments.workspace import NothingKept, Progress, Workspace, keep, note_reading, recall
@@ -31,7 +30,7 @@ from ser_core.experiments.workspace import key as result_key
 from ser_core.metrics import calibration, evaluation
 from ser_core.recognition import store
 from ser_core.recognition.card import ModelCard
-from ser_core.training import fit
+from ser_core.training import contamination, fit
 from ser_core.training.fit import FitConfig
 
 
@@ -62,8 +61,8 @@ def held_out(
     _check(clips)
     row = protocols.PROTOCOLS.get(protocol)
     copied = row is not None and row.copies
-    sounds = sounds_of(clips, workspace) if train else duplicates.remembered(clips, cache=workspace.cache)
-    doubles = duplicates.told(clips, sounds.keys(clips)) if sounds else ""
+    sounds = sounds_of(clips, workspace, share=0.05) if train else duplicates.remembered(clips, cache=workspace.cache)
+    doubles = _doubles(clips, sounds, _COPIED if copied else _APART)
     if not copied:
         protocols.rounds(
             clips, protocol, tested=among, sounds=_keys(sounds, clips)
@@ -71,7 +70,7 @@ def held_out(
     config = replace(
         recipe.config, protocol=row.validation if row else "", n_copies=max(recipe.config.n_copies, int(copied))
     )
-    data = _measure(clips, config, workspace, effects=recipe.effects, share=0.3) if train else None
+    data = _measure(clips, config, workspace, effects=recipe.effects, start=0.05, share=0.25) if train else None
     problems = data.problems if data else ()
     if copied and data:
         among = among[data.clip]
@@ -117,8 +116,8 @@ def held_out(
     return replace(_joined(parts, problems), rounds=(len(parts), len(todo)), doubles=doubles)
 
 
-def sounds_of(clips: pd.DataFrame, workspace: Workspace) -> Sounds:
-    """Return what clips share by sound; what is not remembered is decoded."""
+def sounds_of(clips: pd.DataFrame, workspace: Workspace, *, start: float = 0.0, share: float) -> Sounds:
+    """Return what clips share by sound; what is not remembered is decoded. start, share: of the progress, 0..1."""
     return duplicates.sounds(
         clips,
         cache=workspace.cache,
@@ -126,9 +125,19 @@ def sounds_of(clips: pd.DataFrame, workspace: Workspace) -> Sounds:
         niced=workspace.niced,
         should_stop=workspace.should_stop,
         on_progress=lambda done, total: workspace.on_progress(
-            0.0, f"Comparing the clips by their sound: {done:,} of {total:,}"
+            start + share * done / total, duplicates.progress_text(done, total)
         ),
     )
+
+
+_APART = "What is tested is not trained on under another name."
+_COPIED = "As in such studies, they fall on both sides."
+
+
+def _doubles(clips: pd.DataFrame, sounds: Sounds | None, done: str) -> str:
+    """Return which recordings occur more than once, and what was done about it; "" where none does, or it is not known."""
+    told = duplicates.told(clips, sounds.keys(clips)) if sounds else ""
+    return f"{told} {done}" if told else ""
 
 
 def _keys(sounds: Sounds | None, clips: pd.DataFrame) -> np.ndarray | None:
@@ -150,7 +159,7 @@ def as_trained(card: ModelCard, clips: pd.DataFrame, workspace: Workspace) -> Ou
         )
     model = store.load(card.slug, workspace.models)
     config = FitConfig(classifier=card.classifier, labels=card.labels, features=card.features, n_copies=0)
-    data = _measure(clips, config, workspace, share=0.9)
+    data = _measure(clips, config, workspace, share=0.7)
     rows = np.arange(len(data.clip))
     note_reading(
         workspace,
@@ -163,6 +172,7 @@ def as_trained(card: ModelCard, clips: pd.DataFrame, workspace: Workspace) -> Ou
     )
     raw = fit.predict_rows(model.classifier, data, rows, card.classifier)
     tested = clips.iloc[data.clip].reset_index(drop=True)
+    sounds = sounds_of(tested, workspace, start=0.7, share=0.3)
     return Outcome(
         model=card.slug,
         protocol=AS_TRAINED,
@@ -170,9 +180,10 @@ def as_trained(card: ModelCard, clips: pd.DataFrame, workspace: Workspace) -> Ou
         clips=tested,
         y=fit.targets(tested, card.labels),
         probabilities=calibration.calibrate(raw, model.temperature),
-        heard=contamination.heard_by(card, tested, workspace.models, sounds_of(tested, workspace)),
+        heard=contamination.heard_by(card, tested, workspace.models, sounds),
         problems=data.problems,
         threshold=card.threshold,
+        doubles=_doubles(tested, sounds, "Each of these clips counts."),
     )
 
 
@@ -187,6 +198,7 @@ def _measure(
     workspace: Workspace,
     *,
     effects: dict[str, float] | None = None,
+    start: float = 0.0,
     share: float,
 ) -> Dataset:
     data = build.build(
@@ -202,7 +214,7 @@ def _measure(
         niced=workspace.niced,
         should_stop=workspace.should_stop,
         on_progress=lambda done, total: workspace.on_progress(
-            share * done / total, f"Measuring the clips: {done:,} of {total:,}"
+            start + share * done / total, f"Measuring the clips: {done:,} of {total:,}"
         ),
     )
     if not len(data.clip):

@@ -13,11 +13,11 @@ import pandas as pd
 
 from ser_core.corpora import catalogue
 from ser_core.errors import ConfigError
-from ser_core.experiments import contamination
-from ser_core.experiments.contamination import TrainingOverlap
 from ser_core.metrics import evaluation
 from ser_core.metrics.evaluation import Evaluation
 from ser_core.system import files
+from ser_core.training import contamination
+from ser_core.training.contamination import TrainingOverlap
 
 AS_TRAINED = "as trained"
 """The protocol of a trained model that is scored as it is: its card lists its training data."""
@@ -33,7 +33,7 @@ class Outcome:
     clips: the tested clips, one row each; y: int (n_clips,), positions in `labels`; probabilities: (n_clips, n_labels), calibrated. seen:
     each of evaluation.SEEN -> bool (n_clips,), None for a trained model; rounds: how many of the protocol's folds are in it, and of how
     many. heard: for a trained model, its training overlap with the clips, and threshold, from which top probability on it answers.
-    doubles: a sentence on the recordings that occur more than once among the clips; "" where none does.
+    doubles: sentences on the recordings that occur more than once among the clips, and on what was done; "" where none does.
     """
 
     model: str
@@ -138,6 +138,7 @@ def write(path: Path, outcome: Outcome) -> None:
         "rounds": outcome.rounds,
         "problems": outcome.problems,
         "threshold": outcome.threshold,
+        "doubles": outcome.doubles,
     }
     arrays = {
         "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8),
@@ -178,6 +179,7 @@ def read(path: Path) -> Outcome:
             heard=TrainingOverlap(*arrays["heard"]) if "heard" in arrays else None,
             problems=tuple((str(path), str(reason)) for path, reason in facts["problems"]),
             threshold=facts["threshold"],
+            doubles=str(facts.get("doubles", "")),
         )
     except Exception as error:  # NumPy and zipfile have many ways of failing on a damaged file
         raise ConfigError(f"The predictions in '{path.name}' cannot be read ({error}). Measure them again.") from None

@@ -22,7 +22,7 @@ from ser_core.audio import degradations
 from ser_core.corpora import catalogue
 from ser_core.dataset import build, degraded
 from ser_core.errors import ConfigError, CorpusError, Stopped
-from ser_core.experiments import comparison, contamination
+from ser_core.experiments import comparison
 from ser_core.experiments.measure import sounds_of
 from ser_core.experiments.outcome import AS_TRAINED, Outcome, part, table_from_dict, table_to_dict
 from ser_core.experiments.workspace import Workspace, keep, key, note_reading, recall
@@ -30,7 +30,7 @@ from ser_core.metrics import evaluation
 from ser_core.recognition import recognizer, store
 from ser_core.recognition.card import ModelCard
 from ser_core.system import pool
-from ser_core.training import fit
+from ser_core.training import contamination, fit
 
 N_CLIPS, MOST_CLIPS = 120, 2000
 N_BOOTSTRAP = 500
@@ -126,7 +126,7 @@ def measure(
     chosen = choose(usable, n_clips, rng=np.random.default_rng(seed))
     models = {card.slug: store.load(card.slug, workspace.models) for card in cards}
     digest = contamination.digests(chosen)
-    sounds = sounds_of(chosen, workspace)
+    sounds = sounds_of(chosen, workspace, share=0.1)
     heard = {card.slug: contamination.heard_by(card, chosen, workspace.models, sounds) for card in cards}
     order = [degradations.CLEAN, *(name for name in degradations.CONDITIONS if name in names)]
     voices = (
@@ -152,7 +152,7 @@ def measure(
     for place, name in enumerate(order):
 
         def report_progress(share: float, text: str, place: int = place) -> None:
-            workspace.on_progress((sum(work[:place]) + share * work[place]) / sum(work), text)
+            workspace.on_progress(0.1 + 0.9 * (sum(work[:place]) + share * work[place]) / sum(work), text)
 
         others = voices if name != degradations.CLEAN and degradations.CONDITIONS[name].others else [()] * len(chosen)
         found = _answered(name, list(models.values()), cards, chosen, digest, others, seed, workspace, report_progress)

@@ -21,7 +21,7 @@ from ser_core.errors import ConfigError, CorpusError, SerError
 from ser_core.metrics import evaluation
 from ser_core.recognition import store
 from ser_core.recognition.card import ModelCard
-from ser_core.training import balance, run_folder
+from ser_core.training import balance, contamination, run_folder
 from ser_core.training.config import RunConfig
 
 SEARCH_FOLDS = 3
@@ -37,6 +37,7 @@ UNEVEN = 3.0
 LONG_S = 3600.0
 
 RATES: dict[str, float] = {
+    "sounds": 100.0,
     "features": 60.0,
     "knn": 3700.0,
     "mlp": 25_000.0,
@@ -48,8 +49,8 @@ RATES: dict[str, float] = {
     "logistic": 1500.0,
     "lda": 2000.0,
 }
-"""Clips per second, measured on two cores: features per clip and copy, the others per training clip (and epoch, where there are epochs).
-What the last runs on this machine managed takes their place."""
+"""Clips per second, measured on two cores: sounds per clip that is compared, features per clip and copy, the others per
+training clip (and epoch, where there are epochs). What the last runs on this machine managed takes their place."""
 
 START_UP_S = {"vector": 3.0, "frames": 12.0}
 """Loading libraries and, for networks, building and compiling."""
@@ -93,7 +94,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will be. seconds: stage -> estimated seconds. warnings and problems: sentences; with a problem it cannot start."""
+    """What a run will be.
+
+    seconds: stage -> estimated seconds. warnings and problems: sentences; with a problem it cannot start. compared: whether it is known
+    which recordings occur more than once; if not, the run finds out first, and the warnings say nothing of it.
+    """
 
     labels: tuple[str, ...] = ()
     left_out: dict[str, int] | None = None
@@ -104,6 +109,7 @@ class Plan:
     seconds: dict[str, float] | None = None
     warnings: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    compared: bool = True
 
     @property
     def total_s(self) -> float:
@@ -175,7 +181,7 @@ def plan(
 ) -> Plan:
     """Return what a run with these settings on these clips will be; never raises for what a user can cause.
 
-    sounds : what is known of the clips by sound, see `prepare`; None: it is not known yet, and the plan says nothing of it.
+    sounds : what is known of the clips by sound, see `prepare`; None: it is not known yet.
     rates : what this machine managed before (run_folder.read_rates), in place of RATES.
     """
     models = models or paths.models_folder()
@@ -187,9 +193,14 @@ def plan(
     parts = _parts(prepared)
     by_name = {part.name: part for part in parts}
     problems += _part_problems(by_name, config)
-    seconds, n_fits = estimate(prepared, config, {**RATES, **(rates or {})})
+    rates = {**RATES, **(rates or {})}
+    seconds, n_fits = estimate(prepared, config, rates)
+    if sounds is None:
+        seconds = {run_folder.COMPARING: round(len(clips) / rates["sounds"], 1)} | seconds
     warnings = (
-        _part_warnings(prepared, by_name, config) + _choice_warnings(config) + _start_warnings(prepared, config, models)
+        _part_warnings(prepared, by_name, config)
+        + _choice_warnings(config)
+        + _start_warnings(prepared, config, models, sounds)
     )
     if doubles := sound_warning(prepared, clips, config, sounds):
         warnings.insert(0, doubles)
@@ -207,6 +218,7 @@ def plan(
         seconds,
         tuple(warnings),
         tuple(problems),
+        compared=sounds is not None,
     )
 
 
@@ -299,7 +311,7 @@ def _start_problems(config: RunConfig, models: Path) -> list[str]:
     return []
 
 
-def _start_warnings(prepared: Prepared, config: RunConfig, models: Path) -> list[str]:
+def _start_warnings(prepared: Prepared, config: RunConfig, models: Path, sounds: Sounds | None) -> list[str]:
     try:
         card = start_card(config, models)
     except SerError:
@@ -307,11 +319,11 @@ def _start_warnings(prepared: Prepared, config: RunConfig, models: Path) -> list
     if card is None:
         return []
     warnings = []
-    known = [str(each.get("corpus")) for each in card.corpora if isinstance(each, dict)]
-    shared = sorted(set(prepared.clips[catalogue.CORPUS]) & set(known))
-    if shared:
+    tested = prepared.clips[_is_tested(prepared)].reset_index(drop=True)
+    n = int(contamination.heard_by(card, tested, models, sounds).any.sum())
+    if n:
         warnings.append(
-            f"'{card.slug}' was trained on {', '.join(map(_title, shared))} already, the speakers who are tested here included: the "
+            f"{n:,} of the {len(tested):,} clips that are tested here were in the training of '{card.slug}', or their speakers were: the "
             "figures will be too high. Use clips that it was not trained on."
         )
     new = [label for label in prepared.labels if label not in card.labels]
@@ -325,14 +337,16 @@ def _start_warnings(prepared: Prepared, config: RunConfig, models: Path) -> list
     return warnings
 
 
+def _is_tested(prepared: Prepared) -> np.ndarray:
+    """Return which clips are tested, bool (n_clips,): in a cross-validation every one, by a model that was trained without it."""
+    is_test: np.ndarray = prepared.part == splits.TEST
+    return is_test if prepared.folds is None or is_test.any() else prepared.folds >= 0
+
+
 def _parts(prepared: Prepared) -> tuple[Part, ...]:
     rows = []
     for name in splits.PARTS:
-        mask = prepared.part == name
-        if name == splits.TEST and not mask.any() and prepared.folds is not None:
-            mask = (
-                prepared.folds >= 0
-            )  # in a cross-validation every clip is tested, by a model that was trained without it
+        mask = _is_tested(prepared) if name == splits.TEST else prepared.part == name
         inside = prepared.clips[mask]
         counts = inside[catalogue.EMOTION].value_counts()
         rows.append(

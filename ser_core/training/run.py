@@ -23,6 +23,7 @@ from ser_core import classifiers
 from ser_core.corpora import catalogue, library
 from ser_core.dataset import build, cache, duplicates, splits
 from ser_core.dataset.build import Dataset
+from ser_core.dataset.duplicates import Sounds
 from ser_core.errors import ConfigError, CorpusError, SerError, Stopped
 from ser_core.metrics import calibration, evaluation
 from ser_core.metrics.evaluation import Evaluation
@@ -129,9 +130,7 @@ def _work(folder: Path, places: RunPaths, reporter: Reporter) -> tuple[ModelCard
     begun = time.monotonic()
     config = RunConfig.from_dict(run_folder.read_config(folder))
     clips = read_clips(config, places)
-    sounds = duplicates.sounds(
-        clips, cache=places.cache, n_jobs=places.n_jobs, should_stop=lambda: bool(reporter.stop_request())
-    )
+    sounds = duplicates.remembered(clips, cache=places.cache) or _compare(clips, config, places, reporter)
     plan = training_plan.plan(
         clips, config, rates=run_folder.read_rates(folder.parent), models=places.models, sounds=sounds
     )
@@ -186,6 +185,32 @@ def _work(folder: Path, places: RunPaths, reporter: Reporter) -> tuple[ModelCard
         "unreadable": [list(problem) for problem in material.data.problems],
         "notes": list(result.notes),
     }
+
+
+def _compare(clips: pd.DataFrame, config: RunConfig, places: RunPaths, reporter: Reporter) -> Sounds:
+    """Return what the clips share by sound, and say how far that is; raises ConfigError where the run cannot be, compared or not."""
+    plan = training_plan.plan(clips, config, rates=run_folder.read_rates(reporter.folder.parent), models=places.models)
+    if plan.problems:
+        raise ConfigError(plan.problems[0])
+    reporter.expect(plan.seconds or {})
+    reporter.stage(run_folder.COMPARING, "Comparing the clips by sound.")
+    begun, rate = time.monotonic(), 0.0
+
+    def on_progress(done: int, total: int) -> None:
+        nonlocal rate
+        rate = done / max(time.monotonic() - begun, 1e-3)
+        reporter.progress(done / total, duplicates.progress_text(done, total), clips_per_s=rate)
+
+    sounds = duplicates.sounds(
+        clips,
+        cache=places.cache,
+        n_jobs=places.n_jobs,
+        on_progress=on_progress,
+        should_stop=lambda: bool(reporter.stop_request()),
+    )
+    if rate:
+        run_folder.note_rate(reporter.folder.parent, "sounds", rate)
+    return sounds
 
 
 def read_clips(config: RunConfig, places: RunPaths) -> pd.DataFrame:

@@ -31,8 +31,9 @@ CONFIG, STATUS, EPOCHS, LOG, RESULT, STOP = (
 SEARCH = "search.jsonl"
 """Finished fits of a search or a cross-validation: a stopped run that is started again resumes after them."""
 
-QUEUED, FEATURES, TRAINING, SEARCHING, EVALUATING, SAVING, MEASURING = (
+QUEUED, COMPARING, FEATURES, TRAINING, SEARCHING, EVALUATING, SAVING, MEASURING = (
     "queued",
+    "comparing",
     "features",
     "training",
     "searching",
@@ -41,7 +42,7 @@ QUEUED, FEATURES, TRAINING, SEARCHING, EVALUATING, SAVING, MEASURING = (
     "measuring",
 )
 DONE, FAILED, STOPPED = "done", "failed", "stopped"
-STAGES = (QUEUED, FEATURES, TRAINING, SEARCHING, EVALUATING, SAVING, MEASURING, DONE, FAILED, STOPPED)
+STAGES = (QUEUED, COMPARING, FEATURES, TRAINING, SEARCHING, EVALUATING, SAVING, MEASURING, DONE, FAILED, STOPPED)
 ENDED = (DONE, FAILED, STOPPED)
 
 KEEP, DISCARD = "keep", "discard"

@@ -160,7 +160,7 @@ def _work(folder: Path, command: Sequence[str], held: Sequence[IO[bytes]]) -> No
 
 
 def _grace(folder: Path, how: str) -> float:
-    early = status(folder).stage in (run_folder.QUEUED, run_folder.FEATURES)
+    early = status(folder).stage in (run_folder.QUEUED, run_folder.COMPARING, run_folder.FEATURES)
     return KEEP_S if how == run_folder.KEEP and not early else GRACE_S
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from ser_core.corpora import catalogue
-from ser_core.dataset import cache
+from ser_core.dataset import cache, published
 from ser_core.system import units
 from tests.support import ruled_corpus
 
@@ -96,11 +96,11 @@ def test_the_cache_is_shown_and_cleared(run, own, tmp_path):
     assert run("corpora", "cache")[1] == f"{tmp_path / 'cache'}: 0 entries, 0 Bytes\n"
     run("corpora", "features", "own", "--jobs", 1)
     n, size = cache.usage(tmp_path / "cache")
-    assert n == 10  # nine clips, and their table
-    assert run("corpora", "cache")[1] == f"{tmp_path / 'cache'}: 10 entries, {units.size(size)}\n"
+    assert n == 11  # nine clips, their table, and what they share by sound
+    assert run("corpora", "cache")[1] == f"{tmp_path / 'cache'}: 11 entries, {units.size(size)}\n"
     assert run("corpora", "cache", "--clear") == (
         0,
-        f"{tmp_path / 'cache'}: 10 entries, {units.size(size)} removed\n",
+        f"{tmp_path / 'cache'}: 11 entries, {units.size(size)} removed\n",
         [],
     )
     assert cache.usage(tmp_path / "cache") == (0, 0)
@@ -112,3 +112,13 @@ def test_the_list_and_a_check_need_no_corpus_of_the_catalogue(run, own, tmp_path
     status, out, err = run("corpora", "check", "own", "--jobs", 1)
     assert (status, err) == (0, ["Read 9 of 9 clips."]) and out.startswith("9 clips, ")
     assert run("corpora", "check", "own", "--jobs", 0)[0] == 2
+
+
+def test_prints_of_published_corpora_are_computed_into_a_file(run, own, tmp_path):
+    ruled_corpus.write_as_ravdess(tmp_path / "elsewhere")
+    out = tmp_path / "prints.npz"
+    status, said, err = run("corpora", "prints", f"ravdess={tmp_path / 'elsewhere'}", "--out", out, "--jobs", 1)
+    assert status == 0 and said.startswith(f"{out}: 18 prints of ravdess") and "Decoded" in " ".join(err)
+    assert len(published.read(out).name) == 18
+    status, _, err = run("corpora", "prints", "own", "--out", out, "--jobs", 1)
+    assert status == 2 and "'own' is none of ravdess" in err[-1]

@@ -283,8 +283,11 @@ def _read_terminal(handle: int) -> bytes:
 
 
 def test_a_plan_trains_nothing(place, capsys):
-    assert main.main(["train", "--corpus", "ravdess", "--classifier", "knn", "--search", "--plan", "--json"]) == 0
-    plan = json.loads(capsys.readouterr().out)
+    arguments = ["train", "--corpus", "ravdess", "--classifier", "knn", "--search", "--plan", "--json"]
+    assert main.main([*arguments, "--cache", str(place / "cache")]) == 0
+    said = capsys.readouterr()
+    assert "Comparing the clips by sound: 64 of 64" in said.err
+    plan = json.loads(said.out)
     assert (
         plan["n_fits"] == 31
         and plan["problems"] == []

@@ -13,25 +13,8 @@ from ser_core.audio import codecs
 from ser_core.audio.waveform import Waveform, resample
 from ser_core.corpora import catalogue
 from ser_core.dataset import duplicates
-
-RATE = 16_000
-
-
-def utterance(seed: int) -> np.ndarray:
-    """Return about 1.6 s of a voice-like sound: syllables of other pitches, lengths, pauses and formants for each seed."""
-    rng = np.random.default_rng(seed)
-    pieces = [np.zeros(RATE // 5)]
-    for _ in range(6):
-        n = int(RATE * rng.uniform(0.1, 0.25))
-        f0 = rng.uniform(90, 300) * np.linspace(1, rng.uniform(0.8, 1.25), n)
-        phase = 2 * np.pi * np.cumsum(f0) / RATE
-        formants, tone = rng.uniform(300, 3200, 3), np.zeros(n)
-        for k in range(1, 20):
-            gain = sum(np.exp(-(((k * f0.mean() - formant) / 250) ** 2)) for formant in formants) + 0.02
-            tone += gain * np.sin(k * phase)
-        pieces += [tone * np.hanning(n) * rng.uniform(0.3, 1), np.zeros(int(RATE * rng.uniform(0.02, 0.1)))]
-    sound = np.concatenate([*pieces, np.zeros(RATE // 5)])
-    return (0.4 * sound / np.abs(sound).max()).astype(np.float32)
+from ser_core.errors import Stopped
+from tests.support.utterances import RATE, utterance
 
 
 def encoded(samples: np.ndarray, *, rate: int = RATE, container: str = "WAV", subtype: str = "PCM_16") -> bytes:
@@ -80,6 +63,32 @@ def sample_clips(folder) -> pd.DataFrame:
     return table(folder, {f"{seed}.wav": encoded(utterance(seed)) for seed in range(12)})
 
 
+def test_progress_counts_the_clips_and_then_the_pairs_that_may_be_one_recording(tmp_path):
+    ours = sample_clips(tmp_path / "ours")
+    theirs = table(tmp_path / "theirs", {f"x{seed}.ogg": COPIES["vorbis"](utterance(seed)) for seed in range(6)})
+    said: list[tuple[int, int]] = []
+    duplicates.sounds(pd.concat([ours, theirs], ignore_index=True), on_progress=lambda *each: said.append(each))
+    assert said[0] == (18, 18) and said[-1] == (24, 24), "18 clips, and 6 pairs of them"
+    assert duplicates.progress_text(1500, 2000) == "Comparing the clips by sound: 1,500 of 2,000"
+
+
+def test_a_stop_ends_the_comparison_of_pairs_too_and_what_is_known_is_remembered(tmp_path):
+    ours = sample_clips(tmp_path / "ours")
+    theirs = table(tmp_path / "theirs", {f"x{seed}.ogg": COPIES["vorbis"](utterance(seed)) for seed in range(6)})
+    both = pd.concat([ours, theirs], ignore_index=True)
+    said: list[tuple[int, int]] = []
+    with pytest.raises(Stopped, match="is remembered"):
+        duplicates.sounds(
+            both,
+            cache=tmp_path / "cache",
+            on_progress=lambda *each: said.append(each),
+            should_stop=lambda: bool(said),  # all clips are decoded, no pair is compared yet
+        )
+    assert said == [(18, 18)]
+    duplicates.sounds(both, cache=tmp_path / "cache", on_progress=lambda *each: said.append(each))
+    assert said[1:] == [(6, 6)], "no clip is decoded for its print again"
+
+
 @pytest.mark.parametrize("kind", COPIES)
 def test_a_copy_is_found_whatever_its_format(tmp_path, kind):
     ours = sample_clips(tmp_path / "ours")
@@ -125,8 +134,9 @@ def test_what_was_heard_is_remembered_until_the_file_changes(tmp_path, monkeypat
     files = {f"{seed}.wav": encoded(utterance(seed)) for seed in range(3)}
     files["copy.mp3"] = COPIES["mp3"](utterance(0))
     clips, cache = table(tmp_path / "clips", files), tmp_path / "cache"
-    assert duplicates.remembered(clips, cache=cache) is None
+    assert duplicates.remembered(clips, cache=cache) is None and duplicates.last_written(cache) == 0
     first = duplicates.sounds(clips, cache=cache)
+    assert duplicates.last_written(cache) > 0
     with monkeypatch.context() as patch:
         patch.setattr(duplicates.decoding, "decode", lambda *_, **__: pytest.fail("decoded again"))
         again = duplicates.sounds(clips, cache=cache)

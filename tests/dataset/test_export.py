@@ -12,11 +12,15 @@ import pytest
 
 from ser_core.corpora import catalogue
 from ser_core.dataset import cache, exploration, export, splits
+from ser_core.dataset.duplicates import Sounds
 from ser_core.errors import ConfigError
 from ser_core.system import untrusted_csv
 from tests.support import ruled_corpus
 
 TEXTS = ["clip", "corpus", "label", "speaker", "sex", "sentence", "intensity", "split"]
+
+NOTHING = Sounds({}, {})
+"""No recording occurs twice."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +40,7 @@ def measured(clips: pd.DataFrame, folder: Path) -> exploration.Measured:
 
 @pytest.fixture(scope="module")
 def rows(clips: pd.DataFrame, measured: exploration.Measured) -> pd.DataFrame:
-    return export.table(clips, measured, export.split(clips)[0])
+    return export.table(clips, measured, export.split(clips, NOTHING)[0])
 
 
 def test_a_row_a_clip_with_label_speaker_split_facts_and_features(clips, measured, rows):
@@ -59,17 +63,37 @@ def test_the_split_is_a_holdout_by_speakers(clips, rows):
     assert set(rows["split"]) == {"train", "test"}  # of three speakers one is tested; two are too few to validate
     assert rows.groupby("speaker")["split"].nunique().max() == 1
     assert list(rows["split"]) == list(splits.holdout(clips, rng=np.random.default_rng(0)))
-    assert "speaker-independent (holdout, seed 0)" in export.split(clips)[1]
+    assert "speaker-independent (holdout, seed 0)" in export.split(clips, NOTHING)[1]
+
+
+def test_a_recording_under_another_name_is_in_no_other_part(clips):
+    other = clips.assign(
+        **{
+            catalogue.CORPUS: "copy",
+            catalogue.PATH: "copy/" + clips[catalogue.PATH],
+            # in the copy, the speakers who are last in the order of names are called as if they were first
+            catalogue.SPEAKER: clips[catalogue.SPEAKER]
+            .map({"own:low": "copy:z", "own:mid": "copy:y"})
+            .fillna("copy:a"),
+        }
+    )
+    both = pd.concat([clips, other], ignore_index=True)
+    paths = list(clips[catalogue.PATH])
+    sounds = Sounds({f"copy/{path}": path for path in paths} | {path: path for path in paths}, {})
+    parts, _ = export.split(both, sounds)
+    assert (parts[: len(clips)] == parts[len(clips) :]).all() and set(parts) == {"train", "test"}
+    apart, _ = export.split(both, NOTHING)
+    assert (apart[: len(clips)] != apart[len(clips) :]).any(), "what is not known to be one recording may be parted"
 
 
 def test_clips_of_unknown_speakers_are_in_no_part(clips):
     some = clips.copy()
     some.loc[[0, 4], catalogue.SPEAKER] = catalogue.UNKNOWN_SPEAKER
-    parts, meaning = export.split(some)
+    parts, meaning = export.split(some, NOTHING)
     assert parts[0] == parts[4] == "" and set(parts) == {"", "train", "test"} and "empty for 2 clips" in meaning
-    parts, meaning = export.split(clips.assign(**{catalogue.SPEAKER: catalogue.UNKNOWN_SPEAKER}))
+    parts, meaning = export.split(clips.assign(**{catalogue.SPEAKER: catalogue.UNKNOWN_SPEAKER}), NOTHING)
     assert set(parts) == {""} and "of no clip is the speaker known" in meaning
-    parts, meaning = export.split(clips.assign(**{catalogue.SPEAKER: "own:one"}))
+    parts, meaning = export.split(clips.assign(**{catalogue.SPEAKER: "own:one"}), NOTHING)
     assert set(parts) == {""} and "There is 1 speaker" in meaning
 
 

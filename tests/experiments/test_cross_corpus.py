@@ -66,6 +66,20 @@ def test_without_labels_that_all_share_each_pair_has_its_own_and_poor_ones_are_g
     assert own.labels == ("neutral", "happy", "sad", "angry") and other.labels == ("happy", "fear", "disgust")
 
 
+def test_a_cell_says_which_recordings_occur_more_than_once(tables, desk, monkeypatch):
+    original = cross_corpus.held_out
+    monkeypatch.setattr(
+        cross_corpus, "held_out", lambda *given, **more: replace(original(*given, **more), doubles="As said.")
+    )
+    some = {name: table[table[catalogue.EMOTION] != "angry"].reset_index(drop=True) for name, table in tables.items()}
+    cells = cross_corpus.measure(RECIPE, {"tess": some["tess"], "ravdess": some["ravdess"]}, desk)
+    assert {cell.doubles for cell in cells} == {"As said."}
+    values = cross_corpus.to_dict(cells[0])
+    assert cross_corpus.from_dict(values).doubles == "As said."
+    del values["doubles"]
+    assert cross_corpus.from_dict(values).doubles == "", "results of an earlier version have none"
+
+
 def test_a_corpus_of_one_speaker_has_no_diagonal(tables, desk):
     one = tables["tess"][tables["tess"][catalogue.SPEAKER] == "tess:OAF"].reset_index(drop=True)
     cells = cross_corpus.measure(RECIPE, {"ravdess": tables["ravdess"], "tess": one}, desk)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from ser_core.corpora import catalogue, scan
 from ser_core.dataset import build
@@ -61,6 +62,36 @@ def test_a_clean_switch_lets_nothing_through(clips, desk, switches, n_clips, see
 def test_copies_before_a_random_split_fall_on_both_sides(clips, desk, leak):
     found = leakage_lab.study(LeakageSettings(split="random", **leak), clips, desk)
     assert found.n_clips == 48 and found.seen["twin"] > 0.5
+
+
+@pytest.fixture
+def twice(clips, tmp_path) -> pd.DataFrame:
+    """The corpus with some of its recordings once more, as FLAC under other names."""
+    again = clips.iloc[::3].reset_index(drop=True)
+    paths = [str(tmp_path / f"x{number}.flac") for number in range(len(again))]
+    for path, copy in zip(again[catalogue.PATH], paths, strict=True):
+        samples, rate = soundfile.read(path)
+        soundfile.write(copy, samples, rate)
+    again = again.assign(**{catalogue.PATH: paths, catalogue.NAME: [Path(path).stem for path in paths]})
+    return pd.concat([clips, again], ignore_index=True)
+
+
+@pytest.mark.parametrize("augment", ["none", "after"])
+def test_second_copies_that_a_corpus_has_under_other_names_are_not_trained_on_where_they_are_tested(
+    twice, desk, augment
+):
+    found = leakage_lab.study(LeakageSettings(split="random", augment=augment), twice, desk)
+    assert found.n_clips == len(twice) and found.seen["twin"] == 0
+    kept = leakage_lab.study(LeakageSettings(split="random", augment=augment, twins=True), twice, desk)
+    assert kept.seen["twin"] > 0.5
+
+
+def test_with_copies_made_before_the_split_second_copies_out_leaves_the_augmented_ones(twice, desk):
+    both, one = (
+        leakage_lab.study(LeakageSettings(split="random", augment="before", twins=twins), twice, desk).seen["twin"]
+        for twins in (True, False)
+    )
+    assert 0 < one < both
 
 
 def test_a_scaler_on_all_sees_the_test_clips(clips, desk):

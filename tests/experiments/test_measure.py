@@ -14,14 +14,14 @@ import soundfile
 from ser_core.corpora import catalogue
 from ser_core.dataset import build
 from ser_core.errors import ConfigError, CorpusError, Stopped
-from ser_core.experiments import contamination, measure, workspace
+from ser_core.experiments import measure, workspace
 from ser_core.experiments.outcome import figures, mean, to_dict
 from ser_core.experiments.recipe import Recipe
 from ser_core.experiments.workspace import Workspace
 from ser_core.features.config import FeatureConfig
 from ser_core.metrics import evaluation
 from ser_core.recognition import store
-from ser_core.training import fit
+from ser_core.training import contamination, fit
 from ser_core.training.fit import FitConfig
 
 SMALL = FeatureConfig(n_mels=16, n_mfcc=6)
@@ -173,6 +173,13 @@ def test_a_corpus_that_is_another_one_under_other_names_teaches_nothing_of_what_
     )
     both = pd.concat([rows, mine], ignore_index=True)
     outcome = measure.held_out(MLP, both, "speaker", desk, tested=(both[catalogue.CORPUS] == "ravdess").to_numpy())
-    assert not outcome.seen["twin"].any() and "64 recordings occur more than once" in to_dict(outcome)["doubles"]
+    assert not outcome.seen["twin"].any()
+    assert (
+        "64 recordings occur more than once" in outcome.doubles
+        and "not trained on under another name" in outcome.doubles
+    )
+    assert to_dict(outcome)["doubles"] == outcome.doubles
+    leaky = measure.held_out(MLP, both, "leaky", desk, tested=(both[catalogue.CORPUS] == "ravdess").to_numpy())
+    assert leaky.doubles.endswith("they fall on both sides.")
     with pytest.raises(CorpusError, match="are the recordings that are tested, under other names"):
         measure.held_out(MLP, both, "cross-corpus", desk)

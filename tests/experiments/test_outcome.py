@@ -8,9 +8,9 @@ import pytest
 
 from ser_core.errors import ConfigError
 from ser_core.experiments import outcome
-from ser_core.experiments.contamination import TrainingOverlap
 from ser_core.experiments.outcome import Outcome
 from ser_core.metrics import evaluation
+from ser_core.training.contamination import TrainingOverlap
 
 LABELS = ("neutral", "happy")
 

@@ -12,10 +12,11 @@ import pytest
 from ser_core.corpora import catalogue, scan
 from ser_core.dataset import degraded
 from ser_core.errors import ConfigError, CorpusError, Stopped
-from ser_core.experiments import contamination, measure, outcome, robustness, workspace
+from ser_core.experiments import measure, outcome, robustness, workspace
 from ser_core.experiments.workspace import Workspace
 from ser_core.recognition import store
 from ser_core.recognition.card import ModelCard
+from ser_core.training import contamination
 
 NAMES = ["white", "babble"]
 

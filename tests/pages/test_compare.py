@@ -311,6 +311,14 @@ def test_models_are_scored_and_what_they_know_is_marked(here: Path, at_once: Non
     assert again.dataframe, "another visitor finds the same result"
 
 
+def test_recordings_that_occur_more_than_once_are_said_beside_the_figures(here: Path, at_once: None) -> None:
+    corpora.build(here / "corpora")
+    one, other = sorted((here / "corpora" / "ravdess").rglob("*.wav"))[:2]
+    other.write_bytes(one.read_bytes())
+    said = text(score(visit("Score on a corpus")))
+    assert "1 recording occurs more than once, as 2 clips." in said and "Each of these clips counts." in said
+
+
 def test_clips_whose_label_a_model_lacks_are_left_out_and_said(here: Path, at_once: None) -> None:
     corpora.build(here / "corpora")
     labels = ["neutral", "calm", "happy", "sad", "boredom", "fear", "disgust", "surprise"]
@@ -525,6 +533,9 @@ def test_a_pair_without_shared_labels_is_grey_and_says_why() -> None:
     assert grey.customdata[0][1] == "trained on A, tested on B<br>not measured: 1 shared label"
     table = cell_table(cells, titles)
     assert np.isnan(table["UAR"][1]) and table["Not measured"].tolist() == ["", "1 shared label"]
+    assert "More than once" not in table
+    told = replace(cells[0], doubles="1 recording occurs more than once, as 2 clips.")
+    assert cell_table([told, cells[1]], titles)["More than once"].tolist() == [told.doubles, ""]
 
 
 # --- the lab

@@ -23,8 +23,8 @@ from pages.ui.train import result, runs, script, search
 from ser_core import paths
 from ser_core.audio import waveform
 from ser_core.classifiers import CLASSIFIERS
-from ser_core.corpora import catalogue
-from ser_core.dataset import splits
+from ser_core.corpora import catalogue, library
+from ser_core.dataset import duplicates, splits
 from ser_core.errors import ConfigError
 from ser_core.experiments.outcome import AS_TRAINED
 from ser_core.metrics import evaluation
@@ -128,6 +128,13 @@ def test_what_stands_there_can_be_started_at_once(emodb):
     assert "Left out: 10 boredom" in said and "**4 labels**: neutral, happy, sad, angry" in said
     assert not page.button(key="train.start").disabled
     assert page.radio(key="train.protocol").value == splits.SPEAKER_PROTOCOL
+
+
+def test_the_plan_says_whether_the_clips_were_compared_by_sound(emodb, monkeypatch):
+    monkeypatch.setenv("SER_CACHE", str(emodb / "cache"))
+    assert "not been compared by sound yet" in text(visit())
+    duplicates.sounds(library.clips(emodb / "corpora", ["emodb"]), cache=paths.feature_cache())
+    assert "compared by sound" not in text(visit())
 
 
 def test_no_corpus_chosen_is_said_and_cannot_be_started(emodb):

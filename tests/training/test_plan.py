@@ -8,9 +8,10 @@ import pytest
 
 from ser_core import paths
 from ser_core.corpora import catalogue
-from ser_core.dataset import splits
-from ser_core.dataset.duplicates import Sounds
+from ser_core.dataset import published, splits
+from ser_core.dataset.duplicates import PRINT_BYTES, SHIFTS, Sounds
 from ser_core.training import plan as training_plan
+from ser_core.training import run_folder
 from ser_core.training.config import FeatureConfig, LabelMapping, RunConfig, with_preset
 from ser_core.training.plan import prepare
 from tests.support.models import build
@@ -86,7 +87,7 @@ def test_a_search_never_looks_at_the_held_out_part(models):
     assert (prepared.folds[prepared.part == splits.TEST] == -1).all() and set(
         prepared.folds[prepared.part != splits.TEST]
     ) == {0, 1, 2}
-    made = training_plan.plan(clips("ravdess"), config, models=models)
+    made = training_plan.plan(clips("ravdess"), config, models=models, sounds=Sounds({}, {}))
     assert made.n_fits == 7 and list(made.seconds) == ["features", "searching", "training", "evaluating", "saving"]
 
 
@@ -189,7 +190,11 @@ def test_starting_from_a_model_that_knows_the_speakers_is_named():
     config = RunConfig(corpora=("ravdess",), classifier="cnn", start_from="cnn", mapping=LabelMapping(boredom=True))
     made = training_plan.plan(table, config, models=paths.models_folder())
     assert made.problems == ()
-    assert any("'cnn' was trained on RAVDESS already" in warning for warning in made.warnings)
+    (said,) = [
+        warning for warning in made.warnings if "were in the training of 'cnn', or their speakers were" in warning
+    ]
+    test = made.parts[2]
+    assert said.startswith(f"{test.n_clips} of the {test.n_clips} clips that are tested here")
     assert any(
         "with what was learned of happy, sad; boredom is learned from nothing" in warning for warning in made.warnings
     )
@@ -242,3 +247,45 @@ def test_copies_that_cannot_be_kept_apart_are_left_out():
     half = len(table) // 2
     assert prepared.n_doubles == half and set(prepared.clips["corpus"]) == {"ravdess"}
     assert f"{half} are left out" in training_plan.plan(table, config, sounds=sounds).warnings[0]
+
+
+def test_what_was_never_compared_by_sound_is_so_and_its_time_counts(models):
+    table = clips("ravdess", n_each=4)
+    made = plan(table, models)
+    assert not made.compared and next(iter(made.seconds)) == run_folder.COMPARING
+    assert made.seconds[run_folder.COMPARING] == round(len(table) / training_plan.RATES["sounds"], 1)
+    known = training_plan.plan(table, RunConfig(corpora=("ravdess",), classifier="knn"), sounds=Sounds({}, {}))
+    assert known.compared and run_folder.COMPARING not in known.seconds
+
+
+def test_starting_from_a_model_that_knows_the_recordings_under_other_names_is_named(tmp_path, monkeypatch):
+    official = clips("ravdess")
+    codes = dict(zip(catalogue.LABELS, range(1, 9), strict=True))
+    official[catalogue.NAME] = [
+        f"03-01-{codes[row.emotion]:02d}-01-01-{int(row.sentence) + 1:02d}-{row.speaker[-2:]}"
+        for row in official.itertuples()
+    ]
+    rng = np.random.default_rng(0)
+    prints = {
+        path: np.repeat(rng.integers(0, 256, (1, PRINT_BYTES), np.uint8), len(SHIFTS), axis=0)
+        for path in official[catalogue.PATH]
+    }
+    sounds = Sounds({}, prints)
+    monkeypatch.setattr(published, "PRINTS", tmp_path / "prints.npz")
+    published.write(published.PRINTS, {"ravdess": official}, sounds)
+    mine = official.assign(corpus="mine", speaker="mine:" + official["speaker"].str[-2:], name=official["path"])
+    config = RunConfig(corpora=("mine",), classifier="cnn", start_from="cnn")
+
+    def said(sounds: Sounds) -> list[str]:
+        made = training_plan.plan(mine, config, models=paths.models_folder(), sounds=sounds)
+        return [warning for warning in made.warnings if "in the training of 'cnn'" in warning]
+
+    assert said(Sounds({}, {})) == [], "by their names they are others"
+    assert len(said(sounds)) == 1 and "Use clips that it was not trained on" in said(sounds)[0]
+
+
+def test_a_start_that_knows_nobody_who_is_tested_raises_no_doubt(models):
+    table = clips("cremad", labels=catalogue.LABELS[:2], speakers=20)
+    config = RunConfig(corpora=("cremad",), classifier="cnn", start_from="cnn")
+    made = training_plan.plan(table, config, models=paths.models_folder(), sounds=Sounds({}, {}))
+    assert not [warning for warning in made.warnings if "in the training of" in warning]

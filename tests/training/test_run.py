@@ -91,6 +91,34 @@ def test_each_classifier_becomes_a_model_that_answers(places, base, classifier):
     assert result["model"] == card.slug and Evaluation.from_dict(result["figures"]["ravdess"]) == card.evaluation
 
 
+def test_the_first_comparison_by_sound_is_a_stage_with_progress_and_the_next_run_has_none(places, tmp_path):
+    places = replace(places, cache=tmp_path / "cache")
+    stages: list[dict[str, str]] = []
+    for _ in range(2):
+        said: dict[str, str] = {}
+        reporter = start(
+            config("knn"), places, on_status=lambda status, said=said: said.setdefault(status.stage, status.text)
+        )
+        assert run.run(reporter, places).stage == "done"
+        stages.append(said | {"log": run_folder.read_log(reporter.folder)})
+    first, second = stages
+    assert next(iter(first)) == run_folder.COMPARING and "Comparing the clips by sound." in first["log"]
+    assert run_folder.COMPARING not in second
+    assert run_folder.read_rates(places.models.parent / "runs")["sounds"] > 0
+
+
+def test_a_run_can_be_stopped_while_its_clips_are_compared(places, tmp_path):
+    places = replace(places, cache=tmp_path / "cache")
+    assert run.run(start(config("knn"), places, stop_at=run_folder.COMPARING), places).stage == "stopped"
+
+
+def test_a_run_that_cannot_be_says_so_before_its_clips_are_compared(places, tmp_path, monkeypatch):
+    places = replace(places, cache=tmp_path / "cache")
+    monkeypatch.setattr(run.duplicates, "sounds", lambda *_, **__: pytest.fail("compared"))
+    status = run.run(start(config("knn", folds=9), places), places)
+    assert status.stage == "failed" and "needs 9" in status.problem
+
+
 def test_the_card_says_all_that_the_figures_rest_on(places):
     settings = config(
         "mlp",
@@ -350,7 +378,7 @@ def test_the_rate_of_features_is_that_of_measuring_not_of_reading_back(places, t
         reporter = start(config(), places)
         run.run(reporter, places)
         rates.append(run_folder.read_rates(reporter.folder.parent))
-    assert rates[0].keys() == {"features", "svm"} and rates[1]["features"] == rates[0]["features"]
+    assert rates[0].keys() == {"sounds", "features", "svm"} and rates[1]["features"] == rates[0]["features"]
 
 
 @pytest.mark.parametrize(("folds", "n_copied"), [(0, 40), (3, 64)])

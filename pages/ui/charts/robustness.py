@@ -171,7 +171,8 @@ def _hover_text(cell: Cell, titles: Mapping[str, str]) -> str:
 
 
 def cell_table(cells: Sequence[Cell], titles: Mapping[str, str]) -> pd.DataFrame:
-    """Return one row per cell with its figures in %, empty where it was not measured, and why."""
+    """Return one row per cell with its figures in %, empty where it was not measured, and why; and which recordings occur twice, if any."""
+    doubles = any(cell.doubles for cell in cells)
     return pd.DataFrame(
         [
             {
@@ -191,6 +192,7 @@ def cell_table(cells: Sequence[Cell], titles: Mapping[str, str]) -> pd.DataFrame
                 "Clips": cell.n_clips,
                 "Speakers": cell.n_test_speakers,
                 "Not measured": cell.problem,
+                **({"More than once": cell.doubles} if doubles else {}),
             }
             for cell in cells
         ]

@@ -28,6 +28,8 @@ NETWORKS = (
     "Networks take minutes per cell and are measured from a shell: `python -m ser_core matrix --model cnn --corpus …`"
 )
 
+DOUBLES = " Some recordings occur more than once: none that is tested is trained on under another name. The table has how many."
+
 HINT = (
     ":small[Seconds to a minute per cell; clips without cached features are measured first. Finished cells are kept, and a stopped "
     "measurement resumes. The app stays usable meanwhile.]"
@@ -125,7 +127,7 @@ def show_result(cells: Sequence[Cell], config: dict[str, Any], cards: Sequence[M
 
 
 def _map(cells: Sequence[Cell], titles: dict[str, str], *, key: str) -> None:
-    st.markdown(f":small[{said_labels(cells)}]")
+    st.markdown(f":small[{said_labels(cells)}{DOUBLES if any(cell.doubles for cell in cells) else ''}]")
     st.plotly_chart(
         robustness.heat(cells, titles),
         key=f"compare.cross.{key}.map",

@@ -35,6 +35,8 @@ MAX_GROUPS = 60
 
 def show_outcomes(outcomes: Sequence[Outcome], *, key: str) -> None:
     """Draw all that can be said of outcomes on the same clips. key: where the widgets are."""
+    for doubles in dict.fromkeys(each.doubles for each in outcomes if each.doubles):
+        st.markdown(f":small[{frame.plain(doubles)}]")
     by_model = {each.model: _figures(each) for each in outcomes}
     names = list(next(iter(by_model.values())))
     name = names[0]

@@ -16,10 +16,11 @@ from pages.ui.compare import figures, measurement, score
 from ser_core.audio import degradations
 from ser_core.audio.degradations import CLEAN
 from ser_core.corpora import catalogue
-from ser_core.experiments import contamination, robustness, runs
+from ser_core.experiments import robustness, runs
 from ser_core.experiments.robustness import Robustness
 from ser_core.recognition.card import ModelCard
 from ser_core.system import untrusted_text
+from ser_core.training import contamination
 
 HOW = (
     "Clean clips are degraded step by step, and the models predict again. **How far a line falls** shows what a fan, a room, a telephone "

@@ -13,8 +13,9 @@ from pages.ui import cached, frame, state
 from pages.ui.compare import measurement, retrain
 from pages.ui.compare import outcomes as compare_outcomes
 from pages.ui.compare.outcomes import with_mean
-from ser_core.experiments import contamination, outcome, runs
+from ser_core.experiments import outcome, runs
 from ser_core.recognition.card import ModelCard
+from ser_core.training import contamination
 
 AS_THEY_ARE, ANEW = "as they are", "anew"
 HOW = {AS_THEY_ARE: "Models as they are", ANEW: "Retrain by protocol"}

@@ -29,6 +29,9 @@ def show_export(clips: pd.DataFrame) -> None:
     found = measured.of(clips)
     if found is None:
         return
+    sounds = measured.sounds_of(clips)
+    if sounds is None:
+        return
     become = label_mapping.choose(clips, key="corpora.export")
     chosen = apply(clips.assign(**{_ROW: np.arange(len(clips))}), become)
     speakers = st.multiselect(
@@ -41,7 +44,7 @@ def show_export(clips: pd.DataFrame) -> None:
     chosen = groups.select(chosen, labels=[], speakers=speakers)
     rows = chosen[_ROW].to_numpy()
     # Drawn over all clips of these corpora: who is tested does not change with the labels and speakers that are chosen.
-    parts, meaning = export.split(clips)
+    parts, meaning = export.split(clips, sounds)
     parts = parts[rows]
     some = found.take(rows)
     n = int(some.readable.sum())

@@ -14,7 +14,8 @@ import streamlit as st
 from pages.ui import task as ui_task
 from pages.ui.task import Task, show_problem, watch
 from ser_core import paths
-from ser_core.dataset import clip_map, exploration
+from ser_core.dataset import clip_map, duplicates, exploration
+from ser_core.dataset.duplicates import Sounds
 from ser_core.system import workers
 
 HOW = "Each clip is measured once; after that its features are cached. The app stays usable meanwhile."
@@ -39,6 +40,22 @@ def of(clips: pd.DataFrame) -> exploration.Measured | None:
     if not task.running and task.result is not None:
         return task.result
     return None
+
+
+def sounds_of(clips: pd.DataFrame) -> Sounds | None:
+    """Return what these clips share by sound; where they were never compared, start, draw how far that is, and return None."""
+    key = exploration.key(clips)
+    place = _sounds_place(key)
+    if "sounds" not in place:
+        task = ui_task.task("sounds", key)
+        found = duplicates.remembered(clips, cache=paths.feature_cache()) or task.result
+        if found is None:
+            _start(task, "Compare the clips by sound", key="corpora.sounds", work=lambda task: _compare(task, clips))
+            found = None if task.running else task.result
+        if found is None:
+            return None
+        place["sounds"] = found
+    return place["sounds"]
 
 
 def map_of(clips: exploration.Measured, speakers: np.ndarray | None, *, method: str) -> clip_map.Map | None:
@@ -99,6 +116,24 @@ def _measure(task: Task, clips: pd.DataFrame) -> exploration.Measured:
 
         return exploration.measure(
             clips, cache=paths.feature_cache(), niced=True, on_progress=tell, should_stop=lambda: task.stopping
+        )
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _sounds_place(key: str) -> dict[str, Sounds]:
+    """Return the place in memory of what clips share by sound; empty until it is put in."""
+    return {}
+
+
+def _compare(task: Task, clips: pd.DataFrame) -> Sounds:
+    with task.turn(_ONE_AT_A_TIME, WAITS_FOR):
+        return duplicates.sounds(
+            clips,
+            cache=paths.feature_cache(),
+            n_jobs=-1,
+            niced=True,
+            on_progress=lambda done, total: task.tell(done / total, duplicates.progress_text(done, total)),
+            should_stop=lambda: task.stopping,
         )
 
 

@@ -11,6 +11,11 @@ from ser_core.dataset import splits
 from ser_core.system import units
 from ser_core.training.plan import Plan
 
+NOT_COMPARED = (
+    "These clips have not been compared by sound yet. The run does so first: recordings that occur more than once, under other names too, "
+    "then stay on one side of every split."
+)
+
 PART_TITLES = {splits.TRAIN: "training", splits.VALIDATION: "validation", splits.TEST: "test"}
 
 
@@ -20,6 +25,8 @@ def show_plan(plan: Plan) -> None:
         st.html(figures(plan))
         st.html(parts(plan))
         st.markdown(labels(plan))
+        if not plan.compared:
+            st.markdown(f":small[{NOT_COMPARED}]")
     for problem in plan.problems:
         st.error(frame.plain(problem), icon=":material/block:")
     if plan.warnings:

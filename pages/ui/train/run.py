@@ -17,6 +17,7 @@ from ser_core.training import jobs, run_folder
 
 STAGES = {
     run_folder.QUEUED: (":material/hourglass:", "Waiting"),
+    run_folder.COMPARING: (":material/compare:", "Comparing the clips by sound"),
     run_folder.FEATURES: (":material/graphic_eq:", "Measuring the clips"),
     run_folder.TRAINING: (":material/model_training:", "Training"),
     run_folder.SEARCHING: (":material/grid_on:", "Searching"),

@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
+import pytest
 import soundfile
 
-from ser_core.corpora import catalogue
-from ser_core.dataset import duplicates
-from ser_core.experiments import contamination
+from ser_core.corpora import catalogue, scan
+from ser_core.dataset import duplicates, published
 from ser_core.recognition import store
+from ser_core.training import contamination
+from tests.support import corpora, models
+from tests.support.utterances import utterance
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Path:
+    return corpora.build(tmp_path_factory.mktemp("corpora"))
+
+
+@pytest.fixture(scope="module")
+def clips(base) -> pd.DataFrame:
+    return pd.concat([scan.scan(name, base / name) for name in ("ravdess", "tess")], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder of tiny models."""
+    folder = tmp_path_factory.mktemp("models")
+    models.build(folder)
+    return folder
 
 
 def of(clips: pd.DataFrame, *names: str) -> pd.DataFrame:
     return clips[clips[catalogue.CORPUS].isin(names)].reset_index(drop=True)
 
 
-def test_a_trained_model_says_what_it_has_heard(clips, desk):
+def test_a_trained_model_says_what_it_has_heard(clips, folder):
     rows = of(clips, "ravdess")
-    card = store.read_card("knn", desk.models)
+    card = store.read_card("knn", folder)
     ravdess = ({"corpus": "ravdess"},)
     told = {
         "speakers": {"train": {"speakers": ["ravdess:01", "ravdess:02"]}, "validation": {"speakers": ["ravdess:03"]}},
@@ -42,21 +64,21 @@ def test_a_trained_model_says_what_it_has_heard(clips, desk):
     )
 
 
-def test_copies_of_a_known_corpus_under_another_name_are_recognised(clips, desk):
+def test_copies_of_a_known_corpus_under_another_name_are_recognised(clips, folder):
     rows = of(clips, "ravdess")
     mine = rows.assign(corpus="mine", speaker="mine:a", name="happy/" + rows[catalogue.NAME])
     card = replace(
-        store.read_card("knn", desk.models),
+        store.read_card("knn", folder),
         corpora=({"corpus": "ravdess"},),
         split={"train": {"speakers": ["ravdess:01"]}},
     )
     assert contamination.shares(contamination.heard(card, mine))["clip"] == 0.125
 
 
-def test_a_speaker_whose_most_frequent_spelling_has_changed_was_heard_all_the_same(clips, desk):
+def test_a_speaker_whose_most_frequent_spelling_has_changed_was_heard_all_the_same(clips, folder):
     mine = of(clips, "ravdess").assign(corpus="mine", speaker="mine:Anna")
     card = replace(
-        store.read_card("knn", desk.models), corpora=({"corpus": "mine"},), split={"train": {"speakers": ["mine:anna"]}}
+        store.read_card("knn", folder), corpora=({"corpus": "mine"},), split={"train": {"speakers": ["mine:anna"]}}
     )
     assert contamination.shares(contamination.heard(card, mine))["speaker"] == 1
 
@@ -68,20 +90,43 @@ def test_the_shipped_cards_tell_whom_they_heard(clips):
         assert (found.speaker | found.chosen).all() and not found.untold.any() and found.clip.any()
 
 
-def test_a_model_that_went_on_from_another_has_heard_what_that_one_heard(clips, desk, tmp_path):
+def test_a_model_that_went_on_from_another_has_heard_what_that_one_heard(clips, folder, tmp_path):
     rows = of(clips, "ravdess")
-    card = replace(store.read_card("knn", desk.models), training={"start_from": "gone"})
-    assert contamination.heard_by(card, rows, desk.models).untold.all()
+    card = replace(store.read_card("knn", folder), training={"start_from": "gone"})
+    assert contamination.heard_by(card, rows, folder).untold.all()
     card = replace(card, training={"start_from": "cnn"}, split={"train": {"speakers": ["x"]}})
-    assert not contamination.heard_by(card, rows, desk.models).any.any()
+    assert not contamination.heard_by(card, rows, folder).any.any()
 
 
-def test_recordings_under_other_names_are_recognised_by_their_sound(clips, desk, tmp_path):
+def test_a_published_corpus_under_other_names_is_recognised_by_its_sound(folder, tmp_path, monkeypatch):
+    for seed in range(6):
+        path = tmp_path / "ravdess" / f"03-01-03-01-01-0{1 + seed % 2}-0{1 + seed // 2}.wav"
+        corpora.write(path, utterance(seed))
+    rows = scan.scan("ravdess", tmp_path / "ravdess")
+    monkeypatch.setattr(published, "PRINTS", tmp_path / "prints.npz")
+    published.write(published.PRINTS, {"ravdess": rows}, duplicates.sounds(rows))
+    paths = [str(tmp_path / f"x{number}.flac") for number in range(6)]
+    for path, copy in zip(rows["path"], paths, strict=True):
+        samples, rate = soundfile.read(path)
+        soundfile.write(copy, samples, rate)
+    mine = rows.assign(corpus="mine", speaker="mine:a", path=paths, name=[f"x{number}" for number in range(6)])
+    card = replace(
+        store.read_card("knn", folder),
+        corpora=({"corpus": "ravdess"},),
+        split={"train": {"speakers": ["ravdess:01"]}, "validation": {"speakers": ["ravdess:02"]}},
+    )
+    found = contamination.heard(card, mine, duplicates.sounds(mine))
+    assert contamination.shares(found) == {"clip": 1 / 3, "speaker": 1 / 3, "chosen": 1 / 3, "untold": 0}
+    assert contamination.warning(found).startswith("NOT A HELD-OUT FIGURE: 33% of these clips it was trained on")
+    assert contamination.warning(contamination.heard(card, mine)) == "", "by their names they are others"
+
+
+def test_recordings_under_other_names_are_recognised_by_their_sound(clips, folder, tmp_path):
     rows = of(clips, "ravdess").iloc[:8].reset_index(drop=True)
     other = of(clips, "tess").iloc[:4].reset_index(drop=True)
     told = duplicates.sounds(rows).texts(rows)
     card = replace(
-        store.read_card("knn", desk.models),
+        store.read_card("knn", folder),
         corpora=({"corpus": "first"},),
         split={
             "train": {"speakers": ["first:a"], "clips": {"first": []}, "sounds": {"first": told[:2]}},

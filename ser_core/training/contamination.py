@@ -1,6 +1,7 @@
 """What of a test was in training: speakers, sentences and recordings that both share, by split or by a trained model's card.
 
-A recording is known by its sound (dataset/duplicates.py), and a clip of a published corpus by its official base name as well.
+A recording is known by its sound (dataset/duplicates.py); one of a published corpus by its official base name and by its sound
+(dataset/published.py).
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from ser_core.corpora import catalogue, scan, speakers
-from ser_core.dataset import duplicates, protocols, splits
+from ser_core.dataset import duplicates, protocols, published, splits
 from ser_core.dataset.duplicates import Sounds
+from ser_core.dataset.published import OFFICIAL
 from ser_core.errors import ModelError
 from ser_core.metrics.evaluation import SEEN
 from ser_core.recognition import store
@@ -72,8 +74,8 @@ def seen(clips: pd.DataFrame, digest: np.ndarray, train: np.ndarray, test: np.nd
 
 def heard(card: ModelCard, clips: pd.DataFrame, sounds: Sounds | None = None) -> TrainingOverlap:
     """Return what of some clips was in a model's training, according to its card: by name and, with `sounds`, by sound."""
-    official = _official(clips, [each["corpus"] for each in card.corpora])
-    corpus, name, speaker = (official[column] for column in _OFFICIAL)
+    official = _official(clips, [each["corpus"] for each in card.corpora], sounds)
+    corpus, name, speaker = (official[column] for column in OFFICIAL)
     trained, chosen = (card.split.get(part, {}) for part in (splits.TRAIN, splits.VALIDATION))
     is_listed = bool(card.split)
     of_corpus = corpus.isin([each["corpus"] for each in card.corpora]).to_numpy()
@@ -112,20 +114,19 @@ def _sounds_like(part: Mapping[str, Any], clips: pd.DataFrame, sounds: Sounds) -
     return found
 
 
-_OFFICIAL = (catalogue.CORPUS, catalogue.NAME, catalogue.SPEAKER)
-
-
-def _official(clips: pd.DataFrame, known: list[str]) -> pd.DataFrame:
-    """Return corpus, name and speaker; clips of a user's corpus that are named like those of a known one count as that one's."""
-    rows = clips[list(_OFFICIAL)].copy()
+def _official(clips: pd.DataFrame, known: list[str], sounds: Sounds | None) -> pd.DataFrame:
+    """Return corpus, name and speaker; clips of a user's corpus that are named, or sound, like those of a known one count as that one's."""
+    rows = clips[list(OFFICIAL)].copy()
     is_user_corpus = ~rows[catalogue.CORPUS].isin(list(catalogue.CORPORA))
     for index, name in rows.loc[is_user_corpus, catalogue.NAME].items():
         stem = name.rsplit("/", 1)[-1]
         for corpus in known:
             speaker = scan.speaker_of(corpus, stem) if corpus in catalogue.CORPORA else None
             if speaker:
-                rows.loc[index, list(_OFFICIAL)] = [corpus, stem, speaker]
+                rows.loc[index, list(OFFICIAL)] = [corpus, stem, speaker]
                 break
+    if sounds and is_user_corpus.any():
+        rows.update(published.recognise(clips[is_user_corpus], sounds))
     return rows
 
 
