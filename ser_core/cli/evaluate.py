@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="leaky, random, sentence, speaker or cross-corpus; repeatable",
+        help="leaky, random, sentence, speaker, 'speaker and sentence' or cross-corpus; repeatable",
     )
     evaluate.add_argument(
         "--separately", action="store_true", help="measure each --corpus on its own, in its own folds"
@@ -177,6 +177,9 @@ def _print(outcomes: Sequence[Outcome], rows: Sequence[dict[str, Any]]) -> None:
             warning = contamination.warning(outcome.heard) if outcome.heard else ""
             if warning:
                 print("  ", *red(warning), sep="")
+        measured = [outcome.clips for outcome, each in zip(outcomes, rows, strict=True) if each["protocol"] == protocol]
+        if row and row.shares_sentences and (telling := protocols.telling(measured[0])):
+            print(f"  {protocols.tells(telling)}")
         print()
     for doubles in dict.fromkeys(outcome.doubles for outcome in outcomes if outcome.doubles):
         message(f"{doubles} What is tested is not trained on under another name.")

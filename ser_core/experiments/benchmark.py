@@ -33,7 +33,7 @@ from ser_core.system import files
 
 RESULTS = Path(__file__).with_name("results") / "benchmark.json"
 ACROSS = "cross-corpus"
-ORDER = ("speaker", "random", "sentence", ACROSS, "leaky")
+ORDER = ("speaker", protocols.SPEAKER_AND_SENTENCE, "random", "sentence", ACROSS, "leaky")
 """The protocols in the order in which they are measured: the most informative first."""
 
 WORDS = (

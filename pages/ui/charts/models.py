@@ -132,12 +132,16 @@ def used_labels(figures: Figures) -> list[str]:
     return [*(label for label in catalogue.ALL_LABELS if label in used), *sorted(used - set(catalogue.ALL_LABELS))]
 
 
-def ladder(steps: Sequence[tuple[str, Mapping[str, Any]]], metric: str) -> go.Figure:
-    """Return one bar per step (title, leakage_lab.to_row's figures) from the leakiest down, with its interval and the line of chance."""
+def ladder(steps: Sequence[tuple[str, Mapping[str, Any]]], metric: str, *, telling: bool = False) -> go.Figure:
+    """Return one bar per step (title, leakage_lab.to_row's figures) from the leakiest down, with its interval and the line of chance.
+
+    telling : sentences of these clips give the emotion away, so a bar leaks where a tested sentence was in training.
+    """
     names = [f"{number + 1}. {title}<br><b>{row[metric]:.1%}</b>" for number, (title, row) in enumerate(steps)]
     values = [row[metric] for _, row in steps]
     bounds = [row["interval"][metric] for _, row in steps]
-    clean = [row["seen"]["speaker"] == 0 and row["seen"]["twin"] == 0 for _, row in steps]
+    leaks = ("speaker", "twin", "sentence") if telling else ("speaker", "twin")
+    clean = [not any(row["seen"][name] for name in leaks) for _, row in steps]
     trace = go.Bar(
         y=names,
         x=values,

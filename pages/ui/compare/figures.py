@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 import streamlit as st
 
@@ -57,6 +59,7 @@ def show_figures(figures: Figures, *, key: str) -> None:
         key=f"{key}.table",
         placeholder=MISSING,
     )
+    show_caveats((each.corpus, each.protocol) for each in figures.values())
     _seen(figures)
     _under(figures)
     if len({(each.n_clips, each.n_test_speakers) for each in figures.values()}) > 1:
@@ -77,6 +80,12 @@ def show_held_out(protocol: str) -> None:
     row = protocols.PROTOCOLS.get(protocol)
     if row:
         st.markdown(f":material/shield: Held out: **{row.held_out}**. {row.worth}")
+
+
+def show_caveats(places: Iterable[tuple[str, str]]) -> None:
+    """Draw what is to be said beside figures of these corpora and protocols, each sentence once."""
+    for text in dict.fromkeys(filter(None, (protocols.caveat(*place) for place in places))):
+        st.markdown(f":material/menu_book: {frame.plain(text)}")
 
 
 def _seen(figures: Figures) -> None:
