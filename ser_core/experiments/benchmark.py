@@ -1,7 +1,7 @@
 """The table of models over corpora and protocols: a recipe retrained for each cell, each corpus by itself.
 
-Each cell is a measurement of measure.py, which keeps finished folds, so a table may be measured in pieces. Results for four corpora
-come with the project (RESULTS); `python -m ser_core table` prints and computes them, cli/table.py.
+Each cell is a measurement of measure.py, which keeps finished folds, so a table may be measured in pieces. Results come
+with the project (RESULTS); `python -m ser_core table` prints and computes them, cli/table.py.
 """
 
 from __future__ import annotations
