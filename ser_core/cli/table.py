@@ -219,6 +219,7 @@ def _print(
 _FACTS = {
     "rounds": lambda cell: str(cell.rounds),
     "chance": lambda cell: f"{cell.figures.chance:.1%}",
+    "people, accuracy": lambda cell: f"{cell.figures.human:.1%}" if cell.figures.human else "",
     "labels": lambda cell: str(len(cell.figures.per_label)),
     "clips": lambda cell: str(cell.figures.n_clips) if cell.whole else "",
     "speakers": lambda cell: str(cell.figures.n_test_speakers) if cell.whole else "",

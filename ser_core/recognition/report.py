@@ -86,9 +86,7 @@ def _results(card: ModelCard, figures: Evaluation) -> dict[str, Any]:
 
 
 def _human(figures: Evaluation) -> float | None:
-    if figures.human is not None:
-        return figures.human
-    return catalogue.CORPORA[figures.corpus].human_accuracy if figures.corpus in catalogue.CORPORA else None
+    return catalogue.human_accuracy(figures.corpus) if figures.human is None else figures.human
 
 
 def _scores(by_corpus: Sequence[tuple[str, Evaluation]]) -> str:

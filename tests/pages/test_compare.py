@@ -594,6 +594,24 @@ def test_a_bar_leaks_where_a_telling_sentence_was_in_training() -> None:
     assert plain[0] == plain[1] == telling[1] != telling[0]
 
 
+def test_people_are_drawn_beside_the_models_where_listeners_voted(here: Path) -> None:
+    measured = replace(
+        figures(protocol="speaker", corpus="cremad"), human=None
+    )  # as the cards of shipped models have it
+    change_card(here, "knn", per_corpus={"cremad": measured.to_dict()})
+    page = visit("Held-out figures")
+    page.selectbox("compare.cards.column").set_value(("speaker", "cremad")).run()
+    said = text(page)
+    assert "People who only heard the clips" in said and "name the acted label in 41.6%" in said
+    drawn = [json.loads(each.proto.spec)["data"][0] for each in page.get("plotly_chart")]
+    assert "heard %{x}" in drawn[-1]["hovertemplate"] and "answered %{x}" in drawn[-2]["hovertemplate"]
+    page.segmented_control("compare.cards.metric").set_value("accuracy").run()
+    bars_drawn = json.loads(page.get("plotly_chart")[0].proto.spec)["layout"]
+    assert "people 41.6%" in [each["text"] for each in bars_drawn["annotations"]]
+    page.selectbox("compare.cards.column").set_value(("speaker", "ravdess")).run()
+    assert "People who only heard" not in text(page)
+
+
 # --- pure parts
 
 
