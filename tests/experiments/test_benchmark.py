@@ -68,6 +68,23 @@ def test_rounds_across_corpora_do_not_depend_on_who_was_named_first(tables, desk
     assert first == again and outcome.rounds == (1, 1)
 
 
+def test_cremad_is_measured_by_its_five_folds_and_with_half_of_the_sentences_held_out(tmp_path, desk):
+    for actor in range(1001, 1006):
+        for code, label in (("NEU", "neutral"), ("ANG", "angry")):
+            for take, sentence in enumerate(("IEO", "DFA")):
+                name = f"{actor}_{sentence}_{code}_XX.wav"
+                corpora.write(tmp_path / "cremad" / name, corpora.voice(actor % 100, label, take))
+    clips = {"cremad": scan.scan("cremad", tmp_path / "cremad")}
+    cells = [
+        benchmark.measure(("mlp", "cremad", protocol), MLP, clips, desk)[0]
+        for protocol in ("speaker", protocols.SPEAKER_AND_SENTENCE)
+    ]
+    assert [(each.done, each.rounds, each.figures.n_clips) for each in cells] == [(5, 5, 20), (10, 10, 20)]
+    assert [each.figures.human for each in cells] == [0.416, 0.416]
+    assert dict(cells[1].figures.seen) == {"speaker": 0, "sentence": 0, "twin": 0}
+    assert "cremad=DIR" in benchmark.command(cells)
+
+
 def test_quick_models_come_first_and_then_the_strictest_protocols():
     network = replace(MLP, config=replace(MLP.config, classifier="cnn", hyperparameters={}))
     made = benchmark.plan({"cnn": network, "mlp": MLP}, ["tess", "ravdess"], ["random", "speaker"])
