@@ -177,9 +177,14 @@ def _print(outcomes: Sequence[Outcome], rows: Sequence[dict[str, Any]]) -> None:
             warning = contamination.warning(outcome.heard) if outcome.heard else ""
             if warning:
                 print("  ", *red(warning), sep="")
-        measured = [outcome.clips for outcome, each in zip(outcomes, rows, strict=True) if each["protocol"] == protocol]
-        if row and row.shares_sentences and (telling := protocols.telling(measured[0])):
-            print(f"  {protocols.tells(telling)}")
+        told = [
+            protocols.tells(telling)
+            for outcome, each in zip(outcomes, rows, strict=True)
+            if each["protocol"] == protocol and row and row.shares_sentences
+            if (telling := protocols.telling(outcome.clips))
+        ]
+        for text in dict.fromkeys(told):
+            print(f"  {text}")
         print()
     for doubles in dict.fromkeys(outcome.doubles for outcome in outcomes if outcome.doubles):
         message(f"{doubles} What is tested is not trained on under another name.")

@@ -70,8 +70,10 @@ def sentences(clips: pd.DataFrame) -> pd.Series:
 
 
 def telling(clips: pd.DataFrame) -> tuple[str, ...]:
-    """Return the corpora whose sentences give the emotion away: those with TELLING_SHARE of their clips, or more, whose sentence another
-    speaker says as well, and nobody with another label."""
+    """Return the corpora whose sentences give the emotion away.
+
+    In TELLING_SHARE of their clips or more, the sentence is one that several speakers say and nobody with another label.
+    """
     spoken, corpora = sentences(clips), clips[catalogue.CORPUS]
     by_sentence = clips.groupby(spoken)
     tells = (by_sentence[catalogue.EMOTION].transform("nunique") == 1) & (
