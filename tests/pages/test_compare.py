@@ -282,6 +282,9 @@ def test_recipes_are_trained_anew_by_protocol(here: Path, at_once: None, monkeyp
     assert not page.error and "Is the difference significant?" in said
     page.segmented_control("compare.retrain.protocol").set_value("cross-corpus").run()
     assert page.code[0].value.endswith("--corpus tess --train-corpus ravdess --protocol cross-corpus")
+    page.segmented_control("compare.retrain.protocol").set_value("speaker and sentence").run()
+    assert page.code[0].value.endswith("--corpus tess --protocol 'speaker and sentence'")
+    assert "Held out: **the speaker and the sentence**" in text(page)
 
 
 # --- scoring here
