@@ -22,8 +22,8 @@ help:
 	@echo "make test     lint, check the types, run every test, the browser tests included, and measure what they cover"
 	@echo "make check-long  the checks that take hours: fuzzing, load, soaks; PART=soak for one of them"
 	@echo "make lint     ruff and mypy"
-	@echo "make models RAVDESS=dir TESS=dir SAVEE=dir EMODB=dir"
-	@echo "              retrain the four models under models/"
+	@echo "make models RAVDESS=dir TESS=dir SAVEE=dir EMODB=dir [CREMAD=dir]"
+	@echo "              retrain the shipped models under models/"
 	@echo "make bench    run the benchmarks"
 	@echo "make audit    ask whether a library that is used has a known vulnerability; needs internet"
 	@echo "make pins     resolve constraints.txt and requirements.lock again; make check-pins: for every platform"
@@ -84,10 +84,12 @@ lint: .venv/.ready-dev
 
 models: .venv/.ready
 	@test -n "$(RAVDESS)" -a -n "$(TESS)" -a -n "$(SAVEE)" -a -n "$(EMODB)" || { \
-		echo "make models needs the folders of all four corpora: make models RAVDESS=dir TESS=dir SAVEE=dir EMODB=dir" >&2; exit 1; }
+		echo "make models needs the folders of four corpora, and takes a fifth: make models RAVDESS=dir TESS=dir SAVEE=dir EMODB=dir CREMAD=dir" >&2; exit 1; }
 	@nice -n 19 $(PY) -m ser_core build-models \
-		--corpus "ravdess=$(RAVDESS)" --corpus "tess=$(TESS)" --corpus "savee=$(SAVEE)" --corpus "emodb=$(EMODB)"
-	@nice -n 19 $(PY) -m ser_core corpora prints "ravdess=$(RAVDESS)" "tess=$(TESS)" "savee=$(SAVEE)" "emodb=$(EMODB)"
+		--corpus "ravdess=$(RAVDESS)" --corpus "tess=$(TESS)" --corpus "savee=$(SAVEE)" --corpus "emodb=$(EMODB)" \
+		$(if $(CREMAD),--corpus "cremad=$(CREMAD)")
+	@nice -n 19 $(PY) -m ser_core corpora prints "ravdess=$(RAVDESS)" "tess=$(TESS)" "savee=$(SAVEE)" "emodb=$(EMODB)" \
+		$(if $(CREMAD),"cremad=$(CREMAD)")
 
 bench: .venv/.ready
 	@for script in benchmarks/*.py; do echo "$$script"; $(PY) "$$script" --json || exit 1; done

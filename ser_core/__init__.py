@@ -18,7 +18,7 @@ Rooms, from the ground up; a room imports those above it in this list only (test
     classifiers    arrays -> probabilities: knn, mlp, cnn, cnn_lstm and five more
     features       Waveform -> numbers: config, extraction, pitch, filterbanks, spectral, functionals, vectors; quality,
                      voice_activity, speech_rate
-    corpora        folders -> clips table: catalogue (facts), speakers, tables, twins, scan; library, download,
+    corpora        folders -> clips table: catalogue (facts), speakers, tables, twins, scan, votes; library, download,
                      install, doctor, recorded, uploads
     dataset        clips table -> arrays: labels, duplicates, published, splits, protocols, build, cache, degraded; exploration, clip_map,
                      export
@@ -27,7 +27,7 @@ Rooms, from the ground up; a room imports those above it in this list only (test
     training       settings -> saved model: config, plan, balance, fit, search, run, card, shipped; contamination;
                      run_folder, jobs, supervisor, stopping: a run as a separate process
     experiments    models measured: recipe, outcome, workspace, measure; benchmark, cross_corpus, robustness,
-                     leakage_lab, comparison; runs: a measurement as a run; results/ holds what is precomputed
+                     leakage_lab, comparison, listeners; runs: a measurement as a run; results/ holds what is precomputed
     serving        a way in, the app as a process: server, preflight, certificates, install_page, lesson, guard, admin, permissions
     cli            a way in, `python -m ser_core`: main, options, and one file per command
 

@@ -22,14 +22,14 @@ from ser_core import classifiers, paths
 from ser_core.audio import waveform
 from ser_core.corpora import catalogue, recorded
 from ser_core.dataset import cache
-from ser_core.experiments import contamination, cross_corpus, leakage_lab, robustness, runs
+from ser_core.experiments import cross_corpus, leakage_lab, robustness, runs
 from ser_core.features import config, vectors
 from ser_core.metrics import evaluation
 from ser_core.recognition import store
 from ser_core.recognition.bundle import export_model
 from ser_core.serving import lesson
 from ser_core.system.files import utc_now
-from ser_core.training import jobs, run_folder, supervisor
+from ser_core.training import contamination, jobs, run_folder, supervisor
 from ser_core.training.config import RunConfig
 from tools import foreign_networks
 

@@ -22,6 +22,8 @@ from ser_core.corpora import catalogue, library
 from ser_core.dataset import duplicates
 from ser_core.dataset.duplicates import Sounds
 from ser_core.experiments import benchmark
+from ser_core.experiments.listeners import Listeners
+from ser_core.experiments.listeners import read_results as read_listeners
 from ser_core.recognition import store
 from ser_core.recognition.card import ModelCard
 from ser_core.training import plan as training_plan
@@ -38,6 +40,12 @@ def protocol_cells() -> tuple[benchmark.Cell, ...]:
     """Return the table over protocols that comes with the project, read again only when the file has changed."""
     path = benchmark.RESULTS
     return _protocol_cells(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def listeners() -> dict[str, Listeners]:
+    """Return what people heard, by corpus, as it comes with the project."""
+    return read_listeners()
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

@@ -78,9 +78,9 @@ table tells what it took for what. Mistakes are seldom spread evenly.""",
     "leakage": Term(
         "Leakage",
         """
-When something of the test was there in training: the same speaker, a copy of the same recording, or a choice made by looking at the
-test. The score then tells how well the model remembers, not how well it will do on you. Many published scores above 90 % come from
-leakage.""",
+When something of the test was there in training: the same speaker, a copy of the same recording, a sentence that is only ever said with
+one emotion, or a choice made by looking at the test. The score then tells how well the model remembers, not how well it will do on you.
+Many published scores above 90 % come from leakage.""",
     ),
 }
 """Anchor on the Guide page -> what stands there; pages/ui/guide_figures.py draws the figures."""

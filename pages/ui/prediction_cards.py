@@ -25,6 +25,7 @@ TESTED = {
     "speaker": "unseen speakers",
     "sentence": "unseen sentences of known speakers",
     "random": "other clips of known speakers",
+    "speaker and sentence": "unseen speakers and sentences",
     "cross-corpus": "an unseen corpus",
 }
 """Protocol -> what a figure was measured on."""

@@ -1,4 +1,4 @@
-"""The commands of `corpora`: list, download, check, features, prints and cache."""
+"""The commands of `corpora`: list, download, check, features, prints, listeners and cache."""
 
 from __future__ import annotations
 
@@ -68,6 +68,20 @@ def add(commands: Any) -> None:
     shared.add_out(prints, "file to write (default: the one that comes with the project)")
     shared.add_jobs(prints)
     prints.set_defaults(run=_prints)
+
+    listeners = each.add_parser(
+        "listeners",
+        help="what people heard in the clips: from stored results, or from the votes in a corpus's folder",
+    )
+    listeners.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME[=DIR]",
+        help="a corpus with votes, cremad, installed or in DIR (default: stored results)",
+    )
+    shared.add_out(listeners, "file to write the sums to, as JSON, besides printing them")
+    shared.add_json(listeners, "print the sums as JSON")
+    listeners.set_defaults(run=_listeners)
 
     cache = each.add_parser("cache", help="where extracted features are stored, and their size")
     cache.add_argument("--clear", action="store_true", help="delete them; they are extracted again when needed")
@@ -215,6 +229,40 @@ def _prints(options: argparse.Namespace) -> int:
     )
     n = published.write(out, tables, sounds)
     print(f"{out}: {n} prints of {', '.join(tables)}, {units.size(out.stat().st_size)}")
+    return 0
+
+
+def _listeners(options: argparse.Namespace) -> int:
+    import dataclasses
+
+    from ser_core import paths
+    from ser_core.corpora import votes
+    from ser_core.experiments import listeners
+
+    if options.out and not options.names:
+        raise ConfigError(
+            "Name a corpus whose votes are to be summed up: corpora listeners cremad=DIR --out listeners.json."
+        )
+    shared.check_out(options.out)
+    folders = shared.parse_corpora(options.names, "listeners")
+    found = {
+        name: listeners.count(name, votes.read(name, folder or paths.corpora_folder() / name))
+        for name, folder in folders.items()
+    } or listeners.read_results()
+    if options.out:
+        listeners.write_results(options.out, found)
+    if options.json:
+        print(
+            json.dumps([{**dataclasses.asdict(each), "accuracy": each.accuracy} for each in found.values()], indent=1)
+        )
+        return 0
+    for each in found.values():
+        print(
+            f"{listeners.describe(each)}\nRows: acted label, columns: heard label, number of answers; source: {each.source}"
+        )
+        print(f"  {'':<9} {'clips':>6} {'named':>6}  " + " ".join(f"{label[:8]:>8}" for label in each.labels))
+        for label, n, named, row in zip(each.labels, each.n_clips, each.named, each.heard, strict=True):
+            print(f"  {label:<9} {n:>6} {named / n:>6.1%}  " + " ".join(f"{n:>8}" for n in row))
     return 0
 
 

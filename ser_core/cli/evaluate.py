@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="leaky, random, sentence, speaker or cross-corpus; repeatable",
+        help="leaky, random, sentence, speaker, 'speaker and sentence' or cross-corpus; repeatable",
     )
     evaluate.add_argument(
         "--separately", action="store_true", help="measure each --corpus on its own, in its own folds"
@@ -177,6 +177,14 @@ def _print(outcomes: Sequence[Outcome], rows: Sequence[dict[str, Any]]) -> None:
             warning = contamination.warning(outcome.heard) if outcome.heard else ""
             if warning:
                 print("  ", *red(warning), sep="")
+        told = [
+            protocols.tells(telling)
+            for outcome, each in zip(outcomes, rows, strict=True)
+            if each["protocol"] == protocol and row and row.shares_sentences
+            if (telling := protocols.telling(outcome.clips))
+        ]
+        for text in dict.fromkeys(told):
+            print(f"  {text}")
         print()
     for doubles in dict.fromkeys(outcome.doubles for outcome in outcomes if outcome.doubles):
         message(doubles)

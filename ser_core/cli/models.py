@@ -79,6 +79,8 @@ def _list(options: argparse.Namespace) -> int:
 
 def _print_models(cards: Sequence[ModelCard], *, unseen: bool = False) -> None:
     """Print one row per model and corpus: its figures on unseen speakers; unseen: on unseen corpora as well."""
+    from ser_core.dataset import protocols
+
     row = f"{{:<10}} {{:>10}}  {{:<8}} {{:<{12 if unseen else 9}}} {{:<21}} {{:>8}} {{:>7}} {{:>6}} {{:>9}}"
     print(
         row.format("model", "parameters", "corpus", "protocol", "UAR (95 %)", "accuracy", "chance", "clips", "speakers")
@@ -91,6 +93,9 @@ def _print_models(cards: Sequence[ModelCard], *, unseen: bool = False) -> None:
             figures = (uar, f"{each.accuracy:.1%}", f"{each.chance:.1%}", each.n_clips, each.n_test_speakers)
             print(row.format(*first, name, each.protocol, *figures))
             first = ("", "")
+    told = [protocols.caveat(name, each.protocol) for card in cards for name, each in card.measured]
+    for text in dict.fromkeys(filter(None, told)):
+        message(text)
 
 
 def _show(options: argparse.Namespace) -> int:

@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="leaky, random, sentence, speaker or cross-corpus; repeatable (default: all)",
+        help="leaky, random, sentence, speaker, 'speaker and sentence' or cross-corpus; repeatable (default: all)",
     )
     shared.add_corpus(table, "a corpus to measure on its own, installed or in DIR")
     shared.add_corpus(
@@ -158,7 +158,12 @@ def _to_dict(cells: Sequence[Cell], current: dict[str, str]) -> dict[str, Any]:
         figures = own.pop("figures") or {}
         held_out = protocols.PROTOCOLS[cell.protocol].held_out
         n_labels = {"n_labels": len(figures["per_label"])} if figures else {}
-        rows.append(own | {"held_out": held_out, "stale": benchmark.is_stale(cell, current)} | n_labels | figures)
+        facts = {
+            "held_out": held_out,
+            "stale": benchmark.is_stale(cell, current),
+            "caveat": protocols.caveat(cell.corpus, cell.protocol),
+        }
+        rows.append(own | facts | n_labels | figures)
     return {"read": benchmark.WORDS, "command": benchmark.command(cells), "cells": rows}
 
 
@@ -173,8 +178,9 @@ def _print(
         print("None of this is measured yet.")
         return
     print(f"{benchmark.METRICS[metric]} (95 % interval). {benchmark.WORDS}")
+    width = max(map(len, columns), default=0)
     for name in columns:
-        print(f"  {name:<13} held out: {protocols.PROTOCOLS[name].held_out}. {protocols.PROTOCOLS[name].worth}")
+        print(f"  {name:<{width}} held out: {protocols.PROTOCOLS[name].held_out}. {protocols.PROTOCOLS[name].worth}")
     print()
     by_place = {cell.place: cell for cell in cells}
     barred = {(cell.corpus, cell.protocol) for cell in cells if cell.problem}
@@ -202,6 +208,8 @@ def _print(
         (cell.corpus, cell.protocol, cell.problem) for cell in cells if cell.problem
     ):
         print(f"{corpus}, {protocol}: {problem}")
+    for text in dict.fromkeys(text for cell in cells if cell.figures and (text := protocols.caveat(*cell.place[1:]))):
+        print(text)
     if any(benchmark.is_stale(cell, current) for cell in cells):
         print(
             f"{STALE}: the model has been retrained with other settings since. Measure it again: {benchmark.command(cells)}"
@@ -211,6 +219,7 @@ def _print(
 _FACTS = {
     "rounds": lambda cell: str(cell.rounds),
     "chance": lambda cell: f"{cell.figures.chance:.1%}",
+    "people, accuracy": lambda cell: f"{cell.figures.human:.1%}" if cell.figures.human else "",
     "labels": lambda cell: str(len(cell.figures.per_label)),
     "clips": lambda cell: str(cell.figures.n_clips) if cell.whole else "",
     "speakers": lambda cell: str(cell.figures.n_test_speakers) if cell.whole else "",

@@ -71,14 +71,15 @@ class CorpusSpec:
     pattern: regular expression over a clip's whole base name without its ending, in any case, with the groups `speaker`,
     `emotion` and, where the name tells, `sentence` and `intensity`. labels: emotion code -> canonical label. speakers:
     speaker code -> "female" or "male". speaker_aliases: misspelt code -> code. intensities: code -> word; others are "".
-    sentences: code -> text where the texts are published. speaker_folders: the clips may also lie in folders named after
-    the speaker, without the speaker's code in their own names. speakers_of: the corpus whose speakers these are, if not this
-    one: they are one person under one name, so no split separates them. ages: speaker code -> years, where published. n_clips:
-    how many clips the whole corpus has. example and place: a clip's name and where clips lie, for error sentences. licence:
-    "" where its publication does not state it. page: the official page. download: what can be downloaded there without a form;
-    empty where the source states no size and checksum, or asks for a form. commands: what downloads it in a shell instead, run in the
-    corpora folder, where its source is a repository. human_accuracy: how often people who only heard the clips named the label that
-    was acted, 0..1, where that was published.
+    sentences: code -> text where the texts are published. same_sentences: code -> the code under which the same sentence stands
+    elsewhere. sentences_tell: most sentences are said with one emotion alone, so that whoever knows them needs no voice.
+    speaker_folders: the clips may also lie in folders named after the speaker, without the speaker's code in their own names.
+    speakers_of: the corpus whose speakers these are, if not this one: they are one person under one name, so no split separates them.
+    ages: speaker code -> years, where published. n_clips: how many clips the whole corpus has. example and place: a clip's name and
+    where clips lie, for error sentences. licence: "" where its publication does not state it. page: the official page. download: what
+    can be downloaded there without a form; empty where the source states no size and checksum, or asks for a form. commands: what
+    downloads it in a shell instead, run in the corpora folder, where its source is a repository. human_accuracy: the share
+    of clips in which most people who only heard them name the label that was acted, 0..1, where their votes are published.
     """
 
     title: str
@@ -93,6 +94,8 @@ class CorpusSpec:
     citation: str
     page: str
     sentences: Mapping[str, str] = field(default_factory=dict)
+    same_sentences: Mapping[str, str] = field(default_factory=dict)
+    sentences_tell: bool = False
     intensities: Mapping[str, str] = field(default_factory=dict)
     speaker_aliases: Mapping[str, str] = field(default_factory=dict)
     speaker_folders: bool = False
@@ -122,6 +125,19 @@ _RAVDESS_CITATION = (
     "Livingstone & Russo (2018). The Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS). "
     "PLoS ONE 13(5): e0196391. doi:10.1371/journal.pone.0196391"
 )
+
+# Of the 15 sentences of an emotion, 3 are common to all, 2 are its own, and 10 differ from emotion to emotion (Haq & Jackson 2010); neutral
+# has the common ones twice and the 12 that are an emotion's own as well. Which numbers these are, the clips tell: aligned in time, those
+# of one speaker are as close as two takes of one sentence for the pairs below, and for no other.
+_SAVEE_SAME = {
+    f"{code}{number:02d}": f"n{number:02d}" for code in ("a", "d", "f", "h", "sa", "su") for number in (1, 2, 3)
+}
+_SAVEE_SAME |= {"n16": "n01", "n17": "n02", "n18": "n03"}
+_SAVEE_SAME |= {
+    f"n{first + place}": f"{code}{4 + place:02d}"
+    for first, code in ((19, "a"), (21, "d"), (23, "f"), (25, "su"), (27, "sa"), (29, "h"))
+    for place in (0, 1)
+}
 
 CORPORA: dict[str, CorpusSpec] = {
     "ravdess": CorpusSpec(
@@ -186,7 +202,7 @@ CORPORA: dict[str, CorpusSpec] = {
     "savee": CorpusSpec(
         title="SAVEE",
         languages=("English",),
-        # The names do not show which numbered sentences are common to all emotions: a sentence is emotion and number.
+        # A sentence is emotion and number.
         pattern=re.compile(r"(?P<speaker>[a-z]{2})_(?P<sentence>(?P<emotion>[a-z]{1,2})\d\d)", re.IGNORECASE),
         labels={
             "n": "neutral",
@@ -198,6 +214,8 @@ CORPORA: dict[str, CorpusSpec] = {
             "su": "surprise",
         },
         speakers={"DC": "male", "JE": "male", "JK": "male", "KL": "male"},
+        same_sentences=_SAVEE_SAME,
+        sentences_tell=True,
         speaker_folders=True,
         n_clips=480,
         example="DC_a01.wav",
@@ -285,7 +303,9 @@ CORPORA: dict[str, CorpusSpec] = {
             "git clone https://gitlab.com/cs-cooper-lab/crema-d-mirror.git cremad",
             'git -C cremad lfs pull --include "AudioWAV/*"',
         ),
-        human_accuracy=0.409,  # 2,443 raters, audio only (Cao et al. 2014)
+        # Plurality of the published votes by voice alone; `python -m ser_core corpora listeners` prints their sums. A single one of the
+        # 2,443 raters is right in 40.9 % (Cao et al. 2014).
+        human_accuracy=0.416,
     ),
     "ravdess_song": CorpusSpec(
         title="RAVDESS song",
@@ -452,6 +472,11 @@ def known(name: str) -> CorpusSpec:
     if name not in CORPORA:
         raise CorpusError(f"Corpus '{name}' is not known. Choose one of {', '.join(CORPORA)}.")
     return CORPORA[name]
+
+
+def human_accuracy(name: str) -> float | None:
+    """Return how often people name the acted label of a corpus' clips by voice alone, 0..1; None where nobody published it."""
+    return CORPORA[name].human_accuracy if name in CORPORA else None
 
 
 def facts(name: str) -> dict[str, Any]:

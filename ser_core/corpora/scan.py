@@ -500,10 +500,11 @@ def _read_name(spec: catalogue.CorpusSpec, stem: str) -> dict[str, str] | None:
     if speaker not in spec.speakers or emotion not in spec.labels:
         return None
     intensity = _code(groups.get("intensity", ""), spec.intensities)
+    sentence = _code(groups.get("sentence", ""), spec.sentences)
     return {
         catalogue.SPEAKER: speaker,
         catalogue.EMOTION: spec.labels[emotion],
-        catalogue.SENTENCE: _code(groups.get("sentence", ""), spec.sentences),
+        catalogue.SENTENCE: spec.same_sentences.get(sentence, sentence),
         catalogue.INTENSITY: spec.intensities.get(intensity, ""),
     }
 

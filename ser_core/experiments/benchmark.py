@@ -1,7 +1,7 @@
 """The table of models over corpora and protocols: a recipe retrained for each cell, each corpus by itself.
 
-Each cell is a measurement of measure.py, which keeps finished folds, so a table may be measured in pieces. Results for four corpora
-come with the project (RESULTS); `python -m ser_core table` prints and computes them, cli/table.py.
+Each cell is a measurement of measure.py, which keeps finished folds, so a table may be measured in pieces. Results come
+with the project (RESULTS); `python -m ser_core table` prints and computes them, cli/table.py.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from ser_core.system import files
 
 RESULTS = Path(__file__).with_name("results") / "benchmark.json"
 ACROSS = "cross-corpus"
-ORDER = ("speaker", "random", "sentence", ACROSS, "leaky")
+ORDER = ("speaker", protocols.SPEAKER_AND_SENTENCE, "random", "sentence", ACROSS, "leaky")
 """The protocols in the order in which they are measured: the most informative first."""
 
 WORDS = (

@@ -1,6 +1,6 @@
 """The cross-corpus matrix: a recipe trained on each corpus and tested on each. The diagonal holds out speakers within the corpus.
 
-Each cell is a measurement of measure.py, which keeps finished folds. Results for four corpora come with the project (RESULTS);
+Each cell is a measurement of measure.py, which keeps finished folds. Results come with the project (RESULTS);
 `python -m ser_core matrix` computes them, cli/matrix.py.
 """
 

@@ -43,10 +43,11 @@ N_COPIES = 1
 
 NONE, BEFORE, AFTER = "none", "before", "after"
 TRAIN, ALL = "train", "all"
+SPLITS = ("random", "sentence", "speaker")
 VALIDATION, TEST = "validation", "test"
 
 CHOICES: dict[str, tuple[Any, ...]] = {
-    "split": ("random", "sentence", "speaker"),
+    "split": (*SPLITS, protocols.SPEAKER_AND_SENTENCE),
     "augment": (NONE, BEFORE, AFTER),
     "scaler": (TRAIN, ALL),
     "early_stopping": (VALIDATION, TEST),
@@ -57,12 +58,12 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class LeakageSettings:
-    """How one model is trained and tested. The defaults leak nothing.
+    """How one model is trained and tested. The defaults leak nothing, unless the sentences give the emotion away (protocols.telling).
 
-    split: one of splits.PROTOCOLS. augment: whether recordings are copied with changes before the split, so that copies fall on both
-    sides, or after it, for training only. scaler: fitted on the training part or on all. early_stopping: the part that chooses the epoch.
-    twins: every recording occurs twice, as in an archive with a nested copy of itself; without, no recording that is tested is trained on
-    under another name, if a corpus has some twice.
+    split: what is held out, one of CHOICES, each a protocol. augment: whether recordings are copied with changes before the split, so
+    that copies fall on both sides, or after it, for training only. scaler: fitted on the training part or on all. early_stopping: the
+    part that chooses the epoch. twins: every recording occurs twice, as in an archive with a nested copy of itself; without, no
+    recording that is tested is trained on under another name, if a corpus has some twice.
     """
 
     classifier: str = "mlp"
@@ -137,21 +138,39 @@ _LEAKS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 )
 
 
-def ladder(settings: LeakageSettings) -> list[tuple[str, LeakageSettings]]:
-    """Return steps (title, settings) from these settings to leak-free ones, one leak closed at a time; the first are as given."""
+_CLOSED: dict[str, tuple[Any, ...]] = {"augment": (AFTER,), "split": (protocols.SPEAKER_AND_SENTENCE,)}
+"""What leaks no more than the default."""
+
+_SENTENCES_OUT = {"random": "sentence", "speaker": protocols.SPEAKER_AND_SENTENCE}
+
+
+def without_sentences(split: str) -> str:
+    """Return the split that holds the tested sentences out, besides what this one holds out."""
+    return _SENTENCES_OUT.get(split, split)
+
+
+def ladder(settings: LeakageSettings, *, telling: bool = False) -> list[tuple[str, LeakageSettings]]:
+    """Return steps (title, settings) from these settings to leak-free ones, one leak closed at a time; the first are as given.
+
+    telling: whether sentences of the clips give the emotion away; they are then held out last.
+    """
     steps = [("As chosen", settings.usual)]
     for name, title, change in _LEAKS:
         now = steps[-1][1]
-        leaks = getattr(now, name) not in (getattr(LeakageSettings(), name), *((AFTER,) if name == "augment" else ()))
-        if leaks:
+        if telling and name == "split" and now.split == "sentence":
+            change = {"split": protocols.SPEAKER_AND_SENTENCE}
+        if getattr(now, name) not in (getattr(LeakageSettings(), name), *_CLOSED.get(name, ())):
             steps.append((title, replace(now, **change)))
+    now = steps[-1][1]
+    if telling and now.split == "speaker":
+        steps.append(("Telling sentences held out", replace(now, split=without_sentences(now.split))))
     return steps
 
 
 def combinations() -> list[LeakageSettings]:
-    """Return all settings of the classifier whose results are precomputed: what RESULTS holds."""
+    """Return all settings of the classifier whose results are precomputed: what RESULTS holds. RAVDESS' sentences tell nothing."""
     rows: list[dict[str, Any]] = [{}]
-    for name, values in {**CHOICES, "classifier": (WORKED_OUT,)}.items():
+    for name, values in {**CHOICES, "split": SPLITS, "classifier": (WORKED_OUT,)}.items():
         rows = [{**row, name: value} for row in rows for value in values]
     return [LeakageSettings(**row) for row in rows]
 
@@ -244,7 +263,7 @@ def _run(
         labels=rounds[0].labels,
         n_copies=N_COPIES,
         speaker_cap=10**6,
-        protocol=settings.split,
+        protocol=protocols.PROTOCOLS[settings.split].validation,
     )
     y = fit.targets(clips, config.labels)
     probabilities = np.zeros((len(clips), len(config.labels)))

@@ -71,6 +71,9 @@ def _results(card: ModelCard, figures: Evaluation) -> dict[str, Any]:
         "held_out": f"held out: {row.held_out}" if row else "on held-out clips",
         "worth": row.worth if row else splits.PROTOCOLS.get(figures.protocol, ""),
         "measured": by_corpus,
+        "caveats": list(
+            dict.fromkeys(filter(None, (protocols.caveat(each.corpus, each.protocol) for _, each in by_corpus)))
+        ),
         "scores": Markup(_scores(by_corpus)),
         "has_human": any(_human(each) is not None for _, each in by_corpus),
         "under": [(degradations.describe(name), accuracy) for name, accuracy in (figures.under or {}).items()],
@@ -83,9 +86,7 @@ def _results(card: ModelCard, figures: Evaluation) -> dict[str, Any]:
 
 
 def _human(figures: Evaluation) -> float | None:
-    if figures.human is not None:
-        return figures.human
-    return catalogue.CORPORA[figures.corpus].human_accuracy if figures.corpus in catalogue.CORPORA else None
+    return catalogue.human_accuracy(figures.corpus) if figures.human is None else figures.human
 
 
 def _scores(by_corpus: Sequence[tuple[str, Evaluation]]) -> str:

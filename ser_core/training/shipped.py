@@ -46,9 +46,17 @@ LIMITS = (
     "languages, children, old voices and noisy rooms are outside of what was measured. It hears how something is said, "
     "not what a person feels: do not assess people with it."
 )
+HELD_OUT: dict[str, str] = {
+    "ravdess": "RAVDESS by the published folds of actors (EmoBox)",
+    "tess": "each TESS speaker once",
+    "savee": "each SAVEE speaker once",
+    "emodb": "the ten EmoDB speakers in six groups",
+    "cremad": "the 91 CREMA-D actors by the remainder of their number",
+}
+"""How the six folds part the speakers of each corpus, for a card."""
+
 HOW_MEASURED = (
-    "speaker: six folds. RAVDESS by the published folds of actors (EmoBox); in the same six trainings each SAVEE speaker "
-    "and each TESS speaker is held out once, and the ten EmoDB speakers in six groups. Every clip is scored once, by a "
+    "speaker: six folds over all corpora at once: {}. Every clip is scored once, by a "
     "model trained on all corpora without its speaker; epoch and temperature are chosen on other training speakers. "
     "The shipped weights come from the same recipe on all speakers, the validation speakers aside. Figures under "
     "'cross-corpus' are of the same recipe trained on the other corpora alone, with the labels that all have. "
@@ -56,7 +64,7 @@ HOW_MEASURED = (
     "speakers of the other corpora, who are also tested here: each was tested by a model trained without them, but the choice may "
     "flatter the figures a little."
 )
-"""What a card says of its figures."""
+"""What a card says of its figures; in its place, how the speakers of the corpora are held out."""
 
 LICENCE = (
     "Trained on corpora licensed for non-commercial research and teaching; the weights may be used for nothing else. "
@@ -143,7 +151,7 @@ def build(
                 per_corpus=per_corpus,
                 evaluation=per_corpus.get(MAIN_CORPUS),
                 unheard=unheard,
-                protocol=HOW_MEASURED,
+                protocol=how_measured(material.clips),
                 limits=LIMITS,
                 licence=LICENCE,
             )
@@ -270,7 +278,7 @@ def _card(
     return replace(
         known,
         slug=slug,
-        protocol=HOW_MEASURED,
+        protocol=how_measured(material.clips),
         evaluation=per_corpus.get(MAIN_CORPUS),
         per_corpus=per_corpus,
         unheard=unheard,
@@ -278,6 +286,12 @@ def _card(
         licence=LICENCE,
         limits=LIMITS,
     )
+
+
+def how_measured(clips: pd.DataFrame) -> str:
+    """Return what a card says of figures on these clips."""
+    there = set(clips[catalogue.CORPUS])
+    return HOW_MEASURED.format(", ".join(words for name, words in HELD_OUT.items() if name in there))
 
 
 def _split(clips: pd.DataFrame, validation: Sequence[str]) -> dict[str, dict[str, list[str]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from ser_core.corpora import catalogue
 from ser_core.dataset import cache, published
+from ser_core.experiments import listeners
 from ser_core.system import units
 from tests.support import ruled_corpus
 
@@ -89,6 +91,41 @@ def test_a_clip_without_features_is_named_and_the_others_are_exported(run, own):
 )
 def test_features_that_cannot_be_had_are_a_sentence(run, own, arguments, sentence):
     status, out, err = run("corpora", "features", *arguments)
+    assert (status, out) == (2, "") and sentence in err[-1]
+
+
+def test_what_people_heard_is_printed_and_summed_up_again_from_a_folder(run, own, tmp_path):
+    status, out, _ = run("corpora", "listeners")
+    assert (
+        status == 0
+        and "name the acted label in 41.6%" in out
+        and out.splitlines()[-1].split()[:2] == ["disgust", "1271"]
+    )
+    rows = [
+        f'"1{n:05}",0,0,0,0,9,1,"1001_IEO_{code}_XX"'
+        for n, code in enumerate(("ANG", "DIS", "FEA", "HAP", "NEU", "SAD"))
+    ]
+    folder = tmp_path / "CREMA-D" / "processedResults"
+    folder.mkdir(parents=True)
+    (folder / "tabulatedVotes.csv").write_text("\n".join(['"","A","D","F","H","N","S","fileName"', *rows]))
+    file = tmp_path / "people.json"
+    status, out, _ = run("corpora", "listeners", f"cremad={folder.parent}", "--out", str(file), "--json")
+    (each,) = json.loads(out)
+    assert status == 0 and each["named"] == [1, 0, 0, 0, 0, 0] and each["accuracy"] == pytest.approx(1 / 6)
+    assert listeners.read_results(file)["cremad"].n_answers == 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["tess"], "No votes of listeners are published for 'tess'"),
+        (["cremad"], "holds no votes of listeners"),
+        (["--out", "x.json"], "Name a corpus whose votes"),
+        (["cremad", "--out", "no such folder/x.json"], "cannot be written"),
+    ],
+)
+def test_votes_that_cannot_be_had_are_a_sentence(run, own, arguments, sentence):
+    status, out, err = run("corpora", "listeners", *arguments)
     assert (status, out) == (2, "") and sentence in err[-1]
 
 

@@ -49,6 +49,19 @@ def test_protocols_stand_apart_and_what_cannot_be_had_does_not_stop_the_others(e
     assert "tess, cross-corpus: To be tested across corpora, 'tess' needs another corpus" in said.err
 
 
+def test_sentences_that_give_the_emotion_away_are_told_until_they_are_held_out(evaluate, tmp_path, capsys):
+    for number, speaker in enumerate(("DC", "JE")):
+        for code, label in (("h", "happy"), ("sa", "sad")):
+            for sentence in range(6, 12):
+                sound = corpora.voice(5 * number, label, sentence)
+                corpora.write(tmp_path / "savee" / f"{speaker}_{code}{sentence:02d}.wav", sound)
+    given = [*QUICK, "--corpus", f"savee={tmp_path / 'savee'}", "--protocol", "speaker"]
+    assert evaluate(*given, "--protocol", "speaker and sentence") == 0
+    first, second = capsys.readouterr().out.split("protocol speaker and sentence")
+    assert "0% / 100% / 0%" in first and "The sentences of SAVEE give the emotion away" in first
+    assert "0% / 0% / 0%" in second and "give the emotion away: most" not in second
+
+
 def test_a_model_that_knows_the_clips_is_marked(evaluate, base, capsys):
     path = base / "models" / "mlp" / "card.json"
     card = json.loads(path.read_text())

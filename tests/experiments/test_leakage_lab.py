@@ -58,6 +58,13 @@ def test_a_clean_switch_lets_nothing_through(clips, desk, switches, n_clips, see
     assert (found.n_clips, dict(found.seen), found.protocol) == (n_clips, seen, switches.split)
 
 
+@pytest.mark.parametrize("leak", [{}, {"augment": "before"}, {"twins": True}])
+def test_speakers_and_sentences_can_both_be_held_out(base, desk, leak):
+    actors = scan.scan("ravdess", base / "ravdess")
+    found = leakage_lab.study(LeakageSettings(split="speaker and sentence", **leak), actors, desk)
+    assert found.n_clips == 64 * (1 + len(leak)) and set(found.seen.values()) == {0}
+
+
 @pytest.mark.parametrize("leak", [{"augment": "before"}, {"twins": True}])
 def test_copies_before_a_random_split_fall_on_both_sides(clips, desk, leak):
     found = leakage_lab.study(LeakageSettings(split="random", **leak), clips, desk)
@@ -163,6 +170,20 @@ def test_the_ladder_closes_one_leak_at_a_time():
     assert leakage_lab.ladder(LeakageSettings()) == [("As chosen", LeakageSettings())]
 
 
+def test_sentences_that_give_the_emotion_away_are_one_more_leak_to_close():
+    both = LeakageSettings(split="speaker and sentence")
+    titles = [title for title, _ in leakage_lab.ladder(LeakageSettings(split="random"), telling=True)]
+    assert titles == ["As chosen", "Speakers held out", "Telling sentences held out"]
+    assert leakage_lab.ladder(LeakageSettings(), telling=True)[-1] == ("Telling sentences held out", both)
+    assert leakage_lab.ladder(LeakageSettings(split="sentence"), telling=True)[1:] == [("Speakers held out", both)]
+    assert [len(leakage_lab.ladder(both, telling=telling)) for telling in (True, False)] == [1, 1]
+    assert [leakage_lab.without_sentences(split) for split in leakage_lab.SPLITS] == [
+        "sentence",
+        "sentence",
+        "speaker and sentence",
+    ]
+
+
 def test_a_preset_takes_the_corpora_that_are_here(base):
     tables = {name: scan.scan(name, base / name) for name in ("ravdess", "tess")}
     for preset in leakage_lab.PRESETS.values():
@@ -173,7 +194,7 @@ def test_a_preset_takes_the_corpora_that_are_here(base):
 
 
 def test_a_wrong_switch_is_refused():
-    with pytest.raises(ConfigError, match="split must be one of random, sentence, speaker"):
+    with pytest.raises(ConfigError, match="split must be one of random, sentence, speaker, speaker and sentence"):
         LeakageSettings(split="hope")
 
 

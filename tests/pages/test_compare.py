@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui import cached, runtime
 from pages.ui.charts import palette
-from pages.ui.charts.models import bars, certainty, confusion, describe_confusion, labels_of, risk
+from pages.ui.charts.models import bars, certainty, confusion, describe_confusion, labels_of, ladder, risk
 from pages.ui.charts.robustness import axis_of, cell_table, heat
 from pages.ui.compare import disagreements, held_out, outcomes
 from pages.ui.compare import recipes as compare_recipes
@@ -282,6 +282,9 @@ def test_recipes_are_trained_anew_by_protocol(here: Path, at_once: None, monkeyp
     assert not page.error and "Is the difference significant?" in said
     page.segmented_control("compare.retrain.protocol").set_value("cross-corpus").run()
     assert page.code[0].value.endswith("--corpus tess --train-corpus ravdess --protocol cross-corpus")
+    page.segmented_control("compare.retrain.protocol").set_value("speaker and sentence").run()
+    assert page.code[0].value.endswith("--corpus tess --protocol 'speaker and sentence'")
+    assert "Held out: **the speaker and the sentence**" in text(page)
 
 
 # --- scoring here
@@ -567,6 +570,60 @@ def test_a_preset_is_measured_on_the_corpora_here(here: Path, at_once: None, mon
     assert page.dataframe[0].value["Clips tested"].tolist() == [24] * 3
     page.selectbox("compare.lab.place").set_value("preset copies").run()
     assert "without CREMA-D, not installed here" in text(page)
+
+
+def test_sentences_that_give_the_emotion_away_are_a_switch_where_a_corpus_has_them(
+    here: Path, at_once: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leakage_lab, "CLASSIFIERS", {"knn": {}, "mlp": {"epochs": 1, "hidden": 4}})
+    for number, speaker in enumerate(("DC", "JE")):
+        for code, label in (("h", "happy"), ("sa", "sad")):
+            for sentence in range(6, 12):
+                name = f"{speaker}_{code}{sentence:02d}.wav"
+                corpora.write(here / "corpora" / "savee" / name, corpora.voice(5 * number, label, sentence))
+    corpora.build(here / "corpora")
+    page = visit("Leakage Lab")
+    page.selectbox("compare.lab.place").set_value("tess").run()
+    assert "give the emotion away" not in text(page)
+    page.selectbox("compare.lab.place").set_value("savee").run()
+    assert "The sentences of SAVEE give the emotion away" in text(page)
+    choices = {"split": "speaker", "augment": "none", "scaler": "train", "early_stopping": "validation", "twins": False}
+    for name, value in choices.items():
+        page.session_state[f"compare.lab.switch.{name}"] = value
+    page.run()
+    page.button("compare.lab.start").click().run()
+    shows(page, "on speakers and sentences never heard")
+    rows = page.dataframe[0].value
+    assert rows["Step"].tolist() == ["As chosen", "Telling sentences held out"]
+    assert rows["Sentence in training"].tolist() == [100, 0] and rows["Speaker in training"].tolist() == [0, 0]
+    page.session_state["compare.lab.switch.sentences"] = False
+    page.run()
+    assert page.button("compare.lab.start").label == "Measure these 1 steps"
+
+
+def test_a_bar_leaks_where_a_telling_sentence_was_in_training() -> None:
+    row = {"accuracy": 0.5, "chance": 0.2, "interval": {"accuracy": [0.4, 0.6]}}
+    steps = [(name, row | {"seen": {"speaker": 0, "twin": 0, "sentence": seen}}) for name, seen in (("a", 1), ("b", 0))]
+    plain, telling = (ladder(steps, "accuracy", telling=each).data[0].marker.color for each in (False, True))
+    assert plain[0] == plain[1] == telling[1] != telling[0]
+
+
+def test_people_are_drawn_beside_the_models_where_listeners_voted(here: Path) -> None:
+    measured = replace(
+        figures(protocol="speaker", corpus="cremad"), human=None
+    )  # as the cards of shipped models have it
+    change_card(here, "knn", per_corpus={"cremad": measured.to_dict()})
+    page = visit("Held-out figures")
+    page.selectbox("compare.cards.column").set_value(("speaker", "cremad")).run()
+    said = text(page)
+    assert "People who only heard the clips" in said and "name the acted label in 41.6%" in said
+    drawn = [json.loads(each.proto.spec)["data"][0] for each in page.get("plotly_chart")]
+    assert "heard %{x}" in drawn[-1]["hovertemplate"] and "answered %{x}" in drawn[-2]["hovertemplate"]
+    page.segmented_control("compare.cards.metric").set_value("accuracy").run()
+    bars_drawn = json.loads(page.get("plotly_chart")[0].proto.spec)["layout"]
+    assert "people 41.6%" in [each["text"] for each in bars_drawn["annotations"]]
+    page.selectbox("compare.cards.column").set_value(("speaker", "ravdess")).run()
+    assert "People who only heard" not in text(page)
 
 
 # --- pure parts

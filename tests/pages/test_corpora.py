@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui import cached, state
 from pages.ui.charts import groups, palette
-from pages.ui.corpora.catalogue import SPEAKERS, Here, status
+from pages.ui.corpora.catalogue import SPEAKERS, Here, facts, status
 from pages.ui.corpora.check import as_json
 from pages.ui.task import BUG, STOPPED, Task
 from ser_core.corpora import catalogue, doctor, download, library, recorded
@@ -541,6 +541,14 @@ def test_a_figure_of_many_speakers_ends_somewhere() -> None:
     table = groups.counts(clips(*((("cremad", f"cremad:{n}", "sad")) for n in range(150))), catalogue.SPEAKER)
     figure = groups.groups(table, as_shares=False)
     assert len(table) == 150 and len(figure.data[0].y) == groups.MAX_GROUPS
+
+
+def test_the_facts_of_a_corpus_tell_how_well_people_do_and_what_makes_scores_too_high() -> None:
+    of_people = {
+        name for name, spec in catalogue.CORPORA.items() if "Most people who only heard the clips" in facts(spec)
+    }
+    telling = {name for name, spec in catalogue.CORPORA.items() if "said with one emotion alone" in facts(spec)}
+    assert of_people == {"cremad"} and telling == {"savee"} and "41.6%" in facts(catalogue.CORPORA["cremad"])
 
 
 def test_a_fingerprint_changes_with_names_sizes_and_times(tmp_path: Path) -> None:

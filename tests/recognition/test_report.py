@@ -150,6 +150,13 @@ def test_corpora_that_were_left_out_and_worse_conditions_are_told(card):
     assert "Under worse conditions" not in " ".join(read(report.html(card)).words)
 
 
+def test_a_figure_that_telling_sentences_flatter_says_so(card):
+    assert "give the emotion away" not in report.html(card)
+    savee = replace(card.evaluation, corpus="savee")
+    said = report.html(replace(card, per_corpus=dict(card.per_corpus) | {"savee": savee}))
+    assert said.count("The sentences of SAVEE give the emotion away") == 1
+
+
 def test_the_page_needs_nothing_from_elsewhere(card):
     page = report.html(card)
     reader = read(page)

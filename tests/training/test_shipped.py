@@ -210,6 +210,37 @@ def test_a_recipe_is_tested_on_each_corpus_by_a_model_of_the_others(tmp_path):
     assert shipped.across(alone, recipe, work=tmp_path, say=lambda text: None) == {}
 
 
+def cremad(folder: Path) -> Path:
+    """Write CREMA-D in small: two actors of two folds, six labels, and one clip of digital silence."""
+    for actor in (1001, 1002):
+        for code, emotion in (("NEU", "01"), ("HAP", "03"), ("SAD", "04"), ("ANG", "05"), ("FEA", "06"), ("DIS", "07")):
+            soundfile.write(folder / f"{actor}_IEO_{code}_XX.wav", voice(actor % 50, emotion, 1), RATE)
+    soundfile.write(folder / "1002_MTI_SAD_XX.wav", np.zeros(RATE, np.float32), RATE)
+    return folder
+
+
+def test_cremad_is_a_fifth_corpus_in_the_six_folds(tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, "RECIPES", {"knn": fit.FitConfig(classifier="knn", n_copies=0)})
+    clips = tmp_path / "cremad"
+    clips.mkdir()
+    said: list[str] = []
+    material = shipped.gather({"cremad": cremad(clips)}, work=tmp_path, say=said.append)
+    actor = material.clips[catalogue.SPEAKER].str[-4:].astype(int)
+    assert len(actor) == 13 and (material.folds == actor % 6).all() and "13 cremad" in said[0]
+    text = shipped.how_measured(pd.DataFrame({catalogue.CORPUS: ["ravdess", "cremad"]}))
+    assert "91 CREMA-D actors" in text and "RAVDESS by the published folds" in text and "EmoDB" not in text
+
+
+def test_make_passes_a_fifth_corpus_on(tmp_path):
+    asked = ["make", "-n", "models", *(f"{name}=/{name}" for name in ("RAVDESS", "TESS", "SAVEE", "EMODB"))]
+    four, five = (
+        subprocess.run([*asked, *more], cwd=ROOT, capture_output=True, text=True, timeout=60).stdout
+        for more in ([], ["CREMAD=/x y"])
+    )
+    assert '--corpus "emodb=/EMODB"' in four and "cremad" not in four.partition("build-models")[2]
+    assert '--corpus "cremad=/x y"' in five
+
+
 def test_a_corpus_argument_without_a_folder_is_explained(tmp_path):
     result = build(Path("/nowhere"), tmp_path, tmp_path, "knn")
     assert result.returncode == 2

@@ -70,8 +70,9 @@ def bars(figures: Figures, metric: str, *, order: Sequence[str] = ()) -> go.Figu
         )
     first = next(iter(figures.values()))
     lines = {"chance": first.chance}
-    if metric == "accuracy" and first.human is not None:
-        lines["people"] = first.human
+    people = catalogue.human_accuracy(first.corpus) if first.human is None else first.human
+    if metric == "accuracy" and people is not None:
+        lines["people"] = people
     return go.Figure(
         traces,
         {
@@ -132,12 +133,16 @@ def labels_of(figures: Figures) -> list[str]:
     return [*(label for label in catalogue.ALL_LABELS if label in used), *sorted(used - set(catalogue.ALL_LABELS))]
 
 
-def ladder(steps: Sequence[tuple[str, Mapping[str, Any]]], metric: str) -> go.Figure:
-    """Return one bar per step (title, leakage_lab.to_row's figures) from the leakiest down, with its interval and the line of chance."""
+def ladder(steps: Sequence[tuple[str, Mapping[str, Any]]], metric: str, *, telling: bool = False) -> go.Figure:
+    """Return one bar per step (title, leakage_lab.to_row's figures) from the leakiest down, with its interval and the line of chance.
+
+    telling : sentences of these clips give the emotion away, so a bar leaks where a tested sentence was in training.
+    """
     names = [f"{number + 1}. {title}<br><b>{row[metric]:.1%}</b>" for number, (title, row) in enumerate(steps)]
     values = [row[metric] for _, row in steps]
     bounds = [row["interval"][metric] for _, row in steps]
-    clean = [row["seen"]["speaker"] == 0 and row["seen"]["twin"] == 0 for _, row in steps]
+    leaks = ("speaker", "twin", "sentence") if telling else ("speaker", "twin")
+    clean = [not any(row["seen"][name] for name in leaks) for _, row in steps]
     trace = go.Bar(
         y=names,
         x=values,
@@ -204,11 +209,24 @@ def ladder(steps: Sequence[tuple[str, Mapping[str, Any]]], metric: str) -> go.Fi
 
 def confusion(evaluation: Evaluation, names: Sequence[str], *, as_shares: bool) -> go.Figure:
     """Return the confusion matrix of some labels: rows acted, columns answered; counts, or each row in %."""
-    known = {label: place for place, label in enumerate(evaluation.labels)}
+    return matrix(evaluation.labels, evaluation.confusion, names, as_shares=as_shares)
+
+
+def matrix(
+    labels: Sequence[str],
+    confusion: Sequence[Sequence[int]],
+    names: Sequence[str],
+    *,
+    as_shares: bool,
+    heard: str = "answered",
+    unit: str = "clips",
+) -> go.Figure:
+    """Return the matrix of some labels out of all: rows acted, columns heard, in their words; counts of a unit, or each row in %."""
+    known = {label: place for place, label in enumerate(labels)}
     names = [name for name in names if name in known]
     shown = [known[name] for name in names]
     names = [clip.literal(name) for name in names]
-    counts = np.array(evaluation.confusion)[np.ix_(shown, shown)]
+    counts = np.array(confusion)[np.ix_(shown, shown)]
     total = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
     text = np.where(counts > 0, np.char.mod("%.0f", 100 * share) if as_shares else counts.astype(str), "")
@@ -224,7 +242,7 @@ def confusion(evaluation: Evaluation, names: Sequence[str], *, as_shares: bool) 
         xgap=1,
         ygap=1,
         showscale=False,
-        hovertemplate="acted %{y}, answered %{x}: %{customdata} clips, %{z:.1%} of the row<extra></extra>",
+        hovertemplate=f"acted %{{y}}, {heard} %{{x}}: %{{customdata}} {unit}, %{{z:.1%}} of the row<extra></extra>",
     )
     axis = {"type": "category", "fixedrange": True, "showgrid": False, "automargin": True}
     return go.Figure(
@@ -233,7 +251,7 @@ def confusion(evaluation: Evaluation, names: Sequence[str], *, as_shares: bool) 
             "height": CELL_PX * len(names) + 104,
             "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
             "annotations": clip.cells(share, text, names, size=12),
-            "xaxis": {**axis, "title": {"text": "answered", "standoff": 6}, "tickangle": -45},
+            "xaxis": {**axis, "title": {"text": heard, "standoff": 6}, "tickangle": -45},
             "yaxis": {**axis, "title": {"text": "acted", "standoff": 6}, "autorange": "reversed"},
         },
     )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import pandas as pd
 import streamlit as st
 
-from pages.ui import downloads, frame, glossary, prediction_cards
+from pages.ui import cached, downloads, frame, glossary, prediction_cards
 from pages.ui.charts import models
 from pages.ui.charts.models import CONFIG, Figures
 from ser_core.audio import degradations
 from ser_core.corpora import catalogue
 from ser_core.dataset import protocols
+from ser_core.experiments import listeners
+from ser_core.experiments.listeners import Listeners
 from ser_core.metrics import abstention
 
 UAR, ACCURACY = "uar", "accuracy"
@@ -57,6 +61,7 @@ def show_figures(figures: Figures, *, key: str) -> None:
         key=f"{key}.table",
         placeholder=MISSING,
     )
+    show_caveats((each.corpus, each.protocol) for each in figures.values())
     _seen(figures)
     _under(figures)
     if len({(each.n_clips, each.n_test_speakers) for each in figures.values()}) > 1:
@@ -77,6 +82,12 @@ def show_held_out(protocol: str) -> None:
     row = protocols.PROTOCOLS.get(protocol)
     if row:
         st.markdown(f":material/shield: Held out: **{row.held_out}**. {row.worth}")
+
+
+def show_caveats(places: Iterable[tuple[str, str]]) -> None:
+    """Draw what is to be said beside figures of these corpora and protocols, each sentence once."""
+    for text in dict.fromkeys(filter(None, (protocols.caveat(*place) for place in places))):
+        st.markdown(f":material/menu_book: {frame.plain(text)}")
 
 
 def _seen(figures: Figures) -> None:
@@ -142,6 +153,22 @@ def _confusion(figures: Figures, key: str) -> None:
                     config=CONFIG,
                     alt=models.describe_confusion(title, each),
                 )
+    corpora = {each.corpus for each in figures.values()}
+    people = cached.listeners().get(corpora.pop()) if len(corpora) == 1 else None
+    if people:
+        _people(people, names, key, as_shares=unit == SHARES)
+
+
+def _people(people: Listeners, names: Sequence[str], key: str, *, as_shares: bool) -> None:
+    """Draw what people heard in the same corpus, as one more matrix, and how well they do."""
+    st.markdown(f"**People who only heard the clips**  \n{frame.plain(listeners.describe(people))}")
+    with st.columns(2, gap="medium")[0]:
+        st.plotly_chart(
+            models.matrix(people.labels, people.heard, names, as_shares=as_shares, heard="heard", unit="answers"),
+            key=f"{key}.confusion.people",
+            config=CONFIG,
+            alt=f"What people heard in the clips of each acted label. {listeners.describe(people)}",
+        )
 
 
 def _labels(figures: Figures, key: str) -> None:

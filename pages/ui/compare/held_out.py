@@ -59,6 +59,7 @@ def show_held_out_figures(cards: Sequence[ModelCard]) -> None:
         placeholder=MISSING,
         column_config=dict.fromkeys(map(title, columns), PERCENT),
     )
+    compare_figures.show_caveats((name, protocol) for protocol, name in columns)
     chosen = st.selectbox(
         "Column",
         columns,

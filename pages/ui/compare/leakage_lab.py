@@ -14,6 +14,7 @@ from pages.ui.charts import models
 from pages.ui.compare import measurement
 from pages.ui.compare.figures import MISSING, PERCENT
 from ser_core.corpora import catalogue
+from ser_core.dataset import protocols
 from ser_core.experiments import leakage_lab, runs
 from ser_core.experiments.leakage_lab import LeakageSettings
 from ser_core.experiments.runs import Step
@@ -30,9 +31,10 @@ WORDS: dict[str, dict[Any, str]] = {
     "scaler": {leakage_lab.ALL: "All clips", leakage_lab.TRAIN: "Training clips"},
     "early_stopping": {leakage_lab.TEST: "Test clips", leakage_lab.VALIDATION: "Other clips"},
     "twins": {True: "Keep", False: "Remove"},
+    "sentences": {True: "Keep", False: "Hold out"},
     "classifier": {"mlp": "MLP", "knn": "KNN"},
 }
-"""Field of Switches -> value -> words."""
+"""Field of LeakageSettings -> value -> words; "sentences" changes its `split`."""
 
 TITLES = {
     "split": "Held out",
@@ -40,6 +42,7 @@ TITLES = {
     "scaler": "Scaler fitted on",
     "early_stopping": "Epoch chosen on",
     "twins": "Duplicate files",
+    "sentences": "Sentences that give the emotion away",
     "classifier": "Model",
 }
 HOW = (
@@ -47,7 +50,7 @@ HOW = (
     "The bars close one leak after the other, from your setting down to "
     "**speakers that the model has never heard**. Nothing else changes: the same recordings, features and model."
 )
-HINT = ":small[Each step trains the model two to ten times: seconds to a minute. What has been measured once is kept.]"
+HINT = ":small[Each step trains the model two to eighteen times: seconds to a minute. What has been measured once is kept.]"
 
 
 @st.fragment
@@ -67,9 +70,14 @@ def show_lab() -> None:
         _claim(preset, [name for name in preset.corpora if name in corpora])
         classifier = _choice("classifier", "mlp", key="preset")
         switches = replace(preset.settings, classifier=classifier)
-    else:
-        switches = _switches(ready=place == READY)
-    steps = leakage_lab.ladder(switches)
+    names = [name for name in (preset.corpora if preset else (place,)) if name in corpora]
+    folders = {name: corpora[name] for name in names}
+    telling = protocols.telling(cached.clips_of_all(folders)) if folders else ()
+    if telling:
+        st.markdown(f":material/menu_book: {frame.plain(protocols.tells(telling))}")
+    if not preset:
+        switches = _switches(ready=place == READY, telling=bool(telling))
+    steps = leakage_lab.ladder(switches, telling=bool(telling))
     if place == READY:
         known = leakage_lab.read_results()
         worked_out = [Step(title, known[each]) for title, each in steps]
@@ -79,8 +87,6 @@ def show_lab() -> None:
             f":small[Measured beforehand on the 1,440 clips of RAVDESS, with the small MLP of the lab: `{leakage_lab.command()}`]"
         )
         return
-    names = [name for name in (preset.corpora if preset else (place,)) if name in corpora]
-    folders = {name: corpora[name] for name in names}
     config = runs.lab_settings(place.removeprefix("preset ") if preset else "", steps, measurement.corpora(folders))
     result = measurement.measured(
         config,
@@ -103,13 +109,15 @@ def _claim(preset: leakage_lab.Preset, here: Sequence[str]) -> None:
     )
 
 
-def _switches(*, ready: bool) -> LeakageSettings:
+def _switches(*, ready: bool, telling: bool) -> LeakageSettings:
     chosen: dict[str, Any] = {"classifier": leakage_lab.WORKED_OUT}
     with st.container(horizontal=True, gap="medium", key="compare_lab_switches"):
         for name in (*(() if ready else ("classifier",)), "split", "augment", "scaler", "early_stopping", "twins"):
             if name == "early_stopping" and chosen["classifier"] == "knn":
                 continue  # it has no epochs
             chosen[name] = _choice(name, getattr(leakage_lab.EVERY_LEAK, name), key="switch")
+        if telling and chosen["split"] != "sentence" and not _choice("sentences", True, key="switch"):
+            chosen["split"] = leakage_lab.without_sentences(chosen["split"])
     return LeakageSettings(**chosen).usual
 
 
@@ -126,18 +134,23 @@ def _choice(name: str, default: Any, *, key: str) -> Any:
 
 def show_so_far(steps: Sequence[Step], config: dict[str, Any], cards: Sequence[ModelCard]) -> None:
     """Draw the bars so far; the last one may be half measured."""
-    _bars(steps, key="live")
+    _bars(steps, telling=_tells(config), key="live")
 
 
 def show_result(steps: Sequence[Step], config: dict[str, Any], cards: Sequence[ModelCard]) -> None:
     """Draw the bars, and what the leaks were worth."""
-    _bars(steps)
+    _bars(steps, telling=_tells(config))
     _conclude(steps)
 
 
-def _bars(steps: Sequence[Step], *, key: str = "bars") -> None:
+def _tells(config: dict[str, Any]) -> bool:
+    """Return whether sentences of these clips give the emotion away: the last step holds them out then."""
+    return bool(config["steps"][-1][1]["split"] == protocols.SPEAKER_AND_SENTENCE)
+
+
+def _bars(steps: Sequence[Step], *, telling: bool = False, key: str = "bars") -> None:
     st.plotly_chart(
-        models.ladder([(step.title, step.row) for step in steps], models.METRIC),
+        models.ladder([(step.title, step.row) for step in steps], models.METRIC, telling=telling),
         key=f"compare.lab.{key}",
         config=models.CONFIG,
         alt="; ".join(f"{step.title}: {step.row[models.METRIC]:.0%}" for step in steps),
@@ -149,7 +162,15 @@ def _bars(steps: Sequence[Step], *, key: str = "bars") -> None:
             key=f"compare.lab.{key}.rows",
             placeholder=MISSING,
             column_config=dict.fromkeys(
-                ("Accuracy", "from", "to", "UAR", "Speaker in training", "Recording in training"),
+                (
+                    "Accuracy",
+                    "from",
+                    "to",
+                    "UAR",
+                    "Speaker in training",
+                    "Sentence in training",
+                    "Recording in training",
+                ),
                 PERCENT,
             ),
         )
@@ -158,11 +179,12 @@ def _bars(steps: Sequence[Step], *, key: str = "bars") -> None:
 def _conclude(steps: Sequence[Step]) -> None:
     """State what the leaks were worth; only of a whole measurement: the last step may be half measured while one runs."""
     first, last = (100 * steps[at].row[models.METRIC] for at in (0, -1))
+    unheard = "speakers and sentences" if steps[-1].row["split"] == protocols.SPEAKER_AND_SENTENCE else "speakers"
     if len(steps) == 1:
-        st.markdown("Nothing leaks with this setting: it is what the model reaches on speakers it has never heard.")
+        st.markdown(f"Nothing leaks with this setting: it is what the model reaches on {unheard} it has never heard.")
     else:
         st.markdown(
-            f"**{first:.1f} %** as chosen, **{last:.1f} %** on speakers never heard: "
+            f"**{first:.1f} %** as chosen, **{last:.1f} %** on {unheard} never heard: "
             f"{first - last:.0f} points of the score came from the leaks."
         )
 
@@ -178,6 +200,7 @@ def table(steps: Sequence[Step]) -> pd.DataFrame:
                 "to": 100 * step.row["interval"]["accuracy"][1],
                 "UAR": 100 * step.row["uar"],
                 "Speaker in training": 100 * step.row["seen"]["speaker"],
+                "Sentence in training": 100 * step.row["seen"]["sentence"],
                 "Recording in training": 100 * step.row["seen"]["twin"],
                 "Clips tested": step.row["n_clips"],
             }

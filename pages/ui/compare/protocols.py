@@ -73,6 +73,7 @@ def show_protocols(cards: Sequence[ModelCard]) -> None:
             for name, row in protocols.PROTOCOLS.items()
         },
     )
+    compare_figures.show_caveats((cell.corpus, cell.protocol) for cell in own if cell.figures)
     _notes(own, current)
     with st.expander("All figures as a table", key="compare.protocols.all"):
         st.dataframe(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,7 @@ def _networks(name: str, more: Sequence[str], protocol: str) -> None:
         st.markdown("Networks take minutes per fold, and the runs of everyone else would wait for them. From a shell:")
         extra = "".join(f" --train-corpus {other}" for other in more)
         st.code(
-            f"python -m ser_core evaluate --model cnn --corpus {name}{extra} --protocol {protocol}",
+            f"python -m ser_core evaluate --model cnn --corpus {name}{extra} --protocol {shlex.quote(protocol)}",
             language="bash",
             wrap_lines=True,
         )

@@ -100,10 +100,23 @@ def facts(spec: CorpusSpec) -> str:
         [
             f"{spec.n_clips:,} clips, {len(spec.speakers)} speakers ({who})",
             ", ".join(label for label in catalogue.ALL_LABELS if label in labels),
+            *_about_scores(spec),
             f"Licence: {frame.plain(spec.licence or 'not stated in its publication; ask at the official page')}",
             f":small[{frame.plain(spec.citation)}]",
         ]
     )
+
+
+def _about_scores(spec: CorpusSpec) -> list[str]:
+    """Return what is to be known about scores on a corpus: how well people do, and whether its sentences give the emotion away."""
+    human, tells = (
+        spec.human_accuracy,
+        "Most sentences are said with one emotion alone: hold speaker and sentence out, or scores are too high",
+    )
+    return [
+        *([f"Most people who only heard the clips name the acted label in {human:.1%} of them"] if human else []),
+        *([tells] if spec.sentences_tell else []),
+    ]
 
 
 def _exclusions(there: Here) -> str:

@@ -15,7 +15,7 @@ from pages.ui.charts import training
 from pages.ui.train import script, search
 from ser_core import paths
 from ser_core.classifiers import CLASSIFIERS
-from ser_core.dataset import splits
+from ser_core.dataset import protocols, splits
 from ser_core.errors import SerError
 from ser_core.experiments.outcome import AS_TRAINED
 from ser_core.metrics.evaluation import MIN_SPEAKERS, Evaluation
@@ -226,7 +226,9 @@ def _corpora(card: ModelCard) -> None:
 
 def worth(figures: Evaluation) -> str:
     """Return what figures of this protocol are worth, as Markdown."""
-    meaning = splits.PROTOCOLS.get(figures.protocol, "")
+    meaning = " ".join(
+        [splits.PROTOCOLS.get(figures.protocol, ""), protocols.caveat(figures.corpus, figures.protocol)]
+    ).strip()
     return (
         f"Protocol **{frame.plain(figures.protocol)}**. {frame.plain(meaning)} {glossary.link('uar')}, with an interval of 95 % over "
         f"{frame.plain(figures.interval_over)}."
