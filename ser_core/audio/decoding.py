@@ -314,8 +314,10 @@ class _Found:
             return True
         if duration_s is None or len(layout.parts) > 1:
             return False
-        # Where no byte is missing, the length in the header is what is wrong, unless it is far off.
+        # Where no byte is missing, the length in the header is what is wrong, unless it is far off; a FLAC counts its samples.
         share, slack_s = (0.98, 0.1) if layout.is_cut is None else (0.75, 0.5)
+        if self.header.container == "FLAC":
+            share, slack_s = 1.0, 0.01
         return self.tally.n_read / self.header.rate < share * duration_s - slack_s
 
     @property

@@ -56,3 +56,13 @@ def test_the_check_counts_every_file_and_finds_nothing(monkeypatch, capsys):
 def test_every_length_field_of_a_wav_may_be_wrong(at, size):
     data = WAV[:at] + struct.pack("<I", size) + WAV[at + 4 :]
     assert check_lengths.judge(data, "wav", whole_s=1.0) != "different"
+
+
+def test_ogg_pages_get_checksums_that_fit():
+    whole = as_file(tone(), kind="OGG", subtype="VORBIS")
+    assert check_lengths.with_checksums(whole) == whole
+    cleared = bytearray(whole)
+    cleared[22:26] = bytes(4)
+    assert check_lengths.with_checksums(bytes(cleared)) == whole
+    cut = whole[:-10]
+    assert check_lengths.with_checksums(cut) == cut
