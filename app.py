@@ -85,6 +85,7 @@ def recognize() -> None:
             timeline.head(given, chosen)
         else:
             clip_view.show_clip(given, heard, title="Now" if kept else "Clip")
+            inputs.track(given, heard.clip.track, heard.clip.tracks)
             inputs.channel(given, heard.clip.channel, heard.clip.choices)
         with st.container(key="clip_actions", horizontal=True):
             st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=clip_input.clear)

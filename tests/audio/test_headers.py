@@ -415,6 +415,35 @@ def test_of_two_voices_on_two_tracks_the_first_is_used_and_the_other_named(tmp_p
     assert clip.remarks == ("Sound track 1 of 2 was used; there is speech in track 2 too, which was not read.",)
 
 
+@pytest.mark.parametrize(("kind", "codec"), [("mp4", "aac"), ("matroska", "libopus"), ("avi", "mp3")])
+def test_either_track_can_be_chosen(kind, codec):
+    low, high = (tone(1.0, 48_000, frequency_hz=hz) for hz in (300.0, 900.0))
+    data = tracks(kind, codec, low, high)
+    for track, hz in ((1, 300), (2, 900)):
+        clip = decoding.decode(data, track=track)
+        assert level_and_frequency(clip.waveform)[1] == pytest.approx(hz, abs=5)
+        assert (clip.track, clip.tracks) == (track, 2)
+        assert clip.remarks == (f"Sound track {track} of 2 was used, as chosen.",)
+        stream = decoding.stream(data, track=track)
+        assert np.array_equal(np.concatenate(list(stream.blocks())), clip.waveform.samples)
+        assert (stream.track, stream.tracks, stream.remarks) == (track, 2, clip.remarks)
+
+
+@pytest.mark.parametrize("track", [-1, 0, 3, 10**9])
+def test_a_track_that_is_not_there_is_refused(track):
+    data = tracks("mp4", "aac", tone(1.0, 48_000), tone(1.0, 48_000))
+    with pytest.raises(AudioError, match=f"a.mp4 has 2 sound tracks, and no track {track}. Choose 1 to 2."):
+        decoding.decode(data, track=track, name="a.mp4")
+
+
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "mp4"])
+def test_a_file_of_one_track_has_no_second(kind):
+    data = tracks("mp4", "aac", tone(1.0, 48_000)) if kind == "mp4" else as_file(tone(), kind=kind)
+    assert decoding.decode(data, track=1).remarks == ()
+    with pytest.raises(AudioError, match=r"has one sound track, and no track 2. Choose 1\."):
+        decoding.decode(data, track=2)
+
+
 # Opus
 
 

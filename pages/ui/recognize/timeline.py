@@ -137,7 +137,7 @@ def head(given: clip_input.ClipInput, models: list[ModelCard]) -> None:
         )
         return
     # A large file is played as it was heard: its bytes would come back into memory.
-    if isinstance(given.data, bytes) and run.found.container in recognition.PLAYABLE:
+    if isinstance(given.data, bytes) and run.found.container in recognition.PLAYABLE and run.found.tracks == 1:
         data, mime = given.data, recognition.PLAYABLE[run.found.container]
     else:
         data, mime = run.player.read(), "audio/flac" if run.player is run.tape else "audio/mpeg"
@@ -147,6 +147,7 @@ def head(given: clip_input.ClipInput, models: list[ModelCard]) -> None:
         clip_view.facts(run.found.container, run.found.source_rate, run.found.source_channels, run.found.duration_s),
         remarks=run.found.remarks,
     )
+    inputs.track(given, run.found.track, run.found.tracks)
     inputs.channel(given, run.found.channel, run.found.choices)
 
 
