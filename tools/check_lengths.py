@@ -116,9 +116,10 @@ def judge(
     expected = ffmpeg_duration(data, kind)
     if expected is not None and abs(clip.waveform.duration_s - expected) <= tolerance_s + 0.01 * expected:
         return "same"
-    # Where FFmpeg gives up, the rate in the header is as good as any.
-    times = clip.source_rate / whole_rate if whole_rate and expected is None else 1.0
-    if whole_s - tolerance_s <= clip.waveform.duration_s * times <= whole_s + tolerance_s:
+    # All samples count where FFmpeg gives up or reads less, whatever rate the header says.
+    reads_more = expected is None or clip.waveform.duration_s > expected
+    times = clip.source_rate / whole_rate if whole_rate and reads_more else 1.0
+    if abs(clip.waveform.duration_s * times - whole_s) <= tolerance_s:
         return "whole"
     return "remark" if clip.truncated or clip.remarks else "different"
 

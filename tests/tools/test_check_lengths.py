@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ser_core.audio import decoding
-from tests.support.signals import as_file, tone
+from tests.support.signals import RATE, as_file, tone
 from tools import check_lengths
 
 WAV = as_file(tone(1.0))
@@ -66,3 +66,10 @@ def test_ogg_pages_get_checksums_that_fit():
     assert check_lengths.with_checksums(bytes(cleared)) == whole
     cut = whole[:-10]
     assert check_lengths.with_checksums(cut) == cut
+
+
+def test_all_samples_at_the_rate_of_the_header_are_the_whole(monkeypatch):
+    slower = WAV[:24] + struct.pack("<II", RATE // 2, RATE) + WAV[32:]
+    monkeypatch.setattr(check_lengths, "ffmpeg_duration", lambda data, kind: 0.3)
+    assert check_lengths.judge(slower, "wav", whole_s=1.0, whole_rate=RATE) == "whole"
+    assert check_lengths.judge(slower, "wav", whole_s=1.0) == "different"
