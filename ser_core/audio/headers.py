@@ -308,10 +308,9 @@ def _counter(head: bytes, frame: _Frame) -> tuple[bytes, int | None] | None:
     at = (21 if mono else 36) if first_version else (13 if mono else 21)  # behind the side information
     if (tag := head[at : at + 4]) in (b"Xing", b"Info"):
         flags = int.from_bytes(head[at + 4 : at + 8], "big")
+        said = int.from_bytes(head[at + 8 : at + 12], "big") if flags & 1 else None
         # What pads the sound stands behind the four fields: with other flags, libsndfile takes other numbers for it.
-        return tag if flags == _ALL_FIELDS else b"", int.from_bytes(
-            head[at + 8 : at + 12], "big"
-        ) if flags & 1 else None
+        return tag if flags == _ALL_FIELDS else b"", said
     return (b"VBRI", int.from_bytes(head[50:54], "big")) if head[36:40] == b"VBRI" else None
 
 
