@@ -88,6 +88,7 @@ def recognize() -> None:
             timeline.head(clip, chosen)
         else:
             clip_view.show_clip(clip, analysis, title="Now" if comparison else "Clip")
+            inputs.track(clip, analysis.clip.track, analysis.clip.tracks)
             inputs.channel(clip, analysis.clip.channel, analysis.clip.choices)
         with st.container(key="clip_actions", horizontal=True):
             st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=clip_input.clear)

@@ -1,8 +1,9 @@
 """Holds the lengths of damaged recordings against FFmpeg's: `python -m tools.check_lengths --inputs 1000 --seed 0 [--json]`.
 
 Of each container, so many copies are made whose headers are changed: a length field becomes zero, too small or too large, or any bytes
-of the header change. Each must be read to the length that FFmpeg reads by itself, or carry a sentence: an error, a remark, or that it is
-cut off. Ends with 1 where one is shorter or longer without a word; such inputs are kept under build/lengths/.
+of the header change; the pages of an Ogg file get checksums that fit, so that what was changed is read. Each must be read to the length
+that FFmpeg reads by itself, or carry a sentence: an error, a remark, or that it is cut off. Ends with 1 where one is shorter or longer
+without a word; such inputs are kept under build/lengths/.
 """
 
 from __future__ import annotations
@@ -49,6 +50,39 @@ def mutate_lengths(data: bytes, rng: np.random.Generator) -> bytes:
     return data
 
 
+def with_checksums(data: bytes) -> bytes:
+    """Return an Ogg file whose pages have checksums that fit what is in them now: decoders leave out a page whose sum is wrong."""
+    at = data.find(b"OggS")
+    while at >= 0:
+        lacing = data[at + 27 : at + 27 + data[at + 26]] if at + 27 < len(data) else b""
+        stop = at + 27 + len(lacing) + sum(lacing)
+        page = data[at : at + 22] + bytes(4) + data[at + 26 : stop]
+        if len(page) == stop - at:
+            data = data[: at + 22] + _ogg_checksum(page).to_bytes(4, "little") + data[at + 26 :]
+        at = data.find(b"OggS", at + 4)
+    return data
+
+
+def _ogg_checksum(page: bytes) -> int:
+    value = 0
+    for byte in page:
+        value = value << 8 & 0xFFFF_FFFF ^ _OGG_TABLE[value >> 24 ^ byte]
+    return value
+
+
+def _ogg_table() -> list[int]:
+    table = []
+    for value in range(256):
+        value <<= 24
+        for _ in range(8):
+            value = value << 1 & 0xFFFF_FFFF ^ (0x04C1_1DB7 if value & 0x8000_0000 else 0)
+        table.append(value)
+    return table
+
+
+_OGG_TABLE = _ogg_table()
+
+
 def ffmpeg_duration(data: bytes, kind: str) -> float | None:
     """Return how many seconds of the first sound track FFmpeg decodes by itself, None where it cannot."""
     n, rate = 0, 0
@@ -71,8 +105,10 @@ def ffmpeg_duration(data: bytes, kind: str) -> float | None:
     return n / rate if rate else None
 
 
-def judge(data: bytes, kind: str, *, whole_s: float, tolerance_s: float = TOLERANCE_S) -> str:
-    """Return what becomes of a file: one of OUTCOMES; whole_s: its length before it was changed."""
+def judge(
+    data: bytes, kind: str, *, whole_s: float, whole_rate: int | None = None, tolerance_s: float = TOLERANCE_S
+) -> str:
+    """Return what becomes of a file: one of OUTCOMES; whole_s, whole_rate: its length and rate before it was changed."""
     try:
         clip = decoding.decode(data, name="clip")
     except AudioError:
@@ -80,7 +116,10 @@ def judge(data: bytes, kind: str, *, whole_s: float, tolerance_s: float = TOLERA
     expected = ffmpeg_duration(data, kind)
     if expected is not None and abs(clip.waveform.duration_s - expected) <= tolerance_s + 0.01 * expected:
         return "same"
-    if abs(clip.waveform.duration_s - whole_s) <= tolerance_s:
+    # All samples count where FFmpeg gives up or reads less, whatever rate the header says.
+    reads_more = expected is None or clip.waveform.duration_s > expected
+    times = clip.source_rate / whole_rate if whole_rate and reads_more else 1.0
+    if abs(clip.waveform.duration_s * times - whole_s) <= tolerance_s:
         return "whole"
     return "remark" if clip.truncated or clip.remarks else "different"
 
@@ -116,11 +155,14 @@ def main() -> int:
         rng = np.random.default_rng([options.seed, *title.encode()])
         counts = Counter[str]()
         # FFmpeg does not leave out what pads the last packet of some whole files.
-        whole_s = decoding.decode(data).waveform.duration_s
+        clip = decoding.decode(data)
+        whole_s, whole_rate = clip.waveform.duration_s, clip.source_rate
         padding_s = abs(whole_s - (ffmpeg_duration(data, kind) or 0.0))
         for number in range(options.inputs):
             changed = mutate_lengths(data, rng)
-            outcome = judge(changed, kind, whole_s=whole_s, tolerance_s=TOLERANCE_S + padding_s)
+            if kind == "ogg":
+                changed = with_checksums(changed)
+            outcome = judge(changed, kind, whole_s=whole_s, whole_rate=whole_rate, tolerance_s=TOLERANCE_S + padding_s)
             counts[outcome] += 1
             if outcome == "different":
                 KEPT.mkdir(parents=True, exist_ok=True)

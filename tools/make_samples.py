@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import scipy.linalg
+import scipy.signal
 import soundfile
 
 FOLDER = Path(__file__).resolve().parents[1] / "pages" / "samples"
@@ -26,7 +28,10 @@ LICENCE = "Synthetic, free to redistribute: the program espeak-ng is under GPL-3
 
 @dataclass(frozen=True)
 class Voice:
-    """Settings of espeak-ng: a voice, base pitch 0..99, words a minute, pitch range in SSML's words; peak in dB re full scale."""
+    """Settings of espeak-ng: a voice, base pitch 0..99, words a minute, pitch range in SSML's words; peak in dB re full scale.
+
+    whispered: noise takes the place of the voice (`whisper`), since a variant of the program by that name has a voice still.
+    """
 
     slug: str
     title: str
@@ -36,6 +41,7 @@ class Voice:
     words_per_minute: int
     pitch_range: str
     peak_dbfs: float
+    whispered: bool = False
 
 
 VOICES = (
@@ -83,11 +89,12 @@ VOICES = (
         "whisper",
         "Synthetic voice, whispering",
         "Be quiet, there is somebody behind the curtain.",
-        voice="en-gb+whisper",
+        voice="en-gb+f2",
         pitch=50,
         words_per_minute=150,
         pitch_range="medium",
         peak_dbfs=-16.0,
+        whispered=True,
     ),
 )
 
@@ -115,7 +122,31 @@ def speak(voice: Voice) -> np.ndarray:
         )
     heard = np.flatnonzero(np.abs(samples) > 1e-3)
     samples = samples[heard[0] : heard[-1] + 1]
+    if voice.whispered:
+        samples = whisper(samples, sample_rate=SAMPLE_RATE, rng=np.random.default_rng(0))
     return np.pad(samples / np.abs(samples).max() * 10 ** (voice.peak_dbfs / 20), round(PAUSE_S * SAMPLE_RATE))
+
+
+def whisper(samples: np.ndarray, *, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
+    """Return what is spoken as a whisper, float (n,): in each 30 ms, noise as loud as the voice goes through the same vocal tract.
+
+    Linear prediction (Atal and Hanauer 1971) gives the tract's resonances, and what is left over is the voice; consonants without one
+    stay as they are, but for chance.
+    """
+    n, order = round(0.03 * sample_rate), 2 + sample_rate // 1000
+    hop = n // 3
+    window = np.hanning(n + 1)[:n]
+    breath, whispered, overlap = rng.standard_normal(len(samples)), np.zeros(len(samples)), np.zeros(len(samples))
+    for start in range(0, len(samples) - n + 1, hop):
+        here = slice(start, start + n)
+        piece = samples[here] * window
+        correlation = np.correlate(piece, piece, "full")[n - 1 : n + order]
+        correlation[0] = 1.0001 * correlation[0] + 1e-9
+        tract = np.append(1.0, -scipy.linalg.solve_toeplitz(correlation[:-1], correlation[1:]))
+        level = np.sqrt(np.sum(scipy.signal.lfilter(tract, [1.0], piece) ** 2) / np.sum(window**2))
+        whispered[here] += level * window * scipy.signal.lfilter([1.0], tract, breath[here])
+        overlap[here] += window
+    return whispered / np.maximum(overlap, 0.1)
 
 
 def background_noise(*, duration_s: float, level_dbfs: float, rng: np.random.Generator) -> np.ndarray:

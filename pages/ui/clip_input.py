@@ -36,7 +36,7 @@ LARGE = 16 * 2**20
 class ClipInput:
     """A clip as it came in: its bytes, where it came from, and what is known of it. `name` is untrusted text.
 
-    channel: the one that was chosen, None where it is left to audio/channels.py. digest: of the bytes and that choice.
+    channel, track: those that were chosen, None where they are left to decoding.decode. digest: of the bytes and that choice.
     """
 
     name: str
@@ -46,6 +46,12 @@ class ClipInput:
     label: str | None = None
     note: str = ""
     channel: str | None = None
+    track: int | None = None
+
+    @property
+    def bytes_digest(self) -> str:
+        """The digest of the bytes alone."""
+        return self.digest.partition(" ")[0]
 
 
 def clip() -> ClipInput | None:
@@ -79,7 +85,12 @@ def take(clip: ClipInput) -> None:
 
 def channel_key(clip: ClipInput) -> str:
     """Return the key of the widget that chooses a channel of a clip."""
-    return f"recognize.channel.{clip.digest.partition(' ')[0][:16]}"
+    return f"recognize.channel.{clip.bytes_digest[:16]}.{clip.track or ''}"
+
+
+def track_key(clip: ClipInput) -> str:
+    """Return the key of the widget that chooses a sound track of a clip."""
+    return f"recognize.track.{clip.bytes_digest[:16]}"
 
 
 def choose_channel() -> None:
@@ -87,7 +98,19 @@ def choose_channel() -> None:
     current = clip()
     channel = st.session_state.get(channel_key(current)) if current else None
     if current and channel:
-        take(replace(current, channel=channel, digest=f"{current.digest.partition(' ')[0]} {channel}"))
+        take(_with_choice(current, channel=channel, track=current.track))
+
+
+def choose_track() -> None:
+    """Callback of the widget of `track_key`: make the sound track chosen that of the clip of the page; its channels are others."""
+    current = clip()
+    track = st.session_state.get(track_key(current)) if current else None
+    if current and track:
+        take(_with_choice(current, channel=None, track=track))
+
+
+def _with_choice(clip: ClipInput, *, channel: str | None, track: int | None) -> ClipInput:
+    return replace(clip, channel=channel, track=track, digest=f"{clip.bytes_digest} {channel or ''} {track or ''}")
 
 
 def keep() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui import cached, clip_input, frame, state
-from ser_core.audio import formats
+from ser_core.audio import decoding, formats
 from ser_core.errors import SerError
 from ser_core.recognition import store
 from ser_core.recognition.card import ModelCard
@@ -60,6 +60,19 @@ def channel(given: clip_input.ClipInput, used: str, choices: Sequence[str]) -> N
             format_func=str.capitalize,
             key=clip_input.channel_key(given),
             on_change=clip_input.choose_channel,
+        )
+
+
+def track(given: clip_input.ClipInput, used: int, tracks: int) -> None:
+    """Draw the choice of a sound track, where a clip has several; used: the one that was used."""
+    if tracks > 1:
+        st.segmented_control(
+            "Sound track",
+            range(1, max(min(tracks, decoding.MAX_TRACKS), used) + 1),
+            default=used,
+            required=True,
+            key=clip_input.track_key(given),
+            on_change=clip_input.choose_track,
         )
 
 

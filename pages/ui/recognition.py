@@ -68,14 +68,14 @@ def _clip(given: clip_input.ClipInput, cards: Sequence[ModelCard]) -> _Clip:
 def _short_clip(digest: str, _given: clip_input.ClipInput, _cards: Sequence[ModelCard]) -> _Clip | None:
     own = _by_origin(_cards)[0]
     try:
-        found = _run_short(_given.data, _given.name, own, _given.channel)
+        found = _run_short(_given.data, _given.name, own, _given.channel, _given.track)
     except AudioError:
         raise
     except SerError:
         if not own:
             raise
         found, own = (
-            _run_short(_given.data, _given.name, (), _given.channel),
+            _run_short(_given.data, _given.name, (), _given.channel, _given.track),
             [],
         )  # a model, perhaps: the sound is shown without
     return _Clip(found[0], _by_key(own, found[1])) if found else None
@@ -84,7 +84,7 @@ def _short_clip(digest: str, _given: clip_input.ClipInput, _cards: Sequence[Mode
 @st.cache_resource(scope="session", max_entries=4, show_spinner=LISTENING)
 def _long_clip(digest: str, _given: clip_input.ClipInput, _cards: Sequence[ModelCard]) -> _Clip:
     own = _by_origin(_cards)[0]
-    found, answers = _run_long(_given.data, _given.name, own, _given.channel)
+    found, answers = _run_long(_given.data, _given.name, own, _given.channel, _given.track)
     return _Clip(found, _by_key(own, answers))
 
 
@@ -112,27 +112,28 @@ def predict_long(data: bytes | Spool, name: str, cards: Sequence[ModelCard]) -> 
 
 
 def _run_short(
-    data: bytes | Spool, name: str, own: Sequence[ModelCard], channel: str | None = None
+    data: bytes | Spool, name: str, own: Sequence[ModelCard], channel: str | None = None, track: int | None = None
 ) -> tuple[Analysis, service.Answers] | None:
     if not isinstance(data, Spool) and is_short(data):
         with contextlib.suppress(decoding.TooLongError):  # it says less than it holds
-            return _run(data, name, own, timeline.LONG_S, channel)
+            return _run(data, name, own, timeline.LONG_S, channel, track)
     return None
 
 
 def _run_long(
-    data: bytes | Spool, name: str, own: Sequence[ModelCard], channel: str | None = None
+    data: bytes | Spool, name: str, own: Sequence[ModelCard], channel: str | None = None, track: int | None = None
 ) -> tuple[Analysis, service.Answers]:
     with workers.long_work():
-        return _run(data.read() if isinstance(data, Spool) else data, name, own, decoding.MAX_DURATION_S, channel)
+        data = data.read() if isinstance(data, Spool) else data
+        return _run(data, name, own, decoding.MAX_DURATION_S, channel, track)
 
 
 def _run(
-    data: bytes, name: str, own: Sequence[ModelCard], max_duration_s: float, channel: str | None
+    data: bytes, name: str, own: Sequence[ModelCard], max_duration_s: float, channel: str | None, track: int | None
 ) -> tuple[Analysis, service.Answers]:
     """Return a clip's analysis and the answers of this machine's models: one task of a worker."""
     models = _slugs_and_keys(own)
-    asked = {"name": name, "max_duration_s": max_duration_s, "channel": channel}
+    asked = {"name": name, "max_duration_s": max_duration_s, "channel": channel, "track": track}
     return workers.run(service.analyse, data, models, paths.models_folder(), **asked)
 
 
@@ -158,7 +159,11 @@ def stream(given: clip_input.ClipInput) -> decoding.Stream:
 def _stream(digest: str, _given: clip_input.ClipInput) -> decoding.Stream:
     with _READING.turn():
         return decoding.stream(
-            _given.data, max_duration_s=timeline.MAX_DURATION_S, name=_given.name, channel=_given.channel
+            _given.data,
+            max_duration_s=timeline.MAX_DURATION_S,
+            name=_given.name,
+            channel=_given.channel,
+            track=_given.track,
         )
 
 
@@ -197,7 +202,8 @@ def answers(given: clip_input.ClipInput, cards: list[ModelCard]) -> list[Answer]
     more = service.predict(clip.analysis, _slugs_and_keys(imported), paths.models_folder())
     if own:
         try:
-            found = _run_short(given.data, given.name, own) or _run_long(given.data, given.name, own)
+            asked = given.data, given.name, own, given.channel, given.track
+            found = _run_short(*asked) or _run_long(*asked)
             more = [*found[1], *more]
         except SerError as error:
             more = [*[str(error)] * len(own), *more]
@@ -264,10 +270,13 @@ def _slugs_and_keys(cards: Sequence[ModelCard]) -> tuple[tuple[str, str], ...]:
 
 
 def playable(given: clip_input.ClipInput, analysis: Analysis) -> tuple[bytes, str]:
-    """Return bytes that every browser plays, and their type: the original where it is such a file, else what the models hear."""
+    """Return bytes that every browser plays, and their type: the original where it is such a file, else what the models hear.
+
+    Of several sound tracks a browser plays the first.
+    """
     if isinstance(given.data, bytes) and given.source == clip_input.RECORDING:
         return given.data, "audio/wav"
-    if isinstance(given.data, bytes) and analysis.clip.container in PLAYABLE:
+    if isinstance(given.data, bytes) and analysis.clip.container in PLAYABLE and analysis.clip.tracks == 1:
         return given.data, PLAYABLE[analysis.clip.container]
     return _wav(given.digest, analysis), "audio/wav"
 

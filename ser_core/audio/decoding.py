@@ -125,6 +125,7 @@ def decode(
     max_duration_s: float = MAX_DURATION_S,
     name: str = "The file",
     channel: str | None = None,
+    track: int | None = None,
 ) -> Clip:
     """Return the sound of a file as one channel at `sample_rate` Hz.
 
@@ -136,6 +137,8 @@ def decode(
         What error sentences call it.
     channel
         Which channel is used: one of channels.names, or a number from 1 on; None: what channels.py finds best.
+    track
+        Which sound track is used, from 1 on; None: the first with speech.
 
     Raises
     ------
@@ -154,7 +157,7 @@ def decode(
     file = Source(_read(source, name, max_duration_s))
     _refuse_other_kinds(file, name)
     try:
-        recording = _recording(file, name, max_duration_s, sample_rate)
+        recording = _recording(file, name, max_duration_s, sample_rate, track)
         found = _first_pass(recording, channel, sample_rate)
         samples = np.concatenate([np.zeros(0, np.float32), *found.blocks])
     except MemoryError:
@@ -182,6 +185,7 @@ def stream(
     max_duration_s: float = MAX_DURATION_S,
     name: str = "The file",
     channel: str | None = None,
+    track: int | None = None,
     check_stop: Callable[[], None] = lambda: None,
 ) -> Stream:
     """Return the sound of a file to be read in blocks, each at most some seconds long: the samples are those of `decode`.
@@ -197,7 +201,7 @@ def stream(
     _check_target(sample_rate)
     file = _held(source, name, max_duration_s)
     _refuse_other_kinds(file, name)
-    found = _first_pass(_recording(file, name, max_duration_s, sample_rate), channel, None, check_stop)
+    found = _first_pass(_recording(file, name, max_duration_s, sample_rate, track), channel, None, check_stop)
     header, tally, choice, recording = found.header, found.tally, found.choice, found.recording
 
     def read() -> Iterator[np.ndarray]:
@@ -265,12 +269,16 @@ class _Header:
 
 @dataclass
 class _Recording:
-    """A file to be read: what is in it, which of its sound tracks, and what went wrong when it was read last."""
+    """A file to be read: what is in it, which of its sound tracks, and what went wrong when it was read last.
+
+    chosen_track : the one that was asked for, None where the first with speech is to be found.
+    """
 
     layout: headers.Layout
     name: str
     max_duration_s: float
     by_ffmpeg: bool = False
+    chosen_track: int | None = None
     track: int = 0
     tracks: int = 0
     track_remark: str = ""
@@ -314,8 +322,10 @@ class _Found:
             return True
         if duration_s is None or len(layout.parts) > 1:
             return False
-        # Where no byte is missing, the length in the header is what is wrong, unless it is far off.
+        # Where no byte is missing, the length in the header is what is wrong, unless it is far off; a FLAC counts its samples.
         share, slack_s = (0.98, 0.1) if layout.is_cut is None else (0.75, 0.5)
+        if self.header.container == "FLAC":
+            share, slack_s = 1.0, 0.01
         return self.tally.n_read / self.header.rate < share * duration_s - slack_s
 
     @property
@@ -335,9 +345,10 @@ class _Found:
         return tuple(each for each in sentences if each)
 
 
-def _recording(file: Source, name: str, max_duration_s: float, sample_rate: int) -> _Recording:
+def _recording(file: Source, name: str, max_duration_s: float, sample_rate: int, track: int | None) -> _Recording:
     layout = headers.read_layout(file)
-    return _Recording(layout, name, max_duration_s, by_ffmpeg=0 < layout.opus_hz < sample_rate)
+    by_ffmpeg = 0 < layout.opus_hz < sample_rate
+    return _Recording(layout, name, max_duration_s, by_ffmpeg=by_ffmpeg, chosen_track=track)
 
 
 def _first_pass(
@@ -611,6 +622,7 @@ def _open_part(part: headers.Part, recording: _Recording) -> tuple[_Header, Iter
     # FFmpeg says which channels are which.
     if file is None or (2 < file.channels <= MAX_CHANNELS and _row(part.source) is not None):
         return _open_av(part.source, recording)
+    _check_track(1, recording)
     bits = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}.get(file.subtype, 0)
     layout = recording.layout
     spare_bits = bits - layout.valid_bits if 0 < layout.valid_bits < bits == layout.bits else 8 * (bits == 32)
@@ -714,11 +726,27 @@ def _open_container(data: Source, name: str, track: int = 0) -> _Container:
 def _open_av(data: Source, recording: _Recording) -> tuple[_Header, Iterator[np.ndarray]]:
     opened = _open_container(data, recording.name, recording.track)
     if not recording.tracks:
+        _check_track(opened.tracks, recording)
         recording.tracks = opened.tracks
         if opened.tracks > 1:
-            recording.track, recording.track_remark = _best_track(data, recording)
+            recording.track, recording.track_remark = _chosen_track(recording) or _best_track(data, recording)
             opened = _open_container(data, recording.name, recording.track)
     return _open_track(opened, recording)
+
+
+def _check_track(n_tracks: int, recording: _Recording) -> None:
+    """Raise AudioError where a sound track was asked for that is not there."""
+    track = recording.chosen_track
+    if track is not None and not recording.tracks and not 1 <= track <= n_tracks:
+        what = f"{n_tracks} sound tracks" if n_tracks > 1 else "one sound track"
+        raise AudioError(
+            f"{recording.name} has {what}, and no track {track}. Choose 1{f' to {n_tracks}' * (n_tracks > 1)}."
+        )
+
+
+def _chosen_track(recording: _Recording) -> tuple[int, str] | None:
+    track = recording.chosen_track
+    return (track - 1, f"Sound track {track} of {recording.tracks} was used, as chosen.") if track is not None else None
 
 
 def _open_track(opened: _Container, recording: _Recording) -> tuple[_Header, Iterator[np.ndarray]]:
@@ -748,14 +776,14 @@ def _bass(layout: av.AudioLayout) -> frozenset[int]:
     return found if known or layout.nb_channels not in (6, 7, 8) else frozenset({3})
 
 
-_MAX_TRACKS = 8
+MAX_TRACKS = 8
 """Sound tracks in which speech is looked for."""
 
 
 def _best_track(data: Source, recording: _Recording) -> tuple[int, str]:
     """Return the first sound track with speech, counted from 0, and a sentence on it and the others."""
     scores: list[float] = []
-    for track in range(min(recording.tracks, _MAX_TRACKS)):
+    for track in range(min(recording.tracks, MAX_TRACKS)):
         try:
             header, blocks = _open_track(_open_container(data, recording.name, track), recording)
             listener = channels.Listener(header.rate, header.channels, skip=header.bass)

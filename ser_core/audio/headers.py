@@ -296,6 +296,10 @@ def _resume(source: Source, at: int, frame: Callable[[bytes], _Frame | None]) ->
     return None, new
 
 
+_ALL_FIELDS = 15
+"""Flags of a Xing tag with all of its fields: frames, bytes, places, quality."""
+
+
 def _counter(head: bytes, frame: _Frame) -> tuple[bytes, int | None] | None:
     """Return the tag of an MP3's first frame that holds no sound, and how many frames it counts (None: it does not say)."""
     if len(frame.kind) != 3 or frame.kind[1] != 1:
@@ -304,7 +308,9 @@ def _counter(head: bytes, frame: _Frame) -> tuple[bytes, int | None] | None:
     at = (21 if mono else 36) if first_version else (13 if mono else 21)  # behind the side information
     if (tag := head[at : at + 4]) in (b"Xing", b"Info"):
         flags = int.from_bytes(head[at + 4 : at + 8], "big")
-        return tag, int.from_bytes(head[at + 8 : at + 12], "big") if flags & 1 else None
+        said = int.from_bytes(head[at + 8 : at + 12], "big") if flags & 1 else None
+        # What pads the sound stands behind the four fields: with other flags, libsndfile takes other numbers for it.
+        return tag if flags == _ALL_FIELDS else b"", said
     return (b"VBRI", int.from_bytes(head[50:54], "big")) if head[36:40] == b"VBRI" else None
 
 
@@ -439,7 +445,10 @@ def _wav(
         magic = b"RIFX" if order == "big" else b"RIFF"
         source = source.join([magic + _u32(len(header) + n, order) + header, *data])
     partly = any(each == SECOND or each.endswith(_NOT_READ) for each in remarks)
-    return Layout((Part(source),), is_cut, remarks, partly, bits, valid_bits)
+    # libsndfile leaves out a last block of ADPCM that is not whole.
+    is_adpcm = tag in (2, 0x11) and block > 0
+    by_ffmpeg = is_adpcm and sum(each.stop - each.start for each in data) % block > 0
+    return Layout((Part(source, by_ffmpeg),), is_cut, remarks, partly, bits, valid_bits)
 
 
 def _u32(n: int, order: str) -> bytes:
@@ -531,22 +540,46 @@ def _w64(source: Source) -> Layout | None:
 
 
 def _caf(source: Source) -> Layout | None:
+    by_ffmpeg = False
     for chunk in _chunks(source, 8, "big", width=8):
+        if chunk.id == b"desc":
+            # For a damaged packet libsndfile gives the sound of another one.
+            by_ffmpeg = source.part(chunk.start + 8, 4) == b"alac"
         if chunk.id == b"data":
             rest = source.size - chunk.start
             if chunk.size >= 2**63:
-                return Layout((Part(source),), False)
+                return Layout((Part(source, by_ffmpeg),), False)
             if chunk.size == 0 and rest > 4 and not _tiles(source, chunk.start, "big", width=8):
                 pieces: list[bytes | slice] = [
                     slice(0, chunk.start - 8),
                     rest.to_bytes(8, "big"),
                     slice(chunk.start, source.size),
                 ]
-                return Layout((Part(source.join(pieces)),), False, (NEVER_CLOSED,))
+                return Layout((Part(source.join(pieces), by_ffmpeg),), False, (NEVER_CLOSED,))
             if chunk.size > rest + _TOLERANCE:
-                return Layout((Part(source),), True)
+                return Layout((Part(source, by_ffmpeg),), True)
+            return Layout((Part(source, by_ffmpeg),), False)
+    return Layout((Part(source, True),)) if by_ffmpeg else None
+
+
+_VOC_BITS = {0: 8, 4: 16, 6: 8, 7: 8}
+"""Codec of a block 9 of a Creative Voice File -> bits of a sample: PCM, PCM, A-law, mu-law."""
+
+
+def _voc(source: Source) -> Layout:
+    """Return the layout of a Creative Voice File: blocks one after another, the last one empty; a block 9 names its bits twice."""
+    at = int.from_bytes(source.part(20, 2), "little")
+    for _ in range(_MOST_CHUNKS):
+        block = source.part(at, 16)
+        if block[:1] == b"\0" or at == source.size:
             return Layout((Part(source),), False)
-    return None
+        bits, codec = (block[8], int.from_bytes(block[10:12], "little")) if block[:1] == b"\x09" else (0, -1)
+        if not re.match(rb"[\x01-\x09]...", block, re.DOTALL) or _VOC_BITS.get(codec, bits) != bits:
+            break
+        at += 4 + int.from_bytes(block[1:4], "little")
+        if at > source.size:
+            return Layout((Part(source),), True)
+    return Layout((Part(source),), None, (CONTRADICTORY,))
 
 
 def _with_end(source: Source, end: int) -> Layout:
@@ -590,8 +623,55 @@ _FLAC_HZ = (0, 88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 32_000, 
 
 def _flac(source: Source) -> Layout:
     starts = _find_all(source, rb"fLaC[\x00\x80]\x00\x00\x22")
-    # libsndfile takes the rate and the channels of the file's header, whatever its frames say.
-    return Layout(_split(source, starts, by_ffmpeg=not _is_as_its_first_frame(source)))
+    # libsndfile takes the rate, the channels and the length of the file's header, whatever its frames say.
+    by_ffmpeg = not _is_as_its_first_frame(source) or (len(starts) == 1 and _goes_on(source))
+    return Layout(_split(source, starts, by_ffmpeg=by_ffmpeg))
+
+
+_FLAC_FRAME_BYTES = 1 << 17
+"""Bytes at the end of a FLAC in which its last frame begins, unless it has eight channels of 24 bits."""
+
+
+def _goes_on(source: Source) -> bool:
+    """Whether a FLAC's last frame ends behind the length in its header."""
+    info = source.part(8, 34)
+    said = int.from_bytes(info[13:18], "big") & (1 << 36) - 1
+    block = int.from_bytes(info[0:2], "big")
+    end = source.part(source.size - _FLAC_FRAME_BYTES, _FLAC_FRAME_BYTES)
+    frames = reversed(
+        [_frame_end(end[match.start() : match.start() + 16], block) for match in _FLAC_SYNC.finditer(end)]
+    )
+    return said > 0 and next(filter(None, frames), 0) > said
+
+
+_FLAC_SYNC = re.compile(rb"\xff[\xf8\xf9][\x10-\xff]")
+
+
+def _frame_end(head: bytes, block: int) -> int:
+    """Return up to which sample of the file a FLAC's frame goes, 0 where this is none; block: samples of frames that count frames."""
+    head = head.ljust(16, b"\0")
+    n = max(8 - (head[4] ^ 0xFF).bit_length(), 1)  # bytes of the number, as in UTF-8
+    number = head[4] & 0xFF >> n if n > 1 else head[4]
+    for byte in head[5 : 4 + n]:
+        number = number << 6 | byte & 0x3F
+    at, code, hz = 4 + n, head[2] >> 4, head[2] & 15
+    size = 192 if code == 1 else 576 << code - 2 if code < 6 else 256 << code - 8 if code > 7 else 0
+    if not size:
+        size = int.from_bytes(head[at : at + code - 5], "big") + 1
+        at += code - 5
+    at += {12: 1, 13: 2, 14: 2}.get(hz, 0)
+    if at >= 16 or _crc8(head[:at]) != head[at]:
+        return 0
+    return size + (number if head[1] & 1 else number * block)
+
+
+def _crc8(data: bytes) -> int:
+    value = 0
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = value << 1 & 0xFF ^ (0x07 if value & 0x80 else 0)
+    return value
 
 
 def _is_as_its_first_frame(source: Source) -> bool:
@@ -617,7 +697,7 @@ def _ogg(source: Source) -> Layout:
     starts: list[int] = []
     ended: list[bool] = []
     streams: list[int] = []
-    at, begins, is_cut, opus_hz = 0, False, False, 0
+    at, begins, is_cut, opus_hz, n_stray = 0, False, False, 0, 0
     with source.open() as file:
         for _ in range(_MOST_FRAMES):
             if at >= source.size:
@@ -626,6 +706,8 @@ def _ogg(source: Source) -> Layout:
             head = file.read(27)
             if head[:4] != b"OggS" or len(head) < 27:
                 nearby = source.part(at + 1, _HEAD).find(b"OggS")
+                stray = source.part(at, nearby + 1 if nearby >= 0 else _HEAD)
+                n_stray += 0 if re.match(rb"ID3|TAG|APETAGEX", stray) else len(stray.strip(b"\0"))
                 if nearby < 0:
                     break
                 at += 1 + nearby
@@ -649,7 +731,11 @@ def _ogg(source: Source) -> Layout:
             at += size
     by_ffmpeg = any(n > 1 for n in streams) or (opus_hz not in (16_000, 24_000, 48_000) and opus_hz != 0)
     by_ffmpeg = by_ffmpeg or (opus_hz == 0 and b"OpusHead" in source.part(0, 200))
-    return Layout(_split(source, starts, by_ffmpeg=by_ffmpeg), is_cut or not all(ended), opus_hz=opus_hz)
+    remarks = (_STRAY.format(n_stray),) if n_stray > _TOLERANCE and starts else ()
+    return Layout(_split(source, starts, by_ffmpeg=by_ffmpeg), is_cut or not all(ended), remarks, opus_hz=opus_hz)
+
+
+_STRAY = "It is damaged: {:,} bytes in it belong to no page, and were not read."
 
 
 def _mp4(source: Source) -> Layout:
@@ -710,6 +796,7 @@ _READERS: tuple[tuple[bytes, Callable[[Source], Layout | None]], ...] = (
     (rb"\.snd|dns\.", _au),
     (rb"riff\x2e\x91\xcf\x11", _w64),
     (rb"caff", _caf),
+    (rb"Creative Voice File", _voc),
     (rb"fLaC", _flac),
     (rb"OggS", _ogg),
     (rb"....(ftyp|moov|mdat|free|skip|wide)", _mp4),

@@ -146,6 +146,24 @@ def channel_name(options: argparse.Namespace) -> str | None:
     return channel
 
 
+def add_track(command: Any) -> None:
+    """Add --track, for `track_number`."""
+    command.add_argument(
+        "--track",
+        type=int,
+        metavar="N",
+        help="sound track of a file with several, such as a film, from 1 on (default: the first with speech)",
+    )
+
+
+def track_number(options: argparse.Namespace) -> int | None:
+    """Return the sound track that --track names, None without it; raises ConfigError."""
+    track: int | None = options.track
+    if track is not None and track < 1:
+        raise ConfigError(f"--track takes a number from 1 on. Got {track}.")
+    return track
+
+
 def add_jobs(command: Any, *, spare: int = 0) -> None:
     """Add --jobs, for `worker_count`; spare: cores left free unless a number is given (long work leaves one)."""
     default = "one per core" if not spare else "all cores but one"

@@ -35,6 +35,7 @@ def add(commands: Any) -> None:
         "--hop", type=float, metavar="S", help="with --long: seconds from one window to the next (default: 1)"
     )
     shared.add_channel(predict)
+    shared.add_track(predict)
     form = predict.add_mutually_exclusive_group()
     shared.add_json(form)
     form.add_argument(
@@ -52,7 +53,7 @@ def _run(options: argparse.Namespace) -> int:
     status = 0
     long = _windows(options)
     n_jobs = shared.worker_count(options)
-    channel = shared.channel_name(options)
+    channel, track = shared.channel_name(options), shared.track_number(options)
     _check_out(options)
     labels: dict[str, tuple[str, ...]] = {}
     for slug in dict.fromkeys(options.model or store.SHIPPED):
@@ -70,7 +71,7 @@ def _run(options: argparse.Namespace) -> int:
         if options.csv:
             out.write(batch.csv_lines([], columns, header=True))
         for done, result in enumerate(
-            batch.predict(files, list(labels), long=long, channel=channel, n_jobs=n_jobs), start=1
+            batch.predict(files, list(labels), long=long, channel=channel, track=track, n_jobs=n_jobs), start=1
         ):
             if "error" in result:
                 status = fail(result["error"])

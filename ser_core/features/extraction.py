@@ -17,9 +17,8 @@ import scipy.fft
 import scipy.ndimage
 
 from ser_core.audio.waveform import Waveform, resample
-from ser_core.features import filterbanks, spectral
+from ser_core.features import filterbanks, pitch, spectral
 from ser_core.features.config import FeatureConfig
-from ser_core.features.pitch import _fundamental
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +88,7 @@ def extract(waveform: Waveform, config: FeatureConfig = FeatureConfig()) -> Feat
     mel_power = power @ _mel_basis(config).T
     log_mel = _power_to_db(mel_power)
     mfcc = log_mel @ _dct_basis(config).T
-    f0_hz, voicing = _fundamental(power, config)
+    f0_hz, voicing = pitch._fundamental(power, config)
     n_frames = len(power)
     bin_hz = config.sample_rate / config.n_fft
     voiced = np.isfinite(f0_hz)
@@ -116,6 +115,14 @@ def extract(waveform: Waveform, config: FeatureConfig = FeatureConfig()) -> Feat
         voicing=voicing,
         voice=voice,
     )
+
+
+def periodicity(waveform: Waveform, config: FeatureConfig = FeatureConfig()) -> np.ndarray:
+    """Return pitch.periodicity of each frame of a clip, (n_frames,): the frames are those of `extract`."""
+    if waveform.sample_rate != config.sample_rate:
+        waveform = resample(waveform, config.sample_rate)
+    samples = condition(waveform.samples, config)[0]
+    return pitch.periodicity(_power_spectrogram(samples, config), config)
 
 
 def condition(samples: np.ndarray, config: FeatureConfig) -> tuple[np.ndarray, float, tuple[int, int], np.ndarray]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+import scipy.fft
+import scipy.ndimage
 
 from ser_core.features import filterbanks
 from ser_core.features.config import F0_MIN, FeatureConfig
@@ -17,6 +19,34 @@ VOICING_THRESHOLD = 0.5
 
 OCTAVE_COST = 0.04
 """Taken from the autocorrelation per octave below F0_MAX, so that the shortest of several equal periods wins (Boersma 1993)."""
+
+_TINY = 1e-10
+
+PERIODICITY_MAX_HZ = 2500.0
+PERIODICITY_S = 0.1
+"""Up to where `periodicity` looks for harmonics, and over how much time their autocorrelation is averaged."""
+
+
+def periodicity(power: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    """Return how periodic each 100 ms are once their formants are taken out, about 0.1 (noise) to 1 (harmonics), (n_frames,).
+
+    power : (n_frames, n_bins). Noise in a narrow formant, as in a whisper, passes for a pitch in `voicing`. Here each spectrum is divided
+    by its cepstral envelope, of quefrencies below a period of F0_MAX, before the autocorrelation: a voice leaves its harmonics, and a
+    whisper white noise, which the average over time takes out.
+    """
+    first_lag = int(config.sample_rate / F0_MAX)
+    lags = np.arange(first_lag, int(np.ceil(config.sample_rate / F0_MIN)) + 1)
+    cepstrum = scipy.fft.dct(np.log(np.maximum(power, _TINY)), type=1, axis=1)
+    cepstrum[:, first_lag:] = 0.0
+    frequencies = filterbanks._bin_frequencies(config)
+    bins = np.flatnonzero((frequencies >= F0_MIN) & (frequencies <= PERIODICITY_MAX_HZ))
+    white = power[:, bins] / np.exp(scipy.fft.idct(cepstrum, type=1, axis=1)[:, bins])
+    cosines = np.cos(2 * np.pi * np.outer(bins, lags) / config.n_fft).astype(np.float32)
+    correlation = (white @ cosines) / np.maximum(white.sum(axis=1, keepdims=True), _TINY)
+    n_averaged = max(round(PERIODICITY_S * config.sample_rate / config.hop_length), 1)
+    averaged = scipy.ndimage.uniform_filter1d(correlation, n_averaged, axis=0)
+    strongest: np.ndarray = (averaged / _window_autocorrelation(config)[lags]).max(axis=1)
+    return strongest
 
 
 def _fundamental(power: np.ndarray, config: FeatureConfig) -> tuple[np.ndarray, np.ndarray]:

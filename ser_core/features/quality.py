@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import scipy.ndimage
+import scipy.signal
 
 from ser_core.audio.waveform import Waveform
-from ser_core.features import voice_activity
+from ser_core.features import extraction, voice_activity
 from ser_core.features.extraction import REFERENCE_RMS, Features, mel_frequencies
 from ser_core.system import units
 
@@ -28,8 +29,15 @@ HEARD_RUN_FRAMES = 3
 SHOUT_HZ, SHOUT_SPEED = 250.0, 0.72
 """A voice as high as this in which no speech is heard may be a scream: it is heard again, slower and so lower."""
 
-WHISPER_SNR_DB = 20.0
-"""Speech without pitch that stands out by this much is a whisper; otherwise noise hides its pitch."""
+WHISPER_VOICING, WHISPER_PERIODICITY = 0.75, 0.2
+"""A clip whose mean periodicity, weighted by its level, lies below this has no voice in it. Its mean voicing is then below the first
+number, which costs nothing to know."""
+
+WHISPER_TILT_HZ, WHISPER_PROBABILITY = 1000.0, 0.2
+"""Such a clip is heard with less treble, as a voice has it (6 dB less per octave from there), and less is enough to call it speech."""
+
+WHISPER_SNR_DB = 10.0
+"""Speech without periodicity that stands out by this much is a whisper; otherwise noise may hide its pitch."""
 
 SHORT_SPEECH_S = 0.7
 MIN_LEVEL_DBFS = -65.0
@@ -54,7 +62,7 @@ class Quality:
     level_dbfs is the root mean square of the loud frames; speech_s counts voiced frames and what joins them (100 ms on
     either side), without pitch what is heard as speech; snr_db (at most 60) is None where there is no speech or no pause to measure;
     steady marks a constant tone. heard_s: how much voice_activity.py heard as speech, where there is pitch until it was enough, None
-    where it was not asked; whispered: it is enough, and has no pitch that noise could hide.
+    where it was not asked; whispered: it is enough, and has no periodicity, which noise could hide.
     """
 
     duration_s: float
@@ -151,16 +159,15 @@ def report(waveform: Waveform, features: Features, *, listen: bool = True) -> Qu
     speech_s = round(min(int(speech.sum()) * frame_s, waveform.duration_s), 4)
     heard_s, whispered = None, False
     if listen and level_dbfs >= MIN_LEVEL_DBFS:
-        heard = _heard(waveform, features, to_decide=speech_s >= MIN_SPEECH_S)
+        whisper = _whisper(waveform, features, level)
+        whispered = bool(whisper.any())
+        heard = whisper if whispered else _heard(waveform, features, to_decide=speech_s >= MIN_SPEECH_S)
         heard_s = round(float(heard.sum()) * voice_activity.FRAME_S, 4)
         if heard_s < MIN_SPEECH_S <= speech_s and float(np.median(features.f0_hz[voiced])) >= SHOUT_HZ:
             slower = _heard(waveform, features, speed=SHOUT_SPEED)
             heard_s = round(float(slower.sum()) * voice_activity.FRAME_S * SHOUT_SPEED, 4)
-        if speech_s < MIN_SPEECH_S <= heard_s:  # a voice without pitch: a whisper, or one that noise hides
-            speech = heard[np.minimum((features.times_s / voice_activity.FRAME_S).astype(int), len(heard) - 1)]
-            speech_s = heard_s
-            ratio = _signal_to_noise(level, speech)
-            whispered = ratio is None or ratio >= WHISPER_SNR_DB
+        if whispered or speech_s < MIN_SPEECH_S <= heard_s:  # a voice without pitch, or one that noise hides
+            speech, speech_s = _at_frames(heard, features), heard_s
     return Quality(
         duration_s=round(waveform.duration_s, 4),
         level_dbfs=round(max(float(level_dbfs), -120.0), 2),
@@ -209,7 +216,7 @@ def speech(features: Features, quality: Quality) -> np.ndarray:
     """
     _, loud, _, spoken = _activity(features)
     has_pitch = spoken.sum() * features.config.hop_length >= MIN_SPEECH_S * features.config.sample_rate
-    return (spoken if has_pitch else loud) & quality.has_speech
+    return (spoken if has_pitch and not quality.whispered else loud) & quality.has_speech
 
 
 def _heard(waveform: Waveform, features: Features, *, speed: float = 1.0, to_decide: bool = False) -> np.ndarray:
@@ -222,12 +229,35 @@ def _heard(waveform: Waveform, features: Features, *, speed: float = 1.0, to_dec
     return _runs(voice_activity.probabilities(played, enough=_is_enough if to_decide else None))
 
 
+def _whisper(waveform: Waveform, features: Features, level: np.ndarray) -> np.ndarray:
+    """Return which frames of voice_activity.py are heard as whispered speech, (n,) bool: none where the clip is no whisper."""
+    none, weights = np.zeros(1, bool), features.rms + 1e-9
+    if np.average(features.voicing, weights=weights) >= WHISPER_VOICING:
+        return none
+    if np.average(extraction.periodicity(waveform, features.config), weights=weights) >= WHISPER_PERIODICITY:
+        return none
+    low_pass = scipy.signal.butter(1, WHISPER_TILT_HZ, fs=waveform.sample_rate)
+    samples = scipy.signal.lfilter(*low_pass, waveform.samples - waveform.samples.mean()).astype(np.float32)
+    gain = 10 ** (extraction.condition(samples, features.config)[1] / 20)
+    played = Waveform(samples * np.float32(gain), waveform.sample_rate)
+    heard = _runs(voice_activity.probabilities(played), WHISPER_PROBABILITY)
+    ratio = _signal_to_noise(level, _at_frames(heard, features))
+    stands_out = ratio is None or ratio >= WHISPER_SNR_DB
+    return heard & (stands_out and heard.sum() * voice_activity.FRAME_S >= MIN_SPEECH_S)
+
+
+def _at_frames(heard: np.ndarray, features: Features) -> np.ndarray:
+    """Return which frames of the features lie within those of voice_activity.py, (n_frames,) bool."""
+    at_frames: np.ndarray = heard[np.minimum((features.times_s / voice_activity.FRAME_S).astype(int), len(heard) - 1)]
+    return at_frames
+
+
 def _is_enough(likely: np.ndarray) -> bool:
     return float(_runs(likely).sum()) * voice_activity.FRAME_S >= MIN_SPEECH_S
 
 
-def _runs(likely: np.ndarray) -> np.ndarray:
-    heard: np.ndarray = scipy.ndimage.binary_opening(likely >= HEARD_PROBABILITY, np.ones(HEARD_RUN_FRAMES, bool))
+def _runs(likely: np.ndarray, probability: float = HEARD_PROBABILITY) -> np.ndarray:
+    heard: np.ndarray = scipy.ndimage.binary_opening(likely >= probability, np.ones(HEARD_RUN_FRAMES, bool))
     return heard
 
 

@@ -39,16 +39,22 @@ def analyse(
     config: FeatureConfig = FeatureConfig(),
     max_duration_s: float = decoding.MAX_DURATION_S,
     channel: str | None = None,
+    track: int | None = None,
 ) -> Analysis:
     """Decode and measure a recording of up to ten minutes, or less where that is said; `name` is used in error sentences.
 
-    channel: which one of it, as `decoding.decode` takes it.
+    channel, track: which of it, as `decoding.decode` takes them.
 
     Raises AudioError where the bytes are not usable audio, of which TooLongError where there are more seconds.
     """
     return measure(
         decoding.decode(
-            source, sample_rate=config.sample_rate, max_duration_s=max_duration_s, name=name, channel=channel
+            source,
+            sample_rate=config.sample_rate,
+            max_duration_s=max_duration_s,
+            name=name,
+            channel=channel,
+            track=track,
         ),
         config,
     )

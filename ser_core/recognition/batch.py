@@ -74,21 +74,24 @@ def predict(
     folder: Path | None = None,
     long: Long | None = None,
     channel: str | None = None,
+    track: int | None = None,
     n_jobs: int = 1,
 ) -> Iterator[Result]:
     """Yield the predictions of some models of a models folder (default: paths.models_folder()) for each file, in their order.
 
-    Files are shared among n_jobs processes where there are enough of them. channel: as decoding.decode takes it.
+    Files are shared among n_jobs processes where there are enough of them. channel, track: as decoding.decode takes them.
     """
     models = paths.models_folder() if folder is None else folder
     if n_jobs > 1 and len(files) >= (2 if long else MIN_PARALLEL):
         import joblib
 
         run = joblib.Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1 if long else 8)
-        yield from run(joblib.delayed(_predict_in_worker)(file, tuple(slugs), models, long, channel) for file in files)
+        yield from run(
+            joblib.delayed(_predict_in_worker)(file, tuple(slugs), models, long, channel, track) for file in files
+        )
         return
     recognizers = [store.load(slug, models) for slug in slugs]
-    yield from (predict_one(Path(file), file, recognizers, long=long, channel=channel) for file in files)
+    yield from (predict_one(Path(file), file, recognizers, long=long, channel=channel, track=track) for file in files)
 
 
 def predict_one(
@@ -98,6 +101,7 @@ def predict_one(
     *,
     long: Long | None = None,
     channel: str | None = None,
+    track: int | None = None,
 ) -> Result:
     """Return the models' predictions for one recording, or why it cannot be used."""
     try:
@@ -108,19 +112,25 @@ def predict_one(
             return timeline.to_dict(
                 name,
                 timeline.analyse(
-                    source, predict_window, name=name, window_s=long.window_s, hop_s=long.hop_s, channel=channel
+                    source,
+                    predict_window,
+                    name=name,
+                    window_s=long.window_s,
+                    hop_s=long.hop_s,
+                    channel=channel,
+                    track=track,
                 ),
             )
-        clip = analysis.analyse(source, name=name, channel=channel)
+        clip = analysis.analyse(source, name=name, channel=channel, track=track)
         return analysis.to_dict(name, clip, analysis.recognize(recognizers, clip))
     except SerError as error:
         return {"file": name, "error": str(error)}
 
 
 def _predict_in_worker(
-    file: str, slugs: tuple[str, ...], folder: Path, long: Long | None, channel: str | None
+    file: str, slugs: tuple[str, ...], folder: Path, long: Long | None, channel: str | None, track: int | None
 ) -> Result:
-    return predict_one(Path(file), file, _load(slugs, folder), long=long, channel=channel)
+    return predict_one(Path(file), file, _load(slugs, folder), long=long, channel=channel, track=track)
 
 
 @functools.lru_cache(maxsize=1)

@@ -28,14 +28,15 @@ def analyse(
     name: str,
     max_duration_s: float = decoding.MAX_DURATION_S,
     channel: str | None = None,
+    track: int | None = None,
 ) -> tuple[Analysis, Answers]:
     """Return a recording's analysis and, where there is speech in it, the answers of some models of a models folder.
 
-    channel: which one of it, as `decoding.decode` takes it.
+    channel, track: which of it, as `decoding.decode` takes them.
 
     Raises AudioError where the bytes are not usable audio; a TooLongError, before anything is measured, where there are more seconds.
     """
-    clip = decoding.decode(data, max_duration_s=max_duration_s, name=name, channel=channel)
+    clip = decoding.decode(data, max_duration_s=max_duration_s, name=name, channel=channel, track=track)
     if clip.waveform.duration_s > max_duration_s:  # the decoder forgives some padding
         raise decoding.TooLongError(f"{name} is longer than {max_duration_s:g} s. Cut it into shorter pieces.")
     measured = analysis.measure(clip)

@@ -77,6 +77,7 @@ class Timeline:
     channel: str = channels.MEAN
     choices: tuple[str, ...] = ()
     track: int = 1
+    tracks: int = 1
     remarks: tuple[str, ...] = ()
 
 
@@ -98,6 +99,7 @@ def analyse(
     window_s: float = WINDOW_S,
     hop_s: float = HOP_S,
     channel: str | None = None,
+    track: int | None = None,
     keep: Callable[[np.ndarray], None] | None = None,
     on_progress: Callable[[float, float], None] | None = None,
     check_stop: Callable[[], None] = lambda: None,
@@ -106,7 +108,7 @@ def analyse(
 
     Parameters
     ----------
-    source, name, channel
+    source, name, channel, track
         As in `decoding.decode`, or what `decoding.stream` returned at waveform.SAMPLE_RATE.
     predict_window
         Predicts each window, one after another: see `window_predictor`.
@@ -128,7 +130,13 @@ def analyse(
         stream = source
     else:
         stream = decoding.stream(
-            source, sample_rate=rate, max_duration_s=MAX_DURATION_S, name=name, channel=channel, check_stop=check_stop
+            source,
+            sample_rate=rate,
+            max_duration_s=MAX_DURATION_S,
+            name=name,
+            channel=channel,
+            track=track,
+            check_stop=check_stop,
         )
     envelope: list[np.ndarray] = []
 
@@ -176,6 +184,7 @@ def analyse(
         channel=stream.channel,
         choices=stream.choices,
         track=stream.track,
+        tracks=stream.tracks,
         remarks=stream.remarks,
     )
 

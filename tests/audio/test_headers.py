@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from pathlib import Path
 
@@ -15,7 +16,9 @@ import soxr
 from ser_core.audio import decoding, headers
 from ser_core.audio.sources import OnDisk, Source
 from ser_core.audio.waveform import to_pcm
+from ser_core.errors import AudioError
 from tests.support.signals import RATE, as_file, level_and_frequency, tone
+from tools import check_lengths
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -187,6 +190,86 @@ def test_a_caf_of_compressed_packets_that_counts_too_many_frames_is_not_cut_off(
     assert not clip.truncated
 
 
+@pytest.mark.parametrize("tail", [b"\xff" * 4, b"\0" * 300])
+def test_a_damaged_packet_of_a_caf_gives_no_sound_of_another(tail, tmp_path):
+    data = as_file(tone(0.6), kind="CAF", subtype="ALAC_16")
+    damaged = data[: -len(tail) - 1] + tail + data[-1:]
+    assert seconds(damaged, tmp_path)[0] == pytest.approx(2 * 4096 / RATE)
+
+
+@pytest.mark.parametrize(
+    ("at", "value"), [(42, b"\x08"), (14, b"\x01")], ids=["half the frames in a packet", "a chunk too long"]
+)
+def test_a_caf_whose_header_is_wrong_is_read_to_its_length_or_refused(at, value, tmp_path):
+    try:
+        duration_s, _ = seconds(patched(as_file(tone(0.6), kind="CAF", subtype="ALAC_16"), at, value), tmp_path)
+    except AudioError:
+        return
+    assert duration_s == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])
+@pytest.mark.parametrize("rate", [RATE, 44_100, 37_123])
+@pytest.mark.parametrize("divisor", [2, 3])
+def test_a_flac_that_counts_too_few_samples_is_read_to_its_end(subtype, rate, divisor, tmp_path):
+    data = as_file(tone(1.0, rate), rate, "FLAC", subtype)
+    assert not headers.read_layout(Source(data)).parts[0].by_ffmpeg
+    said = struct.pack(">I", rate // divisor)
+    duration_s, clip = seconds(patched(data, 22, said), tmp_path)
+    assert duration_s == pytest.approx(1.0, abs=0.001)
+    assert not clip.truncated
+
+
+@pytest.mark.parametrize("flags", [0x0B, 0x4674EC4B, 0x03])
+def test_an_mp3_whose_count_lacks_fields_is_read_to_its_length(flags, tmp_path):
+    data = mp3(2.0)
+    at = re.search(b"Xing|Info", data).end()
+    assert seconds(patched(data, at, struct.pack(">I", flags)), tmp_path)[0] == pytest.approx(2.0, abs=0.12)
+
+
+@pytest.mark.parametrize("n_bytes", [2560, 4864, 5119])
+@pytest.mark.parametrize("subtype", ["MS_ADPCM", "IMA_ADPCM"])
+def test_the_sound_of_an_adpcm_block_that_is_not_whole_is_read(subtype, n_bytes, tmp_path):
+    data = as_file(tone(0.6), subtype=subtype)
+    at = data.index(b"data") + 4
+    duration_s, _ = seconds(patched(data, at, struct.pack("<I", n_bytes)), tmp_path)
+    assert duration_s == pytest.approx(n_bytes * 2 / RATE, abs=0.03)
+
+
+def test_a_voc_that_contradicts_itself_says_so(tmp_path):
+    data = as_file(tone(), kind="VOC")
+    assert seconds(data, tmp_path)[1].remarks == ()
+    for at, value in ((34, b"\x20"), (36, b"\0"), (20, b"\x9a\x56"), (20, b"\0"), (28, b"\x25")):
+        try:
+            assert seconds(patched(data, at, value), tmp_path)[1].remarks == (headers.CONTRADICTORY,)
+        except AudioError:
+            continue
+
+
+@pytest.mark.parametrize("n_bytes", [3, 500])
+def test_a_voc_that_ends_within_a_block_is_cut_off(n_bytes, tmp_path):
+    assert seconds(as_file(tone(), kind="VOC")[:-n_bytes], tmp_path)[1].truncated
+
+
+def test_a_flac_whose_last_frame_is_damaged_is_not_called_whole(tmp_path):
+    data = as_file(tone(0.6), kind="FLAC")
+    damaged = patched(patched(data, 10, b"\x08"), len(data) - 40, bytes([data[-40] ^ 0xFF]))
+    duration_s, clip = seconds(damaged, tmp_path)
+    assert duration_s == pytest.approx(0.512)
+    assert clip.truncated
+
+
+@pytest.mark.parametrize("subtype", ["OPUS", "VORBIS"])
+def test_an_ogg_whose_page_is_too_short_for_its_sound_says_so(subtype, tmp_path):
+    data = as_file(voice(), 48_000, "OGG", subtype)
+    page = data.rindex(b"OggS")
+    at = page + 27 + int(np.argmax(list(data[page + 27 : page + 27 + data[page + 26]])))
+    damaged = check_lengths.with_checksums(patched(data, at, b"\0"))
+    _, clip = seconds(damaged, tmp_path)
+    assert f"It is damaged: {data[at]} bytes in it belong to no page, and were not read." in clip.remarks
+    assert seconds(data + TAG, tmp_path)[1].remarks == ()
+
+
 def test_a_flac_cut_off_within_its_first_second_gives_what_is_there(tmp_path):
     data = as_file(voice(44_100), 44_100, "FLAC")
     duration_s, clip = seconds(data[: len(data) // 3], tmp_path)
@@ -332,6 +415,35 @@ def test_of_two_voices_on_two_tracks_the_first_is_used_and_the_other_named(tmp_p
     assert clip.remarks == ("Sound track 1 of 2 was used; there is speech in track 2 too, which was not read.",)
 
 
+@pytest.mark.parametrize(("kind", "codec"), [("mp4", "aac"), ("matroska", "libopus"), ("avi", "mp3")])
+def test_either_track_can_be_chosen(kind, codec):
+    low, high = (tone(1.0, 48_000, frequency_hz=hz) for hz in (300.0, 900.0))
+    data = tracks(kind, codec, low, high)
+    for track, hz in ((1, 300), (2, 900)):
+        clip = decoding.decode(data, track=track)
+        assert level_and_frequency(clip.waveform)[1] == pytest.approx(hz, abs=5)
+        assert (clip.track, clip.tracks) == (track, 2)
+        assert clip.remarks == (f"Sound track {track} of 2 was used, as chosen.",)
+        stream = decoding.stream(data, track=track)
+        assert np.array_equal(np.concatenate(list(stream.blocks())), clip.waveform.samples)
+        assert (stream.track, stream.tracks, stream.remarks) == (track, 2, clip.remarks)
+
+
+@pytest.mark.parametrize("track", [-1, 0, 3, 10**9])
+def test_a_track_that_is_not_there_is_refused(track):
+    data = tracks("mp4", "aac", tone(1.0, 48_000), tone(1.0, 48_000))
+    with pytest.raises(AudioError, match=f"a.mp4 has 2 sound tracks, and no track {track}. Choose 1 to 2."):
+        decoding.decode(data, track=track, name="a.mp4")
+
+
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "mp4"])
+def test_a_file_of_one_track_has_no_second(kind):
+    data = tracks("mp4", "aac", tone(1.0, 48_000)) if kind == "mp4" else as_file(tone(), kind=kind)
+    assert decoding.decode(data, track=1).remarks == ()
+    with pytest.raises(AudioError, match=r"has one sound track, and no track 2. Choose 1\."):
+        decoding.decode(data, track=2)
+
+
 # Opus
 
 
@@ -340,19 +452,7 @@ def opus_with_rate(rate: int, *, frequency_hz: float = 6000.0) -> bytes:
     data = bytearray(tracks("ogg", "libopus", tone(1.0, 48_000, frequency_hz=frequency_hz)))
     at = data.index(b"OpusHead")
     data[at + 12 : at + 16] = struct.pack("<I", rate)
-    end = data.index(b"OggS", 4)
-    data[22:26] = bytes(4)
-    data[22:26] = struct.pack("<I", ogg_checksum(bytes(data[:end])))
-    return bytes(data)
-
-
-def ogg_checksum(page: bytes) -> int:
-    value = 0
-    for byte in page:
-        value ^= byte << 24
-        for _ in range(8):
-            value = (value << 1 ^ (0x04C11DB7 if value & 0x8000_0000 else 0)) & 0xFFFF_FFFF
-    return value
+    return check_lengths.with_checksums(bytes(data))
 
 
 @pytest.mark.parametrize("rate", [0, 1, 8000, 11_025, 12_000, 44_100, 96_000, 2**32 - 1])

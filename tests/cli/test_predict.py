@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -323,6 +324,37 @@ def test_a_channel_that_does_not_exist_is_a_sentence(run, tmp_path):
     status, _, err = run("predict", path, "--channel", "middle")
     assert status == 2
     assert "--channel takes left, right, mean, difference, or a number from 1 to 8. Got 'middle'." in err[-1]
+
+
+def two_tracks(path):
+    """A film with a voice on each of two sound tracks."""
+    with av.open(str(path), "w", format="mp4") as container:
+        streams = [container.add_stream("aac", rate=16_000, layout="mono") for _ in range(2)]
+        for stream, file in zip(streams, (SPEECH, OTHER), strict=True):
+            frame = av.AudioFrame.from_ndarray(decoding.decode(file).waveform.samples[None, :32_000], "fltp", "mono")
+            frame.sample_rate = 16_000
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("long", [(), ("--long",)])
+def test_of_two_tracks_either_can_be_chosen(run, tmp_path, long):
+    path = two_tracks(tmp_path / "two.mp4")
+    command = ("predict", path, "--json", "--model", "mlp", *long)
+    found = [json.loads(run(*command, *more)[1])[0] for more in ((), ("--track", "1"), ("--track", "2"))]
+    assert [each["track"] for each in found] == [1, 1, 2]
+    answers = [each["predictions"][0]["probabilities"] for each in found]
+    assert answers[0] == answers[1] != answers[2]
+    assert "there is speech in track 2 too" in found[0]["remarks"][0]
+    assert found[2]["remarks"] == ["Sound track 2 of 2 was used, as chosen."]
+
+
+def test_a_track_that_does_not_exist_is_a_sentence(run, tmp_path):
+    path = two_tracks(tmp_path / "two.mp4")
+    assert "has 2 sound tracks, and no track 3. Choose 1 to 2." in run("predict", path, "--track", "3")[2][-1]
+    status, _, err = run("predict", path, "--track", "0")
+    assert status == 2 and "--track takes a number from 1 on. Got 0." in err[-1]
 
 
 def test_a_file_that_is_cut_off_says_so_in_json_and_in_text(run, tmp_path):

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import scipy.signal
 
+from ser_core.audio import decoding
 from ser_core.audio.waveform import Waveform
 from ser_core.features import extraction, quality
 from tests.support import sounds
 from tests.support.signals import RATE, noise, tone
 from tests.support.sounds import voice
+from tools import make_samples
 
 WHOLE = "whole sentence"
 
@@ -63,7 +65,7 @@ def test_a_voice_over_music_is_speech():
     assert report(spoken + 0.2 * music[: len(spoken)]).has_speech
 
 
-@pytest.mark.parametrize("seed", [0, 2, 5])
+@pytest.mark.parametrize("seed", range(8))
 def test_a_whisper_is_told_as_a_whisper(seed):
     result = report(sounds.whisper(seed))
     assert result.has_speech and result.whispered
@@ -77,6 +79,26 @@ def test_a_voice_whose_pitch_noise_hides_is_no_whisper():
     spoken = voice(12, rms=0.05)
     result = report(spoken + noise(len(spoken) / RATE, rms=0.05))
     assert result.has_speech and not result.whispered and "noisy background" in result.summary
+
+
+@pytest.mark.parametrize("name", ["bright", "flat", "slow_low", "fast_loud"])
+def test_a_sentence_is_told_as_whispered_once_its_voice_is_taken_out(name):
+    spoken = decoding.decode(make_samples.FOLDER / f"{name}.flac", sample_rate=RATE).waveform.samples
+    assert report(spoken).has_speech and not report(spoken).whispered
+    assert report(make_samples.whisper(spoken, sample_rate=RATE, rng=np.random.default_rng(0))).whispered
+
+
+def test_the_whispering_sample_is_told_as_a_whisper():
+    spoken = decoding.decode(make_samples.FOLDER / "whisper.flac", sample_rate=RATE).waveform.samples
+    assert "of whispered speech" in report(spoken).summary
+
+
+@pytest.mark.parametrize("f0_hz", [(90, 70), (180, 120), (320, 420)])
+@pytest.mark.parametrize("rms", [0.05, 0.003])
+def test_a_quiet_voice_in_a_little_noise_is_no_whisper(f0_hz, rms):
+    spoken = voice(12, f0_hz=f0_hz, rms=rms)
+    result = report(spoken + noise(len(spoken) / RATE, rms=rms / 5))
+    assert result.has_speech and not result.whispered
 
 
 def test_without_listening_a_pitch_is_enough():

@@ -15,6 +15,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -128,10 +129,46 @@ def settle(page: AppTest) -> None:
     until(lambda: any(each.label == "Channel" for each in page.run().segmented_control))
 
 
-def channel_choice(page: AppTest) -> Any:
-    """The control that chooses a channel."""
-    (control,) = [each for each in page.segmented_control if each.label == "Channel"]
+def channel_choice(page: AppTest, label: str = "Channel") -> Any:
+    """The control that chooses a channel, or the one of this label."""
+    (control,) = [each for each in page.segmented_control if each.label == label]
     return control
+
+
+def two_tracks(pause_s: float = 0.0) -> bytes:
+    """A film with one voice on its first sound track and others, one a channel, on its second, each with a pause at its end."""
+    mono, other = (decoding.decode(data).waveform.samples[:32_000] for data in (SPEECH, OTHER_SPEECH))
+    sounds = {"mono": mono[None], "stereo": np.stack([other, mono])}
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        streams = [container.add_stream("aac", rate=16_000, layout=layout) for layout in sounds]
+        for stream, (layout, sound) in zip(streams, sounds.items(), strict=True):
+            samples = np.ascontiguousarray(np.pad(sound, ((0, 0), (0, round(pause_s * 16_000)))))
+            frame = av.AudioFrame.from_ndarray(samples, "fltp", layout)
+            frame.sample_rate = 16_000
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 8.0], ids=["a clip", "a long recording"])
+def test_of_two_sound_tracks_either_can_be_chosen_and_then_a_channel_of_it(page: AppTest, pause_s: float) -> None:
+    upload(page, "film.mp4", two_tracks(pause_s))
+    pages.wait_for(page, lambda said: "Sound track 1 of 2 was used; there is speech in track 2 too" in said)
+    assert (channel_choice(page, "Sound track").options, channel_choice(page, "Sound track").value) == (["1", "2"], 1)
+    assert not [each for each in page.segmented_control if each.label == "Channel"]
+    channel_choice(page, "Sound track").set_value(2).run()
+    pages.wait_for(page, lambda said: "Sound track 2 of 2 was used, as chosen." in said)
+    other = "right" if channel_choice(page).value == "left" else "left"
+    channel_choice(page).set_value(other).run()
+    pages.wait_for(page, lambda said: f"The {other} channel was used, as chosen." in said)
+    given = page.session_state[state.CLIP]
+    assert (given.track, given.channel) == (2, other)
+    channel_choice(page, "Sound track").set_value(1).run()
+    pages.wait_for(page, lambda said: "Sound track 1 of 2 was used, as chosen." in said)
+    given = page.session_state[state.CLIP]
+    assert (given.track, given.channel) == (1, None)
+    assert not [each for each in page.segmented_control if each.label == "Channel"]
 
 
 def test_a_recording_whose_channels_agree_offers_no_choice(page: AppTest) -> None:
@@ -341,6 +378,23 @@ def test_a_model_that_is_chosen_later_is_asked_alone(models: Path, page: AppTest
     assert n_cards(page.run()) == 3
     assert [[slug for slug, _ in args[1]] for _, args, _ in tasks] == [["knn", "cnn"], ["mine"]]
     assert not any(isinstance(each, analysis.Analysis) for _, args, _ in tasks for each in args)
+
+
+def test_a_model_that_is_chosen_later_answers_for_the_track_and_the_channel_that_are_chosen(
+    models: Path, page: AppTest, tasks: list[Any]
+) -> None:
+    add_model(models, "mine")
+    page.session_state[state.PICKED] = ["knn"]
+    upload(page, "film.mp4", two_tracks())
+    channel_choice(page, "Sound track").set_value(2).run()
+    page.run()
+    channel_choice(page).set_value("right").run()
+    page.session_state[state.PICKED] = ["knn", "mine"]
+    page.session_state["recognize.models.choice"] = ["knn", "mine"]
+    assert n_cards(page.run()) == 2
+    found, _ = tasks[-1][2]
+    assert [slug for slug, _ in tasks[-1][1][1]] == ["mine"]
+    assert (found.clip.track, found.clip.channel) == (2, "right")
 
 
 @pytest.mark.parametrize("with_models", [False, True], ids=["the clip", "a model"])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ser_core.audio import decoding
-from tests.support.signals import as_file, tone
+from tests.support.signals import RATE, as_file, tone
 from tools import check_lengths
 
 WAV = as_file(tone(1.0))
@@ -56,3 +56,20 @@ def test_the_check_counts_every_file_and_finds_nothing(monkeypatch, capsys):
 def test_every_length_field_of_a_wav_may_be_wrong(at, size):
     data = WAV[:at] + struct.pack("<I", size) + WAV[at + 4 :]
     assert check_lengths.judge(data, "wav", whole_s=1.0) != "different"
+
+
+def test_ogg_pages_get_checksums_that_fit():
+    whole = as_file(tone(), kind="OGG", subtype="VORBIS")
+    assert check_lengths.with_checksums(whole) == whole
+    cleared = bytearray(whole)
+    cleared[22:26] = bytes(4)
+    assert check_lengths.with_checksums(bytes(cleared)) == whole
+    cut = whole[:-10]
+    assert check_lengths.with_checksums(cut) == cut
+
+
+def test_all_samples_at_the_rate_of_the_header_are_the_whole(monkeypatch):
+    slower = WAV[:24] + struct.pack("<II", RATE // 2, RATE) + WAV[32:]
+    monkeypatch.setattr(check_lengths, "ffmpeg_duration", lambda data, kind: 0.3)
+    assert check_lengths.judge(slower, "wav", whole_s=1.0, whole_rate=RATE) == "whole"
+    assert check_lengths.judge(slower, "wav", whole_s=1.0) == "different"

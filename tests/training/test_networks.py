@@ -1,4 +1,4 @@
-"""Networks from a run's settings to a served model, and on from a trained one: in one process of their own, which loads TensorFlow once."""
+"""Networks from a run's settings to a served model, and on from a trained one: in processes of their own, which load TensorFlow."""
 
 from __future__ import annotations
 
@@ -30,18 +30,37 @@ from ser_core.system import priority
 from ser_core.training import run
 from ser_core.training import run_folder
 from ser_core.recognition import store
-priority.settle()
+from ser_core.classifiers import _keras, contract
+priority.limit_threads(priority.training_threads())
 base = Path(sys.argv[1])
 places = run.RunPaths(corpora=base / "corpora", models=base / "models", cache=base / "cache")
+class Clock:
+    now = 0.0
+    monotonic = staticmethod(lambda: Clock.now)
+run.time = Clock
+fit = _keras.KerasClassifier.fit
+uars = {}
+def fit_and_measure(self, X, y, *, validation=None, **more):
+    fit(self, X, y, validation=validation, **more)
+    p = self.predict_proba(validation[0])
+    uars[name] = contract.validation_figures(validation[1], p.argmax(axis=1), p.max(axis=1))["validation_uar"]
+    return self
+_keras.KerasClassifier.fit = fit_and_measure
 for name, keep_at in json.loads(sys.argv[2]):
     folder = base / "runs" / name
     def stop(line):
         if keep_at and line.startswith(f"Epoch {keep_at} of"):
             run_folder.ask_stop(folder, keep=True)
-    reporter = run_folder.Reporter(folder, on_line=stop)
-    status = run.run(reporter, places)
+    class Slow(run_folder.Reporter):
+        def epoch(self, values):
+            Clock.now += EPOCH_S
+            super().epoch(values)
+    status = run.run(Slow(folder, on_line=stop), places)
     print(name, status.stage, status.problem, flush=True)
+(base / "uars.json").write_text(json.dumps(uars))
 """
+EPOCH_S = 7.0
+"""What an epoch takes by the clock of these trainings, which nothing else moves on."""
 
 CONFIGS = {
     "cnn": RunConfig(
@@ -66,27 +85,53 @@ CONFIGS = {
         features=SMALL,
         hyperparameters={"filters": (4, 4, 4, 4), "epochs": 300, "clips_per_epoch": 10, "batch_size": 4},
     ),
+    "budget_cnn": RunConfig(
+        corpora=("ravdess",),
+        classifier="cnn",
+        name="Budget CNN",
+        n_copies=0,
+        features=SMALL,
+        budget_s=60,
+        hyperparameters=QUICK | {"epochs": 300, "patience": 0},
+    ),
+    "budget_cnn_lstm": RunConfig(
+        corpora=("ravdess",),
+        classifier="cnn_lstm",
+        name="Budget CNN-LSTM",
+        n_copies=0,
+        features=SMALL,
+        budget_s=60,
+        hyperparameters=QUICK | {"filters": (4, 4, 4), "epochs": 300, "patience": 0, "units": 8},
+    ),
 }
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("networks")
+def trained(folder: Path, order: list[tuple[str, int]]) -> Path:
+    """Train some of CONFIGS, each asked to stop after an epoch, or at 0 not."""
     corpora.build(folder / "corpora")
     (folder / "runs").mkdir()
-    for name, config in CONFIGS.items():
-        run_folder.create(folder / "made", config.to_dict()).rename(folder / "runs" / name)
-    order = json.dumps([["cnn", 0], ["tuned", 0], ["stopped", 5]])
+    for name, _ in order:
+        run_folder.create(folder / "made", CONFIGS[name].to_dict()).rename(folder / "runs" / name)
     done = subprocess.run(
-        [sys.executable, "-c", TRAIN, str(folder), order],
+        [sys.executable, "-c", TRAIN.replace("EPOCH_S", str(EPOCH_S)), str(folder), json.dumps(order)],
         cwd=ROOT,
         env=os.environ | {"SER_MODELS": str(folder / "models")},
         capture_output=True,
         text=True,
         timeout=280,
     )
-    assert done.stdout.splitlines() == ["cnn done ", "tuned done ", "stopped done "], done.stdout + done.stderr[-2000:]
+    assert done.stdout.splitlines() == [f"{name} done " for name, _ in order], done.stdout + done.stderr[-2000:]
     return folder
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Path:
+    return trained(tmp_path_factory.mktemp("networks"), [("cnn", 0), ("tuned", 0), ("stopped", 5)])
+
+
+@pytest.fixture(scope="module")
+def on_a_budget(tmp_path_factory) -> Path:
+    return trained(tmp_path_factory.mktemp("budget"), [("budget_cnn", 0), ("budget_cnn_lstm", 0)])
 
 
 def card(base: Path, slug: str) -> ModelCard:
@@ -147,6 +192,19 @@ def test_a_network_that_was_stopped_keeps_its_best_epoch(base):
     stopped = card(base, "stopped")
     assert [row["epoch"] for row in stopped.training["history"]] == [1, 2, 3, 4, 5]
     assert "best epoch so far" in run_folder.read_status(base / "runs" / "stopped").text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["budget_cnn", "budget_cnn_lstm"])
+def test_a_budget_of_time_ends_a_network_with_its_best_epoch_and_says_how_far_it_came(on_a_budget, name):
+    result = run_folder.read_result(on_a_budget / "runs" / name)
+    n = int(np.ceil(60 / EPOCH_S))
+    (note,) = result["notes"]
+    assert note == f"The 60 s of training were over after epoch {n} of 300; the best of them is kept."
+    history = card(on_a_budget, result["model"]).training["history"]
+    assert [row["epoch"] for row in history] == list(range(1, n + 1))
+    saved = json.loads((on_a_budget / "uars.json").read_text())[name]
+    assert saved == pytest.approx(max(row["validation_uar"] for row in history))
 
 
 @pytest.mark.slow

@@ -137,7 +137,7 @@ def head(given: clip_input.ClipInput, models: list[ModelCard]) -> None:
         )
         return
     # A large file is played as it was heard: its bytes would come back into memory.
-    if isinstance(given.data, bytes) and run.result.container in recognition.PLAYABLE:
+    if isinstance(given.data, bytes) and run.result.container in recognition.PLAYABLE and run.result.tracks == 1:
         data, mime = given.data, recognition.PLAYABLE[run.result.container]
     else:
         data, mime = run.player.read(), "audio/flac" if run.player is run.tape else "audio/mpeg"
@@ -149,6 +149,7 @@ def head(given: clip_input.ClipInput, models: list[ModelCard]) -> None:
         ),
         remarks=run.result.remarks,
     )
+    inputs.track(given, run.result.track, run.result.tracks)
     inputs.channel(given, run.result.channel, run.result.choices)
 
 
