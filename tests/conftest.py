@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from ser_core.audio.waveform import SAMPLE_RATE
+from ser_core.system import priority
 from tests.support import corpora, models
+
+os.environ[priority.MOST] = "0"  # where several tests keep all cores busy, a process that steps back would get nothing
 
 NOT_MEASURED = {"browser", "pages"}
 """Folders whose tests are about the pages: what they show of ser_core its own tests show, and a tracer slows Streamlit by half."""
