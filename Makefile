@@ -64,6 +64,8 @@ FORCE:
 	@$(INSTALL) -r requirements-dev.txt
 	@touch $@
 
+# Each of the many processes that the tests start would compile the project anew, if Python kept no bytecode.
+test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.ready-dev
 	@$(PY) -m tools.browser
 	@$(PY) -m ruff check .

@@ -11,24 +11,33 @@ import numpy as np
 import pytest
 
 from ser_core.audio.waveform import SAMPLE_RATE
-from ser_core.system import locks
+from ser_core.system import locks, priority
 from ser_core.training import jobs, supervisor
 from tests.support import corpora, models
 from tests.support.waiting import until
+
+os.environ[priority.MOST] = "0"  # where several tests keep all cores busy, a process that steps back would get nothing
 
 NOT_MEASURED = {"browser", "pages"}
 """Folders whose tests are about the pages: what they show of ser_core its own tests show, and a tracer slows Streamlit by half."""
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return a process more than there are cores: the browser tests mostly wait."""
-    return (os.cpu_count() or 1) + 1
+    """Return two processes more than there are cores: half of them are at tests that mostly wait (see below)."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put files with slow tests first, then those of the browser: begun last, one of them would keep a single process busy alone."""
+    """Take a file of the browser's, which mostly waits, and another one, which mostly computes, in turn; those with slow tests first.
+
+    Begun last, a long file would keep a single process busy alone.
+    """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (item.path not in slow, "browser" not in item.path.parts))
+    by_kind: dict[bool, dict[Path, None]] = {True: {}, False: {}}  # of the browser's or not -> its files
+    for path in sorted(dict.fromkeys(item.path for item in items), key=lambda path: path not in slow):
+        by_kind["browser" in path.parts][path] = None
+    turns = {path: (turn, kind) for kind, files in by_kind.items() for turn, path in enumerate(files)}
+    items.sort(key=lambda item: turns[item.path])
 
 
 @pytest.hookimpl(wrapper=True)

@@ -47,6 +47,7 @@ def middleware() -> list[Middleware]:
     try:
         _set_admin_word(is_here_alone=is_here_alone)
         priority.worker_count()
+        priority.highest_niceness()
         hosts = guard.hosts(os.environ, () if is_here_alone else _own_names())
     except ConfigError as error:
         sys.exit(str(error))

@@ -25,16 +25,34 @@ AUTOGROUP = Path("/proc/self/autogroup")
 WORKERS = "SER_WORKERS"
 """The environment variable with the number of workers for short clips."""
 
+MOST = "SER_NICE"
+"""The environment variable with the highest niceness that a process may take: 0 where none shall step back."""
+
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """Variables of every process: with their own threads, the numeric libraries take 5 to 10 times longer on busy cores."""
 
 
+def highest_niceness() -> int:
+    """Return the highest niceness that a process may take: SER_NICE, else that of a training.
+
+    Raises
+    ------
+    ConfigError : where SER_NICE is not a whole number from 0 to 19.
+    """
+    return _whole_number(MOST, "1?[0-9]", "from 0 to 19", f"{TRAINING}, the highest", TRAINING)
+
+
 def step_back(niceness: int) -> None:
-    """Run at this niceness, or at the higher one that this process already has; on Windows in the class below the usual one."""
+    """Run at this niceness, but not above the highest that is allowed, or at the higher one that this process already has.
+
+    On Windows it is the class below the usual one, unless the highest allowed is 0.
+    """
+    niceness = min(niceness, highest_niceness())
     if sys.platform == "win32":
         import psutil
 
-        psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+        if niceness:
+            psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
     else:
         os.nice(max(niceness - os.nice(0), 0))
 
@@ -69,7 +87,7 @@ def settle() -> None:
     step_back(TRAINING)
     if AUTOGROUP.exists() and os.getsid(0) == os.getpid():
         with contextlib.suppress(OSError):  # not everybody may
-            AUTOGROUP.write_text(str(TRAINING))
+            AUTOGROUP.write_text(str(min(TRAINING, highest_niceness())))
     limit_threads(training_threads())
 
 
@@ -85,12 +103,18 @@ def worker_count() -> int:
     ------
     ConfigError : where SER_WORKERS is not a whole number of at least 1.
     """
-    given = os.environ.get(WORKERS, "").strip()
+    return _whole_number(
+        WORKERS, "[1-9][0-9]{0,2}", "of workers from 1 to 999", "one worker per core but one", free_cores()
+    )
+
+
+def _whole_number(variable: str, pattern: str, kind: str, otherwise: str, default: int) -> int:
+    """Return the number that a variable holds, the default where it is unset; otherwise: what the default means, in words."""
+    given = os.environ.get(variable, "").strip()
     if not given:
-        return free_cores()
-    if not re.fullmatch("[1-9][0-9]{0,2}", given):
+        return default
+    if not re.fullmatch(pattern, given):
         raise ConfigError(
-            f"{WORKERS} must be a whole number of workers from 1 to 999. Got '{given[:40]}'. Correct it, or unset it for "
-            "one worker per core but one."
+            f"{variable} must be a whole number {kind}. Got '{given[:40]}'. Correct it, or unset it for {otherwise}."
         )
     return int(given)

@@ -11,6 +11,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Server, serious
 from tests.support import corpora
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server_with_corpora(start_server: Callable[[], Server]) -> Server:

@@ -20,6 +20,8 @@ from tests.browser.conftest import Server, serious
 from tests.support import corpora, models
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Place:

@@ -150,7 +150,7 @@ def test_every_flag_reaches_the_settings(place, capsys):
 
 
 def test_a_file_of_settings_is_a_run_and_json_is_its_result(place, capsys):
-    given = RunConfig(corpora=("ravdess",), classifier="lda", n_copies=0, name="From a file")
+    given = RunConfig(corpora=("ravdess",), classifier="svm", n_copies=0, name="From a file")
     (place / "config.json").write_text(json.dumps(given.to_dict()))
     assert main.main(["train", "--config", str(place / "config.json"), "--json", "--jobs", "1"]) == 0
     said = json.loads(capsys.readouterr().out)
@@ -335,21 +335,21 @@ def test_a_terminal_gets_a_bar_and_a_file_gets_lines(place, capsys, monkeypatch)
 
 
 def test_models_are_shown_renamed_exported_imported_and_deleted(place, capsys):
-    assert main.main(["train", "--corpus", "tess", "--classifier", "lda", "--copies", "0", "--jobs", "1"]) == 0
-    file = place / "lda.zip"
+    assert main.main(["train", "--corpus", "tess", "--classifier", "svm", "--copies", "0", "--jobs", "1"]) == 0
+    file = place / "svm.zip"
     for arguments in (
-        ["rename", "lda-on-tess", "Other"],
-        ["describe", "lda-on-tess", "For a test."],
-        ["show", "lda-on-tess"],
-        ["export", "lda-on-tess", "--out", str(file)],
+        ["rename", "svm-on-tess", "Other"],
+        ["describe", "svm-on-tess", "For a test."],
+        ["show", "svm-on-tess"],
+        ["export", "svm-on-tess", "--out", str(file)],
         ["import", str(file)],
-        ["delete", "lda-on-tess"],
+        ["delete", "svm-on-tess"],
     ):
         assert main.main(["models", *arguments]) == 0
     said = capsys.readouterr().out
-    assert "Other (lda-on-tess), lda" in said and "For a test." in said and "LinearDiscriminantAnalysis" in said
+    assert "Other (svm-on-tess), svm" in said and "For a test." in said and "SVC" in said
     assert [path.name for path in (place / "models").iterdir()] == ["other"]
-    assert main.main(["models", "delete", "lda-on-tess"]) == 2
+    assert main.main(["models", "delete", "svm-on-tess"]) == 2
     assert main.main(["models", "import", str(place / "config.json")]) == 2
     assert main.main(["models", "export", "other", "--out", str(place / "no" / "file")]) == 2
     assert capsys.readouterr().err.count("\n") == 3
@@ -368,12 +368,12 @@ def test_a_process_of_its_own_trains_and_can_be_stopped(place, corpora):
 
 
 def test_a_scheduler_is_named_by_a_flag_and_never_by_a_file(place, capsys):
-    given = RunConfig(corpora=("ravdess",), classifier="lda", n_copies=0, scheduler="tcp://203.0.113.1:8786").to_dict()
+    given = RunConfig(corpora=("ravdess",), classifier="svm", n_copies=0, scheduler="tcp://203.0.113.1:8786").to_dict()
     (place / "config.json").write_text(json.dumps(given))
     assert main.main(["train", "--config", str(place / "config.json"), "--jobs", "1"]) == 0
     assert settings(place).scheduler == ""
     begun = time.monotonic()
-    assert main.main(["train", "--corpus", "ravdess", "--classifier", "lda", "--scheduler", "tcp://127.0.0.1:1"]) == 2
+    assert main.main(["train", "--corpus", "ravdess", "--classifier", "svm", "--scheduler", "tcp://127.0.0.1:1"]) == 2
     assert (
         "No Dask scheduler answers at tcp://127.0.0.1:1." in capsys.readouterr().err and time.monotonic() - begun < 20
     )

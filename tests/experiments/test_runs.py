@@ -22,7 +22,8 @@ from ser_core.training import jobs, run_folder
 from ser_core.training.fit import FitConfig
 from tests.support.waiting import until
 
-QUICK = Recipe(name="knn", config=FitConfig(classifier="knn", n_copies=0))
+SMALL = {"epochs": 1, "hidden": 4}
+QUICK = Recipe(name="mlp", config=FitConfig(classifier="mlp", n_copies=0, hyperparameters=SMALL))
 
 
 def states(base: Path, *names: str) -> dict[str, str]:
@@ -99,7 +100,7 @@ def test_what_degraded_clips_cost_comes_back_as_it_was(base, desk, root):
 
 
 def test_cells_and_steps_come_back_as_they_were(base, desk, root, monkeypatch):
-    monkeypatch.setattr(leakage_lab, "CLASSIFIERS", {"knn": {"n_neighbors": 3}, "mlp": {"epochs": 1, "hidden": 4}})
+    monkeypatch.setattr(leakage_lab, "CLASSIFIERS", {"mlp": SMALL})
     config = runs.settings(runs.CROSS, corpora=states(base, "ravdess", "tess"), recipe=recipe.to_dict(QUICK))
     cells = runs.read(done(root, config, desk, base).folder)
     assert [(cell.train, cell.test) for cell in cells] == [
@@ -109,7 +110,7 @@ def test_cells_and_steps_come_back_as_they_were(base, desk, root, monkeypatch):
         ("tess", "tess"),
     ]
     assert all(isinstance(cell, cross_corpus.Cell) and cell.labels == ("neutral", "happy", "sad") for cell in cells)
-    steps = leakage_lab.ladder(LeakageSettings(split="random", classifier="knn"))
+    steps = leakage_lab.ladder(LeakageSettings(split="random"))
     found = runs.read(done(root, runs.lab_settings("", steps, states(base, "tess")), desk, base).folder)
     assert [step.title for step in found] == ["As chosen", "Speakers held out"]
     clips = library.clips(base / "corpora", ["tess"])
@@ -133,8 +134,8 @@ def test_what_there_is_so_far_can_be_read_while_it_works(base, desk, root, monke
 
 
 def test_the_lab_tells_the_rounds_of_the_step_that_it_is_at(base, desk, root, monkeypatch):
-    monkeypatch.setattr(leakage_lab, "CLASSIFIERS", {"knn": {"n_neighbors": 3}, "mlp": {"epochs": 1, "hidden": 4}})
-    steps, sizes = leakage_lab.ladder(LeakageSettings(split="random", classifier="knn")), []
+    monkeypatch.setattr(leakage_lab, "CLASSIFIERS", {"mlp": SMALL})
+    steps, sizes = leakage_lab.ladder(LeakageSettings(split="random")), []
     real = run_folder.write_result
 
     def look(folder, values):

@@ -18,6 +18,15 @@ def _no_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(task, "TASKS", {})
 
 
+@pytest.fixture(autouse=True)
+def _nobody_looks_after_visits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread asks the mock that is the server here, again and again, and prints what it raises, while a page is compiled beside it.
+
+    Python's compiler and its tracebacks share a counter that two threads may confuse ("AST constructor recursion depth mismatch").
+    """
+    monkeypatch.setattr(visits, "_look_after", lambda found: None)
+
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The models that each test gets a copy of; none changes them."""

@@ -200,7 +200,11 @@ def test_other_requests_pass(told: Told) -> None:
 
 @pytest.mark.parametrize(
     ("variable", "given", "sentence"),
-    [("SER_HOSTS", "http://x", "not a host name"), ("SER_WORKERS", "many", "from 1 to 999. Got 'many'")],
+    [
+        ("SER_HOSTS", "http://x", "not a host name"),
+        ("SER_WORKERS", "many", "from 1 to 999. Got 'many'"),
+        ("SER_NICE", "20", "from 0 to 19. Got '20'"),
+    ],
 )
 def test_a_wrong_setting_ends_the_start_with_a_sentence(
     variable: str, given: str, sentence: str, monkeypatch: pytest.MonkeyPatch

@@ -27,6 +27,7 @@ from ser_core.training.run_folder import Reporter
 from tests.support import servers
 from tests.support.corpora import build
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = FeatureConfig(n_mels=16, n_mfcc=6)
 SETTINGS: dict[str, Any] = {

@@ -10,10 +10,22 @@ from pathlib import Path
 
 import pytest
 
+from ser_core.errors import ConfigError
 from ser_core.system import priority
 
 ROOT = Path(__file__).resolve().parents[2]
-SETTLE = "import os; from ser_core.system import priority; priority.settle(); print(os.nice(0), open('/proc/self/autogroup').read())"
+SETTLE = """
+import os
+from ser_core.system import priority
+priority.settle()
+print(os.nice(0), priority.AUTOGROUP.exists() and priority.AUTOGROUP.read_text())
+"""
+
+
+@pytest.fixture(autouse=True)
+def as_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is set: the other tests have processes that do not step back."""
+    monkeypatch.delenv(priority.MOST, raising=False)
 
 
 def test_a_training_process_steps_back_and_leaves_a_core_free():
@@ -73,3 +85,23 @@ def test_a_session_of_its_own_steps_back_as_a_whole_and_one_that_others_share_do
     ).stdout.split()
     assert told[0] == "19"
     assert told[-2:] == ["nice", str(niceness)]
+
+
+@pytest.mark.parametrize(("given", "niceness"), [("", 19), (" 19 ", 19), ("7", 7), ("0", 0)])
+def test_a_process_steps_back_as_far_as_is_allowed(given, niceness, monkeypatch):
+    monkeypatch.setenv(priority.MOST, given)
+    told = subprocess.run(
+        [sys.executable, "-c", SETTLE], cwd=ROOT, start_new_session=True, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert int(told[0]) == max(niceness, os.nice(0))
+    if priority.AUTOGROUP.exists():
+        assert told[-2:] == ["nice", str(niceness)]
+
+
+@pytest.mark.parametrize("given", ["20", "-1", "1.5", "low", "007"])
+def test_what_is_no_niceness_is_told(given, monkeypatch):
+    monkeypatch.setenv(priority.MOST, given)
+    with pytest.raises(
+        ConfigError, match=f"SER_NICE must be a whole number from 0 to 19. Got '{given}'. Correct it, or unset it"
+    ):
+        priority.step_back(priority.LONG_WORK)

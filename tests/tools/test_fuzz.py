@@ -19,6 +19,7 @@ SLOW = ("bundle", "weights")
 """Their seeds are models: a few of their inputs take as long as all others together."""
 
 
+@pytest.mark.slow
 def test_a_slice_of_the_fuzzing_finds_nothing(tmp_path):
     quick = [name for name in TARGETS if name not in SLOW]
     tallies = [*fuzz.run(quick, 400, 8, quick=True, kept=tmp_path), *fuzz.run(SLOW, 40, 8, quick=True, kept=tmp_path)]

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from ser_core.errors import ConfigError
-from ser_core.system import locks
+from ser_core.system import locks, priority
 from ser_core.training import jobs, run_folder, supervisor
 from tests.support.waiting import for_file, gone, until
 
@@ -84,7 +84,8 @@ def test_a_run_works_on_its_config_and_is_found_by_its_id(root, start):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX terms")
-def test_a_run_is_niced_and_apart_from_who_started_it(root, start):
+def test_a_run_is_niced_and_apart_from_who_started_it(root, start, monkeypatch):
+    monkeypatch.delenv(priority.MOST, raising=False)
     nice, stdin, session, n_threads = json.loads(ended(root, start("facts").id).status.text)
     assert nice == 19 and stdin == "" and session != os.getsid(0)
     assert int(n_threads) == max(os.cpu_count() - 1, 1)
