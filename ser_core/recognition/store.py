@@ -300,7 +300,7 @@ def delete(slug: str, folder: Path | None = None) -> None:
 def _free_slugs(title: str) -> Iterator[str]:
     """Yield names for a new model, the simplest first; never that of a shipped one."""
     slug = slug_of(title)
-    if slug.replace("-", "_") not in SHIPPED:
+    if slug.replace("-", "_") not in (*SHIPPED, paths.ENCODERS):
         yield slug
     for number in itertools.count(2):
         yield f"{slug}-{number}"
@@ -352,7 +352,7 @@ def _put_in_place(part: Path, slug: str, folder: Path) -> None:
 def _slugs(folder: Path) -> list[str]:
     """Return the names of the models in a folder, sorted."""
     names = {path.name.removeprefix(_OLD) for path in folder.iterdir() if path.is_dir()}
-    return sorted(name for name in names if not name.startswith("."))
+    return sorted(name for name in names if not name.startswith(".") and name != paths.ENCODERS)
 
 
 def _folder(slug: str, folder: Path) -> Path:
