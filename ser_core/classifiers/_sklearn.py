@@ -1,4 +1,4 @@
-"""The classifiers on the summary vector behind the common contract; saved with skops, which runs no code from a file."""
+"""The classifiers on one row a clip behind the common contract; saved with skops, which runs no code from a file."""
 
 from __future__ import annotations
 

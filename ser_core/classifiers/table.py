@@ -428,4 +428,22 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
             ),
         ),
     ),
+    "transfer": ClassifierSpec(
+        title="Whisper + LDA",
+        description="linear discriminant analysis of what Whisper's encoder makes of the clip: pretrained by OpenAI to recognise English "
+        "speech; only the last step learns here",
+        input_kind="embedding",
+        settings=(
+            Setting(
+                name="shrinkage",
+                title="Shrinkage",
+                kind=CHOICE,
+                default=0.5,
+                choices=(0.1, 0.3, 0.5, 0.7, 0.9),
+                early=True,
+                grid=(0.1, 0.3, 0.5, 0.7, 0.9),
+                help="How strongly the estimated covariance is shrunk towards a simpler one.",
+            ),
+        ),
+    ),
 }

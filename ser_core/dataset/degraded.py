@@ -40,7 +40,7 @@ def features_under(
     chosen = clips[wanted]
     voices = _voices(chosen, chosen, seed=0) if degradations.CONDITIONS[condition].others else [()] * len(chosen)
     tasks = [
-        _Task(path, around, condition, (level,), ("vector", "frames"), seed)
+        _Task(path, around, condition, (level,), vectors.KINDS, seed)
         for seed, (path, around) in enumerate(zip(chosen[catalogue.PATH], voices, strict=True))
     ]
     heard = list(
@@ -51,6 +51,7 @@ def features_under(
     ]
     return Dataset(
         vectors=np.concatenate([each["vector"] for _, each in entries]),
+        embeddings=np.concatenate([each["embedding"] for _, each in entries]),
         windows=np.concatenate([each["frames"] for _, each in entries]).astype(np.float16),
         window_row=np.repeat(np.arange(len(entries)), [len(each["frames"]) for _, each in entries]),
         clip=np.array([clip for clip, _ in entries], int),
@@ -91,7 +92,7 @@ def _hear(task: _Task, *, config: FeatureConfig) -> list[dict[str, np.ndarray]] 
                     task.condition, level, clip, rng=np.random.default_rng(task.seed), voices=voices
                 )
             measured = extraction.extract(changed, config)
-            seen.append({kind: vectors.inputs(measured, kind) for kind in task.kinds})
+            seen.append({kind: vectors.inputs(changed, measured, kind) for kind in task.kinds})
         return seen
     except AudioError as error:
         return str(error)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 FILE = "whisper_tiny_en.onnx"
 """The network, in paths.encoders_folder(); what it is and where it comes from says the file of the same name that ends in .json."""
 
+VERSION = 1
+"""Rises whenever an embedding of the same sound changes: stored ones of another number are not found again."""
+
 SAMPLE_RATE = 16_000
 LAYERS = (1, 2, 3)
 """The layers whose outputs are used, of the encoder's four."""

@@ -297,14 +297,14 @@ def test_facts_are_those_of_the_quality_report(clips, tmp_path):
 
 
 def test_without_windows_all_else_is_the_same_and_training_finds_its_entries(clips, tmp_path, decoded):
-    light = build.build(clips, with_windows=False, cache=tmp_path / "cache")
+    light = build.build(clips, kinds=["vector"], cache=tmp_path / "cache")
     assert (
         light.windows.shape == (0, CONFIG.window_frames, len(vectors.frame_columns(CONFIG)))
         and len(light.window_row) == 0
     )
     decoded.clear()
     whole = build.build(clips, cache=tmp_path / "cache")
-    again = build.build(clips, with_windows=False, cache=tmp_path / "cache")
+    again = build.build(clips, kinds=["vector"], cache=tmp_path / "cache")
     assert decoded == [] and len(whole.windows) > 3
     np.testing.assert_array_equal(light.vectors, whole.vectors)
     assert_same(light, again)

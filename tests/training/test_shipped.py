@@ -192,6 +192,7 @@ def test_a_recipe_is_tested_on_each_corpus_by_a_model_of_the_others(tmp_path):
     vectors = np.outer(side, [1.0, 2.0, 0.5]) + rng.normal(scale=0.1, size=(len(clips), 3))
     data = Dataset(
         vectors=vectors.astype(np.float32),
+        embeddings=np.zeros((len(clips), 0), np.float32),
         windows=np.zeros((0, 1, 1), np.float16),
         window_row=np.zeros(0, int),
         clip=np.arange(len(clips)),
