@@ -36,7 +36,10 @@ from ser_core.system import units, untrusted_json
 from ser_core.system.files import write_atomically
 
 CARD = "card.json"
-SHIPPED = ("knn", "mlp", "cnn", "cnn_lstm")
+FOUR = ("knn", "mlp", "cnn", "cnn_lstm")
+"""The models that learned from recordings of emotions alone."""
+
+SHIPPED = (*FOUR, "transfer")
 KERAS_FILE = "model.keras"
 """The weight file from which the training of a network can continue."""
 
@@ -45,7 +48,7 @@ _OLD, _PART = ".old-", ".part-"
 
 
 def list_models(folder: Path | None = None) -> tuple[list[ModelCard], list[str]]:
-    """Return the cards of a models folder, the shipped four first, and a sentence for each folder that cannot be used.
+    """Return the cards of a models folder, the shipped ones first, and a sentence for each folder that cannot be used.
 
     Weights are not opened.
     """

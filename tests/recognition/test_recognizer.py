@@ -93,4 +93,4 @@ def test_a_classifier_of_vectors_gets_the_summary():
     model = answering([[1.0, 0.0, 0.0]], input_kind="vector")
     clip = tone(1.0)
     asked(model, clip)
-    np.testing.assert_array_equal(model.classifier.seen[0], vectors.summary(clip)[np.newaxis])
+    np.testing.assert_array_equal(model.classifier.seen[0], vectors.summary(extraction.extract(clip))[np.newaxis])
