@@ -275,17 +275,24 @@ def n_parameters(pipeline: Pipeline) -> int:
     return int(last.coef_.size + last.intercept_.size)
 
 
-def architecture(pipeline: Pipeline, n_labels: int) -> list[dict[str, Any]]:
-    """Return one row per step of a fitted pipeline: name, shape of its output, number of parameters, detail."""
+def architecture(pipeline: Pipeline, n_labels: int, *, pretrained: bool = False) -> list[dict[str, Any]]:
+    """Return one row per step of a fitted pipeline, the pretrained encoder before it included: name, shape of its output, number of
+    parameters that learn, detail.
+    """
     scale, last = pipeline["scale"], pipeline[-1]
     n_columns = int(scale.n_features_in_)
-    rows = [_row("StandardScaler", n_columns, 2 * n_columns, "each feature scaled to mean 0 and standard deviation 1")]
+    rows = (
+        [_row("Whisper encoder", n_columns, 0, "mean and deviation of three layers; nothing of it learns here")]
+        if pretrained
+        else []
+    )
+    rows += [_row("StandardScaler", n_columns, 2 * n_columns, "each feature scaled to mean 0 and standard deviation 1")]
     if "project" in pipeline.named_steps:
         n = int(pipeline["project"].scalings_.shape[1])
         rows.append(
             _row("LinearDiscriminantAnalysis", n, int(pipeline["project"].scalings_.size), "separates the labels")
         )
-    rest = n_parameters(pipeline) - sum(row["parameters"] for row in rows[1:])
+    rest = n_parameters(pipeline) - sum(row["parameters"] for row in rows if row["name"] != "StandardScaler")
     if isinstance(last, MLPClassifier):
         rows += [
             _row("Dense", int(weights.shape[1]), int(weights.size + bias.size), f"{weights.shape[1]} units")

@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 
 from ser_core.classifiers import _estimators
 from ser_core.classifiers.contract import Progress
+from ser_core.classifiers.table import CLASSIFIERS
 from ser_core.errors import ModelError
 
 FILE = "model.skops"
@@ -73,7 +74,9 @@ class SklearnClassifier:
     def architecture(self) -> list[dict[str, Any]]:
         """Return one row per step of the pipeline."""
         assert self.pipeline_ is not None, "fit or load comes first"
-        return _estimators.architecture(self.pipeline_, len(self.labels))
+        return _estimators.architecture(
+            self.pipeline_, len(self.labels), pretrained=bool(CLASSIFIERS[self.name].pretrained)
+        )
 
     def save(self, folder: Path) -> list[str]:
         """Write model.skops into the folder."""

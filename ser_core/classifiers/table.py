@@ -13,6 +13,7 @@ class ClassifierSpec:
     """One row: a classifier's title, input and hyperparameters.
 
     iterative: it learns in epochs, which can be watched and stopped early. continues: it can start from a trained model's weights.
+    pretrained: a sentence on what learned elsewhere, from other data; "" where everything learns here.
     """
 
     title: str
@@ -21,6 +22,7 @@ class ClassifierSpec:
     settings: tuple[Setting, ...]
     iterative: bool = False
     continues: bool = False
+    pretrained: str = ""
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -430,9 +432,9 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
     ),
     "transfer": ClassifierSpec(
         title="Whisper + LDA",
-        description="linear discriminant analysis of what Whisper's encoder makes of the clip: pretrained by OpenAI to recognise English "
-        "speech; only the last step learns here",
+        description="linear discriminant analysis of what the first layers of Whisper, a speech recogniser, make of the clip",
         input_kind="embedding",
+        pretrained="Pretrained by OpenAI to recognise English speech; only its last step learned here.",
         settings=(
             Setting(
                 name="shrinkage",
