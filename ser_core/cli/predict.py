@@ -55,7 +55,7 @@ def _run(options: argparse.Namespace) -> int:
     channel = shared.channel_name(options)
     _check_out(options)
     labels: dict[str, tuple[str, ...]] = {}
-    for slug in dict.fromkeys(options.model or store.SHIPPED):
+    for slug in dict.fromkeys(options.model or store.usual()):
         try:
             labels[slug] = store.load(slug, paths.models_folder()).labels
         except SerError as error:

@@ -40,6 +40,10 @@ FOUR = ("knn", "mlp", "cnn", "cnn_lstm")
 """The models that learned from recordings of emotions alone."""
 
 SHIPPED = (*FOUR, "transfer")
+
+TRANSFER = "SER_TRANSFER"
+"""Environment variable: 0 leaves out the models with a pretrained encoder, on a machine that has no time for it."""
+
 KERAS_FILE = "model.keras"
 """The weight file from which the training of a network can continue."""
 
@@ -50,7 +54,7 @@ _OLD, _PART = ".old-", ".part-"
 def list_models(folder: Path | None = None) -> tuple[list[ModelCard], list[str]]:
     """Return the cards of a models folder, the shipped ones first, and a sentence for each folder that cannot be used.
 
-    Weights are not opened.
+    Weights are not opened. Where SER_TRANSFER is 0, models with a pretrained encoder are left out.
     """
     folder = folder or paths.models_folder()
     cards, problems = [], []
@@ -65,8 +69,23 @@ def list_models(folder: Path | None = None) -> tuple[list[ModelCard], list[str]]
             continue
         except ModelError as error:
             problems.append(str(error))
+    if not _with_pretrained():
+        cards = [card for card in cards if not _is_pretrained(card)]
     order = {slug: position for position, slug in enumerate(SHIPPED)}
     return sorted(cards, key=lambda card: (order.get(card.slug, len(order)), card.title.lower())), problems
+
+
+def usual() -> tuple[str, ...]:
+    """Return the shipped models that are asked unless others are named: without a pretrained one where SER_TRANSFER is 0."""
+    return SHIPPED if _with_pretrained() else FOUR
+
+
+def _with_pretrained() -> bool:
+    return os.environ.get(TRANSFER, "").strip() != "0"
+
+
+def _is_pretrained(card: ModelCard) -> bool:
+    return card.classifier in classifiers.CLASSIFIERS and bool(classifiers.CLASSIFIERS[card.classifier].pretrained)
 
 
 class _Gone(ModelError):
