@@ -193,24 +193,6 @@ def fit_lda(given: Training) -> Pipeline:
         solver="lsqr", shrinkage=given.settings["shrinkage"], priors=np.full(n, 1 / n)
     )
     analysis.fit(scale.transform(X), y)
-    del analysis.covariance_  # columns x columns; prediction does not need it
-    return Pipeline([("scale", scale), ("classify", analysis)])
-
-
-def fit_transfer(given: Training) -> Pipeline:
-    """Linear discriminant analysis of embeddings, each label separately per corpus, with equal priors.
-
-    There are more columns than clips of most labels: a fixed shrinkage recognises new speakers better than Ledoit and Wolf's estimate,
-    which chooses too little (docs/recognition.md).
-    """
-    kept = _kept(given)
-    X, classes = given.X[kept], given.classes[kept]
-    n = len(np.unique(classes))
-    scale = StandardScaler().fit(X)
-    analysis = LinearDiscriminantAnalysis(
-        solver="lsqr", shrinkage=given.settings["shrinkage"], priors=np.full(n, 1 / n)
-    )
-    analysis.fit(scale.transform(X), classes)
     del analysis.covariance_, analysis.means_  # prediction needs neither
     return Pipeline([("scale", scale), ("classify", analysis)])
 
@@ -243,7 +225,7 @@ KINDS: dict[str, Kind] = {
     ),
     "logistic": Kind(fit_logistic, LogisticRegression),
     "lda": Kind(fit_lda, LinearDiscriminantAnalysis),
-    "transfer": Kind(fit_transfer, LinearDiscriminantAnalysis),
+    "transfer": Kind(fit_lda, LinearDiscriminantAnalysis),
 }
 
 
