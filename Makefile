@@ -13,7 +13,7 @@ INSTALL = install() { if uv --version >/dev/null 2>&1; \
 	then uv pip install --quiet --compile-bytecode --python $(PY) "$$@"; \
 	else $(PY) -m pip install --quiet --disable-pip-version-check "$$@"; fi; }; install
 
-.PHONY: help run class setup test check-long lint models bench audit pins lock check-pins clean FORCE
+.PHONY: help run class setup test check-long lint models encoder bench audit pins lock check-pins clean FORCE
 
 help:
 	@echo "make run      serve the app on http://localhost:$(PORT)"
@@ -24,6 +24,7 @@ help:
 	@echo "make lint     ruff and mypy"
 	@echo "make models RAVDESS=dir TESS=dir SAVEE=dir EMODB=dir [CREMAD=dir]"
 	@echo "              retrain the shipped models under models/"
+	@echo "make encoder  build the pretrained encoder's file again; needs internet"
 	@echo "make bench    run the benchmarks"
 	@echo "make audit    ask whether a library that is used has a known vulnerability; needs internet"
 	@echo "make pins     resolve constraints.txt and requirements.lock again; make check-pins: for every platform"
@@ -92,6 +93,9 @@ models: .venv/.ready
 		$(if $(CREMAD),--corpus "cremad=$(CREMAD)")
 	@nice -n 19 $(PY) -m ser_core corpora prints "ravdess=$(RAVDESS)" "tess=$(TESS)" "savee=$(SAVEE)" "emodb=$(EMODB)" \
 		$(if $(CREMAD),"cremad=$(CREMAD)")
+
+encoder: .venv/.ready
+	@$(PY) -m tools.encoder
 
 bench: .venv/.ready
 	@for script in benchmarks/*.py; do echo "$$script"; $(PY) "$$script" --json || exit 1; done

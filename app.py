@@ -113,7 +113,8 @@ def recognize() -> None:
         st.info("No speech was found in this clip, so there is no prediction.", icon=":material/hearing_disabled:")
     elif not models:
         st.info(
-            "There is no trained model here. `make models` trains the four from the corpora.", icon=":material/info:"
+            "There is no trained model here. `make models` trains the shipped ones from the corpora.",
+            icon=":material/info:",
         )
     else:
         st.html(prediction_cards.verdict(answers, before) + prediction_cards.grid(answers, before))

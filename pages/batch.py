@@ -16,7 +16,10 @@ frame.page(
 )
 
 if not models:
-    st.info("There is no trained model here. `make models` trains the four from the corpora.", icon=":material/info:")
+    st.info(
+        "There is no trained model here. `make models` trains the shipped ones from the corpora.",
+        icon=":material/info:",
+    )
     st.stop()
 
 run = current()

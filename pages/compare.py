@@ -18,7 +18,8 @@ frame.page(
 )
 if not models:
     st.info(
-        "There is no trained model to compare. `make models` trains the four from the corpora.", icon=":material/info:"
+        "There is no trained model to compare. `make models` trains the shipped ones from the corpora.",
+        icon=":material/info:",
     )
     st.stop()
 

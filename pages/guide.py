@@ -64,7 +64,7 @@ Everything stays on the machine that runs this server; nothing is sent anywhere,
   recordings*, at the top of the page, wipes it at once; it is also wiped a minute and a half after you leave, and after an hour without a click.
 - **Clips that you add to a corpus of your own**: in `corpora/`; everyone who uses this server can hear them. *Corpora*, *Your own* deletes
   clips or the whole corpus.
-- **Models that somebody trained or imported**: in `models/`; everyone can use them. *Train*, *Models* deletes them; the shipped four stay.
+- **Models that somebody trained or imported**: in `models/`; everyone can use them. *Train*, *Models* deletes them; the shipped ones stay.
 - **Trainings**, with settings, curves and log: in `runs/`; everyone sees them. *Train*, *Runs* deletes them; their models stay.
 - **Measurements of clips** that were in a corpus: in `cache/`, for whoever has the machine. `python -m ser_core corpora cache --clear`
   removes them.
@@ -95,7 +95,9 @@ st.header("The pictures", anchor=False)
 explain(glossary.SOUND)
 st.markdown(MORE_PICTURES)
 st.header("The models", anchor=False)
-st.markdown("Four models, one clip. Where they disagree, none of them knows.")
+st.markdown(
+    "Four models that learned from recordings of emotions alone, and one that was pretrained. Where they disagree, none of them knows."
+)
 explain(glossary.MODELS)
 st.header("The figures", anchor=False)
 explain(glossary.SCORES)

@@ -1,4 +1,4 @@
-"""Live: speak, and watch the four models follow; then hear it again, pass it on or take it home."""
+"""Live: speak, and watch the models follow; then hear it again, pass it on or take it home."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ frame.page(
 )
 
 if not models:
-    st.info("There is no trained model here. `make models` trains the four from the corpora.", icon=":material/info:")
+    st.info(
+        "There is no trained model here. `make models` trains the shipped ones from the corpora.",
+        icon=":material/info:",
+    )
     st.stop()
 if connection.is_insecure(st.context.url):
     connection.explain_https(st.context.url)

@@ -16,11 +16,20 @@ _PACKAGED_MODELS = Path(__file__).resolve().parent / "_models"
 """The shipped models in an installed package, where pyproject.toml puts them; a project's folder has none here."""
 
 
+ENCODERS = "encoders"
+"""A folder among those of the trained models that holds no trained model."""
+
+
 def models_folder() -> Path:
     """Return the folder of trained models: SER_MODELS, else models/, else that of the installed package."""
     if not os.environ.get("SER_MODELS") and _installed():
         return _PACKAGED_MODELS
     return _folder("SER_MODELS", "models")
+
+
+def encoders_folder() -> Path:
+    """Return the folder of the pretrained encoder, which is the project's own whatever SER_MODELS says."""
+    return (_PACKAGED_MODELS if _installed() else PROJECT / "models") / ENCODERS
 
 
 def corpora_folder() -> Path:

@@ -48,7 +48,7 @@ HEAVY = {
     "tensorflow": {"classifiers/_keras.py"},
     "keras": {"classifiers/_keras.py"},
     "tf2onnx": {"classifiers/_keras.py"},
-    "onnxruntime": {"classifiers/_onnx.py"},
+    "onnxruntime": {"classifiers/_onnx.py", "features/encoder.py"},
     "av": {"audio/decoding.py", "audio/codecs.py", "audio/recording.py"},
     "soundfile": {"audio/decoding.py", "audio/recording.py", "audio/waveform.py"},
 }

@@ -102,7 +102,7 @@ def test_the_wheel_holds_the_rooms_their_data_and_the_shipped_models_alone(wheel
     }
     models = {
         f"ser_core/_models/{slug}/{path.name}"
-        for slug in store.SHIPPED
+        for slug in (*store.SHIPPED, paths.ENCODERS)
         for path in (ROOT / "models" / slug).iterdir()
         if path.is_file()
     }

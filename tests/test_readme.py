@@ -31,10 +31,10 @@ def test_the_table_of_figures_is_what_the_command_prints(capsys, monkeypatch):
 
 def test_every_model_that_is_shipped_is_there():
     cards, problems = store.list_models(ROOT / "models")
-    assert [card.slug for card in cards[:4]] == list(store.SHIPPED)
+    assert [card.slug for card in cards[: len(store.SHIPPED)]] == list(store.SHIPPED)
     assert problems == []
     weight = sum(path.stat().st_size for path in (ROOT / "models").rglob("*") if path.is_file())
-    assert weight < 25 * 2**20
+    assert weight < 45 * 2**20
 
 
 @pytest.mark.parametrize("name", TEXTS)

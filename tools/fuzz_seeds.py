@@ -267,7 +267,7 @@ def models(place: Path, kinds: Iterable[str] = tuple(classifiers.CLASSIFIERS)) -
     found = []
     for name in kinds:
         spec = classifiers.CLASSIFIERS[name]
-        if spec.input_kind == "vector":
+        if spec.input_kind != "frames":
             made = _fitted(name)
             card = replace(
                 shipped,

@@ -134,7 +134,7 @@ def bundle(data: bytes, place: Path) -> None:
     measured = analysis.measure(
         decoding.Clip(waveform.Waveform(samples, card.features.sample_rate), "WAV", 16_000, 1), card.features
     )
-    answer = heard.answer(vectors.inputs(measured.features, heard.input_kind))
+    answer = heard.answer(vectors.inputs(measured.clip.waveform, measured.features, heard.input_kind))
     assert abs(sum(answer.probabilities.values()) - 1) < 1e-3, answer
     import_model(export_model(card.slug, models), models)
     _show(card)

@@ -63,6 +63,13 @@ looks for patterns of those patterns, over a longer stretch. It cares little for
 Long short-term memory: a network that reads moment after moment, and decides at each what to keep in mind and what to forget. In the
 CNN-LSTM, a CNN looks at the picture and an LSTM, which reads it both ways, follows how it goes on.""",
     ),
+    "transfer": Term(
+        "Transfer learning",
+        """
+Begin with a network that has learned something else from much more sound: here the first layers of Whisper, which OpenAI trained to
+write down English speech. What it has learned to notice in a voice is kept as it is; only a last, simple step (linear discriminant
+analysis) learns which of it goes with which emotion. It has heard many more voices than the others, and it may hear the words too.""",
+    ),
     "uar": Term(
         "UAR",
         """
@@ -87,7 +94,7 @@ Many published scores above 90 % come from leakage.""",
 
 SOUND, MODELS, SCORES = (
     ("waveform", "stft", "mel", "mfcc"),
-    ("knn", "mlp", "cnn", "lstm"),
+    ("knn", "mlp", "cnn", "lstm", "transfer"),
     ("uar", "confusion", "leakage"),
 )
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from pages.ui.charts import palette
 from pages.ui.recognition import Answer
+from ser_core.classifiers import CLASSIFIERS
 from ser_core.corpora import catalogue
 from ser_core.metrics import abstention
 from ser_core.metrics.evaluation import Evaluation
@@ -31,7 +32,7 @@ TESTED = {
 """Protocol -> what a figure was measured on."""
 
 
-KINDS = {"knn": "knn", "mlp": "mlp", "cnn": "cnn", "cnn_lstm": "lstm"}
+KINDS = {"knn": "knn", "mlp": "mlp", "cnn": "cnn", "cnn_lstm": "lstm", "transfer": "transfer"}
 """Classifier -> where the guide explains it."""
 
 _HTML: Any = templates.load(Path(__file__).with_suffix(".html.j2")).module
@@ -50,7 +51,13 @@ def grid(answers: Sequence[Answer], before: Sequence[Answer] = ()) -> str:
 def _card(answer: Answer, before: Prediction | None) -> dict[str, Any]:
     """Return what the card of an answer shows: the prediction, or why there is none, with the model's own score beside it."""
     card, now = answer.card, answer.prediction
-    notes = (score(card), when_sure(card.evaluation), f"{card.n_parameters:,} parameters")
+    spec = CLASSIFIERS.get(card.classifier)
+    notes = (
+        spec.pretrained if spec else "",
+        score(card),
+        when_sure(card.evaluation),
+        f"{card.n_parameters:,} parameters",
+    )
     shown = {
         "title": card.title,
         "anchor": KINDS.get(card.classifier, ""),

@@ -1,4 +1,4 @@
-"""The classifiers on the summary vector, each as a function that fits a scikit-learn pipeline: scaling, then the estimator.
+"""The classifiers on one row a clip, summary vector or embedding: each a function that fits a scikit-learn pipeline, scaling first.
 
 SklearnClassifier calls them. It also checks that a pipeline from a file is safe to use.
 """
@@ -201,7 +201,7 @@ def fit_lda(given: Training) -> Pipeline:
         solver="lsqr", shrinkage=given.settings["shrinkage"], priors=np.full(n, 1 / n)
     )
     _fit_discriminant(analysis, scale.transform(X), y)
-    del analysis.covariance_  # columns x columns; prediction does not need it
+    del analysis.covariance_, analysis.means_  # prediction needs neither
     return Pipeline([("scale", scale), ("classify", analysis)])
 
 
@@ -233,6 +233,7 @@ KINDS: dict[str, Kind] = {
     ),
     "logistic": Kind(fit_logistic, LogisticRegression),
     "lda": Kind(fit_lda, LinearDiscriminantAnalysis),
+    "transfer": Kind(fit_lda, LinearDiscriminantAnalysis),
 }
 
 
@@ -264,17 +265,24 @@ def n_parameters(pipeline: Pipeline) -> int:
     return int(last.coef_.size + last.intercept_.size)
 
 
-def architecture(pipeline: Pipeline, n_labels: int) -> list[dict[str, Any]]:
-    """Return one row per step of a fitted pipeline: name, shape of its output, number of parameters, detail."""
+def architecture(pipeline: Pipeline, n_labels: int, *, pretrained: bool = False) -> list[dict[str, Any]]:
+    """Return one row per step of a fitted pipeline, the pretrained encoder before it included: name, shape of its output, number of
+    parameters that learn, detail.
+    """
     scale, last = pipeline["scale"], pipeline[-1]
     n_columns = int(scale.n_features_in_)
-    rows = [_row("StandardScaler", n_columns, 2 * n_columns, "each feature scaled to mean 0 and standard deviation 1")]
+    rows = (
+        [_row("Whisper encoder", n_columns, 0, "mean and deviation of three layers; nothing of it learns here")]
+        if pretrained
+        else []
+    )
+    rows += [_row("StandardScaler", n_columns, 2 * n_columns, "each feature scaled to mean 0 and standard deviation 1")]
     if "project" in pipeline.named_steps:
         n = int(pipeline["project"].scalings_.shape[1])
         rows.append(
             _row("LinearDiscriminantAnalysis", n, int(pipeline["project"].scalings_.size), "separates the labels")
         )
-    rest = n_parameters(pipeline) - sum(row["parameters"] for row in rows[1:])
+    rest = n_parameters(pipeline) - sum(row["parameters"] for row in rows if row["name"] != "StandardScaler")
     if isinstance(last, MLPClassifier):
         rows += [
             _row("Dense", int(weights.shape[1]), int(weights.size + bias.size), f"{weights.shape[1]} units")

@@ -1,4 +1,4 @@
-"""The classifiers on the summary vector behind the common contract; saved with skops, which runs no code from a file."""
+"""The classifiers on one row a clip behind the common contract; saved with skops, which runs no code from a file."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from ser_core.classifiers import _estimators
 from ser_core.classifiers.contract import Progress
+from ser_core.classifiers.table import CLASSIFIERS
 from ser_core.errors import ModelError
 from ser_core.system import imports
 
@@ -82,7 +83,9 @@ class SklearnClassifier:
     def architecture(self) -> list[dict[str, Any]]:
         """Return one row per step of the pipeline."""
         assert self.pipeline_ is not None, "fit or load comes first"
-        return _estimators.architecture(self.pipeline_, len(self.labels))
+        return _estimators.architecture(
+            self.pipeline_, len(self.labels), pretrained=bool(CLASSIFIERS[self.name].pretrained)
+        )
 
     def save(self, folder: Path) -> list[str]:
         """Write model.skops into the folder."""

@@ -13,6 +13,7 @@ class ClassifierSpec:
     """One row: a classifier's title, input and hyperparameters.
 
     iterative: it learns in epochs, which can be watched and stopped early. continues: it can start from a trained model's weights.
+    pretrained: a sentence on what learned elsewhere, from other data; "" where everything learns here.
     """
 
     title: str
@@ -21,6 +22,7 @@ class ClassifierSpec:
     settings: tuple[Setting, ...]
     iterative: bool = False
     continues: bool = False
+    pretrained: str = ""
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -425,6 +427,24 @@ CLASSIFIERS: dict[str, ClassifierSpec] = {
                 early=True,
                 grid=("auto", 0.1, 0.3, 0.5, 0.9),
                 help="How strongly the estimated covariance is shrunk towards a simpler one; auto: Ledoit-Wolf.",
+            ),
+        ),
+    ),
+    "transfer": ClassifierSpec(
+        title="Whisper + LDA",
+        description="linear discriminant analysis of what the first layers of Whisper, a speech recogniser, make of the clip",
+        input_kind="embedding",
+        pretrained="Pretrained by OpenAI to recognise English speech; only its last step learned here.",
+        settings=(
+            Setting(
+                name="shrinkage",
+                title="Shrinkage",
+                kind=CHOICE,
+                default=0.4,
+                choices=(0.1, 0.2, 0.4, 0.6, 0.8),
+                early=True,
+                grid=(0.1, 0.2, 0.4, 0.6, 0.8),
+                help="How strongly the estimated covariance is shrunk towards a simpler one.",
             ),
         ),
     ),

@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
     shared.add_corpus(
         build, "a corpus to train on and its folder, such as ravdess=DIR", metavar="NAME=DIR", required=True
     )
-    shared.add_model(build, "a shipped model to retrain, such as knn (default: all four)")
+    shared.add_model(build, "a shipped model to retrain, such as knn (default: all)")
     build.add_argument(
         "--work",
         type=Path,
@@ -37,6 +37,6 @@ def _run(options: argparse.Namespace) -> int:
     unknown = [slug for slug in slugs if slug not in shipped.RECIPES]
     if unknown:
         raise ConfigError(f"There is no recipe for {', '.join(unknown)}. Choose from {', '.join(shipped.RECIPES)}.")
-    material = shipped.gather(folders, work=options.work, n_jobs=shared.worker_count(options), say=message)
+    material = shipped.gather(folders, work=options.work, slugs=slugs, n_jobs=shared.worker_count(options), say=message)
     shipped.build(slugs, material, work=options.work, say=message)
     return 0

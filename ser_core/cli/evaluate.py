@@ -111,7 +111,7 @@ def _outcomes(
         return found[slug]
 
     outcomes = [
-        mean([outcome(slug) for slug in store.SHIPPED]) if slug == MEAN else outcome(slug)
+        mean([outcome(slug) for slug in store.FOUR]) if slug == MEAN else outcome(slug)
         for slug in dict.fromkeys(options.model)
     ]
     if options.classifier:

@@ -56,7 +56,7 @@ def _run(options: argparse.Namespace) -> int:
     channel, track = shared.channel_name(options), shared.track_number(options)
     _check_out(options)
     labels: dict[str, tuple[str, ...]] = {}
-    for slug in dict.fromkeys(options.model or store.SHIPPED):
+    for slug in dict.fromkeys(options.model or store.usual()):
         try:
             labels[slug] = store.load(slug, paths.models_folder()).labels
         except SerError as error:

@@ -10,7 +10,7 @@ import contextlib
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from ser_core.audio.waveform import Waveform
 from ser_core.corpora import catalogue
 from ser_core.dataset.cache import FACTS, _place, read_arrays, version, write_arrays
 from ser_core.errors import AudioError, Stopped
-from ser_core.features import extraction, quality, speech_rate, vectors
+from ser_core.features import encoder, extraction, quality, speech_rate, vectors
 from ser_core.features.config import FeatureConfig
 from ser_core.system import pool
 from ser_core.system.cluster import Cluster
@@ -36,12 +36,13 @@ WORTH_WORKERS = 64
 class Dataset:
     """Features of clips; a row is a clip as recorded (copy 0) or one of its augmented copies (1, 2, ...).
 
-    vectors: float32 (n_rows, n_columns); windows: float16 (n_windows, window_frames, n_columns); window_row: the row of each
-    window; clip: position in the clips table; copy: 0 for the recording. problems: (path, reason) of unreadable clips.
-    facts: a table with one row each and the columns FACTS.
+    vectors: float32 (n_rows, n_columns); embeddings: float32 (n_rows, n_columns); windows: float16 (n_windows, window_frames,
+    n_columns); window_row: the row of each window; clip: position in the clips table; copy: 0 for the recording. problems: (path,
+    reason) of unreadable clips. facts: a table with one row each and the columns FACTS.
     """
 
     vectors: np.ndarray
+    embeddings: np.ndarray
     windows: np.ndarray
     window_row: np.ndarray
     clip: np.ndarray
@@ -56,11 +57,12 @@ class Dataset:
 
 @dataclass(frozen=True)
 class _Entry:
-    """What is kept of a clip or a copy: its vector, windows and facts, float64 (len(FACTS),)."""
+    """What is kept of a clip or a copy: its vector, windows and facts, float64 (len(FACTS),); its embedding, None where not wanted."""
 
     vector: np.ndarray
     windows: np.ndarray
     facts: np.ndarray
+    embedding: np.ndarray | None
 
 
 def subset(data: Dataset, wanted: np.ndarray) -> Dataset:
@@ -72,6 +74,7 @@ def subset(data: Dataset, wanted: np.ndarray) -> Dataset:
     return replace(
         data,
         vectors=data.vectors[rows],
+        embeddings=data.embeddings[rows],
         windows=data.windows[of_window >= 0],
         window_row=of_window[of_window >= 0],
         clip=(np.cumsum(wanted) - 1)[data.clip[rows]],
@@ -104,7 +107,7 @@ def build(
     strength: float = 1.0,
     effects: Mapping[str, float] | None = None,
     seed: int = 0,
-    with_windows: bool = True,
+    kinds: Collection[str] = (vectors.VECTOR, vectors.FRAMES),
     cache: Path | None = None,
     n_jobs: int = 1,
     niced: bool = False,
@@ -117,9 +120,10 @@ def build(
     augmented: bool (n_clips,), the clips of which there are copies, all by default: clips that are only tested need none.
     A clip that cannot be read is left out and reported in `problems`. With a cache folder, what was computed for the same
     bytes, settings and code is read back; only the rest is measured, by n_jobs processes (-1: one per core). on_progress(done,
-    total) is called as clips finish. Without windows less is read and held, and `windows` is empty. niced: the processes let the others
-    of this machine go first, such as one that serves pages. cluster: what measures in place of processes of this machine; it reads the
-    clips under the paths of the table, and what it answers is kept in the cache here.
+    total) is called as clips finish. kinds: of vectors.KINDS, the inputs that are wanted; there are vectors in any case, and windows and
+    embeddings without being asked for are empty. niced: the processes let the others of this machine go first, such as one that serves
+    pages. cluster: what measures in place of processes of this machine; it reads the clips under the paths of the table, and what it
+    answers is kept in the cache here.
 
     Raises
     ------
@@ -132,7 +136,7 @@ def build(
         for copy in range(1 + n_copies * int(more))
     ]
     drawn = {"strength": strength, "seed": seed} if effects is None else {"effects": dict(effects), "seed": seed}
-    measure = functools.partial(_measure, config=config, drawn=drawn, cache=cache, with_windows=with_windows)
+    measure = functools.partial(_measure, config=config, drawn=drawn, cache=cache, kinds=tuple(kinds))
     results: list[_Entry | str | None] = [None] * len(tasks)
     done = 0
 
@@ -149,7 +153,7 @@ def build(
 
     for task, (path, copy) in enumerate(tasks if cache else ()):
         check_stop()
-        stored = _recall(path, copy, config, drawn, cache, with_windows)
+        stored = _recall(path, copy, config, drawn, cache, kinds) if cache else None
         if stored:
             note(task, stored)
     missing = [task for task, result in enumerate(results) if result is None]
@@ -159,7 +163,8 @@ def build(
     if cluster:
         if compiles:
             cluster.once_a_machine(warm_up.run)
-        there = functools.partial(_measure, config=config, drawn=drawn, cache=None)
+        whole = (*kinds, vectors.FRAMES)
+        there = functools.partial(_measure, config=config, drawn=drawn, cache=None, kinds=whole)
         run = cluster.in_order(there, [tasks[task] for task in missing])
     else:
         if compiles and missing and n_jobs != 1:
@@ -168,21 +173,27 @@ def build(
         run = pool.in_processes(measure, [tasks[task] for task in missing], n_jobs, niced=niced)
     for task, result in zip(missing, run, strict=True):
         if cluster and isinstance(result, _Entry):
-            result = _keep(result, *tasks[task], config, drawn, cache, with_windows)
+            result = _keep(result, *tasks[task], config, drawn, cache, kinds)
         note(task, result)
         check_stop()
-    return _assemble(tasks, results, config)
+    return _assemble(tasks, results, config, kinds)
 
 
-def _assemble(tasks: Sequence[tuple[str, int]], results: Sequence[Any], config: FeatureConfig) -> Dataset:
+def _assemble(
+    tasks: Sequence[tuple[str, int]], results: Sequence[Any], config: FeatureConfig, kinds: Collection[str]
+) -> Dataset:
     clip = np.cumsum([copy == 0 for _, copy in tasks]) - 1  # a clip's own row comes before its copies
     good = [task for task, result in enumerate(results) if isinstance(result, _Entry)]
     entries: list[_Entry] = [results[task] for task in good]
     counts = [len(entry.windows) for entry in entries]
     empty = np.zeros((0, config.window_frames, len(vectors.frame_columns(config))), np.float16)
     columns = vectors.summary_columns(config)
+    n_embedding = len(encoder.columns()) if vectors.EMBEDDING in kinds else 0
     return Dataset(
         vectors=np.array([entry.vector for entry in entries], np.float32).reshape(len(good), len(columns)),
+        embeddings=np.array([entry.embedding for entry in entries if n_embedding], np.float32).reshape(
+            len(good), n_embedding
+        ),
         windows=np.concatenate([empty, *(entry.windows for entry in entries)]),
         window_row=np.repeat(np.arange(len(good)), counts),
         clip=np.array([clip[task] for task in good], int),
@@ -203,9 +214,12 @@ def _measure(
     config: FeatureConfig,
     drawn: Mapping[str, Any],
     cache: Path | None,
-    with_windows: bool = True,
+    kinds: Collection[str],
 ) -> _Entry | str:
-    """Return what a clip or an augmented copy measures, and keep it; or the reason why it cannot be read."""
+    """Return what a clip or an augmented copy measures, and keep it; or the reason why it cannot be read.
+
+    Vector, windows and facts are measured and kept together, an embedding where it is wanted.
+    """
     try:
         data = Path(path).read_bytes()
         clip = decoding.decode(data, name=Path(path).name, sample_rate=config.sample_rate)
@@ -217,12 +231,17 @@ def _measure(
     if copy:
         rng = np.random.default_rng(_seed(data, copy, drawn))
         waveform = augment.chain(waveform, strength=drawn.get("strength", 1.0), effects=drawn.get("effects"), rng=rng)
-    measured = extraction.extract(waveform, config)
-    windows = vectors.windows(measured).astype(np.float16)
-    entry = _Entry(vectors.summary(measured), windows, _facts(clip, waveform, measured))
+    key = _key(data, copy, config, drawn)
+    features = _read_features(cache, key, config) if cache else None
+    if features is None:
+        measured = extraction.extract(waveform, config)
+        windows = vectors.windows(measured).astype(np.float16)
+        features = {"vector": vectors.summary(measured), "windows": windows, "facts": _facts(clip, waveform, measured)}
+    embedding = encoder.embedding(waveform, config) if vectors.EMBEDDING in kinds else None
+    entry = _Entry(**features, embedding=embedding)
     if cache:
-        _write(cache, _key(data, copy, config, drawn), entry)
-    return entry if with_windows else _Entry(entry.vector, windows[:0], entry.facts)
+        _write(cache, key, entry)
+    return _wanted(entry, kinds)
 
 
 def _keep(
@@ -232,17 +251,24 @@ def _keep(
     config: FeatureConfig,
     drawn: Mapping[str, Any],
     cache: Path | None,
-    with_windows: bool,
+    kinds: Collection[str],
 ) -> _Entry:
     """Return what another machine measured, once it is in the cache of this one."""
     with contextlib.suppress(OSError):  # the clip went away meanwhile
         if cache:
             _write(cache, _key(Path(path).read_bytes(), copy, config, drawn), entry)
-    return entry if with_windows else _Entry(entry.vector, entry.windows[:0], entry.facts)
+    return _wanted(entry, kinds)
+
+
+def _wanted(entry: _Entry, kinds: Collection[str]) -> _Entry:
+    """Return an entry without the windows where they are not wanted: they are what takes memory."""
+    return entry if vectors.FRAMES in kinds else replace(entry, windows=entry.windows[:0])
 
 
 def _write(cache: Path, key: str, entry: _Entry) -> None:
     write_arrays(_place(cache, key), vector=entry.vector, windows=entry.windows, facts=entry.facts)
+    if entry.embedding is not None:
+        write_arrays(_embedding_place(cache, key), embedding=entry.embedding)
 
 
 def _facts(clip: decoding.Clip, waveform: Waveform, measured: extraction.Features) -> np.ndarray:
@@ -256,20 +282,38 @@ def _facts(clip: decoding.Clip, waveform: Waveform, measured: extraction.Feature
 
 
 def _recall(
-    path: str, copy: int, config: FeatureConfig, drawn: Mapping[str, Any], cache: Path | None, with_windows: bool
+    path: str, copy: int, config: FeatureConfig, drawn: Mapping[str, Any], cache: Path, kinds: Collection[str]
 ) -> _Entry | None:
-    """Return what the cache holds of a clip or a copy; None where it has nothing whole, or the clip cannot be read."""
+    """Return what the cache holds of a clip or a copy; None where a part of it is missing or damaged, or the clip cannot be read."""
     try:
-        data = Path(path).read_bytes()
+        key = _key(Path(path).read_bytes(), copy, config, drawn)
     except OSError:
         return None
-    names = ("vector", "facts", *(("windows",) if with_windows else ()))
-    stored = read_arrays(_place(cache, _key(data, copy, config, drawn)), *names) if cache else None
+    features = _read_features(cache, key, config, frames=vectors.FRAMES in kinds)
+    if features is None or vectors.EMBEDDING not in kinds:
+        return _Entry(**features, embedding=None) if features else None
+    stored = read_arrays(_embedding_place(cache, key), "embedding")
+    if not stored or stored["embedding"].shape != (len(encoder.columns()),):
+        return None
+    return _Entry(**features, embedding=stored["embedding"])
+
+
+def _read_features(
+    cache: Path, key: str, config: FeatureConfig, *, frames: bool = True
+) -> dict[str, np.ndarray] | None:
+    """Return vector, windows (empty without `frames`) and facts of an entry of the cache; None where they are missing or damaged."""
+    stored = read_arrays(_place(cache, key), "vector", "facts", *(("windows",) if frames else ()))
     n_columns = len(vectors.summary_columns(config))
     if not stored or stored["vector"].shape != (n_columns,) or stored["facts"].shape != (len(FACTS),):
         return None
     nothing = np.zeros((0, config.window_frames, len(vectors.frame_columns(config))), np.float16)
-    return _Entry(stored["vector"], stored.get("windows", nothing), stored["facts"])
+    return {"windows": nothing, **stored}
+
+
+def _embedding_place(cache: Path, key: str) -> Path:
+    """Return the file of an entry's embedding: apart, since only one classifier wants it, and with the encoder's version in its name."""
+    of_encoder = f"{key} {encoder.VERSION} {' '.join(encoder.columns())}"
+    return _place(cache, hashlib.sha256(of_encoder.encode()).hexdigest())
 
 
 def _seed(data: bytes, copy: int, drawn: Mapping[str, Any]) -> int:

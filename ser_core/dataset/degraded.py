@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,16 +32,24 @@ class _Task:
 
 
 def features_under(
-    condition: str, level: float, clips: pd.DataFrame, wanted: np.ndarray, config: FeatureConfig, *, n_jobs: int = 1
+    condition: str,
+    level: float,
+    clips: pd.DataFrame,
+    wanted: np.ndarray,
+    config: FeatureConfig,
+    *,
+    kinds: Collection[str] = (vectors.VECTOR, vectors.FRAMES),
+    n_jobs: int = 1,
 ) -> Dataset:
     """Return the features of some clips, bool (n_clips,), under a condition at a level; babble is of other speakers among the wanted ones.
 
-    Clips that cannot be read are left out, and no facts are measured.
+    kinds: of vectors.KINDS, the inputs that are measured; the others are empty. Clips that cannot be read are left out, and no facts are
+    measured.
     """
     chosen = clips[wanted]
     voices = _voices(chosen, chosen, seed=0) if degradations.CONDITIONS[condition].others else [()] * len(chosen)
     tasks = [
-        _Task(path, around, condition, (level,), ("vector", "frames"), seed)
+        _Task(path, around, condition, (level,), tuple(kinds), seed)
         for seed, (path, around) in enumerate(zip(chosen[catalogue.PATH], voices, strict=True))
     ]
     heard = list(
@@ -49,10 +58,17 @@ def features_under(
     entries = [
         (clip, each[0]) for clip, each in zip(np.flatnonzero(wanted), heard, strict=True) if not isinstance(each, str)
     ]
+    nothing = {
+        vectors.VECTOR: np.zeros((1, 0), np.float32),
+        vectors.FRAMES: np.zeros((0, config.window_frames, len(vectors.frame_columns(config))), np.float32),
+        vectors.EMBEDDING: np.zeros((1, 0), np.float32),
+    }
+    inputs = {kind: [each.get(kind, nothing[kind]) for _, each in entries] for kind in vectors.KINDS}
     return Dataset(
-        vectors=np.concatenate([each["vector"] for _, each in entries]),
-        windows=np.concatenate([each["frames"] for _, each in entries]).astype(np.float16),
-        window_row=np.repeat(np.arange(len(entries)), [len(each["frames"]) for _, each in entries]),
+        vectors=np.concatenate(inputs[vectors.VECTOR]),
+        embeddings=np.concatenate(inputs[vectors.EMBEDDING]),
+        windows=np.concatenate(inputs[vectors.FRAMES]).astype(np.float16),
+        window_row=np.repeat(np.arange(len(entries)), [len(each) for each in inputs[vectors.FRAMES]]),
         clip=np.array([clip for clip, _ in entries], int),
         copy=np.zeros(len(entries), int),
         problems=(),
@@ -91,7 +107,7 @@ def _hear(task: _Task, *, config: FeatureConfig) -> list[dict[str, np.ndarray]] 
                     task.condition, level, clip, rng=np.random.default_rng(task.seed), voices=voices
                 )
             measured = extraction.extract(changed, config)
-            seen.append({kind: vectors.inputs(measured, kind) for kind in task.kinds})
+            seen.append({kind: vectors.inputs(changed, measured, kind) for kind in task.kinds})
         return seen
     except AudioError as error:
         return str(error)

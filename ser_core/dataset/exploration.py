@@ -20,7 +20,7 @@ from ser_core.corpora import catalogue
 from ser_core.dataset import build
 from ser_core.dataset.cache import FACTS, TABLES, read_arrays, version, write_arrays
 from ser_core.features.config import FeatureConfig
-from ser_core.features.vectors import summary_columns
+from ser_core.features.vectors import VECTOR, summary_columns
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def measure(
             built = build.build(
                 part,
                 config,
-                with_windows=False,
+                kinds=[VECTOR],
                 cache=cache,
                 n_jobs=n_jobs,
                 niced=niced,

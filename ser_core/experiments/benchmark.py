@@ -201,9 +201,9 @@ def mean(
     known : outcomes that are in memory; the rest is read back from workspace.results.
     """
     by_model = {cell.model: cell for cell in cells if (cell.corpus, cell.protocol) == (corpus, protocol)}
-    four = [by_model[slug] for slug in store.SHIPPED if slug in by_model]
+    four = [by_model[slug] for slug in store.FOUR if slug in by_model]
     if (
-        len(four) < len(store.SHIPPED)
+        len(four) < len(store.FOUR)
         or len({(cell.done, cell.rounds, cell.trained_on, cell.problem) for cell in four}) > 1
     ):
         return None
@@ -230,7 +230,7 @@ def mean(
 
 def mean_key(keys: Mapping[str, str]) -> str:
     """Return a key for the mean's recipe, which changes with that of each of the four. keys: model -> recipe."""
-    return hashlib.sha256(" ".join(keys[slug] for slug in store.SHIPPED).encode()).hexdigest()[:12]
+    return hashlib.sha256(" ".join(keys[slug] for slug in store.FOUR).encode()).hexdigest()[:12]
 
 
 def keys(cards: Iterable[ModelCard]) -> dict[str, str]:
@@ -239,7 +239,7 @@ def keys(cards: Iterable[ModelCard]) -> dict[str, str]:
     for card in cards:
         with contextlib.suppress(ModelError):  # fine-tuned from another model: no recipe covers all its training data
             found[card.slug] = recipe_key(recipe_of(card))
-    return found | ({MEAN: mean_key(found)} if set(store.SHIPPED) <= set(found) else {})
+    return found | ({MEAN: mean_key(found)} if set(store.FOUR) <= set(found) else {})
 
 
 def is_stale(cell: Cell, current: Mapping[str, str]) -> bool:

@@ -1,6 +1,6 @@
 """The leakage lab: one classifier, settings that let the test part leak into training, and what each does to the score.
 
-Only classifiers on the summary vector take part: they train in seconds. Results for RAVDESS come
+Only classifiers without windows of frames take part: they train in seconds. Results for RAVDESS come
 with the project (RESULTS); `python -m ser_core lab` computes them, cli/lab.py.
 """
 
@@ -32,8 +32,9 @@ RESULTS = Path(__file__).with_name("results") / "leakage_lab.json"
 CLASSIFIERS: dict[str, dict[str, Any]] = {
     "knn": {"n_neighbors": 15},
     "mlp": {"epochs": 10, "hidden": 32, "batch_size": 128, "learning_rate": 1e-3},
+    "transfer": {},
 }
-"""What the lab trains, with the hyperparameters that differ from the defaults: both memorise well, as networks do."""
+"""What the lab trains, with the hyperparameters that differ from the defaults. The first two memorise well, as networks do."""
 
 WORKED_OUT = "mlp"
 """The classifier whose results come with the project."""
@@ -201,7 +202,7 @@ def study(
     data = build.build(
         clips,
         n_copies=0 if settings.augment == NONE else N_COPIES,
-        with_windows=False,
+        kinds=[classifiers.CLASSIFIERS[settings.classifier].input_kind],
         cache=workspace.cache,
         n_jobs=workspace.n_jobs,
         should_stop=workspace.should_stop,
@@ -233,6 +234,7 @@ def _prepared(
         data = replace(
             data,
             vectors=np.concatenate([data.vectors] * 2),
+            embeddings=np.concatenate([data.embeddings] * 2),
             clip=np.concatenate([data.clip, data.clip + len(clips)]),
             copy=np.concatenate([data.copy] * 2),
             facts=pd.concat([data.facts] * 2, ignore_index=True),
@@ -244,7 +246,12 @@ def _prepared(
     if settings.scaler == ALL:
         from sklearn.preprocessing import StandardScaler  # what draws stored studies can do without its 50 MB
 
-        data = replace(data, vectors=StandardScaler().fit_transform(data.vectors).astype(np.float32))
+        scaled = {
+            name: StandardScaler().fit_transform(items).astype(np.float32)
+            for name, items in (("vectors", data.vectors), ("embeddings", data.embeddings))
+            if items.size
+        }
+        data = replace(data, **scaled)
     return clips, digest, data
 
 

@@ -207,7 +207,7 @@ def _measure(
         n_copies=config.n_copies,
         strength=config.strength,
         effects=effects,
-        with_windows=classifiers.CLASSIFIERS[config.classifier].input_kind == "frames",
+        kinds=[classifiers.CLASSIFIERS[config.classifier].input_kind],
         seed=config.seed,
         cache=workspace.cache,
         n_jobs=workspace.n_jobs,

@@ -1,4 +1,4 @@
-"""The input of models: windows of frames for networks, one summary vector for the others, and their columns."""
+"""The input of models: windows of frames for networks, one summary vector or one embedding for the others, and their columns."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from ser_core.features import extraction, functionals, spectral
+from ser_core.audio.waveform import Waveform
+from ser_core.features import encoder, extraction, functionals, spectral
 from ser_core.features.config import LEVELLED, MEL, FeatureConfig
 from ser_core.features.extraction import Features
+
+KINDS = VECTOR, FRAMES, EMBEDDING = "vector", "frames", "embedding"
+"""What a classifier sees of a clip: `summary`, `windows`, or encoder.embedding."""
 
 
 def frame_columns(config: FeatureConfig) -> tuple[str, ...]:
@@ -149,6 +153,12 @@ def _pitch(f0_hz: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return voiced, pitch, np.where(follows, np.diff(pitch, prepend=pitch[:1]), 0.0)
 
 
-def inputs(measured: Features, input_kind: str) -> np.ndarray:
-    """Return the input of a classifier of this kind for a clip: its summary as one row, or its windows (vectors.windows)."""
-    return summary(measured)[np.newaxis] if input_kind == "vector" else windows(measured)
+def inputs(waveform: Waveform, measured: Features, input_kind: str) -> np.ndarray:
+    """Return the input of a classifier of this kind for a clip: its summary or its embedding as one row, or its windows.
+
+    waveform: the clip; measured: what extraction.extract returned of it; input_kind: one of KINDS. Raises ModelError where the
+    pretrained encoder's file is missing.
+    """
+    if input_kind == EMBEDDING:
+        return encoder.embedding(waveform, measured.config)[np.newaxis]
+    return summary(measured)[np.newaxis] if input_kind == VECTOR else windows(measured)

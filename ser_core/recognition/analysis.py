@@ -96,7 +96,7 @@ def inputs(analysis: Analysis) -> Callable[[FeatureConfig, str], np.ndarray]:
 
     @functools.cache
     def seen(config: FeatureConfig, input_kind: str) -> np.ndarray:
-        return vectors.inputs(measured(config), input_kind)
+        return vectors.inputs(analysis.clip.waveform, measured(config), input_kind)
 
     return seen
 

@@ -22,7 +22,7 @@ import numpy as np
 from ser_core import classifiers, paths
 from ser_core.audio import waveform
 from ser_core.errors import ModelError
-from ser_core.features import extraction, vectors
+from ser_core.features import encoder, extraction, vectors
 from ser_core.recognition import card as recognition_card
 from ser_core.recognition import sandbox, store
 from ser_core.recognition.card import ModelCard
@@ -63,6 +63,7 @@ _EXTRA = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|desktop\.ini$|Thumbs\.db$)
 
 WEIGHTS: dict[str, frozenset[str]] = {
     "vector": frozenset({"model.skops"}),
+    "embedding": frozenset({"model.skops"}),
     "frames": frozenset({"model.onnx", store.KERAS_FILE}),
 }
 """The weight files of a classifier, by its input kind."""
@@ -245,8 +246,14 @@ def _try_out(card: ModelCard, content: bytes) -> None:
     samples = (
         np.random.default_rng(0).normal(scale=0.05, size=round(TRIAL_S * card.features.sample_rate)).astype(np.float32)
     )
-    heard = extraction.extract(waveform.Waveform(samples, card.features.sample_rate), card.features)
-    items = vectors.inputs(heard, classifiers.CLASSIFIERS[card.classifier].input_kind)
+    noise = waveform.Waveform(samples, card.features.sample_rate)
+    kind = classifiers.CLASSIFIERS[card.classifier].input_kind
+    if (
+        kind == vectors.EMBEDDING
+    ):  # the encoder is not loaded in the process that imports; its outputs are of the order of 1
+        items = np.resize(samples, (1, len(encoder.columns())))
+    else:
+        items = vectors.inputs(noise, extraction.extract(noise, card.features), kind)
     sandbox.try_out(sandbox.Model(card.classifier, card.labels, content), items)
 
 

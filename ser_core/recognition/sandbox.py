@@ -59,7 +59,7 @@ IDLE_S = 300.0
 MOST_AT_ONCE = 4
 """Most processes that are kept; the least recently used one is ended first."""
 
-ITEMS = {"vector": 1024, "frames": 64}
+ITEMS = {"vector": 1024, "embedding": 1024, "frames": 64}
 """Most items per request, by input kind: for a network the windows of two minutes."""
 
 MOST_PROCESSOR_S = 600

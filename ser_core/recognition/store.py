@@ -36,7 +36,14 @@ from ser_core.system import units, untrusted_json
 from ser_core.system.files import write_atomically
 
 CARD = "card.json"
-SHIPPED = ("knn", "mlp", "cnn", "cnn_lstm")
+FOUR = ("knn", "mlp", "cnn", "cnn_lstm")
+"""The models that learned from recordings of emotions alone."""
+
+SHIPPED = (*FOUR, "transfer")
+
+TRANSFER = "SER_TRANSFER"
+"""Environment variable: 0 leaves out the models with a pretrained encoder, on a machine that has no time for it."""
+
 KERAS_FILE = "model.keras"
 """The weight file from which the training of a network can continue."""
 
@@ -45,9 +52,9 @@ _OLD, _PART = ".old-", ".part-"
 
 
 def list_models(folder: Path | None = None) -> tuple[list[ModelCard], list[str]]:
-    """Return the cards of a models folder, the shipped four first, and a sentence for each folder that cannot be used.
+    """Return the cards of a models folder, the shipped ones first, and a sentence for each folder that cannot be used.
 
-    Weights are not opened.
+    Weights are not opened. Where SER_TRANSFER is 0, models with a pretrained encoder are left out.
     """
     folder = folder or paths.models_folder()
     cards, problems = [], []
@@ -62,8 +69,23 @@ def list_models(folder: Path | None = None) -> tuple[list[ModelCard], list[str]]
             continue
         except ModelError as error:
             problems.append(str(error))
+    if not _with_pretrained():
+        cards = [card for card in cards if not _is_pretrained(card)]
     order = {slug: position for position, slug in enumerate(SHIPPED)}
     return sorted(cards, key=lambda card: (order.get(card.slug, len(order)), card.title.lower())), problems
+
+
+def usual() -> tuple[str, ...]:
+    """Return the shipped models that are asked unless others are named: without a pretrained one where SER_TRANSFER is 0."""
+    return SHIPPED if _with_pretrained() else FOUR
+
+
+def _with_pretrained() -> bool:
+    return os.environ.get(TRANSFER, "").strip() != "0"
+
+
+def _is_pretrained(card: ModelCard) -> bool:
+    return card.classifier in classifiers.CLASSIFIERS and bool(classifiers.CLASSIFIERS[card.classifier].pretrained)
 
 
 class _Gone(ModelError):
@@ -300,7 +322,7 @@ def delete(slug: str, folder: Path | None = None) -> None:
 def _free_slugs(title: str) -> Iterator[str]:
     """Yield names for a new model, the simplest first; never that of a shipped one."""
     slug = slug_of(title)
-    if slug.replace("-", "_") not in SHIPPED:
+    if slug.replace("-", "_") not in (*SHIPPED, paths.ENCODERS):
         yield slug
     for number in itertools.count(2):
         yield f"{slug}-{number}"
@@ -352,7 +374,7 @@ def _put_in_place(part: Path, slug: str, folder: Path) -> None:
 def _slugs(folder: Path) -> list[str]:
     """Return the names of the models in a folder, sorted."""
     names = {path.name.removeprefix(_OLD) for path in folder.iterdir() if path.is_dir()}
-    return sorted(name for name in names if not name.startswith("."))
+    return sorted(name for name in names if not name.startswith(".") and name != paths.ENCODERS)
 
 
 def _folder(slug: str, folder: Path) -> Path:

@@ -151,15 +151,15 @@ def corpora() -> Check:
 def models() -> Check:
     """Check whether the shipped models can be used: cards and weights."""
     cards, problems = store.list_models(paths.models_folder())
-    there = [card for card in cards if card.slug in store.SHIPPED]
+    there = [card for card in cards if card.slug in store.usual()]
     for card in there:
         try:
             store.load(card.slug, paths.models_folder())
         except ModelError as error:
             problems.append(str(error))
-    if len(there) == len(store.SHIPPED) and not problems:
+    if len(there) == len(store.usual()) and not problems:
         return Check("Models", True, f"{', '.join(card.title for card in cards)}.")
-    missing = sorted(set(store.SHIPPED) - {card.slug for card in there})
+    missing = sorted(set(store.usual()) - {card.slug for card in there})
     incomplete = (
         [f"{', '.join(missing)} missing; restore the folder '{paths.models_folder()}' from the project."]
         if missing

@@ -22,6 +22,7 @@ from ser_core.dataset import splits
 from ser_core.dataset.build import Dataset
 from ser_core.dataset.labels import check_learnable
 from ser_core.errors import CorpusError, Stopped
+from ser_core.features import vectors
 from ser_core.features.config import FeatureConfig
 from ser_core.metrics import abstention, calibration
 from ser_core.system import files, untrusted_json
@@ -297,8 +298,10 @@ def train_fold(
 
 def _items(data: Dataset, rows: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return what the classifier sees of these rows: items, the clip of each, and the position in `rows` of each."""
-    if classifiers.CLASSIFIERS[name].input_kind == "vector":
-        return data.vectors[rows], data.clip[rows], np.arange(len(rows))
+    kind = classifiers.CLASSIFIERS[name].input_kind
+    if kind != vectors.FRAMES:
+        items = data.vectors if kind == vectors.VECTOR else data.embeddings
+        return items[rows], data.clip[rows], np.arange(len(rows))
     position = np.full(len(data.clip), -1)
     position[rows] = np.arange(len(rows))
     of_window = position[data.window_row]

@@ -48,11 +48,12 @@ RATES: dict[str, float] = {
     "boosting": 1000.0,
     "logistic": 1500.0,
     "lda": 2000.0,
+    "transfer": 1500.0,
 }
 """Clips per second, measured on two cores: sounds per clip that is compared, features per clip and copy, the others per
 training clip (and epoch, where there are epochs). What the last runs on this machine managed takes their place."""
 
-START_UP_S = {"vector": 3.0, "frames": 12.0}
+START_UP_S = {"vector": 3.0, "embedding": 3.0, "frames": 12.0}
 """Loading libraries and, for networks, building and compiling."""
 
 
@@ -265,7 +266,7 @@ def estimate(prepared: Prepared, config: RunConfig, rates: Mapping[str, float]) 
         at_most = config.budget_s if config.budget_s and spec.iterative else np.inf
         seconds[run_folder.TRAINING] = start_up + min(fit_s(learned, {}), at_most)
     seconds[run_folder.EVALUATING] = 1.0
-    seconds[run_folder.SAVING] = 1.0 if spec.input_kind == "vector" else 6.0
+    seconds[run_folder.SAVING] = 6.0 if spec.input_kind == "frames" else 1.0
     return {stage: round(value, 1) for stage, value in seconds.items()}, n_fits
 
 

@@ -287,7 +287,7 @@ def _gather(
         augmented=prepared.learnable,
         strength=config.strength,
         effects=config.effects,
-        with_windows=classifiers.CLASSIFIERS[config.classifier].input_kind == "frames",
+        kinds=[classifiers.CLASSIFIERS[config.classifier].input_kind],
         seed=config.seed,
         cache=places.cache,
         n_jobs=places.n_jobs,

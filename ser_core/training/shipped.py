@@ -1,4 +1,4 @@
-"""How the four shipped models are trained: their recipes, their cross-validation and their cards.
+"""How the shipped models are trained: their recipes, their cross-validation and their cards.
 
 `python -m ser_core build-models` calls `build`. What is measured is always the recipe that is shipped: six folds, each
 trained without the speakers that it is tested on, over all corpora at once (splits.joint_folds).
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ser_core import paths
+from ser_core.classifiers import CLASSIFIERS
 from ser_core.corpora import catalogue, scan
 from ser_core.dataset import build as dataset_build
 from ser_core.dataset import degraded, labels, protocols, splits
@@ -39,6 +40,7 @@ RECIPES: dict[str, FitConfig] = {
     "mlp": FitConfig(classifier="mlp", n_copies=4),
     "cnn": FitConfig(classifier="cnn", n_copies=4, hyperparameters={"clips_per_epoch": 6000}),
     "cnn_lstm": FitConfig(classifier="cnn_lstm", n_copies=4, hyperparameters={"clips_per_epoch": 6000}),
+    "transfer": FitConfig(classifier="transfer", n_copies=2),
 }
 
 LIMITS = (
@@ -74,7 +76,7 @@ LICENCE = (
 
 @dataclass(frozen=True)
 class Material:
-    """What all four models are made from: clips with one of the labels, their features, and the fold of each clip.
+    """What all models are made from: clips with one of the labels, their features, and the fold of each clip.
 
     under: condition with its level -> features of the clips of MAIN_CORPUS under it.
     """
@@ -86,9 +88,18 @@ class Material:
     under: Mapping[str, Dataset] = field(default_factory=dict)
 
 
-def gather(folders: Mapping[str, Path], *, work: Path, n_jobs: int = 1, say: fit.Message = print) -> Material:
-    """Return the clips and features of the corpora in `folders` (name -> folder); features are cached under `work`."""
-    config = next(iter(RECIPES.values()))
+def gather(
+    folders: Mapping[str, Path],
+    *,
+    work: Path,
+    slugs: Sequence[str] = tuple(RECIPES),
+    n_jobs: int = 1,
+    say: fit.Message = print,
+) -> Material:
+    """Return the clips of the corpora in `folders` (name -> folder) and their features for some models; these are cached under `work`."""
+    recipes = [RECIPES[slug] for slug in slugs]
+    config = recipes[0]
+    kinds = tuple(dict.fromkeys(CLASSIFIERS[recipe.classifier].input_kind for recipe in recipes))
     found = pd.concat([scan.scan(name, folder) for name, folder in folders.items()], ignore_index=True)
     clips = fit.usable(found, config.labels)
     left_out = found[catalogue.EMOTION].value_counts()
@@ -98,7 +109,8 @@ def gather(folders: Mapping[str, Path], *, work: Path, n_jobs: int = 1, say: fit
     data = dataset_build.build(
         clips,
         config.features,
-        n_copies=max(recipe.n_copies for recipe in RECIPES.values()),
+        n_copies=max(recipe.n_copies for recipe in recipes),
+        kinds=kinds,
         strength=config.strength,
         cache=work / "features",
         n_jobs=n_jobs,
@@ -113,7 +125,7 @@ def gather(folders: Mapping[str, Path], *, work: Path, n_jobs: int = 1, say: fit
     for name, level in HARSH if is_main.any() else ():
         say(f"features: {MAIN_CORPUS} under {name} {level:g}")
         under[f"{name} {level:g}"] = degraded.features_under(
-            name, level, clips, is_main, config.features, n_jobs=n_jobs
+            name, level, clips, is_main, config.features, kinds=kinds, n_jobs=n_jobs
         )
     return Material(clips, data, splits.joint_folds(clips), left_out, under)
 
@@ -126,7 +138,7 @@ def build(
     The recipe is also trained on all corpora but one and tested on that one, for each of them. What was finished with the same clips and
     settings is not run again: a fold where `work` holds its result, a model where `work` holds the hashes of the files it was saved with
     and they are still the model's. The figures of such a model are recomputed from its folds, so that its card has the figures and
-    the words of this version. Of all four together, the figures of their probabilities' mean are said.
+    the words of this version. Of the four together, the figures of their probabilities' mean are said.
     """
     models = models or paths.models_folder()
     cards, probabilities = [], {}
@@ -172,10 +184,9 @@ def build(
             say(
                 f"{slug}: without {each.corpus}: accuracy {each.accuracy:.1%}, UAR {each.uar:.1%}; most often '{label}', {share:.1%}"
             )
-    if set(probabilities) == set(RECIPES):
-        together = evaluate(
-            material, np.mean(list(probabilities.values()), axis=0), RECIPES[next(iter(probabilities))]
-        )[1]
+    if set(store.FOUR) <= set(probabilities):
+        four = np.mean([probabilities[slug] for slug in store.FOUR], axis=0)
+        together = evaluate(material, four, RECIPES[store.FOUR[0]])[1]
         for name, each in together.items():
             low, high = each.interval["accuracy"]
             say(

@@ -15,7 +15,8 @@ from ser_core.errors import ConfigError, ModelError
 
 LABELS = ("neutral", "calm", "happy", "sad")
 QUICK = {"mlp": {"epochs": 15}, "boosting": {"epochs": 2}, "forest": {"n_trees": 20}}
-VECTOR = [name for name, spec in CLASSIFIERS.items() if spec.input_kind == "vector"]
+VECTOR = [name for name, spec in CLASSIFIERS.items() if spec.input_kind != "frames"]
+"""Those that take one row a clip."""
 
 ITERATIVE = [name for name in VECTOR if CLASSIFIERS[name].iterative]
 
@@ -58,6 +59,7 @@ def test_parameters_are_counted(fitted):
         "svm": lambda: last.n_support_.sum() * (n_columns + 3) + 6,
         "logistic": lambda: (n_columns + 1) * len(LABELS),
         "lda": lambda: (n_columns + 1) * len(LABELS),
+        "transfer": lambda: (n_columns + 1) * len(LABELS),
         "forest": lambda: sum(2 * (t.tree_.n_leaves - 1) + t.tree_.n_leaves * len(LABELS) for t in last.estimators_),
         # scikit-learn has no public way to the trees of a boosting.
         "boosting": lambda: sum(3 * each.get_n_leaf_nodes() - 2 for trees in last._predictors for each in trees),

@@ -22,7 +22,7 @@ from ser_core.dataset import build
 from ser_core.dataset import cache as dataset_cache
 from ser_core.dataset.cache import FACTS, clear, usage
 from ser_core.errors import Stopped
-from ser_core.features import extraction, speech_rate, vectors
+from ser_core.features import encoder, extraction, speech_rate, vectors
 from ser_core.features.config import FeatureConfig
 from ser_core.recognition import analysis
 from ser_core.system import pool
@@ -65,7 +65,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def assert_same(first: build.Dataset, second: build.Dataset) -> None:
-    for name in ("vectors", "windows", "window_row", "clip", "copy"):
+    for name in ("vectors", "embeddings", "windows", "window_row", "clip", "copy"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name), err_msg=name)
         assert getattr(first, name).dtype == getattr(second, name).dtype
     assert first.problems == second.problems
@@ -297,17 +297,52 @@ def test_facts_are_those_of_the_quality_report(clips, tmp_path):
 
 
 def test_without_windows_all_else_is_the_same_and_training_finds_its_entries(clips, tmp_path, decoded):
-    light = build.build(clips, with_windows=False, cache=tmp_path / "cache")
+    light = build.build(clips, kinds=["vector"], cache=tmp_path / "cache")
     assert (
         light.windows.shape == (0, CONFIG.window_frames, len(vectors.frame_columns(CONFIG)))
         and len(light.window_row) == 0
     )
     decoded.clear()
     whole = build.build(clips, cache=tmp_path / "cache")
-    again = build.build(clips, with_windows=False, cache=tmp_path / "cache")
+    again = build.build(clips, kinds=["vector"], cache=tmp_path / "cache")
     assert decoded == [] and len(whole.windows) > 3
     np.testing.assert_array_equal(light.vectors, whole.vectors)
     assert_same(light, again)
+
+
+def test_an_embedding_is_what_a_page_asks_for_of_the_same_clip(clips):
+    built = build.build(clips, kinds=[vectors.EMBEDDING], n_copies=1)
+    assert built.embeddings.shape == (6, len(encoder.columns())) and built.embeddings.dtype == np.float32
+    assert len(built.vectors) == 6 and len(built.windows) == 0
+    for position, path in enumerate(clips[catalogue.PATH]):
+        asked = analysis.inputs(analysis.analyse(Path(path)))(CONFIG, vectors.EMBEDDING)
+        (row,) = np.flatnonzero((built.clip == position) & (built.copy == 0))
+        np.testing.assert_allclose(built.embeddings[row], asked[0], atol=1e-4)
+    copies = built.embeddings[built.copy == 1] - built.embeddings[built.copy == 0]
+    assert (np.abs(copies).max(axis=1) > 0.01).all()  # what is done to a copy is heard
+
+
+def test_an_embedding_is_kept_apart_and_read_back(clips, tmp_path, monkeypatch, decoded):
+    whole = build.build(clips, cache=tmp_path / "cache")
+    asked: list[Waveform] = []
+    original = encoder.embedding
+
+    def spy(waveform, config):
+        asked.append(waveform)
+        return original(waveform, config)
+
+    monkeypatch.setattr(encoder, "embedding", spy)
+    measured: list[Waveform] = []
+    monkeypatch.setattr(extraction, "extract", lambda *given: measured.append(given[0]))
+    first = build.build(clips, kinds=[vectors.EMBEDDING], cache=tmp_path / "cache")
+    assert len(asked) == 3 and not measured  # the rest was there
+    decoded.clear()
+    assert_same(build.build(clips, kinds=[vectors.EMBEDDING], cache=tmp_path / "cache"), first)
+    assert len(asked) == 3 and not decoded
+    np.testing.assert_array_equal(first.vectors, whole.vectors)
+    monkeypatch.setattr(encoder, "VERSION", encoder.VERSION + 1)
+    build.build(clips, kinds=[vectors.EMBEDDING], cache=tmp_path / "cache")
+    assert len(asked) == 6 and not measured
 
 
 @pytest.mark.filterwarnings("ignore:.*still being processed by the workers:UserWarning")

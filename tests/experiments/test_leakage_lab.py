@@ -102,7 +102,7 @@ def test_with_copies_made_before_the_split_second_copies_out_leaves_the_augmente
 
 
 def test_a_scaler_on_all_sees_the_test_clips(clips, desk):
-    data = build.build(clips, with_windows=False, cache=desk.cache)
+    data = build.build(clips, kinds=["vector"], cache=desk.cache)
     digest = np.array(clips[catalogue.NAME])
     # private: the rows before they are split
     _, _, scaled = leakage_lab._prepared(LeakageSettings(scaler="all"), clips, digest, data)

@@ -54,7 +54,10 @@ def test_predictions_come_in_the_order_of_the_recognizers(recognizers, heard):
 
 
 def test_what_models_of_one_kind_see_is_made_once(recognizers, heard, monkeypatch):
-    alone = [each.answer(vectors.inputs(heard.features, each.input_kind)).probabilities for each in recognizers]
+    alone = [
+        each.answer(vectors.inputs(heard.clip.waveform, heard.features, each.input_kind)).probabilities
+        for each in recognizers
+    ]
     made = []
     summary = vectors.summary
     monkeypatch.setattr(vectors, "summary", lambda measured: made.append(measured) or summary(measured))

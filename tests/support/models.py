@@ -1,4 +1,4 @@
-"""Four real but tiny models for tests of the pages: saved by the store, trained in a moment on invented numbers."""
+"""Real but tiny models for tests of the pages: saved by the store, trained in a moment on invented numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ser_core.features import config, vectors
 from ser_core.metrics import evaluation
 from ser_core.recognition import card, store
 
-TITLES = {"knn": "KNN", "mlp": "MLP", "cnn": "CNN", "cnn_lstm": "CNN-LSTM"}
+TITLES = {"knn": "KNN", "mlp": "MLP", "cnn": "CNN", "cnn_lstm": "CNN-LSTM", "transfer": "Whisper + LDA"}
 
 
 def build(folder: Path) -> Path:

@@ -32,6 +32,7 @@ def data(table) -> Dataset:
     centre = 3 * fit.targets(table, LABELS)[:, np.newaxis]
     return Dataset(
         vectors=(np.random.default_rng(0).normal(size=(n, 4)) + centre).astype(np.float32),
+        embeddings=np.zeros((n, 0), np.float32),
         windows=np.zeros((0, 16, 8), np.float16),
         window_row=np.zeros(0, int),
         clip=np.arange(n),

@@ -30,7 +30,7 @@ from ser_core.training.run_folder import Reporter
 from tests.support import corpora
 from tests.support.shell import SAMPLES
 
-VECTOR = [name for name, spec in classifiers.CLASSIFIERS.items() if spec.input_kind == "vector"]
+VECTOR = [name for name, spec in classifiers.CLASSIFIERS.items() if spec.input_kind != "frames"]
 QUICK = {
     "mlp": {"epochs": 6},
     "boosting": {"epochs": 1, "max_leaves": 4},

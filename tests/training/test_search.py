@@ -21,6 +21,7 @@ def work(seed=0, **settings):
     n = len(table)
     data = Dataset(
         vectors=(rng.normal(size=(n, 4)) + 3 * y[:, np.newaxis]).astype(np.float32),
+        embeddings=np.zeros((n, 0), np.float32),
         windows=np.zeros((0, 16, 8), np.float16),
         window_row=np.zeros(0, int),
         clip=np.arange(n),

@@ -83,13 +83,13 @@ def build(corpus: Path, work: Path, models: Path, slugs: str) -> subprocess.Comp
 @pytest.fixture(scope="module")
 def built(corpus, tmp_path_factory) -> tuple[Path, Path, str]:
     work, models = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("models")
-    result = build(corpus, work, models, "knn,mlp,cnn,cnn_lstm")
+    result = build(corpus, work, models, ",".join(store.SHIPPED))
     assert result.returncode == 0, result.stderr
     return work, models, result.stderr
 
 
 @pytest.mark.slow
-def test_the_four_models_are_made_and_serve(built, corpus):
+def test_the_shipped_models_are_made_and_serve(built, corpus):
     _, models, said = built
     cards, problems = store.list_models(models)
     assert [card.slug for card in cards] == list(store.SHIPPED)
@@ -112,7 +112,7 @@ def test_the_card_tells_what_was_measured(built):
         assert card.training["unreadable"] == 1
         assert "speaker" in card.protocol
         assert card.n_parameters > 0
-        assert 0 < card.threshold < 1 and card.evaluation.sure["right"] <= card.evaluation.sure["answered"] <= 128
+        assert 0 < card.threshold <= 1 and card.evaluation.sure["right"] <= card.evaluation.sure["answered"] <= 128
         assert card.evaluation.curves.risk[-1] == (1.0, pytest.approx(1 - card.evaluation.accuracy, abs=1e-4))
     assert store.read_card("knn", models).evaluation.accuracy > 0.8
 
@@ -192,6 +192,7 @@ def test_a_recipe_is_tested_on_each_corpus_by_a_model_of_the_others(tmp_path):
     vectors = np.outer(side, [1.0, 2.0, 0.5]) + rng.normal(scale=0.1, size=(len(clips), 3))
     data = Dataset(
         vectors=vectors.astype(np.float32),
+        embeddings=np.zeros((len(clips), 0), np.float32),
         windows=np.zeros((0, 1, 1), np.float16),
         window_row=np.zeros(0, int),
         clip=np.arange(len(clips)),

@@ -19,7 +19,7 @@ def offered(cards: Sequence[ModelCard]) -> dict[str, tuple[str, Recipe]]:
 
     Networks are not among them, and of models that went on from others no recipe tells what they have heard.
     """
-    quick = [name for name, row in classifiers.CLASSIFIERS.items() if row.input_kind == "vector"]
+    quick = [name for name, row in classifiers.CLASSIFIERS.items() if row.input_kind != "frames"]
     titles = cached.model_titles(cards)
     made = {
         f"model {card.slug}": (titles[card.slug], recipe_of(card))

@@ -325,6 +325,7 @@ FIGURES: dict[str, Callable[[Mapping[str, ModelCard]], TermFigure | None]] = {
     "mlp": _layers("mlp"),
     "cnn": _layers("cnn"),
     "lstm": _lstm,
+    "transfer": _layers("transfer"),
     "uar": _uar,
     "confusion": _confusion,
     "leakage": _leakage,
