@@ -70,7 +70,7 @@ def list_models(folder: Path | None = None) -> tuple[list[ModelCard], list[str]]
         except ModelError as error:
             problems.append(str(error))
     if not _with_pretrained():
-        cards = [card for card in cards if not _is_pretrained(card)]
+        cards = [card for card in cards if not is_pretrained(card)]
     order = {slug: position for position, slug in enumerate(SHIPPED)}
     return sorted(cards, key=lambda card: (order.get(card.slug, len(order)), card.title.lower())), problems
 
@@ -84,7 +84,8 @@ def _with_pretrained() -> bool:
     return os.environ.get(TRANSFER, "").strip() != "0"
 
 
-def _is_pretrained(card: ModelCard) -> bool:
+def is_pretrained(card: ModelCard) -> bool:
+    """Return whether a model hears through the pretrained encoder."""
     return card.classifier in classifiers.CLASSIFIERS and bool(classifiers.CLASSIFIERS[card.classifier].pretrained)
 
 

@@ -98,7 +98,7 @@ def record(page: Page, seconds: float) -> None:
     recorder.get_by_role("button", name="Stop recording").click()
 
 
-def test_a_recording_gets_the_four_predictions_of_the_core(page: Page, server: Server, models: Path) -> None:
+def test_a_recording_gets_the_predictions_of_the_core(page: Page, server: Server, models: Path) -> None:
     page.goto(server.url)
     record(page, 3.5)
     expect(page.get_by_text("of speech,")).to_be_visible()
@@ -128,7 +128,7 @@ def test_a_recording_survives_a_page_change_and_stays_cleared(page: Page, server
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_an_upload_gets_the_four_predictions_of_the_core(
+def test_an_upload_gets_the_predictions_of_the_core(
     page: Page, server: Server, models: Path, stereo_wav: bytes, name: str
 ) -> None:
     data = FILES[name](stereo_wav)

@@ -124,7 +124,7 @@ def test_while_it_listens_the_answers_show(page: AppTest, microphone: Microphone
             for each, window in zip(moments, expected, strict=True)
             if window
         ]
-    assert shown.count("<section>") == 4
+    assert shown.count("<section>") == len(TITLES)
     page.toggle(view.SMOOTH).set_value(False).run()
     assert "smoothed" not in text(page)
     assert re.findall(r'data-label="(\w+)"', re.search(r'data-model="knn">(.*?)</div>', html(page))[1]) == [
@@ -136,7 +136,9 @@ def test_silence_shows_no_answer(page: AppTest, microphone: Microphone) -> None:
     microphone.on = True
     speak(page.run(), np.zeros(4 * RATE, np.float32))
     said = text(page.run())
-    assert "No speech" in said and said.count("No speech in this window") == 4 and "data-label" not in html(page)
+    assert (
+        "No speech" in said and said.count("No speech in this window") == len(TITLES) and "data-label" not in html(page)
+    )
 
 
 def test_stopping_keeps_what_was_heard(page: AppTest, microphone: Microphone) -> None:
@@ -210,6 +212,30 @@ def test_who_finds_no_place_is_not_heard(page: AppTest, microphone: Microphone) 
     places.leave(0)
     speak(page, VOICE[:RATE])
     assert visitor.listener is not None and not visitor.refused
+
+
+def test_while_many_are_live_the_pretrained_model_rests(
+    page: AppTest, microphone: Microphone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "is_pretrained", lambda card: card.slug == "transfer")
+    places = session.places()
+    for who in range(places.n // 2):
+        places.take(who)
+    microphone.on = True
+    page.run()
+    visitor = speak(page, VOICE)
+    assert visitor.is_light
+    until(lambda: visitor.listener is not None and visitor.listener.moments(9))
+    said = {each.model for moment in visitor.listener.moments(9) for each in moment.predictions}
+    assert said == set(store.FOUR)
+    assert view.LEFT_OUT in html(page.run())
+    visitor.end()
+    for who in range(places.n // 2):
+        places.leave(who)
+    visitor = speak(page, VOICE)
+    assert not visitor.is_light
+    until(lambda: any(each.predictions for each in visitor.listener.moments(9)))
+    assert {each.model for each in visitor.listener.moments(9)[-1].predictions} == set(store.SHIPPED)
 
 
 def test_a_place_is_free_again_when_no_sound_comes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ def test_more_than_eight_seconds_are_shown_over_time_and_as_a_mean(page: AppTest
     said = upload(page)
     assert "Predictions over time" in said and "Over the whole recording" in said and found.quality.summary in said
     assert f"over the {sum(each.speech for each in found.segments)} windows with speech" in said
-    assert len(page.get("plotly_chart")) == 1 and n_cards(page) == 4
+    assert len(page.get("plotly_chart")) == 1 and n_cards(page) == len(TITLES)
     shown = page.session_state[state.TIMELINE].result
     for there, here in zip(
         timeline.overall(shown), timeline.overall(found), strict=True
@@ -275,7 +275,7 @@ def test_a_large_file_leaves_the_memory_and_the_uploader(
         each for each in gc.get_objects() if type(each) is UploadedFile and not each.closed and each.name == "memo.wav"
     ]
     assert not held, "Streamlit holds the bytes too"
-    assert n_cards(page) == 4
+    assert n_cards(page) == len(TITLES)
     page.run()
     assert page.session_state[state.CLIP] is given, "an empty uploader takes nothing back"
     assert downloads.whole(given.data) == large

@@ -18,6 +18,7 @@ import numpy as np
 import streamlit as st
 
 from pages.ui import recognition, state
+from ser_core.recognition import store
 from ser_core.recognition.card import ModelCard
 from ser_core.recognition.live import Listener
 from ser_core.recognition.timeline import WindowPredictor
@@ -53,6 +54,13 @@ class Places:
         with self._lock:
             self._seen.pop(who, None)
 
+    @property
+    def crowded(self) -> bool:
+        """Whether more than half of the places are taken."""
+        now_s = time.monotonic()
+        with self._lock:
+            return 2 * sum(now_s - seen_s < FORGOTTEN_S for seen_s in self._seen.values()) > self.n
+
     def full_for(self, who: int) -> bool:
         """Return whether a visitor who has no place yet would get none."""
         now_s = time.monotonic()
@@ -73,12 +81,15 @@ class Visitor:
     """What the page and the sound's thread share.
 
     predict_window, window_s and hop_s are those of the next session. listener: of the one that runs or ran last. refused: there was no
-    place for it. asked_s: when the microphone was switched on (time.monotonic), None while it is off.
+    place for it. light_window: predicts without the models that hear through the pretrained encoder, for a session that begins while many
+    are live; None where there is no such model. is_light: whether the last session began so. asked_s: when the microphone was switched on (time.monotonic), None while it is off.
     drawn: the pictures that the page shows. who: whose turn it is when a window is predicted.
     """
 
     places: Places
     predict_window: WindowPredictor
+    light_window: WindowPredictor | None = None
+    is_light: bool = False
     window_s: float = 3.0
     hop_s: float = 0.5
     listener: Listener | None = None
@@ -97,7 +108,9 @@ class Visitor:
             return
         with self._starting:
             if self.listener is None or self.listener.closed:
-                self.listener = Listener(self.predict_window, window_s=self.window_s, hop_s=self.hop_s)
+                self.is_light = self.light_window is not None and self.places.crowded
+                predict = self.light_window if self.is_light and self.light_window else self.predict_window
+                self.listener = Listener(predict, window_s=self.window_s, hop_s=self.hop_s)
                 self.refused = False
             listener = self.listener
             if self._following is None or not self._following.is_alive():
@@ -131,4 +144,6 @@ def visitor(models: list[ModelCard]) -> Visitor:
     """Return this visitor's session, with the models that it asks the next time it starts."""
     found: Visitor = st.session_state.setdefault(state.LIVE, Visitor(places(), recognition.predict_window(models)))
     found.predict_window = recognition.predict_window(models)
+    light = [card for card in models if not store.is_pretrained(card)]
+    found.light_window = recognition.predict_window(light) if 0 < len(light) < len(models) else None
     return found

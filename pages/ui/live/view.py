@@ -12,11 +12,13 @@ from pages.ui.charts import live as charts_live
 from pages.ui.charts import timeline
 from pages.ui.charts.live import TRACE_S, meter, trace
 from pages.ui.live import connection, session
-from ser_core.recognition import live
+from ser_core.recognition import live, store
 from ser_core.recognition.card import ModelCard
 from ser_core.recognition.live import Listener, Moment
 from ser_core.recognition.recognizer import Prediction
 from ser_core.system import units
+
+LEFT_OUT = "Left out while many are live here: it takes longest. Press Stop and start again later."
 
 DRAW_S = 0.1
 """How often the browser asks for news."""
@@ -126,7 +128,7 @@ def _drawn(visitor: session.Visitor, listener: Listener, models: list[ModelCard]
             key,
             charts_live.waveform_trace(latest),
             trace(moments, said, titles, hop_s=listener.hop_s) + timeline.legend_of(said),
-            prediction_cards.grid(_answers(said[-1], models)),
+            prediction_cards.grid(_answers(said[-1], models, is_light=visitor.is_light)),
         )
     return visitor.drawn
 
@@ -152,9 +154,18 @@ def _status(listener: Listener) -> None:
     )
 
 
-def _answers(predictions: tuple[Prediction, ...], models: list[ModelCard]) -> list[recognition.Answer]:
+def _answers(
+    predictions: tuple[Prediction, ...], models: list[ModelCard], *, is_light: bool
+) -> list[recognition.Answer]:
     found = {each.model: each for each in predictions}
-    return [recognition.Answer(card, found.get(card.slug), "No speech in this window.") for card in models]
+    return [
+        recognition.Answer(
+            card,
+            found.get(card.slug),
+            LEFT_OUT if is_light and store.is_pretrained(card) else "No speech in this window.",
+        )
+        for card in models
+    ]
 
 
 def show_session(listener: Listener, models: list[ModelCard]) -> None:
