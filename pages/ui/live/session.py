@@ -80,10 +80,10 @@ def places() -> Places:
 class Visitor:
     """What the page and the sound's thread share.
 
-    predict_window, window_s and hop_s are those of the next session. listener: of the one that runs or ran last. refused: there was no
-    place for it. light_window: predicts without the models that hear through the pretrained encoder, for a session that begins while many
-    are live; None where there is no such model. is_light: whether the last session began so. asked_s: when the microphone was switched on (time.monotonic), None while it is off.
-    drawn: the pictures that the page shows. who: whose turn it is when a window is predicted.
+    predict_window, window_s and hop_s are those of the next session; light_window predicts without the models that hear through the
+    pretrained encoder, for a session that begins while many are live, None where there is no such model. listener: of the session that
+    runs or ran last. is_light: whether it began so. refused: there was no place for it. asked_s: when the microphone was switched on
+    (time.monotonic), None while it is off. drawn: the pictures that the page shows. who: whose turn it is when a window is predicted.
     """
 
     places: Places
