@@ -325,7 +325,7 @@ def test_nothing_is_saved_under_a_name_that_leads_elsewhere(models, trained, slu
 
 
 def test_an_unknown_model_is_named_with_those_there_are(models):
-    with pytest.raises(ModelError, match=r"There is no model 'tree' in .*\. Choose from cnn, cnn_lstm, knn, mlp\."):
+    with pytest.raises(ModelError, match=r"There is no model 'tree' in .*\. Choose from cnn, cnn_lstm, knn, mlp, transfer\."):
         store.load("tree", models)
 
 
@@ -371,7 +371,7 @@ def test_a_kill_after_renaming_leaves_the_new_model(models, trained, monkeypatch
         save_again(models, trained)
     monkeypatch.undo()
     cards, problems = store.list_models(models)
-    assert [card.title for card in cards] == ["KNN", "Second", "CNN", "CNN-LSTM"] and problems == []
+    assert [card.title for card in cards] == ["KNN", "Second", "CNN", "CNN-LSTM", "Whisper + LDA"] and problems == []
 
 
 @pytest.mark.parametrize("where", ["weights", "card", "folder"])
