@@ -22,6 +22,7 @@ from ser_core import paths
 from ser_core.audio import augment
 from ser_core.corpora import catalogue
 from ser_core.dataset import build, cache, clip_map, exploration, labels
+from ser_core.dataset.duplicates import Sounds
 from ser_core.dataset.export import SPLIT_MEANS, split
 from ser_core.errors import Stopped
 from tests.support import pages, ruled_corpus
@@ -411,7 +412,7 @@ def test_the_export_is_what_was_chosen(two: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_built_table_has_the_mapped_labels_of_the_chosen_clips(root: Path, tmp_path: Path) -> None:
     clips = cached.clips_of_all({"ravdess": root / "ravdess"})
     measured = exploration.measure(clips, cache=tmp_path / "cache")
-    parts, _ = split(clips)
+    parts, _ = split(clips, Sounds({}, {}))
     for kind, read in (("csv", pd.read_csv), ("parquet", pd.read_parquet)):
         rows = read(io.BytesIO(export._build(clips, measured, parts, kind)))
         assert (
