@@ -558,7 +558,9 @@ def _caf(source: Source) -> Layout | None:
                 return Layout((Part(source.join(pieces), by_ffmpeg),), False, (NEVER_CLOSED,))
             if chunk.size > rest + _TOLERANCE:
                 return Layout((Part(source, by_ffmpeg),), True)
-            return Layout((Part(source, by_ffmpeg),), False)
+            behind = rest - chunk.size
+            is_partly = behind >= _MIN_UNREAD and not _tiles(source, source.size - behind, "big", width=8)
+            return Layout((Part(source, by_ffmpeg),), False, (_unread(behind),) if is_partly else (), is_partly)
     return Layout((Part(source, True),)) if by_ffmpeg else None
 
 

@@ -137,6 +137,7 @@ def test_a_wav_is_cut_off_where_its_data_chunk_says_so_whatever_the_riff_size(ri
 
 
 AU = as_file(tone(), kind="AU")
+CAF = as_file(tone(), kind="CAF")
 
 
 @pytest.mark.parametrize(
@@ -144,8 +145,9 @@ AU = as_file(tone(), kind="AU")
     [
         patched(WAV, 40, struct.pack("<I", (len(WAV) - 44) // 2)),
         patched(AU, 8, struct.pack(">I", (len(AU) - 24) // 2)),
+        patched(CAF, CAF.index(b"data") + 4, struct.pack(">Q", 4 + RATE)),
     ],
-    ids=["WAV", "AU"],
+    ids=["WAV", "AU", "CAF"],
 )
 def test_sound_that_no_header_names_is_told(half, tmp_path):
     duration_s, clip = seconds(half, tmp_path)

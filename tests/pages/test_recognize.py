@@ -109,12 +109,14 @@ def two_people(pause_s: float = 0.0) -> bytes:
 @pytest.mark.parametrize("pause_s", [0.0, 8.0], ids=["a clip", "a long recording"])
 def test_of_two_people_on_two_channels_either_can_be_chosen(page: AppTest, pause_s: float) -> None:
     upload(page, "two.wav", two_people(pause_s))
-    assert "Its channels hold different voices" in text(page)
+    pages.wait_for(page, lambda said: "Its channels hold different voices" in said)
     assert channel_choice(page).options == ["Left", "Right", "Mean", "Difference"]
     used = channel_choice(page).value
     shown = {}
     for channel in ("right" if used == "left" else "left", used, "mean"):
         channel_choice(page).set_value(channel).run()
+        if state.TIMELINE in page.session_state:
+            pages.finish(page, state.TIMELINE)
         page.run()
         assert page.session_state[state.CLIP].channel == channel
         assert channel == "mean" or f"The {channel} channel was used, as chosen." in text(page)
