@@ -161,6 +161,12 @@ def test_a_header_that_contradicts_itself_is_told(at, value):
     assert headers.CONTRADICTORY in headers.read_layout(Source(patched(WAV, at, value))).remarks
 
 
+def test_a_wav_whose_chunks_do_not_lead_to_its_sound_says_so(tmp_path):
+    data = patched(rf64(2 * RATE), 16, struct.pack("<I", 56))
+    _, clip = seconds(data, tmp_path)
+    assert clip.remarks == (headers.CONTRADICTORY,)
+
+
 def test_a_flac_is_read_at_the_rate_of_its_frames_whatever_its_header_says(tmp_path):
     data = as_file(tone(1.0, 44_100), 44_100, "FLAC")
     duration_s, clip = seconds(patched(data, 18, bytes([0x05, 0xDC, data[20]])), tmp_path)
