@@ -383,7 +383,7 @@ def _tiles(source: Source, at: int, order: str, *, width: int = 4) -> bool:
     return end > at and source.size - 1 <= end <= source.size + 1
 
 
-def _riff(source: Source) -> Layout | None:
+def _riff(source: Source) -> Layout:
     """Return the layout of a WAV: its data chunks hold the sound, and what else its header counts matters little."""
     order = "big" if source.part(0, 4) == b"RIFX" else "little"
     long, fmt = 0, b""
@@ -412,8 +412,8 @@ def _riff(source: Source) -> Layout | None:
             if chunk.size != size:
                 rebuild, end = True, chunk.start + size
                 break
-    if not data:
-        return None
+    if not data:  # libsndfile may find some behind a chunk whose size is wrong
+        return Layout((Part(source),), None, (CONTRADICTORY,))
     behind = source.part(end, source.size - end) if source.size - end >= _MIN_UNREAD else b""
     if behind.strip(b"\0"):
         if re.search(rb"(RIFF|RF64)....WAVE", behind, re.DOTALL):
@@ -558,7 +558,9 @@ def _caf(source: Source) -> Layout | None:
                 return Layout((Part(source.join(pieces), by_ffmpeg),), False, (NEVER_CLOSED,))
             if chunk.size > rest + _TOLERANCE:
                 return Layout((Part(source, by_ffmpeg),), True)
-            return Layout((Part(source, by_ffmpeg),), False)
+            behind = rest - chunk.size
+            is_partly = behind >= _MIN_UNREAD and not _tiles(source, source.size - behind, "big", width=8)
+            return Layout((Part(source, by_ffmpeg),), False, (_unread(behind),) if is_partly else (), is_partly)
     return Layout((Part(source, True),)) if by_ffmpeg else None
 
 

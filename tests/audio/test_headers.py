@@ -137,6 +137,7 @@ def test_a_wav_is_cut_off_where_its_data_chunk_says_so_whatever_the_riff_size(ri
 
 
 AU = as_file(tone(), kind="AU")
+CAF = as_file(tone(), kind="CAF")
 
 
 @pytest.mark.parametrize(
@@ -144,8 +145,9 @@ AU = as_file(tone(), kind="AU")
     [
         patched(WAV, 40, struct.pack("<I", (len(WAV) - 44) // 2)),
         patched(AU, 8, struct.pack(">I", (len(AU) - 24) // 2)),
+        patched(CAF, CAF.index(b"data") + 4, struct.pack(">Q", 4 + RATE)),
     ],
-    ids=["WAV", "AU"],
+    ids=["WAV", "AU", "CAF"],
 )
 def test_sound_that_no_header_names_is_told(half, tmp_path):
     duration_s, clip = seconds(half, tmp_path)
@@ -157,6 +159,12 @@ def test_sound_that_no_header_names_is_told(half, tmp_path):
 @pytest.mark.parametrize(("at", "value"), [(24, struct.pack("<I", 32_000)), (32, b"\x04\0"), (34, b"\x08\0")])
 def test_a_header_that_contradicts_itself_is_told(at, value):
     assert headers.CONTRADICTORY in headers.read_layout(Source(patched(WAV, at, value))).remarks
+
+
+def test_a_wav_whose_chunks_do_not_lead_to_its_sound_says_so(tmp_path):
+    data = patched(rf64(2 * RATE), 16, struct.pack("<I", 56))
+    _, clip = seconds(data, tmp_path)
+    assert clip.remarks == (headers.CONTRADICTORY,)
 
 
 def test_a_flac_is_read_at_the_rate_of_its_frames_whatever_its_header_says(tmp_path):

@@ -325,7 +325,9 @@ def test_nothing_is_saved_under_a_name_that_leads_elsewhere(models, trained, slu
 
 
 def test_an_unknown_model_is_named_with_those_there_are(models):
-    with pytest.raises(ModelError, match=r"There is no model 'tree' in .*\. Choose from cnn, cnn_lstm, knn, mlp, transfer\."):
+    with pytest.raises(
+        ModelError, match=r"There is no model 'tree' in .*\. Choose from cnn, cnn_lstm, knn, mlp, transfer\."
+    ):
         store.load("tree", models)
 
 
