@@ -59,6 +59,15 @@ def place(start_server: Callable[..., Server], tmp_path_factory: pytest.TempPath
     until(lambda: not any(locks.is_taken(job.folder / supervisor.LOCK) for job in jobs.jobs(root / "runs")))
 
 
+@pytest.fixture(autouse=True)
+def empty_line(place: Place) -> Iterator[None]:
+    """What a test leaves at work, such as one that failed, does not stand before the runs of the next."""
+    yield
+    for job in jobs.jobs(place.runs):
+        jobs.stop(job)
+    until(lambda: all(job.ended for job in jobs.jobs(place.runs)))
+
+
 def begin(page: Page, server: Server, classifier: str, name: str, *, epochs: int = 0) -> str:
     """Start a training in the page and return the id of its run."""
     page.goto(f"{server.url}/train")
@@ -76,7 +85,7 @@ def begin(page: Page, server: Server, classifier: str, name: str, *, epochs: int
     return page.url.partition("run=")[2]
 
 
-def watch(place: Place, id: str, stage: str, patience_s: float = 90) -> jobs.Job:
+def watch(place: Place, id: str, stage: str, patience_s: float = 150) -> jobs.Job:
     until(
         lambda: jobs.find(place.runs, id).status.stage == stage or jobs.find(place.runs, id).ended,
         patience_s=patience_s,
@@ -112,7 +121,7 @@ def test_a_network_learns_through_refresh_page_change_and_a_new_server_and_stops
     id = begin(page, place.server, "CNN", "Long", epochs=500)
     key = page.locator(".st-key-train_key code").inner_text()
     watch(place, id, run_folder.TRAINING)
-    until(lambda: jobs.find(place.runs, id).status.epoch, patience_s=90)  # a niced process loads TensorFlow
+    until(lambda: jobs.find(place.runs, id).status.epoch, patience_s=150)  # its process loads TensorFlow
     expect(page.get_by_test_id("stPlotlyChart")).to_have_count(2)
     epoch = jobs.find(place.runs, id).status.epoch
 

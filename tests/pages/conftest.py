@@ -20,10 +20,11 @@ def _no_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _nobody_looks_after_visits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No thread asks the mock that is the server here, again and again, and prints what it raises, while a page is compiled beside it.
+    """No thread asks the mock that is the server here, and prints what it raises, while a page is compiled beside it.
 
     Python's compiler and its tracebacks share a counter that two threads may confuse ("AST constructor recursion depth mismatch").
     """
+    # Every page starts the thread, and nothing public keeps it from that.
     monkeypatch.setattr(visits, "_look_after", lambda found: None)
 
 

@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import frame
+from ser_core.audio import degradations
 from ser_core.dataset import clip_map
 from ser_core.system import locks
 from ser_core.training import jobs, run_folder, supervisor
@@ -123,10 +124,15 @@ def test_a_clip_is_predicted_elsewhere(done_here: list[str]) -> None:
     assert is_clean(done_here)
 
 
+CONDITIONS = f"compare__robust__conditions__{len(degradations.CONDITIONS)}"
 SECTIONS = {
     "score": ("Score on a corpus", {"compare__score__models": ["knn", "mlp"]}, "Where they disagree"),
     "retrain": ("Score on a corpus", {"compare__score__how": "anew"}, "Who is recognised less well"),
-    "robust": ("Robustness", {"compare__robust__models": ["knn"]}, "All conditions, each at its worst"),
+    "robust": (
+        "Robustness",
+        {"compare__robust__models": ["knn"], CONDITIONS: ["telephone"]},
+        "All conditions, each at its worst",
+    ),
     "cross": ("Cross-corpus", {"compare__cross__place": "here"}, "leaving the corpus costs"),
     "lab": ("Leakage Lab", {"compare__lab__place": "tess"}, "points of the score came from the leaks"),
 }

@@ -168,7 +168,7 @@ def test_each_way_to_balance_trains(places, method):
 
 
 def test_every_effect_can_be_trained_with(places):
-    card, _ = finish(config("lda", n_copies=1, effects=dict.fromkeys(EFFECTS, 0.3)), places)
+    card, _ = finish(config(n_copies=1, effects=dict.fromkeys(EFFECTS, 0.3)), places)
     assert card.training["effects"] == dict.fromkeys(EFFECTS, 0.3)
 
 
@@ -188,7 +188,7 @@ def test_a_cross_validation_scores_every_clip_once(places):
 
 
 def test_the_threshold_of_one_split_is_chosen_on_its_validation_speakers(places, monkeypatch):
-    assert finish(config("lda"), places)[0].threshold is None  # 8 clips are too few
+    assert finish(config(), places)[0].threshold is None  # 8 clips are too few
     asked = []
 
     def choose(sure, right, speakers):
@@ -196,7 +196,7 @@ def test_the_threshold_of_one_split_is_chosen_on_its_validation_speakers(places,
         return 0.5
 
     monkeypatch.setattr(abstention, "choose", choose)
-    card, result = finish(config("lda"), places)
+    card, result = finish(config(), places)
     assert asked == [set(card.split["validation"]["speakers"])] and card.threshold == 0.5
     assert result["figures"]["ravdess"]["sure"] == card.evaluation.sure and card.evaluation.sure["answered"] <= 16
 
@@ -233,7 +233,7 @@ def test_a_search_that_was_stopped_goes_on_where_it_was(places, monkeypatch):
 
 
 def test_a_search_in_two_processes_finds_the_same(places):
-    settings = config("lda", grid={"shrinkage": ("auto", 0.5)}, folds=2)
+    settings = config(grid={"C": (0.1, 1.0)}, folds=2)
     _, one = finish(settings, places)
     _, two = finish(settings, replace(places, n_jobs=2))
     keys = ("hyperparameters", "uar", "accuracy", "folds")
@@ -383,7 +383,7 @@ def test_the_rate_of_features_is_that_of_measuring_not_of_reading_back(places, t
 
 @pytest.mark.parametrize(("folds", "n_copied"), [(0, 40), (3, 64)])
 def test_clips_that_no_fit_learns_from_are_not_augmented(places, tmp_path, folds, n_copied):
-    settings = config("lda", n_copies=2, effects={"gain": 0.7}, folds=folds)
+    settings = config(n_copies=2, effects={"gain": 0.7}, folds=folds)
     finish(settings, replace(places, cache=tmp_path / "own-cache"))
     assert len(list((tmp_path / "own-cache").glob("??/*.npz"))) == 64 + 2 * n_copied
 
@@ -419,5 +419,5 @@ def test_a_training_within_its_budget_has_nothing_to_say(places):
 
 @pytest.mark.parametrize("method", ["smote", "adasyn"])
 def test_a_balance_with_nothing_to_interpolate_trains_on(places, method):
-    _, result = finish(config("lda", balance=method), places)  # every label has as many clips
+    _, result = finish(config(balance=method), places)  # every label has as many clips
     assert result["model"]
