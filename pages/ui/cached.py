@@ -21,7 +21,7 @@ from ser_core import paths
 from ser_core.corpora import catalogue, library
 from ser_core.dataset import duplicates
 from ser_core.experiments import benchmark
-from ser_core.recognition import store
+from ser_core.recognition import store, together
 from ser_core.recognition.card import ModelCard
 from ser_core.training import plan as training_plan
 from ser_core.training.config import RunConfig
@@ -61,11 +61,11 @@ def _models(folder: Path, state_of_cards: tuple[tuple[str, int, int], ...]) -> t
 
 
 def _state_of_cards(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Return name, time and size of each model's card, 0 where there is none: a class trains many, and a card has 20 KB."""
+    """Return name, time and size of each model's card and of what they say together; 0 where there is none. A card has 20 KB."""
     found = []
     for entry in os.scandir(folder) if folder.is_dir() else ():
         try:
-            facts = os.stat(os.path.join(entry.path, store.CARD))
+            facts = os.stat(entry.path if entry.name == together.FILE else os.path.join(entry.path, store.CARD))
         except OSError:
             found.append((entry.name, 0, 0))
         else:

@@ -17,8 +17,8 @@ import soundfile
 from ser_core.corpora import catalogue
 from ser_core.dataset import splits
 from ser_core.dataset.build import Dataset, subset
-from ser_core.recognition import analysis, store
-from ser_core.training import fit, shipped
+from ser_core.recognition import analysis, store, together
+from ser_core.training import fit, held_out, shipped
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 16_000
@@ -125,6 +125,24 @@ def test_the_card_tells_what_is_left_under_worse_conditions(built):
     knn = store.read_card("knn", models).evaluation
     assert f"knn: ravdess under babble 10: accuracy {knn.under['babble 10']:.1%}" in said
     assert knn.under["babble 10"] < knn.accuracy
+
+
+@pytest.mark.slow
+def test_the_held_out_answers_are_kept_and_the_models_answer_together(built, corpus):
+    work, models, said = built
+    (joint,) = held_out.read(work / "held_out.npz")
+    assert joint.place == ("speaker", held_out.ALL, "") and list(joint.probabilities) == list(store.SHIPPED)
+    assert len(joint.clips) == 128 and set(joint.clips[held_out.FOLD]) == {0, 1}
+    for card in store.list_models(models)[0]:
+        right = (joint.probabilities[card.slug].argmax(axis=1) == joint.y).mean()
+        assert right == pytest.approx(card.evaluation.accuracy, abs=0.02)  # bytes may turn a tie
+    (pool,) = together.read(models)
+    figures = pool.per_corpus["ravdess"]
+    assert figures.n_clips == 128 and figures.accuracy > 0.8 and pool.unheard == {} and figures.curves is None
+    assert f"together of 4: ravdess accuracy {figures.accuracy:.1%}" in said
+    heard = analysis.analyse(corpus / "03-01-05-01-01-01-01.wav")
+    recognizers = [store.load(slug, models) for slug in store.SHIPPED]
+    assert analysis.recognize(recognizers, heard, folder=models)[0].label == "angry"
 
 
 @pytest.mark.slow
