@@ -149,7 +149,10 @@ def add(path: Path, *fresh: HeldOut) -> None:
 
 
 def write(path: Path, parts: Sequence[HeldOut]) -> None:
-    """Write answers as `read` reads them: roots of probabilities as bytes, so that small ones stay apart; the rest as JSON."""
+    """Write answers as `read` reads them, in a byte each; the rest as JSON.
+
+    A byte is the root of the probability over that of the answer: small ones stay apart, and what was read is written as it was.
+    """
     tables = [each.clips[list(COLUMNS)] for each in parts]
     clips = pd.concat([*tables, pd.DataFrame(columns=list(COLUMNS))]).drop_duplicates().reset_index(drop=True)
     number = {row: place for place, row in enumerate(clips.itertuples(index=False, name=None))}
@@ -160,7 +163,8 @@ def write(path: Path, parts: Sequence[HeldOut]) -> None:
         arrays[f"rows_{place}"] = np.array([number[row] for row in table], np.int32)
         arrays[f"folds_{place}"] = each.clips[FOLD].to_numpy(np.int16)
         for slug, probabilities in each.probabilities.items():
-            arrays[f"answers_{place}_{slug}"] = np.rint(_LEVELS * np.sqrt(probabilities)).astype(np.uint8)
+            relative = np.sqrt(probabilities / probabilities.max(axis=1, keepdims=True))
+            arrays[f"answers_{place}_{slug}"] = np.rint(_LEVELS * relative).astype(np.uint8)
         rows.append(
             {
                 "protocol": each.protocol,
@@ -243,7 +247,7 @@ def _parts(archive: zipfile.ZipFile) -> tuple[HeldOut, ...]:
         for slug in each.keys:
             levels = array(f"answers_{place}_{slug}", np.uint8, (len(rows), len(each.labels))).astype(float)
             shares = (levels / _LEVELS) ** 2
-            if not (shares.sum(axis=1) > 0.5).all():
+            if not (levels.max(axis=1) == _LEVELS).all():
                 raise ValueError(f"the answers of '{slug}' are no probabilities")
             answers[slug] = shares / shares.sum(axis=1, keepdims=True)
         of_part = table.iloc[rows].reset_index(drop=True)

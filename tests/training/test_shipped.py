@@ -19,6 +19,7 @@ from ser_core.dataset import splits
 from ser_core.dataset.build import Dataset, subset
 from ser_core.recognition import analysis, store, together
 from ser_core.training import fit, held_out, shipped
+from ser_core.training import together as training_together
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 16_000
@@ -193,8 +194,8 @@ def test_a_finished_model_is_not_made_again_unless_it_was_changed(built, corpus)
     assert store.read_card("mlp", models).files.keys() == before.files.keys()
 
 
-def test_a_recipe_is_tested_on_each_corpus_by_a_model_of_the_others(tmp_path):
-    """Where the labels lie the same way in all corpora but one, that one alone is not recognised."""
+def invented() -> tuple[pd.DataFrame, Dataset]:
+    """Return clips of three corpora and their vectors: the labels lie the same way in all but one."""
     rng = np.random.default_rng(0)
     names = ("ravdess", "savee", "tess")
     rows = [
@@ -217,6 +218,13 @@ def test_a_recipe_is_tested_on_each_corpus_by_a_model_of_the_others(tmp_path):
         problems=(),
         facts=pd.DataFrame(index=range(len(clips))),
     )
+    return clips.reindex(columns=list(catalogue.COLUMNS), fill_value=""), data
+
+
+def test_a_recipe_is_tested_on_each_corpus_by_a_model_of_the_others(tmp_path):
+    """Where the labels lie the same way in all corpora but one, that one alone is not recognised."""
+    names = ("ravdess", "savee", "tess")
+    clips, data = invented()
     material = shipped.Material(clips, data, np.zeros(len(clips), int), {})
     recipe = fit.FitConfig(classifier="lda", n_copies=0)
     found = shipped.across(material, recipe, work=tmp_path, say=lambda text: None)
@@ -226,6 +234,39 @@ def test_a_recipe_is_tested_on_each_corpus_by_a_model_of_the_others(tmp_path):
     one = clips[catalogue.CORPUS].to_numpy() == "ravdess"
     alone = shipped.Material(clips[one].reset_index(drop=True), subset(data, one), np.zeros(one.sum(), int), {})
     assert shipped.across(alone, recipe, work=tmp_path, say=lambda text: None) == {}
+
+
+def test_every_build_adds_its_held_out_answers_and_the_pool_is_made_once_all_are_there(tmp_path, monkeypatch):
+    clips, data = invented()
+    folds = clips[catalogue.SPEAKER].str[-1].astype(int).to_numpy() % 2
+    material = shipped.Material(clips, data, folds, {})
+    recipes = {slug: fit.FitConfig(classifier=slug, n_copies=0) for slug in ("knn", "lda")}
+    monkeypatch.setattr(shipped, "RECIPES", recipes)
+    path, models = tmp_path / "held_out.npz", tmp_path / "models"
+    said: list[str] = []
+
+    def build(slug: str) -> tuple[together.Pool, ...]:
+        shipped.build([slug], material, work=tmp_path, models=models, held_out_answers=path, say=said.append)
+        return training_together.build([tuple(recipes)], path, models, say=said.append)
+
+    assert build("knn") == () and "together: no pool of knn, lda, because lda must be built first" in said
+    (pool,) = build("lda")
+    parts = held_out.read(path)
+    joint = held_out.find(parts, "speaker", held_out.ALL)
+    across = held_out.find(parts, "cross-corpus", held_out.OTHERS)
+    assert list(joint.probabilities) == list(across.probabilities) == ["knn", "lda"]
+    assert len(joint.clips) == len(clips) and across.labels == ("happy", "sad")
+    for slug in recipes:
+        card = store.read_card(slug, models)
+        answers = {"speaker": (joint, card.per_corpus), "cross-corpus": (across, card.unheard)}
+        for part, figures in answers.values():
+            right = part.probabilities[slug].argmax(axis=1) == part.y
+            for corpus, each in figures.items():
+                assert right[part.clips[catalogue.CORPUS] == corpus].mean() == pytest.approx(each.accuracy, abs=0.02)
+    assert set(pool.per_corpus) == set(pool.unheard) == {"ravdess", "savee", "tess"} and together.read(models) == (
+        pool,
+    )
+    assert build("knn") == (pool,) and any(each.startswith("knn: already trained") for each in said)
 
 
 def test_a_corpus_argument_without_a_folder_is_explained(tmp_path):
