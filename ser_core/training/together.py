@@ -57,9 +57,9 @@ def all_weights(slugs: Sequence[str], joint: HeldOut, across: HeldOut | None) ->
 
 
 def of_folds(slugs: Sequence[str], joint: HeldOut, across: HeldOut | None = None) -> np.ndarray:
-    """Return the pool's answers to `joint`, (n_clips, n_labels): to each fold by the weights that other speakers' answers choose.
+    """Return the pool's answers to `joint`, (n_clips, n_labels): to each fold by the weights that the other folds choose.
 
-    Rows of a fold that leaves nothing to learn from stay 0.
+    Of `across`, answers to the fold's speakers are left out as well. Rows of a fold that leaves nothing to learn from stay 0.
     """
     folds, speakers = joint.clips[held_out.FOLD].to_numpy(), joint.clips[catalogue.SPEAKER].to_numpy()
     found = np.zeros((len(folds), len(joint.labels)))
@@ -68,8 +68,10 @@ def of_folds(slugs: Sequence[str], joint: HeldOut, across: HeldOut | None = None
         heard = set(speakers[tested])
 
         def others(each: HeldOut, heard: set[str] = heard, fold: int = fold) -> np.ndarray:
-            apart: np.ndarray = ~each.clips[catalogue.SPEAKER].isin(heard).to_numpy()
-            return apart & (folds != fold) if each is joint else apart
+            apart: np.ndarray = (
+                folds != fold if each is joint else ~each.clips[catalogue.SPEAKER].isin(heard).to_numpy()
+            )
+            return apart
 
         if others(joint).any():
             _answer(found, tested, slugs, joint, weights(slugs, _parts(joint, across, others)))
@@ -165,8 +167,12 @@ def build(
             say(f"together: no pool of {', '.join(slugs)}, because {', '.join(lacking)} must be built first")
             continue
         whole = across if across and all(across.keys.get(slug) == digests[slug] for slug in slugs) else None
-        made.append(pool(slugs, digests, joint, whole))
-        _tell(made[-1], say)
+        found = pool(slugs, digests, joint, whole)
+        if not any(found.weights.values()):
+            say(f"together: no pool of {', '.join(slugs)}, because none of them is better than guessing")
+            continue
+        made.append(found)
+        _tell(found, say)
     if made:
         recognition_together.write(made, models)
     return tuple(made)

@@ -137,3 +137,15 @@ def test_pools_are_made_of_models_that_are_as_they_answered(rng, clips, tmp_path
     assert together.build((("knn", "mlp"),), answers, folder, say=said.append) == ()
     with pytest.raises(ConfigError):
         together.build(groups, Path(tmp_path / "none.npz"), folder)
+
+
+def test_models_that_are_always_wrong_make_no_pool(clips, tmp_path):
+    folder = models.build(tmp_path / "models")
+    digest = recognition_together.digest(store.read_card("knn", folder))
+    y = clips[catalogue.EMOTION].map(LABELS.index).to_numpy(int)
+    part = held(clips, knn=np.eye(len(LABELS))[(y + 1) % len(LABELS)] * 0.8 + 0.025)
+    held_out.add(tmp_path / "held_out.npz", HeldOut(**{**vars(part), "keys": {"knn": digest}}))
+    said: list[str] = []
+    assert together.build((("knn",),), tmp_path / "held_out.npz", folder, say=said.append) == ()
+    assert said == ["together: no pool of knn, because none of them is better than guessing"]
+    assert recognition_together.read(folder) == ()
