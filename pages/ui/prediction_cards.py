@@ -66,7 +66,7 @@ def _about(pool: Pool) -> list[str]:
         f"One answer of these {len(pool.weights)} models: the weighted product of their probabilities. The weights were learned from "
         "answers to speakers whom the models had not heard."
     ]
-    main = pool.per_corpus.get("ravdess") or next(iter(pool.per_corpus.values()), None)
+    main = next(iter(pool.per_corpus.values()), None)
     if main:
         notes += [_score(main), f"Its probabilities are off by {100 * main.ece:.0f} points on average (ECE)."]
         notes += [note for note in [when_sure(main)] if note]
