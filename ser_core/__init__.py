@@ -12,7 +12,7 @@ Rooms, from the ground up; a room imports those above it in this list only (test
                      imports: what a library need not load
                      units, templates: sizes and durations in words, HTML with every value escaped
                      priority, process_tree: niceness and threads of each kind of process; ending one with all it started
-    metrics        probabilities -> figures: evaluation, curves, calibration, abstention
+    metrics        probabilities -> figures: evaluation, curves, calibration, pooling, abstention
     audio          bytes -> Waveform -> Waveform: formats, sources, headers, channels, decoding; waveform, recording,
                      augment, degradations, codecs, warm_up
     classifiers    arrays -> probabilities: knn, mlp, cnn, cnn_lstm and five more
@@ -23,8 +23,10 @@ Rooms, from the ground up; a room imports those above it in this list only (test
     dataset        clips table -> arrays: labels, duplicates, published, splits, protocols, build, cache, degraded; exploration, clip_map,
                      export
     recognition    a trained model and its predictions: recognizer, card, store, bundle, sandbox, report, svg;
-                     analysis (a clip), timeline (long audio), live (a stream), batch (a folder), service (what workers run)
+                     analysis (a clip), timeline (long audio), live (a stream), batch (a folder), service (what workers run),
+                     together (one answer of all models)
     training       settings -> saved model: config, plan, balance, fit, search, run, card, shipped; contamination;
+                     held_out (what was answered to each clip), together (a pool's weights from it);
                      run_folder, jobs, supervisor, stopping: a run as a separate process
     experiments    models measured: recipe, outcome, workspace, measure; benchmark, cross_corpus, robustness,
                      leakage_lab, comparison, listeners; runs: a measurement as a run; results/ holds what is precomputed

@@ -24,7 +24,7 @@ from ser_core.dataset.duplicates import Sounds
 from ser_core.experiments import benchmark
 from ser_core.experiments.listeners import Listeners
 from ser_core.experiments.listeners import read_results as read_listeners
-from ser_core.recognition import store
+from ser_core.recognition import store, together
 from ser_core.recognition.card import ModelCard
 from ser_core.training import plan as training_plan
 from ser_core.training.config import RunConfig
@@ -70,11 +70,11 @@ def _models(folder: Path, state_of_cards: tuple[tuple[str, int, int], ...]) -> t
 
 
 def _state_of_cards(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Return name, time and size of each model's card, 0 where there is none: a class trains many, and a card has 20 KB."""
+    """Return name, time and size of each model's card and of what they say together; 0 where there is none. A card has 20 KB."""
     found = []
     for entry in os.scandir(folder) if folder.is_dir() else ():
         try:
-            facts = os.stat(os.path.join(entry.path, store.CARD))
+            facts = os.stat(entry.path if entry.name == together.FILE else os.path.join(entry.path, store.CARD))
         except OSError:
             found.append((entry.name, 0, 0))
         else:

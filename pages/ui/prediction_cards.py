@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pages.ui.charts import palette
-from pages.ui.recognition import Answer
+from pages.ui.recognition import Answer, Together
 from ser_core.classifiers import CLASSIFIERS
 from ser_core.corpora import catalogue
 from ser_core.metrics import abstention
@@ -20,6 +20,7 @@ from ser_core.metrics.evaluation import Evaluation
 from ser_core.recognition.card import ModelCard
 from ser_core.recognition.recognizer import Prediction
 from ser_core.recognition.store import SHIPPED
+from ser_core.recognition.together import TITLE, Pool
 from ser_core.system import templates, untrusted_text
 
 TESTED = {
@@ -37,6 +38,48 @@ KINDS = {"knn": "knn", "mlp": "mlp", "cnn": "cnn", "cnn_lstm": "lstm", "transfer
 
 _HTML: Any = templates.load(Path(__file__).with_suffix(".html.j2")).module
 """The macros of the template, one per function below."""
+
+
+def cards(
+    answers: Sequence[Answer],
+    whole: Together | None,
+    before: Sequence[Answer] = (),
+    whole_before: Together | None = None,
+) -> str:
+    """Return what the models say: at a glance how far they agree, on the card of all together where there is one, and a card each.
+
+    `before` and `whole_before` hold the same for the first clip, or nothing.
+    """
+    if whole is None:
+        return verdict(answers, before) + grid(answers, before)
+    first = whole_before.prediction if whole_before else None
+    lines = _verdict(answers, before)
+    card = {"title": TITLE, "anchor": "", "notes": _about(whole.pool)}
+    said = whole.prediction
+    card |= (
+        _said(said, first) if said else {"time": "", "rows": None, "problem": untrusted_text.sentence(whole.problem)}
+    )
+    return str(_HTML.lead(card, lines, whole.pool.protocol, abstention.NOT_SURE)) + grid(answers, before)
+
+
+def _about(pool: Pool) -> list[str]:
+    """Return what all together is, and how it did on clips of speakers and of corpora that it had not learned from."""
+    notes = [
+        f"One answer of these {len(pool.weights)} models: the weighted product of their probabilities. The weights were learned from "
+        "answers to speakers whom the models had not heard."
+    ]
+    main = next(iter(pool.per_corpus.values()), None)
+    if main:
+        notes += [_score(main), f"Its probabilities are off by {100 * main.ece:.0f} points on average (ECE)."]
+        notes += [note for note in [when_sure(main)] if note]
+    if pool.unheard:
+        right = sorted(each.accuracy for each in pool.unheard.values())
+        guessing = max(each.chance for each in pool.unheard.values())
+        notes.append(
+            f"On corpora that no model had learned from, {100 * right[0]:.0f} to {percent(right[-1])} of its answers were right; "
+            f"protocol “cross-corpus”; random guessing: {100 * guessing:.3g} %."
+        )
+    return notes
 
 
 def grid(answers: Sequence[Answer], before: Sequence[Answer] = ()) -> str:
@@ -65,7 +108,12 @@ def _card(answer: Answer, before: Prediction | None) -> dict[str, Any]:
     }
     if now is None:
         return shown | {"time": "", "rows": None, "problem": untrusted_text.sentence(answer.problem)}
-    return shown | {
+    return shown | _said(now, before)
+
+
+def _said(now: Prediction, before: Prediction | None) -> dict[str, Any]:
+    """Return what a card shows of a prediction."""
+    return {
         "time": f"{now.milliseconds:.1f} ms",
         "is_unsure": now.sure is False and now.threshold is not None,
         "label": now.label,
@@ -104,9 +152,12 @@ def _rows(probabilities: Mapping[str, float], before: Mapping[str, float] | None
 
 def score(card: ModelCard) -> str:
     """Return the model's own figure and what it was measured on, such as 'UAR 49 % (45 to 53 %) on unseen speakers. RAVDESS, …'."""
-    figures = card.evaluation
-    if figures is None:
+    if card.evaluation is None:
         return "Not evaluated: how often it is right is unknown."
+    return _score(card.evaluation)
+
+
+def _score(figures: Evaluation) -> str:
     low, high = figures.interval["uar"]
     tested = TESTED.get(figures.protocol, "clips that were held out")
     corpus = _corpus(figures.corpus)
@@ -173,13 +224,17 @@ def percent(fraction: float) -> str:
 
 def verdict(answers: Sequence[Answer], before: Sequence[Answer] = ()) -> str:
     """Return at a glance how far the models agree: a coloured square per model, and a sentence; also for the first clip."""
+    return str(_HTML.verdict(_verdict(answers, before)))
+
+
+def _verdict(answers: Sequence[Answer], before: Sequence[Answer]) -> list[dict[str, Any]]:
     lines = [("Before: ", before), ("Now: ", answers)] if before else [("", answers)]
     shown = []
     for word, each in lines:
         labels, n_unsure = _labels(each)
         colours = [palette.emotion(label) for label in sorted(labels)]
         shown.append({"colours": colours, "n_unsure": n_unsure, "text": word + agreement(labels, n_unsure)})
-    return str(_HTML.verdict(shown))
+    return shown
 
 
 def _labels(answers: Sequence[Answer]) -> tuple[list[str], int]:
@@ -189,9 +244,11 @@ def _labels(answers: Sequence[Answer]) -> tuple[list[str], int]:
     return sure, len(predictions) - len(sure)
 
 
-def unsure(answers: Sequence[Answer]) -> bool:
-    """Return whether some model is not sure."""
-    return _labels(answers)[1] > 0
+def unsure(answers: Sequence[Answer], *wholes: Together | None) -> bool:
+    """Return whether some model is not sure, or all together."""
+    return _labels(answers)[1] > 0 or any(
+        each is not None and each.prediction is not None and each.prediction.sure is False for each in wholes
+    )
 
 
 def agreement(labels: Sequence[str], n_unsure: int = 0) -> str:

@@ -17,7 +17,7 @@ from ser_core import paths
 from ser_core.audio import decoding
 from ser_core.audio.waveform import SAMPLE_RATE, Waveform, encode_wav
 from ser_core.errors import AudioError, SerError
-from ser_core.recognition import service, timeline
+from ser_core.recognition import service, timeline, together
 from ser_core.recognition.analysis import Analysis
 from ser_core.recognition.card import ModelCard
 from ser_core.recognition.recognizer import Prediction
@@ -231,7 +231,7 @@ def _predict_window(
         more = service.predict(measured, _slugs_and_keys(imported), folder)
         found += [each for each in more if isinstance(each, Prediction)]
     order = [card.slug for card in cards]
-    return measured, sorted(found, key=lambda each: order.index(each.model))
+    return measured, with_together(sorted(found, key=lambda each: order.index(each.model)), cards)
 
 
 def _by_origin(cards: Sequence[ModelCard]) -> tuple[list[ModelCard], list[ModelCard]]:
@@ -245,6 +245,52 @@ def _by_origin(cards: Sequence[ModelCard]) -> tuple[list[ModelCard], list[ModelC
 def predictions(answers: list[Answer]) -> list[Prediction]:
     """Return the predictions among the answers."""
     return [answer.prediction for answer in answers if answer.prediction]
+
+
+@dataclass(frozen=True)
+class Together:
+    """What the models say as one: their pool, and its prediction, or the sentence why there is none."""
+
+    pool: together.Pool
+    prediction: Prediction | None
+    problem: str = ""
+
+
+def as_one(answers: Sequence[Answer], said: Prediction | None = None) -> Together | None:
+    """Return what the models of some answers say together; None where they have no pool.
+
+    said: that, where it is known: the mean over some windows.
+    """
+    answered = [each for each in answers if each.prediction] or answers
+    pool = together.choose(paths.models_folder(), _digests([each.card for each in answered]))
+    if pool is None:
+        return None
+    found = [each.prediction for each in answered if each.prediction]
+    if not found:
+        return Together(pool, None, answers[0].problem)
+    said = said or together.apart(with_together(found, [each.card for each in answered]))[0]
+    return Together(pool, said) if said else None
+
+
+def with_together(predictions: Sequence[Prediction], cards: Sequence[ModelCard]) -> list[Prediction]:
+    """Return predictions of some models after that of all together, where these have a pool."""
+    return together.lead(predictions, _digests(cards), paths.models_folder())
+
+
+def titles(cards: Sequence[ModelCard]) -> dict[str, str]:
+    """Return what to call each model, by slug, after all together, where these have a pool."""
+    pool = together.choose(paths.models_folder(), _digests(cards))
+    return ({together.NAME: together.TITLE} if pool else {}) | {card.slug: card.title for card in cards}
+
+
+def labels(cards: Sequence[ModelCard]) -> dict[str, tuple[str, ...]]:
+    """Return what each model may answer, by slug, after all together, as `titles`."""
+    pool = together.choose(paths.models_folder(), _digests(cards))
+    return ({together.NAME: pool.labels} if pool else {}) | {card.slug: card.labels for card in cards}
+
+
+def _digests(cards: Sequence[ModelCard]) -> dict[str, str]:
+    return {card.slug: together.digest(card) for card in cards}
 
 
 @functools.cache

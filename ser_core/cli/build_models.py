@@ -25,12 +25,19 @@ def add(commands: Any) -> None:
         metavar="DIR",
         help="folder of features and finished folds (default: build)",
     )
+    build.add_argument(
+        "--answers",
+        type=Path,
+        metavar="FILE",
+        help="file to add the answers to held-out clips to (default: held_out.npz in --work)",
+    )
     shared.add_jobs(build, spare=1)
     build.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
-    from ser_core.training import shipped
+    from ser_core import paths
+    from ser_core.training import shipped, together
 
     folders = shared.parse_folders(options.corpus)
     slugs = list(dict.fromkeys(options.model)) or list(shipped.RECIPES)
@@ -38,5 +45,7 @@ def _run(options: argparse.Namespace) -> int:
     if unknown:
         raise ConfigError(f"There is no recipe for {', '.join(unknown)}. Choose from {', '.join(shipped.RECIPES)}.")
     material = shipped.gather(folders, work=options.work, slugs=slugs, n_jobs=shared.worker_count(options), say=message)
-    shipped.build(slugs, material, work=options.work, say=message)
+    answers = options.answers or options.work / "held_out.npz"
+    shipped.build(slugs, material, work=options.work, held_out_answers=answers, say=message)
+    together.build(shipped.POOLS, answers, paths.models_folder(), say=message)
     return 0

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -48,7 +49,7 @@ def add(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from ser_core import paths
-    from ser_core.recognition import batch, store
+    from ser_core.recognition import batch, store, together
 
     status = 0
     long = _windows(options)
@@ -56,15 +57,20 @@ def _run(options: argparse.Namespace) -> int:
     channel, track = shared.channel_name(options), shared.track_number(options)
     _check_out(options)
     labels: dict[str, tuple[str, ...]] = {}
+    digests: dict[str, str] = {}
     for slug in dict.fromkeys(options.model or store.usual()):
         try:
-            labels[slug] = store.load(slug, paths.models_folder()).labels
+            model = store.load(slug, paths.models_folder())
+            labels[slug], digests[slug] = model.labels, model.digest
         except SerError as error:
             status = fail(str(error))
     if not labels:
         return status
     files = batch.expand(options.files)
-    columns = batch.columns(labels, long=options.long)
+    if problem := together.problem(paths.models_folder()):
+        status = fail(problem)
+    pool = together.choose(paths.models_folder(), digests)
+    columns = batch.columns(({together.NAME: pool.labels} if pool else {}) | labels, long=options.long)
     results: list[batch.Result] = []
     progress = ProgressPrinter()
     with _output(options.out) as out:
@@ -125,24 +131,26 @@ def _output(path: Path | None) -> contextlib.AbstractContextManager[TextIO]:
 
 
 def _print(result: dict[str, Any], out: TextIO) -> None:
-    """Print a file's predictions, a line for each model, and a line for each window."""
+    """Print a file's predictions, a line for each model and one for all together, and a line for each window."""
+    from ser_core.recognition import batch
+
     if "error" in result:
         return
     lines = [f"{result['file']}: {result['quality']['summary']} ({result['duration_s']:.1f} s)"]
     lines += [f"  {sentence}" for sentence in result["remarks"]]
-    for prediction in result["predictions"]:
+    for prediction in batch.predictions(result):
         ranked = sorted(prediction["probabilities"].items(), key=lambda item: -item[1])
         first = ", ".join(f"{label} {p:.0%}" for label, p in ranked[:3])
         lines.append(f"  {prediction['model']:<10} {_unsure(prediction)}{first}")
     for segment in result.get("segments", []):
         labels = [
             f"{each['model']} {_unsure(each)}{each['label']} {each['probabilities'][each['label']]:.0%}"
-            for each in segment["predictions"]
+            for each in batch.predictions(segment)
         ]
         lines.append(f"  {segment['start_s']:7.1f} to {segment['end_s']:7.1f} s  {', '.join(labels) or 'no speech'}")
     for line in lines:
         print(untrusted_text.lines(line), file=out)
 
 
-def _unsure(prediction: dict[str, Any]) -> str:
+def _unsure(prediction: Mapping[str, Any]) -> str:
     return "not sure: " if prediction["sure"] is False else ""

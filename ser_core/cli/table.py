@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,10 @@ def add(commands: Any) -> None:
         description="Without --corpus, the results that come with the project are printed. With it, recipes are retrained, by corpus "
         "and protocol; finished rounds are stored, so that it can be stopped and resumed, or measured in parts.",
     )
-    shared.add_model(table, "a model whose recipe is measured, or mean (default: the shipped four and their mean)")
+    shared.add_model(
+        table,
+        "a model whose recipe is measured, or mean, or together (default: the shipped, their mean and their pool)",
+    )
     table.add_argument(
         "--protocol",
         action="append",
@@ -41,6 +45,12 @@ def add(commands: Any) -> None:
         option="--train-corpus",
     )
     shared.add_out(table, "file to add each cell to as soon as it is finished, as JSON, besides printing the table")
+    table.add_argument(
+        "--answers",
+        type=Path,
+        metavar="FILE",
+        help="file to add the answers to held-out clips to, of all protocols but leaky",
+    )
     table.add_argument(
         "--read",
         type=Path,
@@ -81,8 +91,11 @@ def _run(options: argparse.Namespace) -> int:
         print(json.dumps(_to_dict(cells, current), indent=1))
     else:
         others = dict.fromkeys(cell.model for cell in cells if cell.model not in benchmark.MODELS)
+        whole = [benchmark.TOGETHER] if any(cell.model == benchmark.TOGETHER for cell in cells) else []
         models = [
-            name for name in (*store.SHIPPED, *others, outcome.MEAN) if not options.model or name in options.model
+            name
+            for name in (*store.SHIPPED, *others, outcome.MEAN, *whole)
+            if not options.model or name in options.model
         ]
         columns = [name for name in protocols.PROTOCOLS if not options.protocol or name in options.protocol]
         _print(cells, models, columns, options.metric, current)
@@ -97,10 +110,11 @@ def _measured(options: argparse.Namespace) -> Sequence[Cell]:
     from ser_core.dataset import protocols
     from ser_core.experiments import benchmark, outcome, recipe
     from ser_core.recognition import store
+    from ser_core.training import held_out
 
     workspace = shared.workspace_from(options)
     shared.check_out(options.out)
-    slugs = [name for name in options.model if name != outcome.MEAN] or list(store.SHIPPED)
+    slugs = [name for name in options.model if name not in (outcome.MEAN, benchmark.TOGETHER)] or list(store.SHIPPED)
     recipes = {slug: recipe.recipe_of(store.read_card(slug, workspace.models)) for slug in dict.fromkeys(slugs)}
     measured = shared.read_clips(options.corpus, options.corpora_dir)
     tables = measured | shared.read_clips(options.train_corpus, options.corpora_dir, option="--train-corpus")
@@ -117,7 +131,14 @@ def _measured(options: argparse.Namespace) -> Sequence[Cell]:
         message(f"{cell.model}, {cell.corpus}, {cell.protocol}: {STALE}, removed from {options.out.name}")
     cells: Sequence[Cell] = ()
     for cell in benchmark.work(
-        recipes, tables, list(measured), chosen, workspace, known=stored, train=not options.stored
+        recipes,
+        tables,
+        list(measured),
+        chosen,
+        workspace,
+        known=stored,
+        train=not options.stored,
+        keep=partial(held_out.add, options.answers) if options.answers else lambda answers: None,
     ):
         message(f"{cell.model}, {cell.corpus}, {cell.protocol}: {_describe(cell)}")
         before = (

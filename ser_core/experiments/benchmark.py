@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,15 @@ from ser_core.experiments.measure import held_out
 from ser_core.experiments.outcome import MEAN, Outcome
 from ser_core.experiments.recipe import Recipe, recipe_key, recipe_of
 from ser_core.experiments.workspace import NothingKept, Workspace
+from ser_core.metrics import pooling
 from ser_core.metrics.evaluation import Evaluation
 from ser_core.recognition import store
+from ser_core.recognition import together as recognition_together
 from ser_core.recognition.card import ModelCard
 from ser_core.system import files
+from ser_core.training import held_out as training_held_out
+from ser_core.training import together as training_together
+from ser_core.training.held_out import HeldOut
 
 RESULTS = Path(__file__).with_name("results") / "benchmark.json"
 ACROSS = "cross-corpus"
@@ -42,7 +47,10 @@ WORDS = (
 )
 """The caveat shown with the table."""
 
-MODELS = (*store.SHIPPED, MEAN)
+TOGETHER = recognition_together.NAME
+"""The row of the models' pool (recognition/together.py), whose weights are learned for each fold from the others."""
+
+MODELS = (*store.SHIPPED, MEAN, TOGETHER)
 """The models in the results that come with the project."""
 
 METRICS = {"uar": "UAR", "accuracy": "Accuracy"}
@@ -157,11 +165,14 @@ def work(
     *,
     known: Sequence[Cell] = (),
     train: bool = True,
+    keep: Callable[[HeldOut], object] = lambda answers: None,
 ) -> Iterator[Cell]:
-    """Yield each cell as it is finished; the mean's as soon as all four are measured, some of them perhaps in `known`.
+    """Yield each cell as it is finished; the mean's and the pool's as soon as all four are measured, some of them perhaps in `known`.
+
+    The pool's across corpora come last, since each needs the answers to the other corpora.
 
     recipes : model -> recipe. tables : as in `measure`. tested : which of their corpora are measured. train : without, cells of which no
-        fold is kept are left out.
+        fold is kept are left out. keep: called with the answers of each whole cell, but of augmented copies.
 
     Raises
     ------
@@ -182,7 +193,16 @@ def work(
             continue
         cells = merged(cells, [cell])
         yield cell
-        both = mean(cells, place[1], place[2], tables, workspace, outcomes)
+        outcome = outcomes[place]
+        if outcome and cell.whole and not protocols.PROTOCOLS[cell.protocol].copies:
+            keep(answers_of(cell, outcome))
+        for combine in (mean, together):
+            both = combine(cells, place[1], place[2], tables, workspace, outcomes)
+            if both:
+                cells = merged(cells, [both])
+                yield both
+    for corpus in tested if ACROSS in asked else ():
+        both = across(cells, corpus, tables, workspace, outcomes)
         if both:
             cells = merged(cells, [both])
             yield both
@@ -200,18 +220,112 @@ def mean(
 
     known : outcomes that are in memory; the rest is read back from workspace.results.
     """
+    found = _all_of(store.FOUR, cells, corpus, protocol, tables, workspace, known)
+    if found is None:
+        return None
+    both, outcomes = found
+    both = replace(both, model=MEAN, recipe=mean_key(_recipes(cells, corpus, protocol)))
+    return filled(both, experiments_outcome.mean(outcomes)) if outcomes else both
+
+
+def together(
+    cells: Sequence[Cell],
+    corpus: str,
+    protocol: str,
+    tables: Mapping[str, pd.DataFrame],
+    workspace: Workspace,
+    known: Mapping[tuple[str, str, str], Outcome | None],
+) -> Cell | None:
+    """Return the cell of the shipped models' pool: each fold is answered by the weights that the other folds choose. Else as `mean`.
+
+    None too where a protocol has a single fold; across corpora, see `across`.
+    """
+    found = _all_of(store.SHIPPED, cells, corpus, protocol, tables, workspace, known)
+    if found is None or protocol == ACROSS:
+        return None
+    both, outcomes = found
+    both = replace(both, model=TOGETHER, recipe=together_key(_recipes(cells, corpus, protocol)))
+    if not outcomes:
+        return both
+    pooled = training_together.of_folds(store.SHIPPED, _joined(both, outcomes))
+    return (
+        filled(both, replace(outcomes[0], model=TOGETHER, probabilities=pooled)) if pooled.any(axis=1).all() else None
+    )
+
+
+def across(
+    cells: Sequence[Cell],
+    corpus: str,
+    tables: Mapping[str, pd.DataFrame],
+    workspace: Workspace,
+    known: Mapping[tuple[str, str, str], Outcome | None],
+) -> Cell | None:
+    """Return the pool's cell for a corpus that no model has learned from, by the weights that the answers to the others choose; or None."""
+    own, parts = None, []
+    for name in usual(cell.corpus for cell in cells):
+        found = _all_of(store.SHIPPED, cells, name, ACROSS, tables, workspace, known)
+        if found and found[1] and name == corpus:
+            own = found
+        elif found and found[1]:
+            part = _joined(*found)
+            parts.append((part, np.ones(len(part.clips), bool), 1.0))
+    if own is None or not parts:
+        return None
+    both, outcomes = own
+    weights = training_together.weights(store.SHIPPED, parts)
+    pooled = pooling.pool(np.array([each.probabilities for each in outcomes]), weights)
+    both = replace(both, model=TOGETHER, recipe=together_key(_recipes(cells, corpus, ACROSS)))
+    return filled(both, replace(outcomes[0], model=TOGETHER, probabilities=pooled))
+
+
+def answers_of(cell: Cell, outcome: Outcome) -> HeldOut:
+    """Return the answers of a cell, to be kept beside those of others (training/held_out.py)."""
+    assert outcome.folds is not None, "it was measured by a protocol"
+    return training_held_out.of(
+        outcome.clips,
+        outcome.folds,
+        outcome.probabilities,
+        cell.model,
+        labels=outcome.labels,
+        protocol=cell.protocol,
+        scope=training_held_out.OTHERS if cell.protocol == ACROSS else training_held_out.ALONE,
+        corpus=cell.corpus,
+        key=cell.recipe,
+    )
+
+
+def _joined(cell: Cell, outcomes: Sequence[Outcome]) -> HeldOut:
+    """Return the shipped models' answers to the same clips as one."""
+    parts = [answers_of(replace(cell, model=slug), each) for slug, each in zip(store.SHIPPED, outcomes, strict=True)]
+    probabilities = {slug: part.probabilities[slug] for slug, part in zip(store.SHIPPED, parts, strict=True)}
+    return replace(parts[0], probabilities=probabilities)
+
+
+def _recipes(cells: Sequence[Cell], corpus: str, protocol: str) -> dict[str, str]:
+    return {cell.model: cell.recipe for cell in cells if (cell.corpus, cell.protocol) == (corpus, protocol)}
+
+
+def _all_of(
+    slugs: Sequence[str],
+    cells: Sequence[Cell],
+    corpus: str,
+    protocol: str,
+    tables: Mapping[str, pd.DataFrame],
+    workspace: Workspace,
+    known: Mapping[tuple[str, str, str], Outcome | None],
+) -> tuple[Cell, list[Outcome]] | None:
+    """Return the first of some models' cells of a place and the outcomes of all, none where they have a problem; else as `mean`."""
     by_model = {cell.model: cell for cell in cells if (cell.corpus, cell.protocol) == (corpus, protocol)}
-    four = [by_model[slug] for slug in store.FOUR if slug in by_model]
+    present = [by_model[slug] for slug in slugs if slug in by_model]
     if (
-        len(four) < len(store.FOUR)
-        or len({(cell.done, cell.rounds, cell.trained_on, cell.problem) for cell in four}) > 1
+        len(present) < len(slugs)
+        or len({(cell.done, cell.rounds, cell.trained_on, cell.problem) for cell in present}) > 1
     ):
         return None
-    both = replace(four[0], model=MEAN, recipe=mean_key({cell.model: cell.recipe for cell in four}))
-    if both.problem:
-        return both
+    if present[0].problem:
+        return present[0], []
     outcomes = []
-    for cell in four:
+    for cell in present:
         outcome = known.get(cell.place)
         if outcome is None:
             recipe = recipe_of(store.read_card(cell.model, workspace.models))
@@ -223,9 +337,10 @@ def mean(
             return None
         outcomes.append(outcome)
     try:
-        return filled(both, experiments_outcome.mean(outcomes))
+        experiments_outcome.mean(outcomes)
     except ConfigError:  # as many folds of each, but not the same ones, or other labels
         return None
+    return present[0], outcomes
 
 
 def mean_key(keys: Mapping[str, str]) -> str:
@@ -233,13 +348,21 @@ def mean_key(keys: Mapping[str, str]) -> str:
     return hashlib.sha256(" ".join(keys[slug] for slug in store.FOUR).encode()).hexdigest()[:12]
 
 
+def together_key(keys: Mapping[str, str]) -> str:
+    """Return a key for the pool's recipe, which changes with that of each shipped model. keys: model -> recipe."""
+    return hashlib.sha256(" ".join([TOGETHER, *(keys[slug] for slug in store.SHIPPED)]).encode()).hexdigest()[:12]
+
+
 def keys(cards: Iterable[ModelCard]) -> dict[str, str]:
-    """Return the current recipe keys of some models, and of the mean where the shipped four are among them."""
+    """Return the current recipe keys of some models, of the mean and of the pool where the shipped are among them."""
     found = {}
     for card in cards:
         with contextlib.suppress(ModelError):  # fine-tuned from another model: no recipe covers all its training data
             found[card.slug] = recipe_key(recipe_of(card))
-    return found | ({MEAN: mean_key(found)} if set(store.FOUR) <= set(found) else {})
+    if not set(store.FOUR) <= set(found):
+        return found
+    found |= {MEAN: mean_key(found)}
+    return found | ({TOGETHER: together_key(found)} if set(store.SHIPPED) <= set(found) else {})
 
 
 def is_stale(cell: Cell, current: Mapping[str, str]) -> bool:
@@ -266,10 +389,10 @@ def merged(cells: Iterable[Cell], more: Iterable[Cell]) -> tuple[Cell, ...]:
 
 
 def models_of(cells: Iterable[Cell]) -> list[str]:
-    """Return the models of a table in order: the shipped, others, the mean."""
+    """Return the models of a table in order: the shipped, others, the mean, the pool."""
     there = {cell.model for cell in cells}
     others = sorted(there - set(MODELS))
-    return [name for name in (*store.SHIPPED, *others, MEAN) if name in there]
+    return [name for name in (*store.SHIPPED, *others, MEAN, TOGETHER) if name in there]
 
 
 def command(cells: Sequence[Cell]) -> str:
@@ -280,6 +403,7 @@ def command(cells: Sequence[Cell]) -> str:
             "python -m ser_core table",
             *(f"--corpus {name}=DIR" for name in names),
             f"--out ser_core/experiments/results/{RESULTS.name}",
+            f"--answers ser_core/experiments/results/{training_held_out.RESULTS.name}",
         ]
     )
 

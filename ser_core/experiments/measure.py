@@ -331,6 +331,7 @@ def _joined(parts: Sequence[Outcome], problems: tuple[tuple[str, str], ...]) -> 
     order = clips.sort_values([catalogue.CORPUS, catalogue.NAME], kind="stable").index.to_numpy()
     clips = clips.iloc[order].reset_index(drop=True)
     seen = [part.seen for part in parts if part.seen]
+    folds = np.repeat(np.arange(len(parts)), [len(part.y) for part in parts])
     return replace(
         parts[0],
         labels=labels,
@@ -338,6 +339,7 @@ def _joined(parts: Sequence[Outcome], problems: tuple[tuple[str, str], ...]) -> 
         y=fit.targets(clips, labels),
         probabilities=probabilities[order],
         problems=problems,
+        folds=folds[order],
         seen={name: np.concatenate([each[name] for each in seen])[order] for name in evaluation.SEEN},
     )
 

@@ -31,9 +31,10 @@ class Outcome:
     """A model's predictions for the clips that it was tested on.
 
     clips: the tested clips, one row each; y: int (n_clips,), positions in `labels`; probabilities: (n_clips, n_labels), calibrated. seen:
-    each of evaluation.SEEN -> bool (n_clips,), None for a trained model; rounds: how many of the protocol's folds are in it, and of how
-    many. heard: for a trained model, its training overlap with the clips, and threshold, from which top probability on it answers.
-    doubles: sentences on the recordings that occur more than once among the clips, and on what was done; "" where none does.
+    each of evaluation.SEEN -> bool (n_clips,), and folds: int (n_clips,), the training that left a clip out, None for a trained model;
+    rounds: how many of the protocol's folds are in it, and of how many. heard: for a trained model, its training overlap with the clips,
+    and threshold, from which top probability on it answers. doubles: sentences on the recordings that occur more than once among the
+    clips, and on what was done; "" where none does.
     """
 
     model: str
@@ -48,6 +49,7 @@ class Outcome:
     problems: tuple[tuple[str, str], ...] = ()
     threshold: float | None = None
     doubles: str = ""
+    folds: np.ndarray | None = None
 
     @property
     def answer(self) -> np.ndarray:
@@ -125,6 +127,7 @@ def part(outcome: Outcome, mask: np.ndarray) -> Outcome:
         probabilities=outcome.probabilities[mask],
         seen={name: each[mask] for name, each in outcome.seen.items()} if outcome.seen else None,
         heard=TrainingOverlap(*(each[mask] for each in astuple(heard))) if heard else None,
+        folds=None if outcome.folds is None else outcome.folds[mask],
     )
 
 
@@ -146,6 +149,8 @@ def write(path: Path, outcome: Outcome) -> None:
         "probabilities": outcome.probabilities,
         **{f"seen_{name}": each for name, each in (outcome.seen or {}).items()},
     }
+    if outcome.folds is not None:
+        arrays["folds"] = outcome.folds
     if outcome.heard:
         arrays["heard"] = np.array(astuple(outcome.heard))
     files.write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
@@ -180,6 +185,7 @@ def read(path: Path) -> Outcome:
             problems=tuple((str(path), str(reason)) for path, reason in facts["problems"]),
             threshold=facts["threshold"],
             doubles=str(facts.get("doubles", "")),
+            folds=arrays.get("folds"),
         )
     except Exception as error:  # NumPy and zipfile have many ways of failing on a damaged file
         raise ConfigError(f"The predictions in '{path.name}' cannot be read ({error}). Measure them again.") from None

@@ -6,6 +6,7 @@ import functools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -16,6 +17,7 @@ from ser_core.features import extraction, quality, vectors
 from ser_core.features.config import FeatureConfig
 from ser_core.features.extraction import Features
 from ser_core.features.quality import Quality
+from ser_core.recognition import together
 from ser_core.recognition.recognizer import Prediction, Recognizer
 from ser_core.system.spool import Spool
 
@@ -71,8 +73,10 @@ def measure_samples(waveform: Waveform) -> Analysis:
     return measure(decoding.Clip(waveform, "", waveform.sample_rate, 1))
 
 
-def recognize(recognizers: Sequence[Recognizer], analysis: Analysis) -> list[Prediction]:
+def recognize(recognizers: Sequence[Recognizer], analysis: Analysis, *, folder: Path | None = None) -> list[Prediction]:
     """Return one prediction per recognizer, in their order; an empty list where there is no speech.
+
+    folder: the models folder that they are from; that of all together comes first, where it has one (together.py).
 
     Features are extracted again only for a recognizer whose settings differ from those of the analysis, and the input of models of one
     kind and the same settings is computed once.
@@ -80,7 +84,8 @@ def recognize(recognizers: Sequence[Recognizer], analysis: Analysis) -> list[Pre
     if not analysis.quality.has_speech:
         return []
     input_of = inputs(analysis)
-    return [each.answer(input_of(each.config, each.input_kind)) for each in recognizers]
+    answers = [each.answer(input_of(each.config, each.input_kind)) for each in recognizers]
+    return together.lead(answers, {each.slug: each.digest for each in recognizers}, folder) if folder else answers
 
 
 def inputs(analysis: Analysis) -> Callable[[FeatureConfig, str], np.ndarray]:
@@ -112,12 +117,19 @@ def reading(clip: decoding.Clip | Timeline) -> dict[str, Any]:
 
 
 def to_dict(file: str, analysis: Analysis, predictions: Sequence[Prediction]) -> dict[str, Any]:
-    """Return the result of one file as JSON values: file, duration_s, what was read, quality, speech, predictions (fractions 0..1)."""
+    """Return the result of one file as JSON values: file, duration_s, what was read, quality, speech, and `answers`."""
     return {
         "file": file,
         "duration_s": round(analysis.clip.waveform.duration_s, 4),
         **reading(analysis.clip),
         "quality": analysis.quality.to_dict(),
         "speech": analysis.quality.has_speech,
-        "predictions": [prediction.to_dict() for prediction in predictions],
+        **answers(predictions),
     }
+
+
+def answers(predictions: Sequence[Prediction]) -> dict[str, Any]:
+    """Return predictions as JSON values (fractions 0..1): together, where there is that answer, and predictions, one a model."""
+    whole, models = together.apart(predictions)
+    found: dict[str, Any] = {together.NAME: whole.to_dict()} if whole else {}
+    return found | {"predictions": [each.to_dict() for each in models]}

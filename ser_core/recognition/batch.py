@@ -21,7 +21,7 @@ from ser_core.corpora import scan
 from ser_core.errors import AudioError, SerError
 from ser_core.metrics import evaluation
 from ser_core.metrics.evaluation import Evaluation
-from ser_core.recognition import analysis, store, timeline
+from ser_core.recognition import analysis, store, timeline, together
 from ser_core.recognition.recognizer import Recognizer
 from ser_core.system import untrusted_csv, untrusted_text
 
@@ -91,7 +91,10 @@ def predict(
         )
         return
     recognizers = [store.load(slug, models) for slug in slugs]
-    yield from (predict_one(Path(file), file, recognizers, long=long, channel=channel, track=track) for file in files)
+    yield from (
+        predict_one(Path(file), file, recognizers, folder=models, long=long, channel=channel, track=track)
+        for file in files
+    )
 
 
 def predict_one(
@@ -99,16 +102,17 @@ def predict_one(
     name: str,
     recognizers: Sequence[Recognizer],
     *,
+    folder: Path | None = None,
     long: Long | None = None,
     channel: str | None = None,
     track: int | None = None,
 ) -> Result:
-    """Return the models' predictions for one recording, or why it cannot be used."""
+    """Return the models' predictions for one recording, or why it cannot be used. folder: as `analysis.recognize` takes it."""
     try:
         if isinstance(source, Path) and os.path.isdir(source):  # also False where the name is too long
             raise AudioError(f"{name} is a folder without a sound file. Name a folder that holds recordings.")
         if long:
-            predict_window = timeline.window_predictor(recognizers)
+            predict_window = timeline.window_predictor(recognizers, folder=folder)
             return timeline.to_dict(
                 name,
                 timeline.analyse(
@@ -122,7 +126,7 @@ def predict_one(
                 ),
             )
         clip = analysis.analyse(source, name=name, channel=channel, track=track)
-        return analysis.to_dict(name, clip, analysis.recognize(recognizers, clip))
+        return analysis.to_dict(name, clip, analysis.recognize(recognizers, clip, folder=folder))
     except SerError as error:
         return {"file": name, "error": str(error)}
 
@@ -130,7 +134,7 @@ def predict_one(
 def _predict_in_worker(
     file: str, slugs: tuple[str, ...], folder: Path, long: Long | None, channel: str | None, track: int | None
 ) -> Result:
-    return predict_one(Path(file), file, _load(slugs, folder), long=long, channel=channel, track=track)
+    return predict_one(Path(file), file, _load(slugs, folder), folder=folder, long=long, channel=channel, track=track)
 
 
 @functools.lru_cache(maxsize=1)
@@ -153,7 +157,7 @@ def voices(predictions: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def columns(recognizers: Mapping[str, Sequence[str]], *, long: bool = False) -> list[str]:
-    """Return the columns of `rows` for some models: slug -> labels."""
+    """Return the columns of `rows` for some models, and all together where it is among them: slug -> labels."""
     place = ["file", "start_s", "end_s"] if long else ["file", "duration_s"]
     sure = [f"{slug}_sure" for slug in recognizers]
     answers = [*recognizers, *sure, *(f"{slug}_{label}" for slug, labels in recognizers.items() for label in labels)]
@@ -172,22 +176,29 @@ def rows(result: Result) -> list[dict[str, Any]]:
     if "segments" in result:
         return [
             {"file": file, "start_s": each["start_s"], "end_s": each["end_s"], "speech": each["speech"]}
-            | _answers(each["predictions"])
+            | _answers(each)
             for each in result["segments"]
         ]
     row = {"file": file, "duration_s": result["duration_s"], "speech": result["speech"]}
-    return [row | {"quality": result["quality"]["summary"]} | _answers(result["predictions"])]
+    return [row | {"quality": result["quality"]["summary"]} | _answers(result)]
 
 
-def _answers(predictions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    if not predictions:
+def predictions(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the predictions in the result of a file or a window, that of all together first; none where there are none."""
+    whole = result.get(together.NAME)
+    return [*([whole] if whole else []), *result.get("predictions", [])]
+
+
+def _answers(result: Mapping[str, Any]) -> dict[str, Any]:
+    if not result["predictions"]:
         return {}
-    label, votes = majority(voices(predictions))
+    label, votes = majority(voices(result["predictions"]))
     answers: dict[str, Any] = {"majority": label, "votes": votes}
-    answers |= {each["model"]: each["label"] for each in predictions}
-    answers |= {f"{each['model']}_sure": each["sure"] for each in predictions if each["sure"] is not None}
+    found = predictions(result)
+    answers |= {each["model"]: each["label"] for each in found}
+    answers |= {f"{each['model']}_sure": each["sure"] for each in found if each["sure"] is not None}
     return answers | {
-        f"{each['model']}_{label}": round(p, 6) for each in predictions for label, p in each["probabilities"].items()
+        f"{each['model']}_{label}": round(p, 6) for each in found for label, p in each["probabilities"].items()
     }
 
 
@@ -208,7 +219,7 @@ def scores(
         pairs = [
             (known.index(truth), [prediction["probabilities"][label] for label in known])
             for result, truth in zip(results, truths, strict=True)
-            for prediction in result.get("predictions", [])
+            for prediction in predictions(result)
             if prediction["model"] == slug and truth in known
         ]
         if pairs:

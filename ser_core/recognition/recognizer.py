@@ -45,7 +45,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Recognizer:
-    """A trained classifier with everything that its input and output need."""
+    """A trained classifier with everything that its input and output need. digest: what tells it from others, as together.py has it."""
 
     slug: str
     config: FeatureConfig
@@ -54,6 +54,7 @@ class Recognizer:
     input_kind: str
     temperature: float = 1.0
     threshold: float | None = None
+    digest: str = ""
 
     def answer(self, items: np.ndarray) -> Prediction:
         """Return the model's prediction for what vectors.inputs gave of a clip, by its own config and input_kind."""

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ser_core import classifiers, paths
 from ser_core.errors import ModelError
-from ser_core.recognition import sandbox
+from ser_core.recognition import sandbox, together
 from ser_core.recognition.card import (
     MAX_CARD_BYTES,
     MAX_DESCRIPTION,
@@ -71,6 +71,8 @@ def list_models(folder: Path | None = None) -> tuple[list[ModelCard], list[str]]
             problems.append(str(error))
     if not _with_pretrained():
         cards = [card for card in cards if not is_pretrained(card)]
+    if problem := together.problem(folder):
+        problems.append(problem)
     order = {slug: position for position, slug in enumerate(SHIPPED)}
     return sorted(cards, key=lambda card: (order.get(card.slug, len(order)), card.title.lower())), problems
 
@@ -162,6 +164,7 @@ def load(slug: str, folder: Path | None = None) -> Recognizer:
         input_kind=classifiers.CLASSIFIERS[card.classifier].input_kind,
         temperature=card.temperature,
         threshold=card.threshold,
+        digest=together.digest(card),
     )
 
 
@@ -323,7 +326,7 @@ def delete(slug: str, folder: Path | None = None) -> None:
 def _free_slugs(title: str) -> Iterator[str]:
     """Yield names for a new model, the simplest first; never that of a shipped one."""
     slug = slug_of(title)
-    if slug.replace("-", "_") not in (*SHIPPED, paths.ENCODERS):
+    if slug.replace("-", "_") not in (*SHIPPED, paths.ENCODERS, together.NAME):
         yield slug
     for number in itertools.count(2):
         yield f"{slug}-{number}"
@@ -380,7 +383,7 @@ def _slugs(folder: Path) -> list[str]:
 
 def _folder(slug: str, folder: Path) -> Path:
     """Return the folder that holds a model; raises ModelError for a name that would lead outside the models folder."""
-    if not slug or Path(slug).name != slug or slug.startswith("."):
+    if not slug or Path(slug).name != slug or slug.startswith(".") or slug == together.NAME:
         raise ModelError(f"{slug!r} is not a model's name. Names are plain folder names such as 'cnn'.")
     path, old = folder / slug, folder / (_OLD + slug)
     return old if old.is_dir() and not path.exists() else path

@@ -11,6 +11,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -46,7 +47,7 @@ WindowPredictor = Callable[[Waveform], tuple[analysis.Analysis, list[Prediction]
 
 @dataclass(frozen=True)
 class Segment:
-    """A window: from start_s to end_s, whether there is speech in it, and one prediction per model where there is."""
+    """A window: from start_s to end_s, whether there is speech in it, and one prediction per model, or of all together, where there is."""
 
     start_s: float
     end_s: float
@@ -220,14 +221,16 @@ def windows(blocks: Iterable[np.ndarray], *, window: int, hop: int, slack: int =
         yield last, held[last - first :]
 
 
-def window_predictor(recognizers: Sequence[Recognizer]) -> WindowPredictor:
-    """Return what predicts a window with some recognizers, in their order."""
-    return functools.partial(_recognized, recognizers)
+def window_predictor(recognizers: Sequence[Recognizer], *, folder: Path | None = None) -> WindowPredictor:
+    """Return what predicts a window with some recognizers, as `analysis.recognize` does."""
+    return functools.partial(_recognized, recognizers, folder)
 
 
-def _recognized(recognizers: Sequence[Recognizer], waveform: Waveform) -> tuple[analysis.Analysis, list[Prediction]]:
+def _recognized(
+    recognizers: Sequence[Recognizer], folder: Path | None, waveform: Waveform
+) -> tuple[analysis.Analysis, list[Prediction]]:
     measured = analysis.measure_samples(waveform)
-    return measured, analysis.recognize(recognizers, measured)
+    return measured, analysis.recognize(recognizers, measured, folder=folder)
 
 
 def _window(waveform: Waveform, predict_window: WindowPredictor, *, start_s: float) -> _Window:
@@ -325,7 +328,7 @@ def to_dict(file: str, timeline: Timeline) -> dict[str, Any]:
         **analysis.reading(timeline),
         "quality": timeline.quality.to_dict(),
         "speech": any(each.speech for each in timeline.segments),
-        "predictions": [prediction.to_dict() for prediction in predictions],
+        **analysis.answers(predictions),
         "window_s": timeline.window_s,
         "hop_s": timeline.hop_s,
         "segments": [
@@ -333,7 +336,7 @@ def to_dict(file: str, timeline: Timeline) -> dict[str, Any]:
                 "start_s": each.start_s,
                 "end_s": each.end_s,
                 "speech": each.speech,
-                "predictions": [prediction.to_dict() for prediction in each.predictions],
+                **analysis.answers(each.predictions),
             }
             for each in timeline.segments
         ],

@@ -7,7 +7,7 @@ trained without the speakers that it is tested on, over all corpora at once (spl
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,11 +23,12 @@ from ser_core.dataset import degraded, labels, protocols, splits
 from ser_core.dataset.build import Dataset, subset
 from ser_core.errors import ModelError
 from ser_core.metrics import evaluation
-from ser_core.recognition import store
+from ser_core.recognition import store, together
 from ser_core.recognition.card import ModelCard
 from ser_core.training import card as training_card
-from ser_core.training import fit
+from ser_core.training import fit, held_out
 from ser_core.training.fit import FitConfig
+from ser_core.training.held_out import HeldOut
 
 MAIN_CORPUS = "ravdess"
 PROTOCOL = "speaker"
@@ -42,6 +43,9 @@ RECIPES: dict[str, FitConfig] = {
     "cnn_lstm": FitConfig(classifier="cnn_lstm", n_copies=4, hyperparameters={"clips_per_epoch": 6000}),
     "transfer": FitConfig(classifier="transfer", n_copies=2),
 }
+
+POOLS = tuple(dict.fromkeys((tuple(RECIPES), tuple(slug for slug in RECIPES if slug != "transfer"))))
+"""Models that answer together (together.py): all, and those from scratch, for where the pretrained one is switched off."""
 
 LIMITS = (
     "Trained on acted emotions by a few dozen speakers of English and German, recorded in quiet rooms. Everyday speech, other "
@@ -131,14 +135,21 @@ def gather(
 
 
 def build(
-    slugs: Sequence[str], material: Material, *, work: Path, models: Path | None = None, say: fit.Message = print
+    slugs: Sequence[str],
+    material: Material,
+    *,
+    work: Path,
+    models: Path | None = None,
+    held_out_answers: Path | None = None,
+    say: fit.Message = print,
 ) -> list[ModelCard]:
     """Cross-validate each recipe, train it on all speakers and save it under `models`.
 
     The recipe is also trained on all corpora but one and tested on that one, for each of them. What was finished with the same clips and
     settings is not run again: a fold where `work` holds its result, a model where `work` holds the hashes of the files it was saved with
     and they are still the model's. The figures of such a model are recomputed from its folds, so that its card has the figures and
-    the words of this version. Of the four together, the figures of their probabilities' mean are said.
+    the words of this version. The answers to the held-out clips are added to the file held_out_answers. Of the four together, the figures
+    of their probabilities' mean are said.
     """
     models = models or paths.models_folder()
     cards, probabilities = [], {}
@@ -155,7 +166,18 @@ def build(
         threshold, per_corpus = evaluate(material, probabilities[slug], config)
         if main := per_corpus.get(MAIN_CORPUS):
             per_corpus[MAIN_CORPUS] = replace(main, under=accuracy_under(material, answers, config))
-        unheard = across(material, config, work=work, say=say)
+        answered = [
+            held_out.of(
+                material.clips,
+                material.folds,
+                probabilities[slug],
+                slug,
+                labels=config.labels,
+                protocol=PROTOCOL,
+                scope=held_out.ALL,
+            )
+        ]
+        unheard = across(material, config, work=work, say=say, keep=answered.append)
         if finished:
             figures = replace(
                 finished,
@@ -168,6 +190,7 @@ def build(
                 licence=LICENCE,
             )
             cards.append(finished if figures == finished else store.replace_card(figures, models))
+            _keep(answered, cards[-1], held_out_answers)
             continue
         say(f"{slug}: training on all speakers")
         result = replace(fit.train(material.clips, material.data, config), threshold=threshold)
@@ -175,6 +198,7 @@ def build(
         cards.append(store.save(write_card, result.classifier, models))
         receipt.parent.mkdir(parents=True, exist_ok=True)
         receipt.write_text(json.dumps(cards[-1].files))
+        _keep(answered, cards[-1], held_out_answers)
         main = per_corpus.get(MAIN_CORPUS) or next(iter(per_corpus.values()))
         say(f"{slug}: saved; {main.corpus} accuracy {main.accuracy:.1%}, UAR {main.uar:.1%}, ECE {main.ece:.3f}")
         for name, accuracy in (main.under or {}).items():
@@ -186,13 +210,19 @@ def build(
             )
     if set(store.FOUR) <= set(probabilities):
         four = np.mean([probabilities[slug] for slug in store.FOUR], axis=0)
-        together = evaluate(material, four, RECIPES[store.FOUR[0]])[1]
-        for name, each in together.items():
+        mean = evaluate(material, four, RECIPES[store.FOUR[0]])[1]
+        for name, each in mean.items():
             low, high = each.interval["accuracy"]
             say(
                 f"mean of the four: {name} accuracy {each.accuracy:.1%} ({low:.1%} to {high:.1%}), UAR {each.uar:.1%}, ECE {each.ece:.3f}"
             )
     return cards
+
+
+def _keep(answered: Sequence[HeldOut], card: ModelCard, path: Path | None) -> None:
+    """Add a model's held-out answers to a file, where one is named."""
+    if path:
+        held_out.add(path, *(replace(each, keys={card.slug: together.digest(card)}) for each in answered))
 
 
 def _finished(slug: str, models: Path, receipt: Path) -> ModelCard | None:
@@ -240,11 +270,16 @@ def accuracy_under(material: Material, answers: Mapping[str, np.ndarray], config
 
 
 def across(
-    material: Material, config: FitConfig, *, work: Path, say: fit.Message = print
+    material: Material,
+    config: FitConfig,
+    *,
+    work: Path,
+    say: fit.Message = print,
+    keep: Callable[[HeldOut], object] = lambda answers: None,
 ) -> dict[str, evaluation.Evaluation]:
     """Return the figures of a recipe on each corpus when it was trained on the others alone, with the labels that all of them have.
 
-    Of one corpus there are none. Finished trainings are kept under `work`.
+    Of one corpus there are none. Finished trainings are kept under `work`. keep: called with the answers that the figures are of.
     """
     shared = tuple(label for label in labels.shared(material.clips) if label in config.labels)
     names = material.clips[catalogue.CORPUS].to_numpy()
@@ -256,6 +291,17 @@ def across(
     config = replace(config, labels=shared)
     say(f"{config.classifier}: every corpus by a model of the others, with {', '.join(shared)}")
     answers = fit.cross_validate(clips, data, config, folds, folder=work / "across", say=say)[fit.AS_RECORDED]
+    keep(
+        held_out.of(
+            clips,
+            folds,
+            answers,
+            config.classifier,
+            labels=shared,
+            protocol=protocols.ACROSS,
+            scope=held_out.OTHERS,
+        )
+    )
     y, speakers, tested = fit.targets(clips, shared), clips[catalogue.SPEAKER].to_numpy(), answers.sum(axis=1) > 0
     return evaluation.by_corpus(
         y[tested],

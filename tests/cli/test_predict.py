@@ -19,6 +19,7 @@ from ser_core.audio import decoding, waveform
 from ser_core.audio.waveform import Waveform
 from ser_core.corpora import catalogue
 from ser_core.recognition import analysis, store
+from tests.support.models import pool
 from tests.support.shell import NO_SPEECH, OTHER, ROOT, SPEECH, process
 
 FACTS = {
@@ -56,6 +57,39 @@ def test_predict_gives_the_promised_json(run):
         assert sum(each["probabilities"].values()) == pytest.approx(1.0, abs=1e-9)
         assert each["label"] == max(each["probabilities"], key=each["probabilities"].get)
         assert each["milliseconds"] > 0
+
+
+def test_all_together_comes_first_where_the_models_have_a_pool(run, models):
+    pool(models, threshold=0.99)
+    (result,) = json.loads(run("predict", SPEECH, "--json")[1])
+    whole = result["together"]
+    assert list(whole) == list(result["predictions"][0]) and whole["sure"] is False
+    assert [each["model"] for each in result["predictions"]] == list(store.SHIPPED)
+    lines = run("predict", SPEECH)[1].splitlines()
+    assert lines[1].startswith(f"  together   not sure: {whole['label']} ") and len(lines) == 6
+    (row,) = csv.DictReader(io.StringIO(run("predict", SPEECH, "--csv")[1]))
+    assert (row["together"], row["together_sure"]) == (whole["label"], "False")
+    assert float(row["together_happy"]) == pytest.approx(whole["probabilities"]["happy"], abs=1e-6)
+    assert int(row["votes"] or 0) <= len(store.SHIPPED)
+    assert list(row).index("together") < list(row).index("knn")
+    long = json.loads(run("predict", SPEECH, "--long", "--json")[1])[0]
+    assert long["together"]["sure"] is False and "together" in long["segments"][0]
+    assert "together not sure: " in run("predict", SPEECH, "--long")[1]
+
+
+def test_without_all_of_its_models_a_pool_says_nothing(run, models):
+    pool(models)
+    (result,) = json.loads(run("predict", SPEECH, "--model", "knn", "--model", "mlp", "--json")[1])
+    assert "together" not in result
+    assert "together" not in run("predict", SPEECH, "--model", "knn", "--csv")[1]
+
+
+def test_a_damaged_pool_is_told_and_the_models_answer(run, models):
+    (models / "together.json").write_text("{")
+    status, out, (line,) = run("predict", SPEECH, "--json")
+    assert status == 2 and line.startswith("together.json cannot be used: ")
+    (result,) = json.loads(out)
+    assert len(result["predictions"]) == 4 and "together" not in result
 
 
 def test_the_command_line_says_what_the_page_says(run, models):

@@ -11,7 +11,7 @@ import pytest
 from ser_core.cli import main
 from ser_core.experiments import benchmark
 from ser_core.recognition import store
-from ser_core.training import fit
+from ser_core.training import fit, held_out
 from tests.support import models
 
 PIECE = ("--corpus", "tess", "--train-corpus", "ravdess", "--protocol", "speaker", "--protocol", "cross-corpus")
@@ -32,18 +32,29 @@ def table(measure):
 def test_a_table_is_measured_in_pieces_and_the_mean_follows_the_fourth(table, tmp_path, monkeypatch, capsys):
     file = tmp_path / "all.json"
     first, *others = store.SHIPPED
-    assert table(*PIECE, "--model", first, "--out", str(file)) == 0
+    answers = tmp_path / "held_out.npz"
+    assert table(*PIECE, "--model", first, "--out", str(file), "--answers", str(answers)) == 0
     assert [each.place for each in benchmark.read(file)] == [
         (first, "tess", "speaker"),
         (first, "tess", "cross-corpus"),
     ]
     monkeypatch.setattr(fit, "train_fold", lambda *_, **__: pytest.fail("trained again"))
     models = [word for name in others for word in ("--model", name)]
-    assert table(*PIECE, *models, "--out", str(file), "--json") == 0
+    assert table(*PIECE, *models, "--out", str(file), "--answers", str(answers), "--json") == 0
     cells = benchmark.read(file)
-    assert [each.model for each in cells] == [name for name in (*store.SHIPPED, "mean") for _ in range(2)]
+    names = [each.model for each in cells]
+    assert names == [*(name for name in (*store.SHIPPED, "mean") for _ in range(2)), "together"], (
+        "across needs another tested corpus"
+    )
     assert {(each.done, each.rounds, each.trained_on) for each in cells} == {(2, 2, ("tess",)), (1, 1, ("ravdess",))}
-    assert cells[0].figures.uar == cells[-2].figures.uar, "the mean of four alike is that one"
+    assert cells[0].figures.uar == cells[-3].figures.uar == cells[-1].figures.uar, "four alike say the same as one"
+    parts = held_out.read(answers)
+    assert [each.place for each in parts] == [
+        ("cross-corpus", held_out.OTHERS, "tess"),
+        ("speaker", held_out.ALONE, "tess"),
+    ]
+    assert all(list(each.probabilities) == list(store.SHIPPED) and len(each.clips) == 24 for each in parts)
+    assert set(parts[1].clips[held_out.FOLD]) == {0, 1} and parts[1].keys["knn"] == cells[0].recipe
     capsys.readouterr()
     assert table("--read", str(file), "--json", "--model", "mean") == 0
     said = json.loads(capsys.readouterr().out)

@@ -14,6 +14,7 @@ from ser_core.experiments.benchmark import Cell
 from ser_core.experiments.recipe import Recipe
 from ser_core.recognition import store
 from ser_core.training.fit import FitConfig
+from ser_core.training.held_out import HeldOut
 from tests.support import corpora, models
 
 MLP = Recipe(name="mlp", config=FitConfig(classifier="mlp", hyperparameters={"hidden": 4, "epochs": 1}, n_copies=0))
@@ -89,6 +90,22 @@ def test_a_table_is_in_order_and_keeps_the_fuller_of_two_alike():
         ("mine", "tess", "speaker"),
         ("mean", "tess", "speaker"),
     ]
+
+
+def test_all_together_is_measured_like_the_others_and_across_corpora_once_there_are_two(tables, desk):
+    recipes = {slug: replace(MLP, name=slug) for slug in store.SHIPPED}
+    kept: list[HeldOut] = []
+    asked = ("speaker", "cross-corpus", "leaky")
+    cells = list(benchmark.work(recipes, tables, list(tables), asked, desk, keep=kept.append))
+    whole = {each.place[1:]: each for each in cells if each.model == "together"}
+    assert set(whole) == {(corpus, protocol) for corpus in tables for protocol in asked}
+    one = {each.place[1:]: each for each in cells if each.model == "knn"}
+    assert all(each.figures.n_clips == one[place].figures.n_clips for place, each in whole.items())
+    assert {each.recipe for each in whole.values()} == {
+        benchmark.together_key({each.model: each.recipe for each in cells})
+    }
+    assert len(kept) == len(store.SHIPPED) * 4 and "leaky" not in {each.protocol for each in kept}
+    assert benchmark.models_of(cells) == [*store.SHIPPED, "mean", "together"]
 
 
 def test_damaged_results_are_said(tmp_path):

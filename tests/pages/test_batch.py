@@ -22,7 +22,7 @@ from ser_core.audio import waveform
 from ser_core.corpora import uploads
 from ser_core.recognition import analysis, batch, store
 from tests.support import pages
-from tests.support.models import TITLES
+from tests.support.models import TITLES, pool
 from tests.support.pages import text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,6 +86,23 @@ def test_a_batch_says_of_each_file_what_the_core_says(page: AppTest, models: Pat
             assert shown[title][row] == each.label
             assert shown[f"{title} %"][row] == pytest.approx(100 * each.probabilities[each.label])
         assert shown["Majority"][row], shown["Votes"][row] == batch.majority([each.label for each in expected])
+
+
+def test_all_together_has_a_column_and_a_score_but_no_vote(page: AppTest, models: Path) -> None:
+    pool(models)
+    ask(page.run())
+    shown = page.dataframe[0].value
+    recognizers = [store.load(slug, models) for slug in store.SHIPPED]
+    for row, data in ((0, SPEECH), (2, OTHER)):
+        whole, *alone = analysis.recognize(recognizers, analysis.analyse(data), folder=models)
+        assert shown["All together"][row] == whole.label
+        assert shown["All together %"][row] == pytest.approx(100 * whole.probabilities[whole.label], abs=1e-3)
+        assert (shown["Majority"][row], shown["Votes"][row]) == batch.majority([each.label for each in alone])
+    assert list(shown).index("All together") < list(shown).index("KNN")
+    assert page.table[0].value.index[0] == "All together"
+    run = page.session_state[state.BATCH]
+    assert list(frame_of(run)["together"].fillna("")) == [*shown["All together"]]
+    assert json.loads(as_json(run))[0]["together"]["label"] == shown["All together"][0]
 
 
 def test_true_labels_give_scores_with_their_caveat(page: AppTest) -> None:

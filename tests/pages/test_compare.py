@@ -22,6 +22,7 @@ from pages.ui.charts.robustness import axis_of, cell_table, heat
 from pages.ui.compare import disagreements, held_out, outcomes
 from pages.ui.compare import recipes as compare_recipes
 from pages.ui.compare.protocols import TITLES
+from pages.ui.compare.protocols import table as protocols_table
 from pages.ui.compare.robustness import loss_text
 from ser_core import classifiers, paths
 from ser_core.audio import degradations
@@ -227,7 +228,8 @@ def test_each_protocol_has_a_panel_and_a_column_of_its_own(here: Path, monkeypat
         "a model keeps its colour"
     )
     rows = page.dataframe[0].value.set_index("Model")
-    assert list(rows.columns) == list(protocols.PROTOCOLS) and list(rows.index) == list(TITLES)
+    assert list(rows.columns) == list(protocols.PROTOCOLS)
+    assert list(rows.index) == list(TITLES[:-1]) and TITLES[-1] == "All together", "only where it was measured"
     assert rows.loc["KNN", "random"] == pytest.approx(100 * cells[0].figures.uar) and np.isnan(
         rows.loc["KNN", "speaker"]
     )
@@ -726,3 +728,8 @@ def test_models_have_different_colours_and_symbols() -> None:
         == len(palette.SERIES)
         == len(palette.SYMBOLS)
     )
+
+
+def test_all_together_is_a_row_of_the_protocols_where_it_was_measured() -> None:
+    rows = protocols_table([cell("knn", "speaker"), cell("together", "speaker")], "uar")
+    assert rows["Model"].tolist()[-1] == "All together" and rows["speaker"].notna().sum() == 2

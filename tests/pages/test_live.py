@@ -26,7 +26,7 @@ from ser_core.recognition import live, store
 from ser_core.recognition.live import Level
 from ser_core.recognition.recognizer import Prediction
 from tests.support import pages
-from tests.support.models import TITLES
+from tests.support.models import TITLES, pool
 from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,6 +130,32 @@ def test_while_it_listens_the_answers_show(page: AppTest, microphone: Microphone
     assert re.findall(r'data-label="(\w+)"', re.search(r'data-model="knn">(.*?)</div>', html(page))[1]) == [
         each.predictions[0].label for each in moments if each.predictions
     ]
+
+
+def test_all_together_leads_while_it_listens_and_afterwards(
+    page: AppTest, microphone: Microphone, models: Path
+) -> None:
+    pool(models)
+    microphone.on = True
+    visitor = speak(page.run())
+    page.run()
+    moments = visitor.listener.moments()
+    assert [each.model for each in moments[-1].predictions] == ["together", *store.SHIPPED]
+    lane = re.search(r'data-model="together">(.*?)</div>', html(page))[1]
+    said = [window[0].label for window in live.smooth(moments, 3) if window]
+    assert re.findall(r'data-label="(\w+)"', lane) == said
+    assert html(page).count("<section>") == 5 and "All together" in text(page)
+    microphone.on = False
+    page.run()
+    figure = json.loads(page.get("plotly_chart")[0].proto.spec)
+    assert figure["layout"]["yaxis3"]["ticktext"][-1] == "All together"
+
+
+def test_silence_shows_no_answer_of_all_together_either(page: AppTest, microphone: Microphone, models: Path) -> None:
+    pool(models)
+    microphone.on = True
+    speak(page.run(), np.zeros(4 * RATE, np.float32))
+    assert text(page.run()).count("No speech in this window") == 5
 
 
 def test_silence_shows_no_answer(page: AppTest, microphone: Microphone) -> None:

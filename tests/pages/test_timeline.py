@@ -88,6 +88,20 @@ def test_more_than_eight_seconds_are_shown_over_time_and_as_a_mean(page: AppTest
     assert list(table.value["From (s)"]) == [each.start_s for each in found.segments]
 
 
+def test_all_together_leads_over_the_whole_and_at_a_moment(page: AppTest, models: Path) -> None:
+    support_models.pool(models)
+    upload(page)
+    assert n_cards(page) == 5
+    shown = page.session_state[state.TIMELINE].found
+    assert [each.model for each in timeline.overall(shown)] == ["together", *store.SHIPPED]
+    assert [each.model for each in shown.segments[0].predictions] == ["together", *store.SHIPPED]
+    figure = json.loads(page.get("plotly_chart")[0].proto.spec)
+    assert figure["layout"]["yaxis3"]["ticktext"][-1] == "All together"
+    assert "All together" in list(page.dataframe[0].value)
+    page.slider(SLIDER).set_value(8.0).run()
+    assert n_cards(page) == 10
+
+
 def test_eight_seconds_and_less_are_shown_as_before(page: AppTest) -> None:
     page.get("file_uploader")[0].set_value(("a.wav", memo("bright", pause_s=4.0), "audio/wav"))
     said = text(page.run())

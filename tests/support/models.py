@@ -6,6 +6,7 @@ import functools
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from ser_core import classifiers
 from ser_core.corpora import catalogue
 from ser_core.features import config, vectors
 from ser_core.metrics import evaluation
-from ser_core.recognition import card, store
+from ser_core.recognition import card, store, together
 
 TITLES = {"knn": "KNN", "mlp": "MLP", "cnn": "CNN", "cnn_lstm": "CNN-LSTM", "transfer": "Whisper + LDA"}
 
@@ -29,6 +30,24 @@ def change(folder: Path, slug: str, **values: object) -> None:
     """Give the card of a model other values."""
     path = folder / slug / store.CARD
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def pool(folder: Path, *groups: Sequence[str], threshold: float | None = None) -> tuple[together.Pool, ...]:
+    """Write together.json into a folder that `build` filled, and return its pools: one a group of slugs, else one of all."""
+    cards = {each.slug: each for each in store.list_models(folder)[0]}
+    pools = tuple(
+        together.Pool(
+            weights=dict.fromkeys(slugs, 0.4),
+            digests={slug: together.digest(cards[slug]) for slug in slugs},
+            labels=catalogue.LABELS,
+            threshold=threshold,
+            protocol="invented",
+            per_corpus=cards[slugs[0]].per_corpus,
+        )
+        for slugs in groups or (list(TITLES),)
+    )
+    together.write(pools, folder)
+    return pools
 
 
 @functools.cache

@@ -17,8 +17,9 @@ import soundfile
 from ser_core.corpora import catalogue
 from ser_core.dataset import splits
 from ser_core.dataset.build import Dataset, subset
-from ser_core.recognition import analysis, store
-from ser_core.training import fit, shipped
+from ser_core.recognition import analysis, store, together
+from ser_core.training import fit, held_out, shipped
+from ser_core.training import together as training_together
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 16_000
@@ -128,6 +129,24 @@ def test_the_card_tells_what_is_left_under_worse_conditions(built):
 
 
 @pytest.mark.slow
+def test_the_held_out_answers_are_kept_and_the_models_answer_together(built, corpus):
+    work, models, said = built
+    (joint,) = held_out.read(work / "held_out.npz")
+    assert joint.place == ("speaker", held_out.ALL, "") and list(joint.probabilities) == list(store.SHIPPED)
+    assert len(joint.clips) == 128 and set(joint.clips[held_out.FOLD]) == {0, 1}
+    for card in store.list_models(models)[0]:
+        right = (joint.probabilities[card.slug].argmax(axis=1) == joint.y).mean()
+        assert right == pytest.approx(card.evaluation.accuracy, abs=0.02)  # bytes may turn a tie
+    (pool,) = together.read(models)
+    figures = pool.per_corpus["ravdess"]
+    assert figures.n_clips == 128 and figures.accuracy > 0.8 and pool.unheard == {} and figures.curves is None
+    assert f"together of 4: ravdess accuracy {figures.accuracy:.1%}" in said
+    heard = analysis.analyse(corpus / "03-01-05-01-01-01-01.wav")
+    recognizers = [store.load(slug, models) for slug in store.SHIPPED]
+    assert analysis.recognize(recognizers, heard, folder=models)[0].label == "angry"
+
+
+@pytest.mark.slow
 def test_a_network_serves_what_it_learned(built, corpus):
     """The ONNX file gives the probabilities that Keras gives, in a process that may load TensorFlow."""
     _, models, _ = built
@@ -175,8 +194,8 @@ def test_a_finished_model_is_not_made_again_unless_it_was_changed(built, corpus)
     assert store.read_card("mlp", models).files.keys() == before.files.keys()
 
 
-def test_a_recipe_is_tested_on_each_corpus_by_a_model_of_the_others(tmp_path):
-    """Where the labels lie the same way in all corpora but one, that one alone is not recognised."""
+def invented() -> tuple[pd.DataFrame, Dataset]:
+    """Return clips of three corpora and their vectors: the labels lie the same way in all but one."""
     rng = np.random.default_rng(0)
     names = ("ravdess", "savee", "tess")
     rows = [
@@ -200,6 +219,13 @@ def test_a_recipe_is_tested_on_each_corpus_by_a_model_of_the_others(tmp_path):
         problems=(),
         facts=pd.DataFrame(index=range(len(clips))),
     )
+    return clips.reindex(columns=list(catalogue.COLUMNS), fill_value=""), data
+
+
+def test_a_recipe_is_tested_on_each_corpus_by_a_model_of_the_others(tmp_path):
+    """Where the labels lie the same way in all corpora but one, that one alone is not recognised."""
+    names = ("ravdess", "savee", "tess")
+    clips, data = invented()
     material = shipped.Material(clips, data, np.zeros(len(clips), int), {})
     recipe = fit.FitConfig(classifier="lda", n_copies=0)
     found = shipped.across(material, recipe, work=tmp_path, say=lambda text: None)
@@ -240,6 +266,39 @@ def test_make_passes_a_fifth_corpus_on(tmp_path):
     )
     assert '--corpus "emodb=/EMODB"' in four and "cremad" not in four.partition("build-models")[2]
     assert '--corpus "cremad=/x y"' in five
+
+
+def test_every_build_adds_its_held_out_answers_and_the_pool_is_made_once_all_are_there(tmp_path, monkeypatch):
+    clips, data = invented()
+    folds = clips[catalogue.SPEAKER].str[-1].astype(int).to_numpy() % 2
+    material = shipped.Material(clips, data, folds, {})
+    recipes = {slug: fit.FitConfig(classifier=slug, n_copies=0) for slug in ("knn", "lda")}
+    monkeypatch.setattr(shipped, "RECIPES", recipes)
+    path, models = tmp_path / "held_out.npz", tmp_path / "models"
+    said: list[str] = []
+
+    def build(slug: str) -> tuple[together.Pool, ...]:
+        shipped.build([slug], material, work=tmp_path, models=models, held_out_answers=path, say=said.append)
+        return training_together.build([tuple(recipes)], path, models, say=said.append)
+
+    assert build("knn") == () and "together: no pool of knn, lda, because lda must be built first" in said
+    (pool,) = build("lda")
+    parts = held_out.read(path)
+    joint = held_out.find(parts, "speaker", held_out.ALL)
+    across = held_out.find(parts, "cross-corpus", held_out.OTHERS)
+    assert list(joint.probabilities) == list(across.probabilities) == ["knn", "lda"]
+    assert len(joint.clips) == len(clips) and across.labels == ("happy", "sad")
+    for slug in recipes:
+        card = store.read_card(slug, models)
+        answers = {"speaker": (joint, card.per_corpus), "cross-corpus": (across, card.unheard)}
+        for part, figures in answers.values():
+            right = part.probabilities[slug].argmax(axis=1) == part.y
+            for corpus, each in figures.items():
+                assert right[part.clips[catalogue.CORPUS] == corpus].mean() == pytest.approx(each.accuracy, abs=0.02)
+    assert set(pool.per_corpus) == set(pool.unheard) == {"ravdess", "savee", "tess"} and together.read(models) == (
+        pool,
+    )
+    assert build("knn") == (pool,) and any(each.startswith("knn: already trained") for each in said)
 
 
 def test_a_corpus_argument_without_a_folder_is_explained(tmp_path):

@@ -12,7 +12,7 @@ from pages.ui import frame, inputs, recognition, runtime, state
 from pages.ui.task import Task, show_problem
 from ser_core.corpora import uploads
 from ser_core.errors import SerError
-from ser_core.recognition import analysis, batch
+from ser_core.recognition import analysis, batch, together
 from ser_core.recognition.card import ModelCard
 from ser_core.recognition.recognizer import Prediction
 from ser_core.system import workers
@@ -32,7 +32,8 @@ _LONG = workers.Line()
 class Run:
     """A batch: its recordings, the models asked (slug -> title and labels), and the results so far, in the order of the recordings.
 
-    held_bytes: of the files that were sent up, which the recordings are read from.
+    labels has all together too, first, where the models have a pool. held_bytes: of the files that were sent up, which the recordings are
+    read from.
     """
 
     uploads: uploads.Uploads
@@ -43,6 +44,11 @@ class Run:
     results: list[batch.Result] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     task: Task = field(default_factory=Task)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """What each answer is called, by the slug of its model: as titles, after all together, where there is that."""
+        return {slug: self.titles.get(slug, together.TITLE) for slug in self.labels}
 
     @property
     def truths(self) -> list[str | None]:
@@ -87,7 +93,7 @@ def _start(files: list[UploadedFile], found: uploads.Uploads, models: list[Model
     run = Run(
         found,
         titles={card.slug: card.title for card in models},
-        labels={card.slug: card.labels for card in models},
+        labels=recognition.labels(models),
         trained_on=frozenset(corpus["corpus"] for card in models for corpus in card.corpora),
         held_bytes=sum(file.size for file in files),
     )
@@ -119,7 +125,8 @@ def _result(run: Run, recording: uploads.Recording, models: list[ModelCard]) -> 
             found = recognition.predict_long(recording.read(), recording.name, models)
     clip, answers = found
     run.problems += [each for each in answers if isinstance(each, str) and each not in run.problems]
-    return analysis.to_dict(recording.name, clip, [each for each in answers if isinstance(each, Prediction)])
+    said = [each for each in answers if isinstance(each, Prediction)]
+    return analysis.to_dict(recording.name, clip, recognition.with_together(said, models))
 
 
 def head(run: Run) -> None:

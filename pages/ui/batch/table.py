@@ -50,15 +50,15 @@ def table(run: Run) -> pd.DataFrame:
     """Return one row a result: file, true label where any is told, label and probability (%) of each model, and what went wrong."""
     rows = []
     for result, truth in zip(run.results, run.truths, strict=False):
-        answers = {each["model"]: each for each in result.get("predictions", [])}
-        label, votes = batch.majority(batch.voices(list(answers.values())))
+        answers = {each["model"]: each for each in batch.predictions(result)}
+        label, votes = batch.majority(batch.voices(result.get("predictions", [])))
         row = {
             FILE: result["file"],
             TRUTH: truth or "",
             AGREED: label if answers else "",
             VOTES: votes if answers else None,
         }
-        for slug, title in run.titles.items():
+        for slug, title in run.columns.items():
             answer = answers.get(slug)
             row[title] = f"{UNSURE if answer['sure'] is False else ''}{answer['label']}" if answer else ""
             row[f"{title} %"] = 100 * answer["probabilities"][answer["label"]] if answer else None
@@ -74,7 +74,7 @@ def table(run: Run) -> pd.DataFrame:
         TRUTH,
         AGREED,
         VOTES,
-        *(name for title in run.titles.values() for name in (title, f"{title} %")),
+        *(name for title in run.columns.values() for name in (title, f"{title} %")),
         LENGTH,
         SPEECH,
         PROBLEM,
@@ -114,7 +114,7 @@ def _columns(run: Run) -> dict[str, object]:
         f"{title} %": st.column_config.NumberColumn(
             "%", format="%.0f", width=52, help=f"Probability that {title} gives its label"
         )
-        for title in run.titles.values()
+        for title in run.columns.values()
     }
     return percent | {
         FILE: st.column_config.TextColumn(width="medium", pinned=True),
@@ -191,7 +191,7 @@ def scores(run: Run) -> None:
         pd.DataFrame(
             [
                 {
-                    "Model": frame.plain(run.titles[slug]),
+                    "Model": frame.plain(run.columns[slug]),
                     "Accuracy": prediction_cards.percent(each.accuracy),
                     "95 %": f"{100 * each.interval['accuracy'][0]:.0f} to {prediction_cards.percent(each.interval['accuracy'][1])}",
                     "UAR": prediction_cards.percent(each.uar),

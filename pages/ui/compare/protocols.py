@@ -18,6 +18,7 @@ from ser_core.dataset import protocols
 from ser_core.experiments import benchmark
 from ser_core.experiments.benchmark import Cell
 from ser_core.experiments.outcome import MEAN
+from ser_core.recognition import together
 from ser_core.recognition.card import ModelCard
 
 MEAN_TITLE = "Mean of the four"
@@ -112,7 +113,8 @@ def title(model: str) -> str:
     return TITLES[benchmark.MODELS.index(model)] if model in benchmark.MODELS else model
 
 
-TITLES = tuple(MEAN_TITLE if name == MEAN else classifiers.CLASSIFIERS[name].title for name in benchmark.MODELS)
+_WHOLE = {MEAN: MEAN_TITLE, benchmark.TOGETHER: together.TITLE}
+TITLES = tuple(_WHOLE[name] if name in _WHOLE else classifiers.CLASSIFIERS[name].title for name in benchmark.MODELS)
 
 
 def figures_of(cells: Sequence[Cell]) -> Figures:
@@ -123,7 +125,9 @@ def figures_of(cells: Sequence[Cell]) -> Figures:
 def table(cells: Sequence[Cell], metric: str) -> pd.DataFrame:
     """Return one row per model and one column per protocol with its figure in %, empty where it was not measured; cells of one corpus."""
     by_place = {(cell.model, cell.protocol): cell.figures for cell in cells}
-    models = dict.fromkeys([*benchmark.MODELS, *(cell.model for cell in cells)])
+    there = [cell.model for cell in cells]
+    usual = [name for name in benchmark.MODELS if name != benchmark.TOGETHER or name in there]
+    models = dict.fromkeys([*usual, *there])
     return pd.DataFrame(
         [
             {

@@ -12,7 +12,7 @@ from pages.ui.charts import live as charts_live
 from pages.ui.charts import timeline
 from pages.ui.charts.live import TRACE_S, meter, trace
 from pages.ui.live import connection, session
-from ser_core.recognition import live, store
+from ser_core.recognition import live, store, together
 from ser_core.recognition.card import ModelCard
 from ser_core.recognition.live import Listener, Moment
 from ser_core.recognition.recognizer import Prediction
@@ -123,12 +123,14 @@ def _drawn(visitor: session.Visitor, listener: Listener, models: list[ModelCard]
         return None
     if visitor.drawn is None or visitor.drawn.key != key:
         said = smoothed_predictions(moments)
-        titles = {card.slug: card.title for card in models}
+        titles = recognition.titles(models)
+        answers = _answers(said[-1], models, is_light=visitor.is_light)
+        whole = recognition.as_one(answers, together.apart(said[-1])[0])
         visitor.drawn = Drawn(
             key,
             charts_live.waveform_trace(latest),
             trace(moments, said, titles, hop_s=listener.hop_s) + timeline.legend_of(said),
-            prediction_cards.grid(_answers(said[-1], models, is_light=visitor.is_light)),
+            prediction_cards.cards(answers, whole) if whole else prediction_cards.grid(answers),
         )
     return visitor.drawn
 
@@ -180,7 +182,7 @@ def show_session(listener: Listener, models: list[ModelCard]) -> None:
     data = listener.sound()
     st.audio(data, format="audio/wav", alt=f"{found.duration_s:.0f} seconds of your session")
     st.plotly_chart(
-        timeline.figure(found, {card.slug: card.title for card in models}),
+        timeline.figure(found, recognition.titles(models)),
         key="live.timeline",
         config=timeline.CONFIG,
         alt=timeline.describe(found),

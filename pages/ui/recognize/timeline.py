@@ -25,7 +25,7 @@ from pages.ui.charts import timeline as charts_timeline
 from pages.ui.charts.timeline import CONFIG, clock, describe
 from pages.ui.task import Task, show_problem, watch
 from ser_core.audio import decoding, recording, waveform
-from ser_core.recognition import timeline
+from ser_core.recognition import timeline, together
 from ser_core.recognition.card import ModelCard
 from ser_core.recognition.recognizer import Prediction
 from ser_core.recognition.timeline import Segment, Timeline
@@ -172,7 +172,7 @@ def show_timeline(given: clip_input.ClipInput, models: list[ModelCard]) -> None:
             "many moods: an average hides single moments."
         )
         answers = _answers(means, models)
-        st.html(prediction_cards.verdict(answers) + prediction_cards.grid(answers))
+        st.html(prediction_cards.cards(answers, recognition.as_one(answers, together.apart(means)[0])))
     st.header("Download", anchor=False)
     with st.container(key="downloads", horizontal=True):
         for offer in timeline_downloads.offers(given.name, given.data, result):
@@ -216,7 +216,7 @@ def _over_time(given: clip_input.ClipInput, run: Run, result: Timeline, models: 
     if run.key[1:3] != (st.session_state[WINDOW], st.session_state[HOP]):
         st.rerun()
     st.markdown(HOW.format(window_s=result.window_s))
-    titles = {card.slug: card.title for card in models}
+    titles = recognition.titles(models)
     if legend := charts_timeline.legend(result):
         st.html(legend)
     chosen = None if run.moment_s is None else _nearest(result, run.moment_s)
@@ -279,7 +279,7 @@ def _moment(
         st.audio(data, format="audio/wav", autoplay=True, alt=f"{clip.duration_s:.1f} seconds of the clip")
         if chosen.predictions:
             answers = _answers(list(chosen.predictions), models)
-            st.html(prediction_cards.verdict(answers) + prediction_cards.grid(answers))
+            st.html(prediction_cards.cards(answers, recognition.as_one(answers)))
         else:
             st.markdown(":material/hearing_disabled: No speech here, so there is no prediction.")
         if st.button("Open this moment in Recognize", key="timeline.open", icon=":material/graphic_eq:"):
