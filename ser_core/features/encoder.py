@@ -6,8 +6,11 @@ alone. tests/features/test_encoder.py holds it against the same network in plain
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 FILE = "whisper_tiny_en.onnx"
 """The network, in paths.encoders_folder(); what it is and where it comes from says the file of the same name that ends in .json."""
+
+VERSION_NAME = "whisper_tiny_en"
+"""What the encoder is called among the versions in a model's card."""
 
 VERSION = 1
 """Rises whenever an embedding of the same sound changes: stored ones of another number are not found again."""
@@ -96,15 +102,33 @@ def _open() -> onnxruntime.InferenceSession:
     import onnxruntime
 
     path = paths.encoders_folder() / FILE
+    expected = digest()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # it would keep the memory of the longest clip
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != expected:
+            raise ValueError("its hash differs")
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has a class of errors of its own for each cause
-        raise ModelError(
-            f"The pretrained encoder in {path} is missing or damaged. Restore the file from the project, or build it again: make encoder."
-        ) from error
+        raise _damaged(path) from error
+
+
+@lru_cache(maxsize=1)
+def digest() -> str:
+    """Return the SHA-256 of the encoder's file as its card tells it; raises ModelError where that is missing or damaged."""
+    path = (paths.encoders_folder() / FILE).with_suffix(".json")
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> ModelError:
+    return ModelError(
+        f"The pretrained encoder in {path} is missing or damaged. Restore the file from the project, or build it again: make encoder."
+    )
 
 
 @lru_cache(maxsize=1)

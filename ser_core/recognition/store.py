@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ser_core import classifiers, paths
 from ser_core.errors import ModelError
+from ser_core.features import encoder
 from ser_core.recognition import sandbox, together
 from ser_core.recognition.card import (
     MAX_CARD_BYTES,
@@ -150,6 +151,10 @@ def load(slug: str, folder: Path | None = None) -> Recognizer:
         raise ModelError(f"Model '{slug}' is a '{card.classifier}', which this version does not know. Update the app.")
     for name in card.files:
         _check_file(card, name, path)
+    if is_pretrained(card) and card.versions.get(encoder.VERSION_NAME) != encoder.digest():
+        raise ModelError(
+            f"Model '{slug}' was trained on the outputs of another pretrained encoder than the one here. Train it again."
+        )
     if card.imported:
         classifier: classifiers.Classifier = sandbox.ForeignClassifier(
             card.labels, functools.partial(_foreign, slug, folder)

@@ -21,6 +21,7 @@ from ser_core.corpora import catalogue
 from ser_core.dataset import splits
 from ser_core.dataset.build import Dataset
 from ser_core.dataset.duplicates import Sounds
+from ser_core.features import encoder
 from ser_core.metrics.evaluation import Evaluation
 from ser_core.recognition.card import ModelCard
 from ser_core.training import plan
@@ -136,7 +137,7 @@ def measured(
         threshold=result.threshold,
         licence="",
         limits="",
-        versions=versions(networks=spec.input_kind == "frames"),
+        versions=versions(networks=spec.input_kind == "frames", pretrained=bool(spec.pretrained)),
         architecture=tuple(result.classifier.architecture()),
         files=files,
     )
@@ -159,15 +160,15 @@ def split(prepared: Prepared, sounds: Sounds | None = None) -> dict[str, Any]:
     return parts
 
 
-def versions(*, networks: bool) -> dict[str, str]:
-    """Return the versions of Python and of the libraries that a model depends on."""
+def versions(*, networks: bool, pretrained: bool = False) -> dict[str, str]:
+    """Return the versions of Python and of the libraries that a model depends on, and the pretrained encoder's digest where it has one."""
     found = {"python": platform.python_version()}
     for name in (*LIBRARIES, *(NETWORK_LIBRARIES if networks else ())):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return found | ({encoder.VERSION_NAME: encoder.digest()} if pretrained else {})
 
 
 def to_json(values: Any) -> str:

@@ -41,7 +41,7 @@ RECIPES: dict[str, FitConfig] = {
     "mlp": FitConfig(classifier="mlp", n_copies=4),
     "cnn": FitConfig(classifier="cnn", n_copies=4, hyperparameters={"clips_per_epoch": 6000}),
     "cnn_lstm": FitConfig(classifier="cnn_lstm", n_copies=4, hyperparameters={"clips_per_epoch": 6000}),
-    "transfer": FitConfig(classifier="transfer", n_copies=2),
+    "transfer": FitConfig(classifier="transfer", n_copies=1),
 }
 
 POOLS = tuple(dict.fromkeys((tuple(RECIPES), tuple(slug for slug in RECIPES if slug != "transfer"))))

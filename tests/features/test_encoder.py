@@ -124,12 +124,29 @@ def test_its_card_knows_the_file():
     assert card["licence"].startswith("MIT") and card["model_sha256"] == tool.MODEL_SHA256
 
 
-def test_a_missing_file_is_told(tmp_path, monkeypatch):
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """A folder without the encoder, in which it is looked for."""
+
+    def forget() -> None:
+        encoder._open.cache_clear()  # private: the open network is kept for the whole process, and so is its digest
+        encoder.digest.cache_clear()
+
     monkeypatch.setattr(paths, "encoders_folder", lambda: tmp_path)
-    encoder._open.cache_clear()  # private: the open network is kept for the whole process
-    with pytest.raises(ModelError, match="make encoder"):
+    forget()
+    yield tmp_path
+    forget()
+
+
+@pytest.mark.parametrize("there", ["nothing", "its card", "another file", "a damaged card"])
+def test_a_missing_or_changed_file_is_told(elsewhere, there):
+    if there != "nothing":
+        card = FILE.with_suffix(".json").read_text(encoding="utf-8")
+        (elsewhere / FILE.with_suffix(".json").name).write_text(card[:40] if there == "a damaged card" else card)
+    if there == "another file":
+        (elsewhere / FILE.name).write_bytes(FILE.read_bytes()[:-1] + b"x")
+    with pytest.raises(ModelError, match="missing or damaged.*make encoder"):
         encoder.embedding(Waveform(sound(0.5), 16_000), FeatureConfig())
-    encoder._open.cache_clear()
 
 
 def test_a_package_that_is_another_is_refused(tmp_path, capsys):

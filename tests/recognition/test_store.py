@@ -22,7 +22,7 @@ from sklearn.preprocessing import FunctionTransformer
 from ser_core import classifiers, paths
 from ser_core.corpora import catalogue
 from ser_core.errors import ModelError
-from ser_core.features import config, vectors
+from ser_core.features import config, encoder, vectors
 from ser_core.recognition import store
 
 # private: what older formats of a card lack
@@ -578,3 +578,20 @@ def test_a_kill_while_a_new_model_is_written_leaves_no_model(models, trained, mo
     assert [card.slug for card in store.list_models(models)[0]] == list(store.SHIPPED) and store.list_models(models)[
         1
     ] == []
+
+
+def test_a_model_on_another_pretrained_encoder_is_refused(models):
+    """Its numbers would mean something else, and it would answer all the same."""
+    change_card(models, "transfer", classifier="transfer", versions={encoder.VERSION_NAME: "0" * 64})
+    with pytest.raises(ModelError, match="Model 'transfer' was trained on the outputs of another pretrained encoder"):
+        store.load("transfer", models)
+    change_card(models, "transfer", classifier="transfer", versions={})
+    with pytest.raises(ModelError, match="another pretrained encoder"):
+        store.load("transfer", models)
+
+
+def test_without_the_pretrained_models_the_four_are_listed_and_asked(models, monkeypatch):
+    change_card(models, "transfer", classifier="transfer")
+    assert [card.slug for card in store.list_models(models)[0]] == list(store.SHIPPED) == list(store.usual())
+    monkeypatch.setenv(store.TRANSFER, "0")
+    assert [card.slug for card in store.list_models(models)[0]] == list(store.FOUR) == list(store.usual())
