@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.linalg
+from sklearn import discriminant_analysis
 from sklearn.base import BaseEstimator
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -62,11 +64,9 @@ def fit_knn(given: Training) -> Pipeline:
     kept = _kept(given)
     X, y = given.X[kept], given.y[kept]
     scale = StandardScaler().fit(X)
-    project = LinearDiscriminantAnalysis(solver="eigen", shrinkage=given.settings["shrinkage"])
-    _fit_discriminant(project, scale.transform(X), given.classes[kept])
-    # Only the projection is used: without the rest the file is a hundred times smaller.
-    project.scalings_ = project.scalings_[:, : project._max_components]
-    del project.covariance_
+    project = _discriminant(
+        scale.transform(X), given.classes[kept], solver="eigen", shrinkage=given.settings["shrinkage"]
+    )
     classify = KNeighborsClassifier(
         min(given.settings["n_neighbors"], len(y)), weights=given.settings["weights"], algorithm="brute"
     )
@@ -184,11 +184,44 @@ def fit_logistic(given: Training) -> Pipeline:
     return _at_once(given, LogisticRegression(C=given.settings["C"], max_iter=1000))
 
 
-def _fit_discriminant(analysis: LinearDiscriminantAnalysis, X: np.ndarray, y: np.ndarray) -> None:
-    """Fit a discriminant. A class of one clip has no spread, which is no fault: scikit-learn would ask for an array of another shape."""
+class _QuickDiscriminant(LinearDiscriminantAnalysis):  # type: ignore[misc]  # scikit-learn has no types
+    """Linear discriminant analysis with thousands of columns, in a fraction of the time; the results are scikit-learn's.
+
+    Its least squares take ten times as long as Cholesky's decomposition of the same matrix, and all eigenvectors twice as long as the few
+    that are used.
+    """
+
+    def _solve_lstsq(self, X: np.ndarray, y: np.ndarray, shrinkage: Any, covariance_estimator: Any) -> None:
+        if shrinkage == 0:  # fewer clips than columns leave the covariance without an inverse
+            super()._solve_lstsq(X, y, shrinkage, covariance_estimator)
+            return
+        means = discriminant_analysis._class_means(X, y)
+        covariance = discriminant_analysis._class_cov(X, y, self.priors_, shrinkage, covariance_estimator)
+        self.coef_ = scipy.linalg.solve(covariance, means.T, assume_a="pos").T
+        self.intercept_ = np.log(self.priors_) - (means * self.coef_).sum(axis=1) / 2
+
+    def _solve_eigen(self, X: np.ndarray, y: np.ndarray, shrinkage: Any, covariance_estimator: Any) -> None:
+        within = discriminant_analysis._class_cov(X, y, self.priors_, shrinkage, covariance_estimator)
+        between = discriminant_analysis._cov(X, shrinkage, covariance_estimator) - within
+        n_columns = len(within)
+        most = [n_columns - self._max_components, n_columns - 1]
+        axes = scipy.linalg.eigh(between, within, subset_by_index=most)[1]
+        self.scalings_ = np.ascontiguousarray(axes[:, ::-1])
+        # Of a projection only the axes are used: what `fit` reads besides is empty.
+        self.coef_, self.intercept_ = np.zeros((len(self.classes_), 0)), np.zeros(len(self.classes_))
+
+
+def _discriminant(X: np.ndarray, y: np.ndarray, **settings: Any) -> LinearDiscriminantAnalysis:
+    """Return a fitted discriminant of scikit-learn's own class, without what neither projection nor prediction needs.
+
+    A class of one clip has no spread, which is no fault: scikit-learn would ask for an array of another shape.
+    """
+    analysis = _QuickDiscriminant(**settings)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Only one sample available", UserWarning)
         analysis.fit(X, y)
+    analysis.__class__ = LinearDiscriminantAnalysis
+    return analysis
 
 
 def fit_lda(given: Training) -> Pipeline:
@@ -197,11 +230,11 @@ def fit_lda(given: Training) -> Pipeline:
     X, y = given.X[kept], given.y[kept]
     n = len(np.unique(y))
     scale = StandardScaler().fit(X)
-    analysis = LinearDiscriminantAnalysis(
-        solver="lsqr", shrinkage=given.settings["shrinkage"], priors=np.full(n, 1 / n)
+    analysis = _discriminant(
+        scale.transform(X), y, solver="lsqr", shrinkage=given.settings["shrinkage"], priors=np.full(n, 1 / n)
     )
-    _fit_discriminant(analysis, scale.transform(X), y)
-    del analysis.covariance_, analysis.means_  # prediction needs neither
+    for name in ("covariance_", "means_"):  # there without shrinkage; prediction needs neither
+        vars(analysis).pop(name, None)
     return Pipeline([("scale", scale), ("classify", analysis)])
 
 

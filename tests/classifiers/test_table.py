@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score
+from sklearn.preprocessing import StandardScaler
 
 from ser_core import classifiers
 from ser_core.classifiers import CLASSIFIERS
@@ -292,3 +294,27 @@ def test_boosting_cuts_its_features_into_steps_once_and_not_by_weight(monkeypatc
     last = built.pipeline_[-1]
     assert type(last) is HistGradientBoostingClassifier and not hasattr(last, "_binned")
     assert (built.predict_proba(X).argmax(axis=1) == y).mean() > 0.7
+
+
+@pytest.mark.parametrize("n_each", [6, 40])
+def test_a_discriminant_is_the_librarys_own_with_more_columns_than_clips_too(n_each):
+    X, y = clusters(n_each=n_each, n_columns=60)
+    new, _ = clusters(n_each=5, n_columns=60, seed=3)
+    for shrinkage in ("auto", 0.0, 0.3):
+        theirs = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage, priors=np.full(4, 1 / 4))
+        scale = StandardScaler().fit(X)
+        theirs.fit(scale.transform(X), y)
+        ours = classifiers.build("lda", LABELS, {"shrinkage": shrinkage}).fit(X, y)
+        assert type(ours.pipeline_[-1]) is LinearDiscriminantAnalysis
+        np.testing.assert_allclose(
+            ours.predict_proba(new), theirs.predict_proba(scale.transform(new)), rtol=1e-3, atol=1e-6
+        )
+
+
+def test_a_projection_has_the_librarys_own_axes():
+    X, y = clusters(n_columns=60)
+    ours = classifiers.build("knn", LABELS, {"shrinkage": 0.6}).fit(X, y).pipeline_
+    theirs = LinearDiscriminantAnalysis(solver="eigen", shrinkage=0.6).fit(ours["scale"].transform(X), y)
+    scaled = ours["scale"].transform(X)
+    found, expected = ours["project"].transform(scaled), theirs.transform(scaled)
+    np.testing.assert_allclose(np.abs(found), np.abs(expected), rtol=1e-3, atol=1e-5)  # an axis may point either way

@@ -145,7 +145,7 @@ def test_a_missing_or_changed_file_is_told(elsewhere, there):
         (elsewhere / FILE.with_suffix(".json").name).write_text(card[:40] if there == "a damaged card" else card)
     if there == "another file":
         (elsewhere / FILE.name).write_bytes(FILE.read_bytes()[:-1] + b"x")
-    with pytest.raises(ModelError, match="missing or damaged.*make encoder"):
+    with pytest.raises(ModelError, match=r"missing or damaged.*make encoder"):
         encoder.embedding(Waveform(sound(0.5), 16_000), FeatureConfig())
 
 
