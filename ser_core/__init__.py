@@ -15,8 +15,8 @@ Rooms, from the ground up; a room imports those above it in this list only (test
     metrics        probabilities -> figures: evaluation, curves, calibration, pooling, abstention
     audio          bytes -> Waveform -> Waveform: formats, sources, headers, channels, decoding; waveform, recording,
                      augment, degradations, codecs, warm_up
-    classifiers    arrays -> probabilities: knn, mlp, cnn, cnn_lstm and five more
-    features       Waveform -> numbers: config, extraction, pitch, filterbanks, spectral, functionals, vectors; quality,
+    classifiers    arrays -> probabilities: knn, mlp, cnn, cnn_lstm and six more
+    features       Waveform -> numbers: config, extraction, pitch, filterbanks, spectral, functionals, encoder, vectors; quality,
                      voice_activity, speech_rate
     corpora        folders -> clips table: catalogue (facts), speakers, tables, twins, scan, votes; library, download,
                      install, doctor, recorded, uploads

@@ -47,7 +47,7 @@ def add(commands: Any) -> None:
     fit.add_argument(
         "--classifier",
         metavar="NAME",
-        help="knn, mlp, cnn, cnn_lstm, svm, forest, boosting, logistic or lda (default: cnn)",
+        help="knn, mlp, cnn, cnn_lstm, svm, forest, boosting, logistic, lda or transfer (default: cnn)",
     )
     fit.add_argument("--preset", metavar="NAME", help="one-minute, good or thorough")
     shared.add_set(fit)
