@@ -71,7 +71,7 @@ def add(commands: Any) -> None:
 
     listeners = each.add_parser(
         "listeners",
-        help="what people heard in the clips: from stored results, or from the votes in a corpus's folder",
+        help="how listeners label the clips: from stored results, or from the votes in a corpus's folder",
     )
     listeners.add_argument(
         "names",

@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
         description="With --protocol, the model's recipe is retrained for each fold, without what the protocol holds out. Without it, the "
         "trained model is scored as it is, and the output says how many of the clips it was trained on.",
     )
-    shared.add_model(evaluate, "a trained model, or mean: the average of the shipped four")
+    shared.add_model(evaluate, "a trained model, or mean: the average of knn, mlp, cnn and cnn_lstm")
     shared.add_recipe(evaluate)
     shared.add_corpus(evaluate, "a corpus to test on, installed or in DIR", required=True)
     shared.add_corpus(evaluate, "a corpus to train on only, installed or in DIR", option="--train-corpus")

@@ -40,7 +40,7 @@ def add(commands: Any) -> None:
     describe.add_argument("description", metavar="TEXT", help="what the model is for")
     describe.set_defaults(run=_describe)
 
-    delete = each.add_parser("delete", help="delete a model; the shipped four cannot be deleted")
+    delete = each.add_parser("delete", help="delete a model; the shipped models cannot be deleted")
     _add_name(delete)
     delete.set_defaults(run=_delete)
 

@@ -25,7 +25,7 @@ def add(commands: Any) -> None:
     predict.add_argument(
         "files", nargs="+", metavar="FILE", help="recordings in any common format, folders, or patterns such as '*.wav'"
     )
-    shared.add_model(predict, "a model, such as cnn (default: the shipped four)")
+    shared.add_model(predict, "a model, such as cnn (default: the shipped models)")
     predict.add_argument(
         "--long", action="store_true", help="one prediction per window, for recordings of up to an hour"
     )

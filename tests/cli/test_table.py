@@ -19,7 +19,7 @@ PIECE = ("--corpus", "tess", "--train-corpus", "ravdess", "--protocol", "speaker
 
 @pytest.fixture(scope="module", autouse=True)
 def alike(base):
-    """One recipe under four names: what one has trained, the others find."""
+    """One recipe under all shipped names: what one has trained, the others find."""
     for slug in store.SHIPPED:
         models.change(base / "models", slug, hyperparameters={"hidden": 4, "epochs": 1}, training={"n_copies": 0})
 
@@ -47,7 +47,7 @@ def test_a_table_is_measured_in_pieces_and_the_mean_follows_the_fourth(table, tm
         "across needs another tested corpus"
     )
     assert {(each.done, each.rounds, each.trained_on) for each in cells} == {(2, 2, ("tess",)), (1, 1, ("ravdess",))}
-    assert cells[0].figures.uar == cells[-3].figures.uar == cells[-1].figures.uar, "four alike say the same as one"
+    assert cells[0].figures.uar == cells[-3].figures.uar == cells[-1].figures.uar, "models alike say the same as one"
     parts = held_out.read(answers)
     assert [each.place for each in parts] == [
         ("cross-corpus", held_out.OTHERS, "tess"),

@@ -22,7 +22,7 @@ MLP = Recipe(name="mlp", config=FitConfig(classifier="mlp", hyperparameters={"hi
 
 @pytest.fixture(scope="module", autouse=True)
 def alike(base):
-    """One recipe under four names: what one has trained, the others find."""
+    """One recipe under all shipped names: what one has trained, the others find."""
     for slug in store.SHIPPED:
         models.change(base / "models", slug, hyperparameters={"hidden": 4, "epochs": 1}, training={"n_copies": 0})
 

@@ -17,5 +17,5 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def models(built: Path, tmp_path: Path) -> Path:
-    """The four tiny models in a folder that a test may damage."""
+    """The tiny models in a folder that a test may damage."""
     return shutil.copytree(built, tmp_path / "models")

@@ -19,7 +19,7 @@ from ser_core.recognition.recognizer import Prediction
 from tests.support import models
 from tests.support.shell import NO_SPEECH, SPEECH
 
-FOUR = tuple(models.TITLES)
+SLUGS = tuple(models.TITLES)
 
 
 @pytest.fixture(scope="module")
@@ -42,37 +42,39 @@ def says(slug: str, *probabilities: float) -> Prediction:
 
 
 def test_a_pool_is_what_was_written(folder):
-    pools = models.pool(folder, FOUR, FOUR[:2], threshold=0.5)
+    pools = models.pool(folder, SLUGS, SLUGS[:2], threshold=0.5)
     assert together.read(folder) == pools
 
 
 def test_without_a_file_there_is_no_such_answer(folder):
-    answers = [says(slug, 0.7, 0.3) for slug in FOUR]
+    answers = [says(slug, 0.7, 0.3) for slug in SLUGS]
     assert together.read(folder) == () and together.problem(folder) == ""
     assert together.lead(answers, digests(folder), folder) == answers
 
 
 def test_the_answer_is_the_weighted_product_with_a_threshold_of_its_own(folder):
     (pool,) = models.pool(folder, threshold=0.9)
-    answers = [says("knn", 0.6, 0.4), says("mlp", 0.3, 0.7), says("cnn", 0.2, 0.8), says("cnn_lstm", 0.6, 0.4)]
+    shares = [(0.6, 0.4), (0.3, 0.7), (0.2, 0.8), (0.6, 0.4), (0.4, 0.6)]
+    answers = [says(slug, *each) for slug, each in zip(SLUGS, shares, strict=True)]
     whole, *alone = together.lead(answers, digests(folder), folder)
     assert alone == answers
-    expected = pooling.pool(np.array([list(each.probabilities.values()) for each in answers]), np.full(4, 0.4))
+    expected = pooling.pool(np.array([list(each.probabilities.values()) for each in answers]), np.full(len(SLUGS), 0.4))
     assert list(whole.probabilities.values()) == pytest.approx(expected)
-    assert (whole.model, whole.label, whole.sure, whole.milliseconds) == ("together", catalogue.LABELS[1], False, 6.0)
+    assert (whole.model, whole.label, whole.sure) == ("together", catalogue.LABELS[1], False)
+    assert whole.milliseconds == sum(each.milliseconds for each in answers)
     assert together.apart([whole, *alone]) == (whole, answers) and together.apart(answers) == (None, answers)
     assert pool.threshold == whole.threshold == 0.9
 
 
 def test_the_largest_pool_answers_of_which_all_models_did(folder):
-    models.pool(folder, FOUR[:2], FOUR[:3], FOUR)
+    models.pool(folder, SLUGS[:2], SLUGS[:3], SLUGS)
     known = digests(folder)
 
     def sizes(slugs: tuple[str, ...]) -> float:
         whole, _ = together.apart(together.lead([says(slug, 0.7, 0.3) for slug in slugs], known, folder))
         return whole.milliseconds / 1.5 if whole else 0
 
-    assert [sizes(FOUR), sizes(("knn", "mlp", "cnn")), sizes(("knn", "mlp", "cnn_lstm"))] == [4, 3, 2]
+    assert [sizes(SLUGS), sizes(("knn", "mlp", "cnn")), sizes(("knn", "mlp", "cnn_lstm"))] == [len(SLUGS), 3, 2]
     assert [sizes(("knn", "cnn", "cnn_lstm")), sizes(())] == [0, 0]
 
 
@@ -89,17 +91,17 @@ def test_weights_do_not_apply_to_a_model_that_was_made_again(folder, change):
 
 def test_a_clip_and_a_long_recording_have_it(folder):
     models.pool(folder)
-    recognizers = [store.load(slug, folder) for slug in FOUR]
+    recognizers = [store.load(slug, folder) for slug in SLUGS]
     clip = analysis.analyse(SPEECH)
     found = analysis.recognize(recognizers, clip, folder=folder)
-    assert [each.model for each in found] == ["together", *FOUR]
-    assert [each.model for each in analysis.recognize(recognizers, clip)] == list(FOUR)
+    assert [each.model for each in found] == ["together", *SLUGS]
+    assert [each.model for each in analysis.recognize(recognizers, clip)] == list(SLUGS)
     assert analysis.recognize(recognizers, analysis.analyse(NO_SPEECH), folder=folder) == []
     values = analysis.to_dict("a.wav", clip, found)
     assert values["together"]["label"] == found[0].label
-    assert [each["model"] for each in values["predictions"]] == list(FOUR)
-    long = timeline.analyse(SPEECH, timeline.judge_with(recognizers, folder=folder))
-    assert [each.model for each in timeline.overall(long)] == ["together", *FOUR]
+    assert [each["model"] for each in values["predictions"]] == list(SLUGS)
+    long = timeline.analyse(SPEECH, timeline.window_predictor(recognizers, folder=folder))
+    assert [each.model for each in timeline.overall(long)] == ["together", *SLUGS]
     assert set(timeline.to_dict("a.wav", long)["segments"][0]) >= {"together", "predictions"}
 
 
@@ -181,7 +183,7 @@ BAD_WEIGHTS = [
     ],
 )
 def test_a_damaged_pool_is_a_sentence_and_not_applied(folder, change):
-    models.pool(folder, FOUR[:2])
+    models.pool(folder, SLUGS[:2])
     problem = damaged(folder, change)
     assert problem.startswith("together.json ") and "make models" in problem
 
@@ -208,5 +210,5 @@ def test_labels_that_are_not_the_models_make_no_answer(folder):
     values = json.loads(path.read_text())
     values["pools"][0] |= {"labels": [*catalogue.LABELS, "boredom"]}
     path.write_text(json.dumps(values))
-    answers = [says(slug, 0.7, 0.3) for slug in FOUR]
+    answers = [says(slug, 0.7, 0.3) for slug in SLUGS]
     assert together.lead(answers, digests(folder), folder) == answers

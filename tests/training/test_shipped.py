@@ -137,10 +137,12 @@ def test_the_held_out_answers_are_kept_and_the_models_answer_together(built, cor
     for card in store.list_models(models)[0]:
         right = (joint.probabilities[card.slug].argmax(axis=1) == joint.y).mean()
         assert right == pytest.approx(card.evaluation.accuracy, abs=0.02)  # bytes may turn a tie
-    (pool,) = together.read(models)
-    figures = pool.per_corpus["ravdess"]
-    assert figures.n_clips == 128 and figures.accuracy > 0.8 and pool.unheard == {} and figures.curves is None
-    assert f"together of 4: ravdess accuracy {figures.accuracy:.1%}" in said
+    pools = together.read(models)
+    assert [tuple(pool.weights) for pool in pools] == [store.SHIPPED, store.FOUR]
+    for pool in pools:
+        figures = pool.per_corpus["ravdess"]
+        assert figures.n_clips == 128 and figures.accuracy > 0.8 and pool.unheard == {} and figures.curves is None
+        assert f"together of {len(pool.weights)}: ravdess accuracy {figures.accuracy:.1%}" in said
     heard = analysis.analyse(corpus / "03-01-05-01-01-01-01.wav")
     recognizers = [store.load(slug, models) for slug in store.SHIPPED]
     assert analysis.recognize(recognizers, heard, folder=models)[0].label == "angry"
