@@ -47,6 +47,7 @@ def test_a_click_plays_the_moment_and_opens_it(page: Page, server: Server, model
         for first, second in zip(ours["predictions"], theirs["predictions"], strict=True):
             assert first["probabilities"] == pytest.approx(second["probabilities"], abs=1e-4)
     figure = page.get_by_test_id("stPlotlyChart")
+    expect(figure).to_have_count(1)  # while the page is drawn anew, the old one may still stand beside it
     figure.scroll_into_view_if_needed()
     page.wait_for_timeout(700)
     box = figure.bounding_box()
