@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import scipy.ndimage
-import scipy.signal
 
 from ser_core.audio.waveform import Waveform
 from ser_core.features import extraction, voice_activity
@@ -231,6 +230,8 @@ def _heard(waveform: Waveform, features: Features, *, speed: float = 1.0, to_dec
 
 def _whisper(waveform: Waveform, features: Features, level: np.ndarray) -> np.ndarray:
     """Return which frames of voice_activity.py are heard as whispered speech, (n,) bool: none where the clip is no whisper."""
+    import scipy.signal  # 40 MB that a server, which measures nothing itself, need not hold
+
     none, weights = np.zeros(1, bool), features.rms + 1e-9
     if np.average(features.voicing, weights=weights) >= WHISPER_VOICING:
         return none

@@ -27,6 +27,9 @@ from tools.browser import MICROPHONE_FLAGS, system_browser
 ROOT = Path(__file__).resolve().parents[2]
 VOICE = ROOT / "pages" / "samples" / "bright.flac"
 
+CARDS = ".ser-grid:not(.ser-lead) section"
+"""The cards of the models, without that of all together."""
+
 
 expect.set_options(timeout=30_000)
 

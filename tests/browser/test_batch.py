@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ser_core.recognition import batch, store
-from tests.browser.conftest import VOICE, Server, serious
+from tests.browser.conftest import CARDS, VOICE, Server, serious
 
 SAMPLES = sorted(VOICE.parent.glob("*.flac"))
 
@@ -55,7 +55,7 @@ def test_a_zip_becomes_a_table_to_take_home_and_to_hear(
     page.mouse.click(box["x"] + 14, box["y"] + 35 + 35 + 18)  # the second row; the table is a canvas
     expect(page.get_by_test_id("stAudio")).to_be_visible()
     page.get_by_role("button", name="Open in Recognize").click()
-    expect(page.locator(".ser-grid section")).to_have_count(4)
+    expect(page.locator(CARDS)).to_have_count(len(store.SHIPPED))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

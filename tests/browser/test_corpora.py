@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from ser_core.corpora import doctor
-from tests.browser.conftest import VOICE, Server, serious
+from ser_core.recognition import store
+from tests.browser.conftest import CARDS, VOICE, Server, serious
 
 LABELS = {"F": "happy", "T": "sad", "W": "angry", "N": "neutral"}
 NAMES = [f"{speaker}a0{sentence}{code}a" for speaker in ("03", "08") for sentence in (1, 2) for code in LABELS]
@@ -89,7 +90,7 @@ def test_a_clip_is_heard_and_opened_in_recognize(page: Page, root: tuple[Server,
     page.get_by_role("button", name="Open in Recognize").click()
     expect(page.get_by_role("heading", name="Recognize")).to_be_visible()
     expect(page.get_by_text("Acted as happy")).to_be_visible()
-    expect(page.locator(".ser-grid section")).to_have_count(4)
+    expect(page.locator(CARDS)).to_have_count(len(store.SHIPPED))
     page.get_by_role("link", name="Corpora").click()
     expect(page.get_by_role("tab", name="Explore")).to_have_attribute("aria-selected", "true")
     expect(page.get_by_text("Tick one to hear it")).to_be_visible()

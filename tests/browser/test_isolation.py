@@ -135,7 +135,7 @@ def test_at_the_same_time_everyone_gets_the_answers_to_their_own_clip(server: Se
                 data = clip(number)
                 await visitor.upload(f"{name}.wav", data, key=UPLOADER)
                 ((_, html),) = cards_in(visitor.arrived)
-                core = analysis.recognize(recognizers, analysis.analyse(data))
+                core = analysis.recognize(recognizers, analysis.analyse(data), folder=models)
                 for card, prediction in zip(html.split("<section>")[1:], core, strict=True):
                     rows = re.findall(r"<li[^>]*><span>([^<]+)</span>.*?<span>(\d+)[^<]*</span></li>", card)
                     shown = {label: int(percent) for label, percent in rows}

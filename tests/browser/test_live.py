@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwr
 from benchmarks import live
 from ser_core.audio import waveform
 from ser_core.recognition import analysis, store
-from tests.browser.conftest import Server, serious
+from tests.browser.conftest import CARDS, Server, serious
 from tools.browser import MICROPHONE_FLAGS, system_browser
 
 HOP_MS = 500
@@ -38,7 +38,7 @@ def test_a_voice_is_followed_kept_and_passed_on(page: Page, server: Server, mode
     controls = start(page, server)
     lane = page.locator(".ser-lane[data-model=knn] i")
     expect(lane.nth(4)).to_be_attached()
-    expect(page.locator(".st-key-live_cards section")).to_have_count(4)
+    expect(page.locator(f".st-key-live_cards {CARDS}")).to_have_count(len(store.SHIPPED))
     page.wait_for_timeout(4000)
     controls.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("heading", name="Your session")).to_be_visible()
@@ -58,7 +58,7 @@ def test_a_voice_is_followed_kept_and_passed_on(page: Page, server: Server, mode
     assert total > 4 and same >= 0.9 * total
     page.get_by_role("button", name="Open in Recognize").click()
     expect(page.get_by_text("Spoken live.")).to_be_visible()
-    expect(page.locator(".ser-grid section").first).to_be_visible()
+    expect(page.locator(CARDS).first).to_be_visible()
 
 
 def test_a_microphone_that_is_refused_is_said_to_be(chromium: Browser, server: Server) -> None:

@@ -17,7 +17,7 @@ import soundfile
 from playwright.sync_api import Page, expect
 
 from ser_core.recognition import analysis, store
-from tests.browser.conftest import Server
+from tests.browser.conftest import CARDS, Server
 
 
 def encode(wav: bytes, container: str, codec: str) -> bytes:
@@ -65,9 +65,9 @@ def expected(data: bytes, models: Path) -> dict[str, dict[str, float]]:
 
 def shown_in_cards(page: Page) -> list[dict[str, int]]:
     """What the cards show: label -> percent."""
-    cards = page.locator(".ser-grid section")
-    expect(cards).to_have_count(4)
-    bars = [[row.inner_text().split("\n") for row in cards.nth(n).locator("li").all()] for n in range(4)]
+    cards = page.locator(CARDS)
+    expect(cards).to_have_count(len(store.SHIPPED))
+    bars = [[row.inner_text().split("\n") for row in card.locator("li").all()] for card in cards.all()]
     return [{row[0]: int(row[-1].removesuffix("%")) for row in rows} for rows in bars]
 
 
@@ -112,12 +112,12 @@ def test_a_recording_gets_the_predictions_of_the_core(page: Page, server: Server
 def test_a_recording_survives_a_page_change_and_stays_cleared(page: Page, server: Server) -> None:
     page.goto(server.url)
     record(page, 2.5)
-    cards = page.locator(".ser-grid section")
-    expect(cards).to_have_count(4)
+    cards = page.locator(CARDS)
+    expect(cards).to_have_count(len(store.SHIPPED))
     page.get_by_role("link", name="Guide").click()
     expect(page.get_by_role("heading", name="Guide")).to_be_visible()
     page.get_by_role("link", name="Recognize").click()
-    expect(cards).to_have_count(4)
+    expect(cards).to_have_count(len(store.SHIPPED))
     page.get_by_role("button", name="Clear").click()
     expect(cards).to_have_count(0)
     page.get_by_role("link", name="Guide").click()
@@ -165,9 +165,9 @@ def test_a_phone_shows_everything_within_its_width(page: Page, server: Server, s
     page.emulate_media(color_scheme=scheme)
     page.goto(server.url)
     upload(page, "voice.wav", stereo_wav)
-    cards = page.locator(".ser-grid section")
-    expect(cards).to_have_count(4)
-    boxes = [cards.nth(n).bounding_box() for n in range(4)]
+    cards = page.locator(CARDS)
+    expect(cards).to_have_count(len(store.SHIPPED))
+    boxes = [card.bounding_box() for card in cards.all()]
     assert len({box["x"] for box in boxes}) == 1, "the cards stand in one column"
     assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
 

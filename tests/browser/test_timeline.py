@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from ser_core.audio import decoding, waveform
 from ser_core.recognition import store, timeline
-from tests.browser.conftest import VOICE, Server, serious
+from tests.browser.conftest import CARDS, VOICE, Server, serious
 
 LEFT_PX, RIGHT_PX = 78, 12
 """Margins of the figure."""
@@ -36,8 +36,8 @@ def test_a_click_plays_the_moment_and_opens_it(page: Page, server: Server, model
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Everything (JSON)").click()
     (shown,) = json.loads(Path(waiting.value.path()).read_text(encoding="utf-8"))
-    judge = timeline.window_predictor([store.load(slug, models) for slug in store.SHIPPED])
-    expected = timeline.to_dict("memo.wav", timeline.analyse(memo, judge))
+    predict_window = timeline.window_predictor([store.load(slug, models) for slug in store.SHIPPED])
+    expected = timeline.to_dict("memo.wav", timeline.analyse(memo, predict_window))
     for ours, theirs in zip(shown["segments"], expected["segments"], strict=True):
         assert (ours["start_s"], ours["end_s"], ours["speech"]) == (
             theirs["start_s"],
@@ -47,6 +47,7 @@ def test_a_click_plays_the_moment_and_opens_it(page: Page, server: Server, model
         for first, second in zip(ours["predictions"], theirs["predictions"], strict=True):
             assert first["probabilities"] == pytest.approx(second["probabilities"], abs=1e-4)
     figure = page.get_by_test_id("stPlotlyChart")
+    expect(figure).to_have_count(1)  # while the page is drawn anew, the old one may still stand beside it
     figure.scroll_into_view_if_needed()
     page.wait_for_timeout(700)
     box = figure.bounding_box()
@@ -64,7 +65,7 @@ def test_a_click_plays_the_moment_and_opens_it(page: Page, server: Server, model
         figure.scroll_into_view_if_needed()
         page.wait_for_timeout(700)
         box = figure.bounding_box()
-    expect(moment.locator("section")).to_have_count(4)
+    expect(moment.locator(CARDS)).to_have_count(len(store.SHIPPED))
     page.get_by_role("button", name="Open this moment in Recognize").click()
     expect(page.get_by_text("memo 9 to 12 s.wav")).to_be_visible()
     expect(page.get_by_text("A moment of a longer recording.")).to_be_visible()

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from ser_core.recognition import store
 from ser_core.system import locks
 from ser_core.training import jobs, run_folder, supervisor
-from tests.browser.conftest import Server, serious
+from tests.browser.conftest import CARDS, Server, serious
 from tests.support import corpora, models
 from tests.support.waiting import until
 
@@ -109,8 +109,8 @@ def test_a_model_is_trained_and_tried_on_a_voice(page: Page, place: Place) -> No
     expect(page.get_by_role("heading", name="Recognize")).to_be_visible()
     page.get_by_role("tab", name="Sample").click()
     page.get_by_role("button", name="Bright", exact=True).click()
-    expect(page.locator(".ser-grid section")).to_have_count(5)
-    expect(page.locator(".ser-grid section").last.get_by_text("My <i>neighbours</i>")).to_be_visible()
+    expect(page.locator(CARDS)).to_have_count(len(store.SHIPPED) + 1)
+    expect(page.locator(CARDS).last.get_by_text("My <i>neighbours</i>")).to_be_visible()
     loaded = place.server.modules()
     assert not {"tensorflow", "keras", "imblearn"} & loaded
 

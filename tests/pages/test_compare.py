@@ -15,7 +15,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import cached, runtime
+from pages.ui import cached, frame, runtime
 from pages.ui.charts import palette
 from pages.ui.charts.models import bars, certainty, confusion, describe_confusion, labels_of, ladder, risk
 from pages.ui.charts.robustness import axis_of, cell_table, heat
@@ -35,6 +35,7 @@ from ser_core.recognition import store
 from ser_core.system import locks
 from ser_core.training import jobs, run_folder, supervisor
 from tests.support import corpora
+from tests.support import models as support_models
 from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -166,8 +167,12 @@ def test_figures_of_different_protocols_stand_in_columns_of_their_own(here: Path
         100 * figured.uar
     )
     drawn = json.loads(page.get("plotly_chart")[0].proto.spec)
-    assert [trace["y"][0] for trace in drawn["data"]] == ["KNN", "MLP", "CNN-LSTM"]
-    assert [each.label for each in page.get("download_button")] == ["KNN", "MLP", "CNN", "CNN\\-LSTM"]
+    assert [trace["y"][0] for trace in drawn["data"]] == [
+        title for slug, title in support_models.TITLES.items() if slug != "cnn"
+    ]
+    assert [each.label for each in page.get("download_button")] == [
+        frame.plain(title) for title in support_models.TITLES.values()
+    ]
     assert "Held out: **the speaker**" in text(page) and "were not tested on the same clips" in text(page)
     page.selectbox("compare.cards.column").set_value(("random", "ravdess")).run()
     assert [trace["y"][0] for trace in json.loads(page.get("plotly_chart")[0].proto.spec)["data"]] == ["CNN"]
@@ -184,7 +189,8 @@ def test_every_section_is_drawn_for_cards_with_and_without_curves(here: Path, se
     page.run()
     said = text(page)
     assert ("holds the figures without their curves" in said) == (section in ("Calibration", "ROC"))
-    assert len(page.get("plotly_chart")) == {"Confusion": 5, "Labels": 2, "Calibration": 6, "ROC": 2}[section]
+    n = len(support_models.TITLES)
+    assert len(page.get("plotly_chart")) == {"Confusion": n + 1, "Labels": 2, "Calibration": n + 2, "ROC": 2}[section]
 
 
 # --- by protocol

@@ -144,7 +144,7 @@ def test_all_together_leads_while_it_listens_and_afterwards(
     lane = re.search(r'data-model="together">(.*?)</div>', html(page))[1]
     said = [window[0].label for window in live.smooth(moments, 3) if window]
     assert re.findall(r'data-label="(\w+)"', lane) == said
-    assert html(page).count("<section>") == 5 and "All together" in text(page)
+    assert html(page).count("<section>") == len(TITLES) + 1 and "All together" in text(page)
     microphone.on = False
     page.run()
     figure = json.loads(page.get("plotly_chart")[0].proto.spec)
@@ -155,7 +155,7 @@ def test_silence_shows_no_answer_of_all_together_either(page: AppTest, microphon
     pool(models)
     microphone.on = True
     speak(page.run(), np.zeros(4 * RATE, np.float32))
-    assert text(page.run()).count("No speech in this window") == 5
+    assert text(page.run()).count("No speech in this window") == len(TITLES) + 1
 
 
 def test_silence_shows_no_answer(page: AppTest, microphone: Microphone) -> None:

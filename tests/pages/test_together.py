@@ -20,7 +20,9 @@ from tests.support.pages import text
 ROOT = Path(__file__).resolve().parents[2]
 SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
 OTHER = (ROOT / "pages" / "samples" / "flat.flac").read_bytes()
-FOUR = tuple(support_models.TITLES)
+SLUGS = tuple(support_models.TITLES)
+ALONE, WITH_ALL = len(SLUGS), len(SLUGS) + 1
+"""How many cards there are without all together, and with it."""
 
 
 def upload(page: AppTest, data: bytes = SPEECH) -> AppTest:
@@ -33,7 +35,7 @@ def shown(page: AppTest) -> str:
 
 
 def expected(models: Path, data: bytes = SPEECH) -> Prediction:
-    recognizers = [store.load(slug, models) for slug in FOUR]
+    recognizers = [store.load(slug, models) for slug in SLUGS]
     return analysis.recognize(recognizers, analysis.analyse(data), folder=models)[0]
 
 
@@ -43,7 +45,7 @@ def test_one_card_leads_with_how_the_models_agree(models: Path) -> None:
     said = expected(models)
     html = shown(page)
     lead, rest = html.split("</section>", 1)
-    assert html.count("<section>") == 5 and "ser-lead" in lead
+    assert html.count("<section>") == WITH_ALL and "ser-lead" in lead
     assert "All together" in lead and said.label in lead and f"{100 * said.probabilities[said.label]:.0f} %" in lead
     assert " models " in lead and "ser-verdict" in lead and "ser-verdict" not in rest
     assert "How it was measured" in lead and "invented" in lead and "unseen speakers" in lead and "(ECE)" in lead
@@ -69,7 +71,7 @@ def test_two_clips_are_compared_on_it(models: Path) -> None:
 def test_without_its_file_the_page_is_as_before(models: Path) -> None:
     html = shown(upload(pages.visit()))
     assert (
-        html.count("<section>") == 4
+        html.count("<section>") == ALONE
         and "All together" not in html
         and html.lstrip().startswith('<p class="ser-verdict"')
     )
@@ -80,11 +82,11 @@ def test_a_damaged_file_is_told_and_the_models_answer(models: Path, damage: str)
     support_models.pool(models)
     (models / together.FILE).write_text(damage)
     page = upload(pages.visit())
-    assert shown(page).count("<section>") == 4
+    assert shown(page).count("<section>") == ALONE
     assert "together.json cannot be used" in text(page)
     support_models.pool(models)
     page.run()
-    assert shown(page).count("<section>") == 5 and "cannot be used" not in text(page)
+    assert shown(page).count("<section>") == WITH_ALL and "cannot be used" not in text(page)
 
 
 def test_a_model_that_was_trained_again_is_not_in_it(models: Path) -> None:
@@ -92,16 +94,16 @@ def test_a_model_that_was_trained_again_is_not_in_it(models: Path) -> None:
     card = store.read_card("cnn", models)
     store.replace_card(dataclasses.replace(card, temperature=2.0), models)
     page = upload(pages.visit())
-    assert shown(page).count("<section>") == 4 and "All together" not in shown(page)
+    assert shown(page).count("<section>") == ALONE and "All together" not in shown(page)
 
 
 def test_the_largest_pool_whose_models_answered_is_shown(models: Path) -> None:
-    support_models.pool(models, FOUR, FOUR[:3])
+    support_models.pool(models, SLUGS, SLUGS[:3])
     for file in (models / "cnn_lstm").iterdir():
         if file.name != store.CARD:
             file.unlink()
     html = shown(upload(pages.visit()))
-    assert "One answer of these 3 models" in html and html.count("<section>") == 5
+    assert "One answer of these 3 models" in html and html.count("<section>") == WITH_ALL
 
 
 def test_what_is_taken_home_has_it(models: Path) -> None:
@@ -110,10 +112,10 @@ def test_what_is_taken_home_has_it(models: Path) -> None:
     assert not page.exception
     cards = cached.models()[0]
     heard = analysis.analyse(SPEECH)
-    alone = analysis.recognize([store.load(slug, models) for slug in FOUR], heard)
+    alone = analysis.recognize([store.load(slug, models) for slug in SLUGS], heard)
     predictions = recognition.with_together(alone, cards)
     (result,) = json.loads(downloads.predictions_json("a.flac", heard, predictions))
-    assert result["together"]["label"] == expected(models).label and len(result["predictions"]) == 4
+    assert result["together"]["label"] == expected(models).label and len(result["predictions"]) == len(SLUGS)
     assert downloads.probabilities_csv(predictions).splitlines()[1].startswith("together,")
 
 
