@@ -96,12 +96,12 @@ def gather(
     folders: Mapping[str, Path],
     *,
     work: Path,
-    slugs: Sequence[str] = tuple(RECIPES),
+    slugs: Sequence[str] = (),
     n_jobs: int = 1,
     say: fit.Message = print,
 ) -> Material:
-    """Return the clips of the corpora in `folders` (name -> folder) and their features for some models; these are cached under `work`."""
-    recipes = [RECIPES[slug] for slug in slugs]
+    """Return the clips of the corpora in `folders` (name -> folder) and their features for some models, or all; cached under `work`."""
+    recipes = [RECIPES[slug] for slug in slugs or RECIPES]
     config = recipes[0]
     kinds = tuple(dict.fromkeys(CLASSIFIERS[recipe.classifier].input_kind for recipe in recipes))
     found = pd.concat([scan.scan(name, folder) for name, folder in folders.items()], ignore_index=True)

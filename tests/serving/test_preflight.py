@@ -83,7 +83,7 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_missing_and_damaged_models_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SER_MODELS", str(models.build(tmp_path)))
-    assert preflight.models() == ("Models", True, "KNN, MLP, CNN, CNN-LSTM.")
+    assert preflight.models() == ("Models", True, f"{', '.join(models.TITLES.values())}.")
     shutil.rmtree(tmp_path / "mlp")
     weights = next(iter(json.loads((tmp_path / "cnn" / "card.json").read_text(encoding="utf-8"))["files"]))
     (tmp_path / "cnn" / weights).write_bytes(b"half")
