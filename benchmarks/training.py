@@ -3,7 +3,7 @@
 python benchmarks/training.py [--corpus ravdess=DIR] [--json]: on synthetic voices under RAVDESS' names (24 actors, 1440 clips), or on the
 corpus that you name. For each of knn, mlp, cnn and cnn_lstm "one_minute_s" (from the click to the saved model, preset one-minute),
 "one_minute_uar" and "first_epoch_s" (from the click to the first epoch's figures); "epoch_clips_per_s" of a CNN of "parameters" weights on
-64 x 128 frames; "alone_ms" and "beside_ms", the median time of a clip to four predictions in this process without and with a training
+64 x 128 frames; "alone_ms" and "beside_ms", the median time of a clip to all predictions in this process without and with a training
 beside it, in turn, and "ratio"; "load", the machine's load average at the start and at the end. Takes about five minutes.
 """
 

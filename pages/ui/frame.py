@@ -90,7 +90,7 @@ def _forget() -> None:
 
 
 def tabs(titles: Sequence[str], *, key: str, state_key: str) -> Sequence[DeltaGenerator]:
-    """Return tabs that open where they were left, also after a visit to another page; `kept` is their key in state.py.
+    """Return tabs that open where they were left, also after a visit to another page; `state_key` is their key in state.py.
 
     The default stays what it was when the page was opened: it is part of what Streamlit knows the tabs by, so one that
     followed the clicks would make new tabs under a quick second click.

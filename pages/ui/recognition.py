@@ -17,6 +17,8 @@ from ser_core import paths
 from ser_core.audio import decoding
 from ser_core.audio.waveform import SAMPLE_RATE, Waveform, encode_wav
 from ser_core.errors import AudioError, SerError
+from ser_core.features import encoder, vectors
+from ser_core.features.extraction import Features
 from ser_core.recognition import service, timeline, together
 from ser_core.recognition.analysis import Analysis
 from ser_core.recognition.card import ModelCard
@@ -144,7 +146,7 @@ def _with_imported(
     if not clip.quality.has_speech:
         return clip, []
     own, imported = _by_origin(cards)
-    answers = [*answers, *service.predict(clip, _slugs_and_keys(imported), paths.models_folder())]
+    answers = [*answers, *_ask_imported(clip, imported)]
     by_slug = dict(zip([card.slug for card in (*own, *imported)], answers, strict=True))
     return clip, [by_slug[card.slug] for card in cards]
 
@@ -199,7 +201,7 @@ def answers(given: clip_input.ClipInput, cards: list[ModelCard]) -> list[Answer]
     # Chosen since the first look; or one could not answer, and is mended meanwhile, perhaps.
     missing = [card for card in cards if not isinstance(clip.answers.get(cached._model_key(card)), Prediction)]
     own, imported = _by_origin(missing)
-    more = service.predict(clip.analysis, _slugs_and_keys(imported), paths.models_folder())
+    more = _ask_imported(clip.analysis, imported)
     if own:
         try:
             asked = given.data, given.name, own, given.channel, given.track
@@ -228,10 +230,23 @@ def _predict_window(
         service.predict_window, _slugs_and_keys(own), folder, waveform, only_speech=only_speech
     )
     if imported and (measured.quality.has_speech or not only_speech):
-        more = service.predict(measured, _slugs_and_keys(imported), folder)
+        more = _ask_imported(measured, imported)
         found += [each for each in more if isinstance(each, Prediction)]
     order = [card.slug for card in cards]
     return measured, with_together(sorted(found, key=lambda each: order.index(each.model)), cards)
+
+
+def _ask_imported(clip: Analysis, imported: Sequence[ModelCard]) -> service.Answers:
+    """Return the answers of imported models, each from a process of its own."""
+    return service.predict(clip, _slugs_and_keys(imported), paths.models_folder(), inputs_of=_inputs)
+
+
+def _inputs(waveform: Waveform, features: Features, kind: str) -> np.ndarray:
+    """Return what vectors.inputs does; the pretrained encoder runs in a worker."""
+    if kind == vectors.EMBEDDING:
+        embedding: np.ndarray = workers.run(encoder.embedding, waveform, features.config)[np.newaxis]
+        return embedding
+    return vectors.inputs(waveform, features, kind)
 
 
 def _by_origin(cards: Sequence[ModelCard]) -> tuple[list[ModelCard], list[ModelCard]]:

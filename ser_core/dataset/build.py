@@ -311,8 +311,8 @@ def _read_features(
 
 
 def _embedding_place(cache: Path, key: str) -> Path:
-    """Return the file of an entry's embedding: apart, since only one classifier wants it, and with the encoder's version in its name."""
-    of_encoder = f"{key} {encoder.VERSION} {' '.join(encoder.columns())}"
+    """Return the file of an entry's embedding: apart, since only one classifier wants it, and with the encoder in its name."""
+    of_encoder = f"{key} {encoder.VERSION} {encoder.digest()} {' '.join(encoder.columns())}"
     return _place(cache, hashlib.sha256(of_encoder.encode()).hexdigest())
 
 

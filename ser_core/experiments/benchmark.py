@@ -51,7 +51,7 @@ TOGETHER = recognition_together.NAME
 """The row of the models' pool (recognition/together.py), whose weights are learned for each fold from the others."""
 
 MODELS = (*store.SHIPPED, MEAN, TOGETHER)
-"""The models in the results that come with the project."""
+"""The models that are listed first, in their order."""
 
 METRICS = {"uar": "UAR", "accuracy": "Accuracy"}
 DIGITS = 5
@@ -167,7 +167,7 @@ def work(
     train: bool = True,
     keep: Callable[[HeldOut], object] = lambda answers: None,
 ) -> Iterator[Cell]:
-    """Yield each cell as it is finished; the mean's and the pool's as soon as all four are measured, some of them perhaps in `known`.
+    """Yield each cell as it is finished; the mean's and the pool's as soon as their models are measured, some of them perhaps in `known`.
 
     The pool's across corpora come last, since each needs the answers to the other corpora.
 

@@ -54,7 +54,7 @@ def columns() -> tuple[str, ...]:
 def embedding(waveform: Waveform, config: FeatureConfig) -> np.ndarray:
     """Return mean and standard deviation over time of each layer's outputs: float32 (n_columns,), named by `columns`.
 
-    The clip is centred, trimmed and scaled as the settings say, as for all models; more than MOST_S seconds are seen in equal stretches.
+    The clip is centred, trimmed and scaled as the settings say, as for all models; MOST_S seconds and more are seen in equal stretches.
     Raises ModelError where the encoder's file is missing or is not the one that belongs here.
     """
     if waveform.sample_rate != config.sample_rate:
@@ -63,11 +63,16 @@ def embedding(waveform: Waveform, config: FeatureConfig) -> np.ndarray:
     samples = samples[max((start - 1) * config.hop_length, 0) : stop * config.hop_length]
     if config.sample_rate != SAMPLE_RATE:
         samples = resample(Waveform(samples, config.sample_rate), SAMPLE_RATE).samples
-    n_parts = max(-(-len(samples) // (MOST_S * SAMPLE_RATE)), 1)
-    parts = [outputs(log_mel(part)) for part in np.array_split(samples, n_parts)]
-    layers = np.concatenate(parts, axis=1)
-    figures = np.stack([layers.mean(axis=1), layers.std(axis=1)], axis=1)
-    return figures.astype(np.float32).ravel()
+    n_parts = len(samples) // (MOST_S * SAMPLE_RATE) + 1  # of MOST_S exactly there would be a frame too many
+    n_steps, total, squares = 0, np.zeros((len(LAYERS), WIDTH)), np.zeros((len(LAYERS), WIDTH))
+    for part in np.array_split(samples, n_parts):
+        layers = outputs(log_mel(part)).astype(np.float64)
+        n_steps += layers.shape[1]
+        total += layers.sum(axis=1)
+        squares += np.square(layers).sum(axis=1)
+    mean = total / n_steps
+    deviation = np.sqrt(np.maximum(squares / n_steps - mean**2, 0.0))
+    return np.stack([mean, deviation], axis=1).astype(np.float32).ravel()
 
 
 def log_mel(samples: np.ndarray) -> np.ndarray:
@@ -123,6 +128,18 @@ def digest() -> str:
         return str(json.loads(path.read_text(encoding="utf-8"))["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path) from error
+
+
+def check() -> None:
+    """Raise ModelError where the encoder's file or its card is missing or damaged. The network is not loaded."""
+    path = paths.encoders_folder() / FILE
+    expected = digest()
+    try:
+        is_whole = hashlib.sha256(path.read_bytes()).hexdigest() == expected
+    except OSError as error:
+        raise _damaged(path) from error
+    if not is_whole:
+        raise _damaged(path)
 
 
 def _damaged(path: Path) -> ModelError:

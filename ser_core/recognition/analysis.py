@@ -88,8 +88,12 @@ def recognize(recognizers: Sequence[Recognizer], analysis: Analysis, *, folder: 
     return together.lead(answers, {each.slug: each.digest for each in recognizers}, folder) if folder else answers
 
 
-def inputs(analysis: Analysis) -> Callable[[FeatureConfig, str], np.ndarray]:
-    """Return a cached function (feature settings, input_kind) -> vectors.inputs of a clip."""
+InputsOf = Callable[[Waveform, Features, str], np.ndarray]
+"""What vectors.inputs does, perhaps elsewhere."""
+
+
+def inputs(analysis: Analysis, inputs_of: InputsOf = vectors.inputs) -> Callable[[FeatureConfig, str], np.ndarray]:
+    """Return a cached function (feature settings, input_kind) -> the input that inputs_of computes of a clip."""
 
     @functools.cache
     def measured(config: FeatureConfig) -> Features:
@@ -101,7 +105,7 @@ def inputs(analysis: Analysis) -> Callable[[FeatureConfig, str], np.ndarray]:
 
     @functools.cache
     def seen(config: FeatureConfig, input_kind: str) -> np.ndarray:
-        return vectors.inputs(analysis.clip.waveform, measured(config), input_kind)
+        return inputs_of(analysis.clip.waveform, measured(config), input_kind)
 
     return seen
 

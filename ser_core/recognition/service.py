@@ -9,8 +9,9 @@ from pathlib import Path
 from ser_core.audio import decoding
 from ser_core.audio.waveform import Waveform
 from ser_core.errors import SerError
+from ser_core.features import vectors
 from ser_core.recognition import analysis, store
-from ser_core.recognition.analysis import Analysis
+from ser_core.recognition.analysis import Analysis, InputsOf
 from ser_core.recognition.recognizer import Prediction, Recognizer
 
 Models = Sequence[tuple[str, str]]
@@ -43,13 +44,13 @@ def analyse(
     return measured, predict(measured, models, folder) if measured.quality.has_speech else []
 
 
-def predict(clip: Analysis, models: Models, folder: Path) -> Answers:
-    """Return the answers of some models of a models folder for a clip, speech or not.
+def predict(clip: Analysis, models: Models, folder: Path, *, inputs_of: InputsOf = vectors.inputs) -> Answers:
+    """Return the answers of some models of a models folder for a clip, speech or not. inputs_of: what computes their input.
 
     The input of models of one kind and the same settings is computed once. Runs in the calling process; imported models run in separate
     processes (sandbox.py).
     """
-    input_of = analysis.inputs(clip)
+    input_of = analysis.inputs(clip, inputs_of)
     answers: Answers = []
     for slug, key in models:
         try:

@@ -388,7 +388,7 @@ def _slugs(folder: Path) -> list[str]:
 
 def _folder(slug: str, folder: Path) -> Path:
     """Return the folder that holds a model; raises ModelError for a name that would lead outside the models folder."""
-    if not slug or Path(slug).name != slug or slug.startswith(".") or slug == together.NAME:
+    if not slug or Path(slug).name != slug or slug.startswith(".") or slug in (together.NAME, paths.ENCODERS):
         raise ModelError(f"{slug!r} is not a model's name. Names are plain folder names such as 'cnn'.")
     path, old = folder / slug, folder / (_OLD + slug)
     return old if old.is_dir() and not path.exists() else path

@@ -24,6 +24,7 @@ import segno
 from ser_core import paths
 from ser_core.corpora import library
 from ser_core.errors import ConfigError, ModelError
+from ser_core.features import encoder
 from ser_core.recognition import store
 from ser_core.system import units
 
@@ -155,6 +156,8 @@ def models() -> Check:
     for card in there:
         try:
             store.load(card.slug, paths.models_folder())
+            if store.is_pretrained(card):
+                encoder.check()
         except ModelError as error:
             problems.append(str(error))
     if len(there) == len(store.usual()) and not problems:

@@ -74,7 +74,25 @@ def seen(clips: pd.DataFrame, digest: np.ndarray, train: np.ndarray, test: np.nd
 
 def heard(card: ModelCard, clips: pd.DataFrame, sounds: Sounds | None = None) -> TrainingOverlap:
     """Return what of some clips was in a model's training, according to its card: by name and, with `sounds`, by sound."""
-    official = _official(clips, [each["corpus"] for each in card.corpora], sounds)
+    found = [_listed(card, _official(clips, [each["corpus"] for each in card.corpora]))]
+    if not sounds:
+        return together(found)
+    others = ~clips[catalogue.CORPUS].isin(list(catalogue.CORPORA))
+    if (
+        others.any()
+    ):  # a corpus of the user's may hold recordings of a known one: what its card lists may go by either name
+        recognised = clips[list(OFFICIAL)].copy()
+        recognised.update(published.recognise(clips[others], sounds))
+        found.append(_listed(card, recognised))
+    trained, chosen = (
+        _sounds_like(card.split.get(part, {}), clips, sounds) for part in (splits.TRAIN, splits.VALIDATION)
+    )
+    nothing = np.zeros(len(clips), bool)
+    return together([*found, TrainingOverlap(trained, nothing, chosen, nothing)])
+
+
+def _listed(card: ModelCard, official: pd.DataFrame) -> TrainingOverlap:
+    """Return what of some clips a card lists, by their corpus, name and speaker, a row each."""
     corpus, name, speaker = (official[column] for column in OFFICIAL)
     trained, chosen = (card.split.get(part, {}) for part in (splits.TRAIN, splits.VALIDATION))
     is_listed = bool(card.split)
@@ -84,12 +102,7 @@ def heard(card: ModelCard, clips: pd.DataFrame, sounds: Sounds | None = None) ->
     by_clip = (corpus + "/" + name).isin(listed).to_numpy() if "clips" in trained else by_speaker & of_corpus
     listed = {f"{corpus}/{name}" for corpus, names in chosen.get("clips", {}).items() for name in names}
     by_choice = _is_listed(speaker, chosen.get("speakers", ())) | (corpus + "/" + name).isin(listed).to_numpy()
-    if sounds:
-        by_clip = by_clip | _sounds_like(trained, clips, sounds)
-        by_choice = by_choice | _sounds_like(chosen, clips, sounds)
-    return TrainingOverlap(
-        by_clip, by_speaker, np.asarray(by_choice) & ~by_clip & ~by_speaker, of_corpus & (not is_listed)
-    )
+    return TrainingOverlap(by_clip, by_speaker, np.asarray(by_choice), of_corpus & (not is_listed))
 
 
 def _is_listed(speaker: pd.Series, listed: Sequence[str]) -> np.ndarray:
@@ -114,8 +127,8 @@ def _sounds_like(part: Mapping[str, Any], clips: pd.DataFrame, sounds: Sounds) -
     return found
 
 
-def _official(clips: pd.DataFrame, known: list[str], sounds: Sounds | None) -> pd.DataFrame:
-    """Return corpus, name and speaker; clips of a user's corpus that are named, or sound, like those of a known one count as that one's."""
+def _official(clips: pd.DataFrame, known: list[str]) -> pd.DataFrame:
+    """Return corpus, name and speaker; clips of a user's corpus that are named like those of a known one count as that one's."""
     rows = clips[list(OFFICIAL)].copy()
     is_user_corpus = ~rows[catalogue.CORPUS].isin(list(catalogue.CORPORA))
     for index, name in rows.loc[is_user_corpus, catalogue.NAME].items():
@@ -125,8 +138,6 @@ def _official(clips: pd.DataFrame, known: list[str], sounds: Sounds | None) -> p
             if speaker:
                 rows.loc[index, list(OFFICIAL)] = [corpus, stem, speaker]
                 break
-    if sounds and is_user_corpus.any():
-        rows.update(published.recognise(clips[is_user_corpus], sounds))
     return rows
 
 

@@ -1,6 +1,6 @@
 """The answers that models gave to clips which they had not learned from: of each clip, by model and protocol, kept in one file.
 
-`make models` and `python -m ser_core table` write it; RESULTS comes with the project. Whoever wants to know how a clip was answered reads
+`make models` and `python -m ser_core table` write it, the former to RESULTS. Whoever wants to know how a clip was answered reads
 it: together.py learns weights from it. It may be damaged or untrusted: everything is checked as it is read.
 """
 

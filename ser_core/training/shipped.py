@@ -48,8 +48,8 @@ POOLS = tuple(dict.fromkeys((tuple(RECIPES), tuple(slug for slug in RECIPES if s
 """Models that answer together (together.py): all, and those from scratch, for where the pretrained one is switched off."""
 
 LIMITS = (
-    "Trained on acted emotions by a few dozen speakers of English and German, recorded in quiet rooms. Everyday speech, other "
-    "languages, children, old voices and noisy rooms are outside of what was measured. It hears how something is said, "
+    "Trained on acted emotions by {} speakers of English and German, recorded in quiet rooms. Everyday speech, other "
+    "languages, children and noisy rooms are outside of what was measured. It hears how something is said, "
     "not what a person feels: do not assess people with it."
 )
 HELD_OUT: dict[str, str] = {
@@ -186,7 +186,7 @@ def build(
                 evaluation=per_corpus.get(MAIN_CORPUS),
                 unheard=unheard,
                 protocol=how_measured(material.clips),
-                limits=LIMITS,
+                limits=limits(material.clips),
                 licence=LICENCE,
             )
             cards.append(finished if figures == finished else store.replace_card(figures, models))
@@ -341,7 +341,7 @@ def _card(
         unheard=unheard,
         split=_split(material.clips, result.validation_speakers),
         licence=LICENCE,
-        limits=LIMITS,
+        limits=limits(material.clips),
     )
 
 
@@ -349,6 +349,11 @@ def how_measured(clips: pd.DataFrame) -> str:
     """Return what a card says of figures on these clips."""
     there = set(clips[catalogue.CORPUS])
     return HOW_MEASURED.format(", ".join(words for name, words in HELD_OUT.items() if name in there))
+
+
+def limits(clips: pd.DataFrame) -> str:
+    """Return what a model that learned from these clips has not learned, for its card."""
+    return LIMITS.format(clips[catalogue.SPEAKER].nunique())
 
 
 def _split(clips: pd.DataFrame, validation: Sequence[str]) -> dict[str, dict[str, list[str]]]:

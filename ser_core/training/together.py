@@ -26,6 +26,9 @@ ACROSS_SHARE = 0.25
 """How much the answers to unknown corpora count in the weights, beside those to unknown speakers of known corpora: who speaks into a
 microphone is of no corpus, and there the models are less often right than they say."""
 
+SPEAKERS_APART = (splits.SPEAKER_PROTOCOL, "speaker and sentence")
+"""The protocols by which no speaker is on both sides of a fold."""
+
 HOW_MEASURED = (
     "speaker: six folds over all corpora. The weights and the threshold that answer a fold are learned from the models' held-out answers "
     "to speakers of the other folds, every speaker counting the same. cross-corpus: the models are trained on the other corpora alone, and "
@@ -59,7 +62,8 @@ def all_weights(slugs: Sequence[str], joint: HeldOut, across: HeldOut | None) ->
 def of_folds(slugs: Sequence[str], joint: HeldOut, across: HeldOut | None = None) -> np.ndarray:
     """Return the pool's answers to `joint`, (n_clips, n_labels): to each fold by the weights that the other folds choose.
 
-    Of `across`, answers to the fold's speakers are left out as well. Rows of a fold that leaves nothing to learn from stay 0.
+    Where the protocol holds speakers out, answers to the fold's speakers in other folds are left out as well; of `across` always. Rows of
+    a fold that leaves nothing to learn from stay 0.
     """
     folds, speakers = joint.clips[held_out.FOLD].to_numpy(), joint.clips[catalogue.SPEAKER].to_numpy()
     found = np.zeros((len(folds), len(joint.labels)))
@@ -68,10 +72,11 @@ def of_folds(slugs: Sequence[str], joint: HeldOut, across: HeldOut | None = None
         heard = set(speakers[tested])
 
         def others(each: HeldOut, heard: set[str] = heard, fold: int = fold) -> np.ndarray:
-            apart: np.ndarray = (
-                folds != fold if each is joint else ~each.clips[catalogue.SPEAKER].isin(heard).to_numpy()
-            )
-            return apart
+            of_others: np.ndarray = ~each.clips[catalogue.SPEAKER].isin(heard).to_numpy()
+            if each is not joint:
+                return of_others
+            outside: np.ndarray = folds != fold
+            return outside & of_others if joint.protocol in SPEAKERS_APART else outside
 
         if others(joint).any():
             _answer(found, tested, slugs, joint, weights(slugs, _parts(joint, across, others)))

@@ -105,10 +105,23 @@ def test_an_embedding_is_mean_and_deviation_of_each_layer_of_the_trimmed_clip():
     np.testing.assert_allclose(found, louder, atol=2e-3)
 
 
-@pytest.mark.parametrize("seconds", [0.02, 65.0])
+@pytest.mark.parametrize("seconds", [0.02, 29.995, 30.0, 60.0, 65.0])
 def test_very_short_and_very_long_clips_have_one_too(seconds):
-    found = encoder.embedding(Waveform(sound(seconds), 16_000), FeatureConfig())
+    """Whisper sees thirty seconds at most, and a tone is not trimmed."""
+    tone = 0.1 * np.sin(2 * np.pi * 200 * np.arange(round(seconds * 16_000)) / 16_000)
+    found = encoder.embedding(Waveform(tone.astype(np.float32), 16_000), FeatureConfig())
     assert np.isfinite(found).all()
+
+
+def test_stretches_of_a_long_clip_count_as_one():
+    samples = sound(40.0)
+    parts = [encoder.outputs(encoder.log_mel(part)) for part in np.array_split(samples, 2)]
+    whole = np.concatenate(parts, axis=1)
+    found = encoder.embedding(Waveform(samples, 16_000), FeatureConfig(trim_top_db=120.0))
+    told = found.reshape(len(encoder.LAYERS), len(encoder.STATISTICS), encoder.WIDTH)
+    correlation = [np.corrcoef(told[:, 0].ravel(), whole.mean(axis=1).ravel())[0, 1]]
+    correlation += [np.corrcoef(told[:, 1].ravel(), whole.std(axis=1).ravel())[0, 1]]
+    assert min(correlation) > 0.99  # but for the level, which is made even
 
 
 def test_silence_and_other_sample_rates_have_one_too():

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -13,6 +16,7 @@ from pages.ui.train import models as train_models
 from pages.ui.train.models import may_import, take_in
 from ser_core import paths
 from ser_core.errors import ModelError
+from ser_core.features import encoder, vectors
 from ser_core.recognition import analysis, bundle, sandbox, service, store
 from ser_core.recognition.card import ModelCard
 from ser_core.recognition.recognizer import Prediction
@@ -90,9 +94,9 @@ def test_the_card_on_recognize_says_so(cards: list[ModelCard], monkeypatch: pyte
 def test_one_that_answers_again_is_asked_again(cards: list[ModelCard], monkeypatch: pytest.MonkeyPatch) -> None:
     asked, predict = [], service.predict
 
-    def noted(clip: analysis.Analysis, models: service.Models, folder: Path) -> service.Answers:
+    def noted(clip: analysis.Analysis, models: service.Models, folder: Path, **more: Any) -> service.Answers:
         asked.extend(slug for slug, _ in models)
-        return ["Not now."] * len(models) if len(asked) == 1 else predict(clip, models, folder)
+        return ["Not now."] * len(models) if len(asked) == 1 else predict(clip, models, folder, **more)
 
     monkeypatch.setattr(service, "predict", noted)
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
@@ -101,6 +105,26 @@ def test_one_that_answers_again_is_asked_again(cards: list[ModelCard], monkeypat
     drawn = [" ".join(element.proto.body for element in page.run().get("html")) for _ in range(3)]
     assert ["Not now." in each for each in drawn] == [True, False, False]
     assert asked == ["mlp-2", "mlp-2"]
+
+
+def test_the_pretrained_encoder_of_an_imported_model_runs_in_a_worker(
+    cards: list[ModelCard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = analysis.analyse(SPEECH)
+    expected = vectors.inputs(clip.clip.waveform, clip.features, vectors.EMBEDDING)
+    monkeypatch.setattr(encoder, "outputs", lambda _: pytest.fail("it runs in the server"))
+    seen: list[np.ndarray] = []
+
+    def predict_proba(_: sandbox.ForeignClassifier, X: np.ndarray) -> np.ndarray:
+        seen.append(X)
+        return np.full((len(X), len(cards[0].labels)), 1 / len(cards[0].labels))
+
+    monkeypatch.setattr(sandbox.ForeignClassifier, "predict_proba", predict_proba)
+    load = service._load  # private: reads a model; here one that sees embeddings
+    monkeypatch.setattr(service, "_load", lambda *given: replace(load(*given), input_kind=vectors.EMBEDDING))
+    (said,) = [each for card, each in zip(cards, answers_of(cards), strict=True) if card.imported]
+    assert isinstance(said, Prediction)
+    np.testing.assert_allclose(seen[0], expected, atol=1e-4)
 
 
 def test_no_process_is_started_before_one_is_asked(cards: list[ModelCard], monkeypatch: pytest.MonkeyPatch) -> None:

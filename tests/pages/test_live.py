@@ -264,6 +264,16 @@ def test_while_many_are_live_the_pretrained_model_rests(
     assert {each.model for each in visitor.listener.moments(9)[-1].predictions} == set(store.SHIPPED)
 
 
+@pytest.mark.parametrize(
+    ("n", "n_others", "crowded"), [(1, 0, False), (2, 0, False), (2, 1, True), (4, 1, False), (4, 2, True)]
+)
+def test_a_server_is_crowded_where_others_take_half_of_its_places(n: int, n_others: int, crowded: bool) -> None:
+    places = session.Places(n)
+    for who in range(1 + n_others):
+        places.take(who)
+    assert places.crowded_for(0) is crowded
+
+
 def test_a_place_is_free_again_when_no_sound_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     places = session.Places(1)
     now_s = [100.0]

@@ -538,6 +538,14 @@ def test_an_own_model_is_renamed_and_described(models, trained):
     assert store.read_card("mine", models) == card
 
 
+def test_the_pretrained_encoders_folder_is_no_model(models):
+    (models / paths.ENCODERS).mkdir()
+    for action in (store.delete, store.read_card, store.load):
+        with pytest.raises(ModelError, match="is not a model's name"):
+            action(paths.ENCODERS, models)
+    assert (models / paths.ENCODERS).is_dir()
+
+
 def test_an_own_model_is_deleted_whole_or_damaged(models, trained):
     store.save_new(lambda files: replace(tiny_card(), title="Mine", files=files), trained, models)
     (models / "mine" / store.CARD).write_text("{")

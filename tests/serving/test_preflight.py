@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from ser_core import paths
 from ser_core.errors import ConfigError
+from ser_core.features import encoder
+from ser_core.recognition import store
 from ser_core.serving import certificates, preflight
 from tests.support import models
 
@@ -89,6 +92,18 @@ def test_missing_and_damaged_models_are_named(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "cnn" / weights).write_bytes(b"half")
     check = preflight.models()
     assert not check.good and "mlp missing" in check.text and "'cnn'" in check.text
+
+
+def test_a_damaged_encoder_is_told_before_the_lesson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SER_MODELS", str(models.build(tmp_path / "models")))
+    monkeypatch.setattr(store, "is_pretrained", lambda card: card.slug == "transfer")
+    monkeypatch.setattr(store, "load", lambda *_: None)
+    assert preflight.models().good
+    shutil.copytree(paths.encoders_folder(), tmp_path / "encoders")
+    (tmp_path / "encoders" / encoder.FILE).write_bytes(b"half")
+    monkeypatch.setattr(paths, "encoders_folder", lambda: tmp_path / "encoders")
+    check = preflight.models()
+    assert not check.good and "make encoder" in check.text
 
 
 def test_missing_corpora_are_no_reason_to_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

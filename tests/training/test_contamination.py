@@ -88,6 +88,8 @@ def test_the_shipped_cards_tell_whom_they_heard(clips):
         card = store.read_card(slug)
         found = contamination.heard(card, clips)
         assert (found.speaker | found.chosen).all() and not found.untold.any() and found.clip.any()
+        learned = {each["corpus"] for each in card.corpora}
+        assert learned <= set(published.read().corpus), "their recordings are recognised under other names"
 
 
 def test_a_model_that_went_on_from_another_has_heard_what_that_one_heard(clips, folder, tmp_path):
@@ -119,6 +121,22 @@ def test_a_published_corpus_under_other_names_is_recognised_by_its_sound(folder,
     assert contamination.shares(found) == {"clip": 1 / 3, "speaker": 1 / 3, "chosen": 1 / 3, "untold": 0}
     assert contamination.warning(found).startswith("NOT A HELD-OUT FIGURE: 33% of these clips it was trained on")
     assert contamination.warning(contamination.heard(card, mine)) == "", "by their names they are others"
+
+
+def test_what_a_card_lists_of_a_users_corpus_stays_heard_where_it_is_recognised_as_published(
+    folder, tmp_path, monkeypatch
+):
+    """Trained on somebody's copies of RAVDESS under other names, and asked about more of them: the card knows these by their own names."""
+    for seed in range(4):
+        corpora.write(tmp_path / "ravdess" / f"03-01-03-01-01-0{1 + seed % 2}-0{1 + seed // 2}.wav", utterance(seed))
+    rows = scan.scan("ravdess", tmp_path / "ravdess")
+    monkeypatch.setattr(published, "PRINTS", tmp_path / "prints.npz")
+    published.write(published.PRINTS, {"ravdess": rows}, duplicates.sounds(rows))
+    mine = rows.assign(corpus="mine", speaker="mine:A", name=[f"x{number}" for number in range(4)])
+    split = {"train": {"speakers": ["mine:A"], "clips": {"mine": []}}}
+    card = replace(store.read_card("knn", folder), corpora=({"corpus": "mine"},), split=split)
+    found = contamination.heard(card, mine, duplicates.sounds(mine))
+    assert contamination.shares(found) == {"clip": 0, "speaker": 1, "chosen": 0, "untold": 0}
 
 
 def test_recordings_under_other_names_are_recognised_by_their_sound(clips, folder, tmp_path):

@@ -15,6 +15,7 @@ from pages.ui.compare import measurement
 from pages.ui.compare.figures import MISSING, PERCENT
 from ser_core.corpora import catalogue
 from ser_core.dataset import protocols
+from ser_core.errors import SerError
 from ser_core.experiments import leakage_lab, runs
 from ser_core.experiments.leakage_lab import LeakageSettings
 from ser_core.experiments.runs import Step
@@ -72,7 +73,11 @@ def show_lab() -> None:
         switches = replace(preset.settings, classifier=classifier)
     names = [name for name in (preset.corpora if preset else (place,)) if name in corpora]
     folders = {name: corpora[name] for name in names}
-    telling = protocols.telling(cached.clips_of_all(folders)) if folders else ()
+    try:
+        telling = protocols.telling(cached.clips_of_all(folders)) if folders else ()
+    except SerError as error:
+        st.error(frame.plain(str(error)), icon=":material/error:")
+        return
     if telling:
         st.markdown(f":material/menu_book: {frame.plain(protocols.tells(telling))}")
     if not preset:

@@ -16,6 +16,7 @@ from pages.ui.compare import figures, measurement, score
 from ser_core.audio import degradations
 from ser_core.audio.degradations import CLEAN
 from ser_core.corpora import catalogue
+from ser_core.errors import SerError
 from ser_core.experiments import robustness, runs
 from ser_core.experiments.robustness import Robustness
 from ser_core.recognition.card import ModelCard
@@ -51,7 +52,11 @@ def show_robustness(cards: Sequence[ModelCard]) -> None:
         st.info("Choose a model and a corpus.", icon=":material/info:")
         return
     folders = {name: corpora[name] for name in names}
-    clips = cached.clips_of_all(folders)
+    try:
+        clips = cached.clips_of_all(folders)
+    except SerError as error:
+        st.error(frame.plain(str(error)), icon=":material/error:")
+        return
     there = robustness.possible(clips)
     chosen = st.pills(
         "Conditions",

@@ -54,12 +54,12 @@ class Places:
         with self._lock:
             self._seen.pop(who, None)
 
-    @property
-    def crowded(self) -> bool:
-        """Whether more than half of the places are taken."""
+    def crowded_for(self, who: int) -> bool:
+        """Return whether others take half of the places or more."""
         now_s = time.monotonic()
         with self._lock:
-            return 2 * sum(now_s - seen_s < FORGOTTEN_S for seen_s in self._seen.values()) > self.n
+            others = [each for each, seen_s in self._seen.items() if each != who and now_s - seen_s < FORGOTTEN_S]
+            return self.n > 1 and 2 * len(others) >= self.n
 
     def full_for(self, who: int) -> bool:
         """Return whether a visitor who has no place yet would get none."""
@@ -108,7 +108,7 @@ class Visitor:
             return
         with self._starting:
             if self.listener is None or self.listener.closed:
-                self.is_light = self.light_window is not None and self.places.crowded
+                self.is_light = self.light_window is not None and self.places.crowded_for(id(self))
                 predict = self.light_window if self.is_light and self.light_window else self.predict_window
                 self.listener = Listener(predict, window_s=self.window_s, hop_s=self.hop_s)
                 self.refused = False
