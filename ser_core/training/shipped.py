@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -186,7 +187,7 @@ def build(
                 evaluation=per_corpus.get(MAIN_CORPUS),
                 unheard=unheard,
                 protocol=how_measured(material.clips),
-                limits=limits(material.clips),
+                limits=limits(finished.corpora),
                 licence=LICENCE,
             )
             cards.append(finished if figures == finished else store.replace_card(figures, models))
@@ -341,7 +342,7 @@ def _card(
         unheard=unheard,
         split=_split(material.clips, result.validation_speakers),
         licence=LICENCE,
-        limits=limits(material.clips),
+        limits=limits(known.corpora),
     )
 
 
@@ -351,9 +352,9 @@ def how_measured(clips: pd.DataFrame) -> str:
     return HOW_MEASURED.format(", ".join(words for name, words in HELD_OUT.items() if name in there))
 
 
-def limits(clips: pd.DataFrame) -> str:
-    """Return what a model that learned from these clips has not learned, for its card."""
-    return LIMITS.format(clips[catalogue.SPEAKER].nunique())
+def limits(corpora: Sequence[Mapping[str, Any]]) -> str:
+    """Return what a model that learned from some corpora, as its card lists them, has not learned."""
+    return LIMITS.format(sum(each["n_speakers"] for each in corpora))
 
 
 def _split(clips: pd.DataFrame, validation: Sequence[str]) -> dict[str, dict[str, list[str]]]:
