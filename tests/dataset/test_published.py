@@ -97,6 +97,7 @@ def test_the_prints_that_come_with_the_project_are_of_all_that_the_shipped_model
     known = published.read()
     counts = {str(name): int(n) for name, n in zip(*np.unique(known.corpus, return_counts=True), strict=True)}
     trained_on = {each["corpus"] for slug in store.SHIPPED for each in store.read_card(slug).corpora}
-    assert counts == {name: catalogue.CORPORA[name].n_clips for name in trained_on}
+    silent = {"cremad": 1}  # 1076_MTI_SAD_XX.wav holds digital silence, which has no print
+    assert counts == {name: catalogue.CORPORA[name].n_clips - silent.get(name, 0) for name in trained_on}
     assert all(scan.speaker_of(corpus, name) for corpus, name in zip(known.corpus, known.name, strict=True))
-    assert published.PRINTS.stat().st_size < 300_000
+    assert published.PRINTS.stat().st_size < 50 * sum(counts.values())
