@@ -1,4 +1,4 @@
-"""Time many files through four models on several cores, as `python -m ser_core predict` shares them.
+"""Time many files through the shipped models on several cores, as `python -m ser_core predict` shares them.
 
 python benchmarks/batch.py [--files N] [--jobs N] [--json]: "clips_per_s" from the first file to the last result, "start_s" before it:
 the libraries and the models loaded by each process. Files are 3 s WAVs of 48 kHz, cut from the samples at different places.

@@ -1,7 +1,8 @@
-"""Time one clip from bytes to four predictions: warm, one process, one thread.
+"""Time one clip from bytes to predictions: warm, one process, one thread.
 
-python benchmarks/latency.py [--clip FILE] [--json]: "median_ms" and "p95_ms" of decode, features, quality report and four
-models; "models_ms" has the median of each model alone. The default clip is a sample, made 3.5 s long, as 48 kHz stereo WAV.
+python benchmarks/latency.py [--clip FILE] [--json]: "median_ms" and "p95_ms" of decode, features, quality report and the four models;
+"all_ms" and "all_p95_ms" of the same with the pretrained encoder's model as a fifth; "models_ms" has the median of each classifier alone.
+The default clip is a sample, made 3.5 s long, as 48 kHz stereo WAV.
 """
 
 import sys
@@ -19,6 +20,7 @@ import io
 import json
 import statistics
 import time
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -45,23 +47,24 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     data = options.clip.read_bytes() if options.clip else default_clip()
-    recognizers = [store.load(slug) for slug in store.SHIPPED]
-    times = []
+    recognizers = {slug: store.load(slug) for slug in store.SHIPPED}
     models: dict[str, list[float]] = {slug: [] for slug in store.SHIPPED}
-    for turn in range(options.runs + 10):
-        start = time.perf_counter()
-        predictions = analysis.recognize(recognizers, analysis.analyse(data))
-        if turn >= 10:
-            times.append((time.perf_counter() - start) * 1000)
-            for prediction in predictions:
-                models[prediction.model].append(prediction.milliseconds)
+    figures: dict[str, Any] = {}
+    for name, slugs in (("median_ms", store.FOUR), ("all_ms", store.SHIPPED)):
+        times = []
+        for turn in range(options.runs + 10):
+            start = time.perf_counter()
+            predictions = analysis.recognize([recognizers[slug] for slug in slugs], analysis.analyse(data))
+            if turn >= 10:
+                times.append((time.perf_counter() - start) * 1000)
+                for prediction in predictions:
+                    if prediction.model in models:  # and not of all together
+                        models[prediction.model].append(prediction.milliseconds)
+        figures[name] = round(statistics.median(times), 2)
+        figures["p95_ms" if name == "median_ms" else "all_p95_ms"] = round(float(np.percentile(times, 95)), 2)
     if not all(models.values()):
         sys.exit("The clip holds no speech, so no model answered. Choose another with --clip.")
-    figures = {
-        "median_ms": round(statistics.median(times), 2),
-        "p95_ms": round(float(np.percentile(times, 95)), 2),
-        "models_ms": {slug: round(statistics.median(values), 2) for slug, values in models.items()},
-    }
+    figures["models_ms"] = {slug: round(statistics.median(values), 2) for slug, values in models.items()}
     print(json.dumps(figures) if options.json else figures)
 
 

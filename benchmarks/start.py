@@ -1,4 +1,4 @@
-"""Time from starting the server to the first four predictions on the page, in a real Chromium.
+"""Time from starting the server to the first predictions on the page, in a real Chromium.
 
 python benchmarks/start.py [--runs N] [--json]: "median_s" over fresh servers of an installed, warmed environment; the browser
 is already running, opens the page as soon as the server answers, and picks a sample.
@@ -21,7 +21,7 @@ from tools.servers import serve
 
 
 def first_prediction_s(browser: Browser) -> float:
-    """Return seconds from starting a server to four filled cards."""
+    """Return seconds from starting a server to all cards filled."""
     start = time.perf_counter()
     with serve() as server:
         page = browser.new_page()

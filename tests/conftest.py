@@ -23,8 +23,8 @@ NOT_MEASURED = {"browser", "pages"}
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return two processes more than there are cores: half of them are at tests that mostly wait (see below)."""
-    return (os.cpu_count() or 1) + 2
+    """Return a process more than there are cores: some are at tests that mostly wait (see below)."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
