@@ -45,7 +45,7 @@ RATES: dict[str, float] = {
     "cnn_lstm": 700.0,
     "svm": 3500.0,
     "forest": 280.0,
-    "boosting": 1000.0,
+    "boosting": 2500.0,
     "logistic": 1500.0,
     "lda": 2000.0,
     "transfer": 1500.0,
