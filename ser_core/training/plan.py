@@ -428,7 +428,7 @@ def _choice_warnings(config: RunConfig) -> list[str]:
             f"{method.title} draws items between two clips. Between the spectrograms of two clips, often of two speakers, lies nothing "
             "that anybody could say. Class weights or upsampling invent nothing."
             if kind == "frames"
-            else f"{method.title} draws items between what stands for two clips, often of two speakers: plausible, but no real voice."
+            else f"{method.title} draws items between the summaries of two clips, often of two speakers: plausible, but no real voice."
         )
     if config.protocol != splits.SPEAKER_PROTOCOL:
         warnings.append(splits.PROTOCOLS[config.protocol])
