@@ -20,7 +20,7 @@ from ser_core import classifiers
 from ser_core.corpora import catalogue
 from ser_core.errors import ModelError
 from ser_core.recognition import sandbox
-from tests.support.waiting import gone
+from tests.support.waiting import gone, until
 from tools import foreign_networks
 
 ROOT = Path(__file__).resolve().parents[2]
