@@ -46,6 +46,7 @@ MOST_S = 30
 _DYNAMIC_RANGE, _AMIN = 8.0, 1e-10
 
 
+@lru_cache(maxsize=1)
 def columns() -> tuple[str, ...]:
     """Return the names of `embedding`'s columns, such as 'layer_1_mean_000'."""
     return tuple(f"layer_{layer}_{name}_{i:03d}" for layer in LAYERS for name in STATISTICS for i in range(WIDTH))
@@ -106,18 +107,14 @@ def _session() -> onnxruntime.InferenceSession:
 def _open() -> onnxruntime.InferenceSession:
     import onnxruntime
 
-    path = paths.encoders_folder() / FILE
-    expected = digest()
+    content = _content()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # it would keep the memory of the longest clip
     try:
-        content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != expected:
-            raise ValueError("its hash differs")
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has a class of errors of its own for each cause
-        raise _damaged(path) from error
+        raise _damaged(paths.encoders_folder() / FILE) from error
 
 
 @lru_cache(maxsize=1)
@@ -132,14 +129,20 @@ def digest() -> str:
 
 def check() -> None:
     """Raise ModelError where the encoder's file or its card is missing or damaged. The network is not loaded."""
+    _content()
+
+
+def _content() -> bytes:
+    """Return the encoder's file, whole; raises ModelError."""
     path = paths.encoders_folder() / FILE
     expected = digest()
     try:
-        is_whole = hashlib.sha256(path.read_bytes()).hexdigest() == expected
+        content = path.read_bytes()
     except OSError as error:
         raise _damaged(path) from error
-    if not is_whole:
+    if hashlib.sha256(content).hexdigest() != expected:
         raise _damaged(path)
+    return content
 
 
 def _damaged(path: Path) -> ModelError:

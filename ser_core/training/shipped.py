@@ -45,7 +45,7 @@ RECIPES: dict[str, FitConfig] = {
     "transfer": FitConfig(classifier="transfer", n_copies=1),
 }
 
-POOLS = tuple(dict.fromkeys((tuple(RECIPES), tuple(slug for slug in RECIPES if slug != "transfer"))))
+POOLS = (store.SHIPPED, store.FOUR)
 """Models that answer together (together.py): all, and those from scratch, for where the pretrained one is switched off."""
 
 LIMITS = (

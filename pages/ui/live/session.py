@@ -56,17 +56,16 @@ class Places:
 
     def crowded_for(self, who: int) -> bool:
         """Return whether others take half of the places or more."""
-        now_s = time.monotonic()
-        with self._lock:
-            others = [each for each, seen_s in self._seen.items() if each != who and now_s - seen_s < FORGOTTEN_S]
-            return self.n > 1 and 2 * len(others) >= self.n
+        return self.n > 1 and 2 * self._n_others(who) >= self.n
 
     def full_for(self, who: int) -> bool:
         """Return whether a visitor who has no place yet would get none."""
+        return self._n_others(who) >= self.n
+
+    def _n_others(self, who: int) -> int:
         now_s = time.monotonic()
         with self._lock:
-            others = [each for each, seen_s in self._seen.items() if each != who and now_s - seen_s < FORGOTTEN_S]
-            return len(others) >= self.n
+            return sum(each != who and now_s - seen_s < FORGOTTEN_S for each, seen_s in self._seen.items())
 
 
 @functools.cache
@@ -108,9 +107,9 @@ class Visitor:
             return
         with self._starting:
             if self.listener is None or self.listener.closed:
-                self.is_light = self.light_window is not None and self.places.crowded_for(id(self))
-                predict = self.light_window if self.is_light and self.light_window else self.predict_window
-                self.listener = Listener(predict, window_s=self.window_s, hop_s=self.hop_s)
+                light = self.light_window if self.places.crowded_for(id(self)) else None
+                self.is_light = light is not None
+                self.listener = Listener(light or self.predict_window, window_s=self.window_s, hop_s=self.hop_s)
                 self.refused = False
             listener = self.listener
             if self._following is None or not self._following.is_alive():
