@@ -352,7 +352,7 @@ def test_a_build_stops_when_asked_and_goes_on_where_it_was(clips, tmp_path, monk
     asked = iter([False] * 5)
     with pytest.raises(Stopped, match="need not be measured again"):
         build.build(clips, cache=tmp_path / "cache", n_jobs=n_jobs, should_stop=lambda: next(asked, True))
-    n_kept, _ = usage(tmp_path / "cache")
+    n_kept = len(list((tmp_path / "cache").glob("*/*.npz")))  # a worker that was stopped leaves the part that it wrote
     decoded.clear()
     build.build(clips, cache=tmp_path / "cache")
     assert n_kept >= 1 and len(decoded) == 3 - n_kept

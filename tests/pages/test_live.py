@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import threading
 import time
 import zlib
 from base64 import b64decode
@@ -22,7 +23,7 @@ from pages.ui.live import connection, session, view
 from ser_core.audio import decoding, waveform
 from ser_core.audio.waveform import Waveform
 from ser_core.cli import main
-from ser_core.recognition import live, store
+from ser_core.recognition import analysis, live, store
 from ser_core.recognition.live import Level
 from ser_core.recognition.recognizer import Prediction
 from tests.support import pages
@@ -262,6 +263,23 @@ def test_while_many_are_live_the_pretrained_model_rests(
     assert not visitor.is_light
     until(lambda: any(each.predictions for each in visitor.listener.moments(9)))
     assert {each.model for each in visitor.listener.moments(9)[-1].predictions} == set(store.SHIPPED)
+
+
+def test_a_new_session_is_followed_while_the_last_one_is_still_at_a_window() -> None:
+    asked, go_on = [], threading.Event()
+
+    def slow(waveform: Waveform) -> tuple[analysis.Analysis, list[Prediction]]:
+        asked.append(waveform)
+        assert go_on.wait(60)
+        return analysis.measure_samples(waveform), []
+
+    visitor = session.Visitor(session.Places(1), slow)
+    for n in (1, 2):
+        visitor.receive(frames(VOICE))
+        until(lambda n=n: len(asked) == n)
+        visitor.end()
+    go_on.set()
+    visitor.await_answers()
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,7 @@ class Visitor:
                 self.is_light = light is not None
                 self.listener = Listener(light or self.predict_window, window_s=self.window_s, hop_s=self.hop_s)
                 self.refused = False
+                self._following = None  # the last session's may still be at its last window
             listener = self.listener
             if self._following is None or not self._following.is_alive():
                 self._following = threading.Thread(target=self._follow, args=(listener,), daemon=True)
