@@ -20,7 +20,7 @@ from ser_core import paths
 from ser_core.classifiers import CLASSIFIERS
 from ser_core.corpora import catalogue, scan
 from ser_core.dataset import build as dataset_build
-from ser_core.dataset import degraded, labels, protocols, splits
+from ser_core.dataset import degraded, labels, protocols, splits, voices
 from ser_core.dataset.build import Dataset, subset
 from ser_core.errors import ModelError
 from ser_core.metrics import evaluation
@@ -42,7 +42,7 @@ RECIPES: dict[str, FitConfig] = {
     "mlp": FitConfig(classifier="mlp", n_copies=4),
     "cnn": FitConfig(classifier="cnn", n_copies=4, hyperparameters={"clips_per_epoch": 6000}),
     "cnn_lstm": FitConfig(classifier="cnn_lstm", n_copies=4, hyperparameters={"clips_per_epoch": 6000}),
-    "transfer": FitConfig(classifier="transfer", n_copies=1),
+    "transfer": FitConfig(classifier="transfer", n_copies=2),
 }
 
 POOLS = (store.SHIPPED, store.FOUR)
@@ -111,9 +111,11 @@ def gather(
     left_out = {label: int(n) for label, n in left_out.items() if label not in config.labels}
     counts = ", ".join(f"{n} {name}" for name, n in clips[catalogue.CORPUS].value_counts().items())
     say(f"{len(clips)} clips: {counts}. Left out, because the models have no such label: {left_out or 'none'}.")
+    folds = splits.joint_folds(clips)
     data = dataset_build.build(
         clips,
         config.features,
+        voices=voices.within(clips, folds),
         n_copies=max(recipe.n_copies for recipe in recipes),
         kinds=kinds,
         strength=config.strength,
@@ -132,7 +134,7 @@ def gather(
         under[f"{name} {level:g}"] = degraded.features_under(
             name, level, clips, is_main, config.features, kinds=kinds, n_jobs=n_jobs
         )
-    return Material(clips, data, splits.joint_folds(clips), left_out, under)
+    return Material(clips, data, folds, left_out, under)
 
 
 def build(
