@@ -265,7 +265,8 @@ def chain(
     effects : name of EFFECTS -> its largest strength; each is drawn by chance, at least one of them always, and goes a random
         part of its way. None for the mix that the shipped models learned from: always another speed and microphone; often
         noise or other voices; sometimes a room or a telephone, where `strength` scales how far each goes, from 0 to 1.
-    voices : called for the clips that babble is mixed from, where the mix draws it; None: chatter of the clip itself in place of it.
+    voices : called for the clips that babble is mixed from, at other speeds, where the mix draws it; None: chatter of the clip itself
+        in place of it.
     """
     if effects is None:
         return _shipped_mix(waveform, strength, voices, rng)
@@ -291,6 +292,7 @@ def _shipped_mix(
         result = add_noise(result, snr_db=float(rng.uniform(10, 35)), rng=rng)
     elif around < 0.55 * strength and (others := voices() if voices else ()):
         snr_db = float(rng.uniform(5, 20))
+        others = [change_speed(each, factor=float(np.exp(rng.uniform(-0.25, 0.25)))) for each in others]
         result = add_sound(result, babble(len(result.samples), others, rng=rng), snr_db=snr_db)
     elif around < 0.5 * strength:
         result = add_chatter(result, snr_db=float(rng.uniform(5, 25)), rng=rng)

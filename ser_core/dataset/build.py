@@ -128,7 +128,7 @@ def build(
     """Return the features of all clips and of n_copies augmented copies of each (strength, effects: see augment.chain).
 
     augmented: bool (n_clips,), the clips of which there are copies, all by default: clips that are only tested need none. voices: for each
-    clip the paths of the clips that its copies' babble is mixed from (voices.within); without, they have chatter of the clip itself.
+    clip the paths of the clips that its copies' babble is mixed from (voices.of_their_own); without, they have chatter of the clip itself.
     A clip that cannot be read is left out and reported in `problems`. With a cache folder, what was computed for the same
     bytes, settings and code is read back; only the rest is measured, by n_jobs processes (-1: one per core). on_progress(done,
     total) is called as clips finish. kinds: of vectors.KINDS, the inputs that are wanted; there are vectors in any case, and windows and

@@ -1,6 +1,12 @@
-"""Which clips are mixed to babble around a clip: of other speakers when it is tested, never of held-out ones when it is learned from."""
+"""Which clips are mixed to babble around a clip: of other speakers when it is tested, of the same one when it is learned from.
+
+Both are audio.augment.babble. A training must not hear whom it is tested on, so that copies for training have no other speaker in them.
+"""
 
 from __future__ import annotations
+
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -31,21 +37,22 @@ def of_others(chosen: pd.DataFrame, clips: pd.DataFrame, *, seed: int) -> list[t
     return made
 
 
-def within(clips: pd.DataFrame, groups: np.ndarray, *, seed: int = 0) -> list[tuple[str, ...]]:
-    """Return the paths of up to degradations.N_VOICES clips around each clip, of its own group and corpus.
+def of_their_own(clips: pd.DataFrame, tested_in: np.ndarray | None = None) -> list[tuple[str, ...]]:
+    """Return the paths of up to degradations.N_VOICES other clips of the same speaker around each clip; empty where there are none.
 
-    groups : int (n_clips,). What is tested together is one group: whatever is trained on without it is trained on without its voices,
-    too, also as babble. They are of other speakers where the group has any, else other clips of the same one; empty where there are none.
+    Whoever holds a speaker out holds out their voice, also as babble; played faster and slower it is a crowd's. tested_in : int
+    (n_clips,), where a speaker is not held out as a whole: clips that are tested together stay together. What surrounds a clip depends on
+    its file name and on these clips alone.
     """
-    rng = np.random.default_rng([seed, 2])
-    speakers, paths = pd.factorize(clips[catalogue.SPEAKER])[0], clips[catalogue.PATH].to_numpy()
+    groups = [clips[catalogue.CORPUS].to_numpy(), clips[catalogue.SPEAKER].to_numpy()]
+    groups += [] if tested_in is None else [tested_in]
+    paths = clips[catalogue.PATH].to_numpy()
     made: list[tuple[str, ...]] = [()] * len(clips)
-    for _, members in pd.Series(np.arange(len(clips))).groupby([clips[catalogue.CORPUS].to_numpy(), groups]):
+    for _, members in pd.Series(np.arange(len(clips))).groupby(groups):
         inside = members.to_numpy()
-        for clip in inside:
-            others = inside[speakers[inside] != speakers[clip]]
-            if not len(others):
-                others = inside[inside != clip]
-            drawn = rng.choice(others, min(degradations.N_VOICES, len(others)), replace=False)
-            made[clip] = tuple(paths[drawn])
+        inside = inside[np.argsort([Path(path).name for path in paths[inside]], kind="stable")]
+        for position, clip in enumerate(inside):
+            rng = np.random.default_rng(zlib.crc32(Path(paths[clip]).name.encode()))
+            others = np.delete(inside, position)
+            made[clip] = tuple(paths[rng.permutation(others)[: degradations.N_VOICES]])
     return made

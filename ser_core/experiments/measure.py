@@ -229,11 +229,11 @@ def _measure(
 
 
 def _around(clips: pd.DataFrame, rounds: Sequence[Fold]) -> list[tuple[str, ...]]:
-    """Return the clips around each as babble: those that are tested with it, so that no training hears what it is tested on."""
-    group = np.full(len(clips), -1)
+    """Return the clips around each as babble: of the same speaker and tested with it, so that no training hears what tests it."""
+    tested_in = np.full(len(clips), -1)
     for number, each in enumerate(rounds):
-        group[each.test & (group < 0)] = number
-    return voices.within(clips, group)
+        tested_in[each.test & (tested_in < 0)] = number
+    return voices.of_their_own(clips, tested_in)
 
 
 def _round(

@@ -287,7 +287,7 @@ def _gather(
         augmented=prepared.learnable,
         strength=config.strength,
         effects=config.effects,
-        voices=voices.within(prepared.clips, prepared.learnable.astype(int)),
+        voices=voices.of_their_own(prepared.clips, prepared.learnable.astype(int)),
         kinds=[classifiers.CLASSIFIERS[config.classifier].input_kind],
         seed=config.seed,
         cache=places.cache,

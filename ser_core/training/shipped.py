@@ -111,11 +111,10 @@ def gather(
     left_out = {label: int(n) for label, n in left_out.items() if label not in config.labels}
     counts = ", ".join(f"{n} {name}" for name, n in clips[catalogue.CORPUS].value_counts().items())
     say(f"{len(clips)} clips: {counts}. Left out, because the models have no such label: {left_out or 'none'}.")
-    folds = splits.joint_folds(clips)
     data = dataset_build.build(
         clips,
         config.features,
-        voices=voices.within(clips, folds),
+        voices=voices.of_their_own(clips),
         n_copies=max(recipe.n_copies for recipe in recipes),
         kinds=kinds,
         strength=config.strength,
@@ -134,7 +133,7 @@ def gather(
         under[f"{name} {level:g}"] = degraded.features_under(
             name, level, clips, is_main, config.features, kinds=kinds, n_jobs=n_jobs
         )
-    return Material(clips, data, folds, left_out, under)
+    return Material(clips, data, splits.joint_folds(clips), left_out, under)
 
 
 def build(

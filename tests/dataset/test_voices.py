@@ -28,29 +28,45 @@ def table(corpora: tuple[str, ...] = ("one",), n: int = 6) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_babble_is_of_others_who_are_tested_with_the_clip():
-    clips = table(("one", "two"))
-    groups = clips[catalogue.SPEAKER].str.endswith(("ann", "bob")).to_numpy().astype(int)
-    around = voices.within(clips, groups)
+def numbers(clips: pd.DataFrame, around: list[tuple[str, ...]]) -> list[list[int]]:
     place = {path: row for row, path in enumerate(clips[catalogue.PATH])}
-    for row, paths in enumerate(around):
-        others = [place[path] for path in paths]
+    return [[place[path] for path in paths] for paths in around]
+
+
+def test_what_is_learned_from_has_other_clips_of_its_speaker_around():
+    clips = table(("one", "two"), n=9)
+    for row, others in enumerate(numbers(clips, voices.of_their_own(clips))):
         assert len(set(others)) == 5 and row not in others
-        assert (groups[others] == groups[row]).all()
-        assert (clips[catalogue.CORPUS][others] == clips[catalogue.CORPUS][row]).all()
-        assert (clips[catalogue.SPEAKER][others] != clips[catalogue.SPEAKER][row]).all()
+        assert (clips[catalogue.SPEAKER][others] == clips[catalogue.SPEAKER][row]).all()
 
 
-def test_whoever_is_tested_alone_has_their_own_other_clips_around():
-    clips = table()
-    groups = pd.factorize(clips[catalogue.SPEAKER])[0]
-    for row, paths in enumerate(voices.within(clips, groups)):
-        assert len(paths) == 5 and clips[catalogue.PATH][row] not in paths
-        assert all(f"/{clips[catalogue.SPEAKER][row].removeprefix('one/')}/" in path for path in paths)
+def test_clips_of_a_speaker_that_are_tested_apart_stay_apart():
+    clips = table(n=12)
+    tested_in = np.arange(len(clips)) % 3
+    for row, others in enumerate(numbers(clips, voices.of_their_own(clips, tested_in))):
+        assert len(others) == 3 and (tested_in[others] == tested_in[row]).all()
+
+
+def test_the_voices_do_not_depend_on_the_order_or_on_other_speakers():
+    clips = table(n=9)
+    before = dict(zip(clips[catalogue.PATH], voices.of_their_own(clips), strict=True))
+    mixed = clips[clips[catalogue.SPEAKER] != "one/bob"].sample(frac=1, random_state=0).reset_index(drop=True)
+    whole = np.zeros(len(mixed), int)
+    for again in (voices.of_their_own(mixed), voices.of_their_own(mixed, whole)):
+        assert all(before[path] == paths for path, paths in zip(mixed[catalogue.PATH], again, strict=True))
+    assert len({paths for path, paths in before.items() if "ann" in path}) > 3
 
 
 def test_a_clip_alone_has_no_voices_around():
-    assert voices.within(table().head(1), np.zeros(1, int)) == [()]
+    assert voices.of_their_own(table().head(1)) == [()]
+
+
+def test_babble_when_tested_is_of_other_speakers_each_as_often():
+    clips = table(n=3)
+    for row, others in enumerate(numbers(clips, voices.of_others(clips, clips, seed=1))):
+        speakers = clips[catalogue.SPEAKER][others]
+        assert len(set(others)) == 5 and clips[catalogue.SPEAKER][row] not in set(speakers)
+        assert speakers.value_counts().max() == 2
 
 
 @pytest.fixture(scope="module")
