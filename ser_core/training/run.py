@@ -323,6 +323,7 @@ def _gather(
         n_copies=config.n_copies,
         strength=config.strength,
         speaker_cap=config.speaker_cap,
+        corpus_cap=config.corpus_cap,
         validation_share=config.validation_share,
         protocol=config.protocol,
         balance=config.balance,
