@@ -42,10 +42,10 @@ class RunConfig:
     `strength`. balance: one of balance.METHODS. protocol: one of splits.PROTOCOLS. test_share, validation_share: of the speakers.
     folds: 0 for one held-out part; else a cross-validation in this many folds. grid: hyperparameter -> values to try, {} for no search;
     a search compares by `folds` folds (3 where that is 0) of the training part, and the best is tested once on the held-out part.
-    speaker_cap, corpus_cap: how many clips of one speaker, and of one corpus, count fully. start_from: a model whose weights a network starts
-    from, "" for none. budget_s: seconds after which the training of the model that is saved ends with the best epoch so far, 0 for no end; a classifier
-    without epochs has none. scheduler: address of a Dask cluster that measures and compares in place of this machine, "" for none; no
-    result depends on it.
+    speaker_cap, corpus_cap: how many clips of one speaker, and of one corpus, count fully. start_from: a model whose weights a network
+    starts from, "" for none. budget_s: seconds after which the training of the model that is saved ends with the best epoch so far, 0
+    for no end; a classifier without epochs has none. scheduler: address of a Dask cluster that measures and compares in place of this
+    machine, "" for none; no result depends on it.
     """
 
     corpora: tuple[str, ...]
