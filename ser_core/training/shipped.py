@@ -38,10 +38,10 @@ HARSH: tuple[tuple[str, float], ...] = (("telephone", 3400), ("babble", 10), ("r
 """Conditions and levels under which the clips of the main corpus are also tested: a telephone line, a full classroom, a bare room."""
 
 RECIPES: dict[str, FitConfig] = {
-    "knn": FitConfig(classifier="knn", n_copies=4),
-    "mlp": FitConfig(classifier="mlp", n_copies=4),
-    "cnn": FitConfig(classifier="cnn", n_copies=4, hyperparameters={"clips_per_epoch": 6000}),
-    "cnn_lstm": FitConfig(classifier="cnn_lstm", n_copies=4, hyperparameters={"clips_per_epoch": 6000}),
+    "knn": FitConfig(classifier="knn", n_copies=4, corpus_cap=1000),
+    "mlp": FitConfig(classifier="mlp", n_copies=4, corpus_cap=1000),
+    "cnn": FitConfig(classifier="cnn", n_copies=4, corpus_cap=1000, hyperparameters={"clips_per_epoch": 5000}),
+    "cnn_lstm": FitConfig(classifier="cnn_lstm", n_copies=4, corpus_cap=1000, hyperparameters={"clips_per_epoch": 5000}),
     "transfer": FitConfig(classifier="transfer", n_copies=2),
 }
 
