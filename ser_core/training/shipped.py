@@ -41,7 +41,9 @@ RECIPES: dict[str, FitConfig] = {
     "knn": FitConfig(classifier="knn", n_copies=4, corpus_cap=1000),
     "mlp": FitConfig(classifier="mlp", n_copies=4, corpus_cap=1000),
     "cnn": FitConfig(classifier="cnn", n_copies=4, corpus_cap=1000, hyperparameters={"clips_per_epoch": 5000}),
-    "cnn_lstm": FitConfig(classifier="cnn_lstm", n_copies=4, corpus_cap=1000, hyperparameters={"clips_per_epoch": 5000}),
+    "cnn_lstm": FitConfig(
+        classifier="cnn_lstm", n_copies=4, corpus_cap=1000, hyperparameters={"clips_per_epoch": 5000}
+    ),
     "transfer": FitConfig(classifier="transfer", n_copies=2),
 }
 
@@ -172,12 +174,14 @@ def build(
             held_out.of(
                 material.clips,
                 material.folds,
-                probabilities[slug],
+                heard,
                 slug,
                 labels=config.labels,
                 protocol=PROTOCOL,
                 scope=held_out.ALL,
+                condition="" if condition == fit.AS_RECORDED else condition,
             )
+            for condition, heard in answers.items()
         ]
         unheard = across(material, config, work=work, say=say, keep=answered.append)
         if finished:
