@@ -29,7 +29,7 @@ CAUTION = 0.75
 """The share of its exponent that the shared answer keeps: known corpora choose it, and in unknown ones it is right less often."""
 
 ENOUGH = 20
-"""Validation clips of a corpus from which on they choose something for it."""
+"""Validation clips of a corpus from which on they choose something for it alone."""
 
 
 class GatedDiscriminant(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -110,12 +110,13 @@ class GatedDiscriminant(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         distance, nearest, logits = self._known(X)
         truth = (y[:, np.newaxis] == self.labels_) & np.isfinite(logits)
         self.exponent_ = CAUTION * _exponent(self._shared(X), y[:, np.newaxis] == self.classes_)
-        self.exponents_[:] = _exponent(logits, truth)
+        self.exponents_[:] = common = _exponent(logits, truth)
         usual = []
         for corpus in range(len(self.exponents_)):
             heard = nearest == corpus
             if heard.sum() >= ENOUGH:
-                self.exponents_[corpus] = _exponent(logits[heard], truth[heard])
+                # Half of the way to its own: a corpus may have one speaker here, who may be an exception.
+                self.exponents_[corpus] = np.sqrt(common * _exponent(logits[heard], truth[heard]))
                 usual.append(np.median(distance[heard]))
         if usual:
             self.limit_ = float(REACH * np.mean(usual))
