@@ -44,7 +44,7 @@ RECIPES: dict[str, FitConfig] = {
     "cnn_lstm": FitConfig(
         classifier="cnn_lstm", n_copies=4, corpus_cap=1000, hyperparameters={"clips_per_epoch": 5000}
     ),
-    "transfer": FitConfig(classifier="transfer", n_copies=2),
+    "transfer": FitConfig(classifier="transfer", n_copies=1),
 }
 
 POOLS = (store.SHIPPED, store.FOUR)
