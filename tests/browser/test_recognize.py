@@ -167,6 +167,7 @@ def test_a_phone_shows_everything_within_its_width(page: Page, server: Server, s
     page.emulate_media(color_scheme=scheme)
     page.goto(server.url)
     upload(page, "voice.wav", stereo_wav)
+    all_answered(page)
     cards = page.locator(CARDS)
     expect(cards).to_have_count(len(store.SHIPPED))
     boxes = [card.bounding_box() for card in cards.all()]
