@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from ser_core.audio.waveform import SAMPLE_RATE
-from ser_core.system import locks, priority
+from ser_core.system import locks, priority, workers
 from ser_core.training import jobs, supervisor
 from tests.support import corpora, models
 from tests.support.waiting import until
@@ -47,12 +48,30 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     if measuring is None or not NOT_MEASURED.intersection(item.path.parts):
         return (yield)
     measuring.stop()
+    try:
+        with children_not_measured():
+            return (yield)
+    finally:
+        measuring.start()
+
+
+@contextlib.contextmanager
+def children_not_measured() -> Iterator[None]:
+    """Inside this, coverage is not measured in the processes that are started."""
     held = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("COVERAGE_PROCESS")}
     try:
-        return (yield)
+        yield
     finally:
         os.environ.update(held)
-        measuring.start()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _workers_are_not_measured() -> Iterator[None]:
+    """A worker is ended outright, and tells nothing of what it covered: it is spared the tracer."""
+    started = workers._Worker._started  # nothing public starts a worker and no work
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workers._Worker, "_started", children_not_measured()(started))
+        yield
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 
-import numpy as np
 import soundfile
 
 from ser_core.audio import decoding
@@ -16,17 +15,12 @@ from tools.visitor import Visitor, cards_in
 
 
 def ten_minutes() -> bytes:
-    """Speech as Opus, well below a megabyte and a half."""
+    """Speech as Vorbis, which is small and takes a fifth of the time that Opus takes to write."""
     voice = decoding.decode(ROOT / "pages" / "samples" / "bright.flac").waveform
     file = io.BytesIO()
-    soundfile.write(
-        file,
-        np.resize(voice.samples, 600 * voice.sample_rate),
-        voice.sample_rate,
-        format="OGG",
-        subtype="OPUS",
-        compression_level=1.0,
-    )
+    with soundfile.SoundFile(file, "w", voice.sample_rate, 1, format="OGG", subtype="VORBIS") as written:
+        for _ in range(round(600 / voice.duration_s)):  # all in one would end the process that writes it
+            written.write(voice.samples)
     return file.getvalue()
 
 

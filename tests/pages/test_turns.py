@@ -92,7 +92,7 @@ def working_for(who: workers.Who) -> Iterator[None]:
 
 
 LONG = {
-    "opus": lambda: sound(600, "OGG", "OPUS"),
+    "opus": lambda: sound(60, "OGG", "OPUS"),
     "flac": lambda: TEN_MINUTES,
     "mp3": lambda: sound(20, "MP3", "MPEG_LAYER_III"),
     "webm": lambda: through_ffmpeg(20, "webm", "libopus"),

@@ -24,6 +24,7 @@ from ser_core.training import run, run_folder
 from ser_core.training.config import RunConfig
 from ser_core.training.run import RunPaths
 from ser_core.training.run_folder import Reporter
+from tests.conftest import children_not_measured
 from tests.support import servers
 from tests.support.corpora import build
 
@@ -60,7 +61,7 @@ class Machines:
         command = [sys.executable, "-m", "dask", kind, *arguments]
         if kind == "worker":
             command += ["--local-directory", str(self.folder)]
-        with (self.folder / "log.txt").open("ab") as log:
+        with (self.folder / "log.txt").open("ab") as log, children_not_measured():  # they are killed, and tell nothing
             process = subprocess.Popen(command, cwd=ROOT, env=os.environ | QUIET, stdout=log, stderr=log)
         self.processes.append(process)
         return process
