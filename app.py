@@ -18,8 +18,9 @@ if __name__ == "__main__":  # as Streamlit draws the page
         inputs,
         prediction_cards,
         recognition,
+        shelf,
     )
-    from pages.ui.recognize import timeline
+    from pages.ui.recognize import clips, timeline
     from ser_core.errors import SerError
     from ser_core.metrics import abstention
 else:
@@ -76,14 +77,14 @@ def recognize() -> None:
         if clip is None:
             inputs.show_tried(models)
             st.markdown("Now add a second clip to compare." if comparison else HOW)
-            st.stop()
+            return
         try:
             is_long = timeline.is_long(clip, chosen)
             analysis = None if is_long else recognition.analyse(clip, chosen)
         except SerError as error:
             st.error(frame.plain(str(error)), icon=":material/error:")
             st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=clip_input.clear)
-            st.stop()
+            return
         if is_long:
             timeline.head(clip, chosen)
         else:
@@ -102,13 +103,14 @@ def recognize() -> None:
 
     if is_long:
         timeline.show_timeline(clip, inputs.models(models))
-        st.stop()
+        return
 
     st.header("What the models predict", anchor=False)
     models = inputs.models(models)
     answers = recognition.answers(clip, models)
     before = recognition.answers(comparison, models) if comparison else []
     predictions = recognition.with_together(recognition.predictions(answers), models)
+    shelf.put(clip, analysis, predictions)
     if not analysis.quality.has_speech:
         st.info("No speech was found in this clip, so there is no prediction.", icon=":material/hearing_disabled:")
     elif not models:
@@ -149,3 +151,4 @@ def recognize() -> None:
 
 if __name__ == "__main__":
     recognize()
+    clips.show_clips()
