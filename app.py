@@ -19,6 +19,7 @@ if __name__ == "__main__":  # as Streamlit draws the page
         prediction_cards,
         recognition,
         shelf,
+        voice,
     )
     from pages.ui.recognize import clips, timeline
     from ser_core.errors import SerError
@@ -107,8 +108,8 @@ def recognize() -> None:
 
     st.header("What the models predict", anchor=False)
     models = inputs.models(models)
-    answers = recognition.answers(clip, models)
-    before = recognition.answers(comparison, models) if comparison else []
+    answers = voice.answers(recognition.answers(clip, models))
+    before = voice.answers(recognition.answers(comparison, models)) if comparison else []
     predictions = recognition.with_together(recognition.predictions(answers), models)
     shelf.put(clip, analysis, predictions)
     if not analysis.quality.has_speech:

@@ -15,6 +15,7 @@ import streamlit as st
 
 from pages.ui import clip_input, state
 from ser_core.audio import waveform
+from ser_core.metrics import abstention
 from ser_core.recognition import timeline
 from ser_core.recognition.analysis import Analysis
 from ser_core.recognition.live import Listener
@@ -55,6 +56,11 @@ class Shelf:
     clips: list[Clip] = field(default_factory=list)
     removed: deque[str] = field(default_factory=lambda: deque(maxlen=MOST))
     note: tuple[str, str] | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to forget."""
+        return not self.clips
 
     @property
     def held_bytes(self) -> int:
@@ -133,6 +139,17 @@ def remove(key: str) -> None:
     if shelf:
         shelf.clips = [clip for clip in shelf.clips if clip.key != key]
         shelf.removed.append(key)
+
+
+def title(clip: Clip) -> str:
+    """Return a clip in words: its untrusted name, its length, and the first answer to it."""
+    answer = [answer_text(each) for each in clip.predictions[:1]]
+    return " · ".join([clip.name, f"{clip.duration_s:.1f} s", *answer])
+
+
+def answer_text(said: Prediction) -> str:
+    """Return 'angry 63 %', or that a model is not sure."""
+    return abstention.NOT_SURE if said.sure is False else f"{said.label} {100 * said.probabilities[said.label]:.0f} %"
 
 
 def short_key(key: str) -> str:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import cached, clip_input, downloads, frame, shelf, state
+from pages.ui import cached, clip_input, downloads, frame, shelf, state, voice
 from pages.ui.charts import palette
 from ser_core.corpora import catalogue, library, recorded
 from ser_core.errors import SerError
-from ser_core.metrics import abstention
 from ser_core.recognition import together
 from ser_core.recognition.recognizer import Prediction
 from ser_core.system import untrusted_text, workers
@@ -56,22 +54,10 @@ def _choose(found: Sequence[shelf.Clip]) -> shelf.Clip:
     key = st.selectbox(
         "Clip",
         by_key,
-        format_func=lambda key: f"{numbers[key]} · {_title(by_key[key])}",
+        format_func=lambda key: f"{numbers[key]} · {shelf.title(by_key[key])}",
         key=f"{CHOICE}.{shelf.short_key(found[0].key)}",
     )
     return by_key.get(key, found[0])
-
-
-def _title(clip: shelf.Clip) -> str:
-    words = [clip.name, f"{clip.duration_s:.1f} s"]
-    first = next(iter(clip.predictions), None)
-    return " · ".join([*words, *([_answer(first)] if first else [])])
-
-
-def _answer(said: Prediction) -> str:
-    if said.sure is False:
-        return abstention.NOT_SURE
-    return f"{said.label} {100 * said.probabilities[said.label]:.0f} %"
 
 
 def _show_clip(clip: shelf.Clip, titles: dict[str, str]) -> None:
@@ -116,7 +102,7 @@ def answers(predictions: Sequence[Prediction], titles: dict[str, str]) -> str:
     """Return what each model said as one line of HTML: a colour, its title, its label and probability."""
     pieces = [
         f'<span><i style="background:{palette.emotion(each.label)}"></i>'
-        f"{escape(untrusted_text.one_line(titles.get(each.model, each.model)))}: {escape(_answer(each))}</span>"
+        f"{escape(untrusted_text.one_line(titles.get(each.model, each.model)))}: {escape(shelf.answer_text(each))}</span>"
         for each in predictions
     ]
     return f'<p class="ser-legend">{"".join(pieces) or "No model answered."}</p>'
@@ -179,7 +165,7 @@ def _add(root: Path, name: str, key: str) -> None:
         name = name or recorded.create(root, st.session_state.get(CORPUS_TITLE, ""))
         st.session_state[state.OWN_CORPUS] = name
         workers.run(  # it measures the sound, which the server does not
-            recorded.add, root, name, clip.data, label=clip.meant, speaker=speaker or code(), source="The clip"
+            recorded.add, root, name, clip.data, label=clip.meant, speaker=speaker or voice.code(), source="The clip"
         )
     except SerError as error:
         note = ("error", str(error))
@@ -189,11 +175,6 @@ def _add(root: Path, name: str, key: str) -> None:
         note = ("success", f"Added to {title} as {clip.meant}. The Corpora page has it under “Your own”.")
     cached.look_again()
     st.session_state[state.SHELF].note = note
-
-
-def code() -> str:
-    """Return what a visitor who gives no name is called during a visit."""
-    return st.session_state.setdefault(state.OWN_ANONYMOUS, f"anonymous-{secrets.token_hex(2)}")
 
 
 def _show_notes() -> None:
