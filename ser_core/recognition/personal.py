@@ -35,19 +35,30 @@ MAX_NUMBERS = 256
 FLOOR = 1e-3
 """Probabilities below this count as this: of a model that is surely wrong, one take would decide all."""
 
-SPEAKER_VARIANCE, LABEL_VARIANCE = 0.3, 0.4
-"""How far a speaker as a whole lies from the speakers of the training, and each of the speaker's labels from there, as variances per axis
-of a discriminant, in which clips of one label and speaker have a variance of about 1."""
-
-BIAS_VARIANCE = 1.0
-"""The same of the bias that each label of the other models gets, in the logarithm of probabilities."""
-
 _STEPS = 30
 _RECORD = "Record one minute on the page 'My voice'."
 
 
 class PersonalError(SerError):
     """There are too few takes to adapt to, or a saved voice is damaged or of other models."""
+
+
+@dataclass(frozen=True)
+class Strengths:
+    """How far adaptation goes, as variances that are expected: the smaller, the more takes it needs.
+
+    speaker: of a speaker as a whole from the speakers of the training, per axis of a discriminant, in which the clips of one label spread
+    by 1; label: of each of the speaker's labels from there. bias: of what each label of a model without a discriminant gets, in the
+    logarithm of probabilities.
+    """
+
+    speaker: float = 0.3
+    label: float = 0.4
+    bias: float = 1.0
+
+
+STRENGTHS = Strengths()
+"""What training/personal.py chooses by simulating newcomers with speakers that a model has not learned from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,12 +105,12 @@ class Adaptation:
         """Return the adapted probabilities, float64 (..., n_labels). seen, (..., n): as `Take.kept` has it; probabilities: calibrated."""
         logits = np.log(np.maximum(probabilities, np.finfo(float).tiny)) + self.bias
         if self.before is not None and self.after is not None:
-            logits = logits + self._logarithms(seen, self.after) - self._logarithms(seen, self.before)
+            logits = logits + self._log_shares(seen, self.after) - self._log_shares(seen, self.before)
         powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
         shares: np.ndarray = powers / powers.sum(axis=-1, keepdims=True)
         return shares
 
-    def _logarithms(self, seen: np.ndarray, means: np.ndarray) -> np.ndarray:
+    def _log_shares(self, seen: np.ndarray, means: np.ndarray) -> np.ndarray:
         """Return the log probabilities of labels with these means, (..., n_labels), calibrated as the model's are; 0 where unknown."""
         known = np.isfinite(means).all(axis=1)
         logits = -((seen[..., np.newaxis, :] - means[known]) ** 2).sum(axis=-1) / 2
@@ -150,15 +161,18 @@ class Voice:
             probabilities={label: by_label[label] for label in prediction.probabilities},
         )
 
-    def lead(self, predictions: Iterable[Prediction], digests: Mapping[str, str], folder: Path) -> list[Prediction]:
+    def lead(
+        self, predictions: Iterable[Prediction], digests: Mapping[str, str], folder: Path | None
+    ) -> list[Prediction]:
         """Return the models' predictions as adapted, after that of all together where they have one: together.lead with this voice.
 
         predictions: as the models gave them; one of all together among them is replaced. digests: slug -> together.digest: a model that was
-        trained again since the takes is not adapted.
+        trained again since the takes is not adapted. folder: the models folder; None: without an answer of all together.
         """
         _, alone = together.apart(predictions)
         current = {slug for slug, digest in self.digests.items() if digests.get(slug) == digest}
-        return together.lead([self.predict(each) if each.model in current else each for each in alone], digests, folder)
+        answers = [self.predict(each) if each.model in current else each for each in alone]
+        return together.lead(answers, digests, folder) if folder else answers
 
     def to_bytes(self) -> bytes:
         """Return the voice as a file to keep, JSON: takes as numbers with their labels, and which models they are of. No sound is in it."""
@@ -206,11 +220,12 @@ def take_of(label: str, predictions: Iterable[Prediction]) -> Take:
     kept = {}
     for each in predictions:
         if each.model != together.NAME:
-            kept[each.model] = np.array(each.seen) if each.seen else _logarithms(list(each.probabilities.values()))
+            kept[each.model] = np.array(each.seen) if each.seen else logarithms(list(each.probabilities.values()))
     return Take(label, kept)
 
 
-def _logarithms(probabilities: Sequence[float]) -> np.ndarray:
+def logarithms(probabilities: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Return what is kept of a model that has no discriminant: the logarithms of its probabilities, none below that of FLOOR."""
     logs: np.ndarray = np.log(np.maximum(np.asarray(probabilities, float), FLOOR))
     return logs
 
@@ -232,7 +247,7 @@ def adapt(takes: Sequence[Take], models: Iterable[Reference]) -> Voice:
         own = [take for take in takes if slug in take.kept and take.label in each.labels]
         if len(own) >= MIN_TAKES and len({take.label for take in own}) >= MIN_LABELS:
             y = np.array([each.labels.index(take.label) for take in own])
-            adaptations[slug] = _adapted(each, np.stack([_seen(take, each) for take in own]), y)
+            adaptations[slug] = adaptation(each, np.stack([_seen(take, each) for take in own]), y)
     if not adaptations:
         raise PersonalError(
             f"None of the models knows {MIN_TAKES} of these takes and {MIN_LABELS} of their labels. Record takes of labels that they know, "
@@ -260,27 +275,21 @@ def _seen(take: Take, model: Reference) -> np.ndarray:
     return seen
 
 
-def _adapted(model: Reference, seen: np.ndarray, y: np.ndarray) -> Adaptation:
-    """Return what a model learns from takes: seen (n_takes, n), y int (n_takes,), positions of their labels."""
+def adaptation(model: Reference, seen: np.ndarray, y: np.ndarray, strengths: Strengths = STRENGTHS) -> Adaptation:
+    """Return what a model learns from takes: seen (n_takes, n), as `Take.kept` has it; y int (n_takes,), positions of their labels."""
     if model.means is None:
-        return Adaptation(model.labels, model.temperature, biases(seen, y))
+        return Adaptation(model.labels, model.temperature, biases(seen, y, variance=strengths.bias))
     is_known = np.isfinite(model.means[y]).all(axis=1)
-    after = speaker_means(model.means, seen[is_known], y[is_known])
+    after = speaker_means(model.means, seen[is_known], y[is_known], strengths)
     return Adaptation(model.labels, model.temperature, np.zeros(len(model.labels)), model.means, after)
 
 
-def speaker_means(
-    means: np.ndarray,
-    seen: np.ndarray,
-    y: np.ndarray,
-    *,
-    speaker: float = SPEAKER_VARIANCE,
-    label: float = LABEL_VARIANCE,
-) -> np.ndarray:
+def speaker_means(means: np.ndarray, seen: np.ndarray, y: np.ndarray, strengths: Strengths = STRENGTHS) -> np.ndarray:
     """Return the means of the labels of one speaker, (n_labels, n_axes), from those of all, and the speaker's takes.
 
-    The speaker's means are those of all, shifted together by an offset of variance `speaker`, and each by one of variance `label`; takes
-    spread around them with a variance of 1. Returned is what to expect given the takes: the more there are, the closer to their own means.
+    The speaker's means are those of all, shifted together by an offset of variance strengths.speaker, and each by one of variance
+    strengths.label; takes spread around them with a variance of 1. Returned is what to expect given the takes: the more there are, the
+    closer to their own means.
 
     Notes
     -----
@@ -291,24 +300,24 @@ def speaker_means(
         return means
     labels, counts = np.unique(y, return_counts=True)
     apart = np.stack([seen[y == each].mean(axis=0) for each in labels]) - means[labels]
-    noise = label + 1 / counts
+    noise = strengths.label + 1 / counts
     precision = (1 / noise).sum()
-    offset = (apart / noise[:, np.newaxis]).sum(axis=0) / (precision + 1 / speaker)
+    offset = (apart / noise[:, np.newaxis]).sum(axis=0) / (precision + 1 / strengths.speaker)
     found: np.ndarray = means + offset
-    found[labels] += (label / noise)[:, np.newaxis] * (apart - offset)
+    found[labels] += (strengths.label / noise)[:, np.newaxis] * (apart - offset)
     return found
 
 
-def biases(logarithms: np.ndarray, y: np.ndarray, *, variance: float = BIAS_VARIANCE) -> np.ndarray:
+def biases(logs: np.ndarray, y: np.ndarray, *, variance: float) -> np.ndarray:
     """Return a bias per label, (n_labels,), for log probabilities of takes (n_takes, n_labels): the most likely ones, each of a prior
     `variance` around 0. Labels of several takes count as much as those of one.
     """
-    n_labels = logarithms.shape[1]
+    n_labels = logs.shape[1]
     counts = np.bincount(y, minlength=n_labels)
     weight = len(y) / (counts > 0).sum() / counts[y]
     found = np.zeros(n_labels)
     for _ in range(_STEPS):  # Newton's method; the loss is convex
-        logits = logarithms + found
+        logits = logs + found
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares = powers / powers.sum(axis=1, keepdims=True)
         slope = weight @ (np.eye(n_labels)[y] - shares) - found / variance

@@ -122,7 +122,7 @@ def test_more_takes_move_the_means_further_towards_the_speakers_own():
     own = np.where(y[:, np.newaxis] == 0, [1.0, 0.0], [1.0, 2.0])
     few = personal.speaker_means(means, own[::4], y[::4])
     many = personal.speaker_means(means, own, y)
-    certain = personal.speaker_means(means, own, y, speaker=1e9, label=1e9)
+    certain = personal.speaker_means(means, own, y, personal.Strengths(speaker=1e9, label=1e9))
     there = np.array([[1.0, 0.0], [1.0, 2.0]])
     assert np.abs(many[:2] - there).sum() < np.abs(few[:2] - there).sum() < np.abs(means[:2] - there).sum()
     assert certain[:2] == pytest.approx(there, abs=1e-6)
