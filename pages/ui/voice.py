@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import streamlit as st
 
@@ -136,18 +136,6 @@ def switch(*, disabled: bool = False) -> None:
 def words(found: Voice) -> str:
     """Return 'adapted to 8 takes'."""
     return f"adapted to {found.n_takes} take{'s' * (found.n_takes != 1)}"
-
-
-def answers(given: Sequence[recognition.Answer]) -> list[recognition.Answer]:
-    """Return answers as adapted to the voice, where there is one and it is switched on."""
-    found = current()
-    cards = [each.card for each in given]
-    adapted_by_slug = {
-        each.model: each for each in recognition.adapted(recognition.predictions(list(given)), cards, found)
-    }
-    return [
-        replace(each, prediction=adapted_by_slug.get(each.card.slug)) if each.prediction else each for each in given
-    ]
 
 
 def take_clip(
