@@ -140,14 +140,10 @@ def words(found: Voice) -> str:
 
 def answers(given: Sequence[recognition.Answer]) -> list[recognition.Answer]:
     """Return answers as adapted to the voice, where there is one and it is switched on."""
-    found = current()
-    cards = [each.card for each in given]
-    adapted_by_slug = {
-        each.model: each for each in recognition.adapted(recognition.predictions(list(given)), cards, found)
-    }
-    return [
-        replace(each, prediction=adapted_by_slug.get(each.card.slug)) if each.prediction else each for each in given
-    ]
+    said = [each.prediction for each in given if each.prediction]
+    found = recognition.adapted(said, [each.card for each in given], current())
+    by_slug = {each.model: each for each in found}
+    return [replace(each, prediction=by_slug.get(each.card.slug)) if each.prediction else each for each in given]
 
 
 def take_clip(

@@ -13,6 +13,7 @@ from ser_core.errors import SerError
 from ser_core.recognition import timeline
 from ser_core.recognition.analysis import Analysis
 from ser_core.recognition.card import ModelCard
+from ser_core.recognition.recognizer import Prediction
 
 OWN_SENTENCE = ""
 """The choice among the sentences that leaves open what is said."""
@@ -96,7 +97,7 @@ def _show_step(mine: voice.Mine, label: str, cards: Sequence[ModelCard]) -> None
         )
     with taking:
         _offer_clips(mine, label)
-    analysis = _show_candidate(mine, cards)
+    analysis = _show_candidate(mine)
     with st.container(horizontal=True, key="my_voice_step"):
         st.button(
             "Keep",
@@ -160,13 +161,13 @@ def _use(mine: voice.Mine, key: str) -> None:
         mine.candidate = clip_input.new_clip(clip.name, clip.data, clip_input.SAMPLE)
 
 
-def _show_candidate(mine: voice.Mine, cards: Sequence[ModelCard]) -> Analysis | None:
+def _show_candidate(mine: voice.Mine) -> Analysis | None:
     """Draw the take that is looked at: whether it is good enough; return its analysis, None where there is none."""
     given = mine.candidate
     if given is None:
         return None
     try:
-        analysis = recognition.analyse_short(given, cards)
+        analysis = recognition.analyse_short(given)
     except SerError as error:
         st.error(frame.plain(str(error)), icon=":material/error:")
         return None
@@ -192,13 +193,13 @@ def _keep(mine: voice.Mine, label: str, sentence: str, cards: Sequence[ModelCard
         return
     runtime.announce()  # a callback comes before the page
     try:
-        analysis = recognition.analyse_short(given, cards)
-        assert analysis is not None, "the page offers no other"
-        found = recognition.answers(given, list(cards))
-        said = recognition.predictions(found)
+        # All models in one task: on the way here, some may have been left out.
+        found = recognition.predict_short(given.data, given.name, cards)
+        assert found is not None, "the page offers no long ones"
+        analysis, answers = found
+        said = [each for each in answers if isinstance(each, Prediction)]
         if not said:
-            problem = next((each.problem for each in found), "No model answered.")
-            mine.note = ("error", problem)
+            mine.note = ("error", next((str(each) for each in answers), "No model answered."))
             return
         traits = recognition.voice_traits(analysis)
     except SerError as error:
