@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import streamlit as st
 
 if __name__ == "__main__":  # as Streamlit draws the page
@@ -18,8 +20,9 @@ if __name__ == "__main__":  # as Streamlit draws the page
         inputs,
         prediction_cards,
         recognition,
+        shelf,
     )
-    from pages.ui.recognize import answers, timeline
+    from pages.ui.recognize import answers, clips, timeline
     from ser_core.errors import SerError
 else:
     from pages.ui import server
@@ -75,14 +78,14 @@ def recognize() -> None:
         if clip is None:
             inputs.show_tried(models)
             st.markdown("Now add a second clip to compare." if comparison else HOW)
-            st.stop()
+            return
         try:
             is_long = timeline.is_long(clip, chosen)
             analysis = None if is_long else recognition.analyse(clip, chosen)
         except SerError as error:
             st.error(frame.plain(str(error)), icon=":material/error:")
             st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=clip_input.clear)
-            st.stop()
+            return
         if is_long:
             timeline.head(clip, chosen)
         else:
@@ -101,11 +104,12 @@ def recognize() -> None:
 
     if is_long:
         timeline.show_timeline(clip, inputs.models(models))
-        st.stop()
+        return
 
     st.header("What the models predict", anchor=False)
     models = inputs.models(models)
     asked = answers.ask(clip, comparison, models)
+    shelf.put(clip, analysis, asked[0].predictions())
     if not analysis.quality.has_speech:
         st.info("No speech was found in this clip, so there is no prediction.", icon=":material/hearing_disabled:")
     elif not models:
@@ -114,7 +118,7 @@ def recognize() -> None:
             icon=":material/info:",
         )
     else:
-        answers.show(*asked)
+        answers.show(*asked, keep=functools.partial(shelf.put, clip, analysis))
 
     st.header("What the sound looks like", anchor=False)
     st.markdown(
@@ -139,3 +143,4 @@ def recognize() -> None:
 
 if __name__ == "__main__":
     recognize()
+    clips.show_clips()

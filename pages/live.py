@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import cached, frame, inputs, prediction_cards, recognition
+from pages.ui import cached, frame, inputs, prediction_cards, recognition, voice
 from pages.ui.live import connection, session, view
 
 models, problems = cached.models()
@@ -44,6 +44,8 @@ above = st.container()
 is_on = connection.connect(visitor)
 with above:
     models = inputs.current_models(models) if is_on else inputs.models(models)
+    if is_on:
+        voice.switch(disabled=True)
     visitor.window_s, visitor.hop_s = view.settings(disabled=is_on)
 if is_on:
     view.follow(visitor, models)

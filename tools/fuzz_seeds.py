@@ -25,7 +25,7 @@ from ser_core.dataset import cache
 from ser_core.experiments import cross_corpus, leakage_lab, robustness, runs
 from ser_core.features import config, vectors
 from ser_core.metrics import evaluation
-from ser_core.recognition import store
+from ser_core.recognition import personal, store
 from ser_core.recognition.bundle import export_model
 from ser_core.serving import lesson
 from ser_core.system.files import utc_now
@@ -478,6 +478,27 @@ def lessons(place: Path) -> list[bytes]:
     )
     lesson.write(place, kept)
     return [(place / "lesson.json").read_bytes()]
+
+
+VOICE_MODELS = ("knn", "cnn")
+"""Models of a saved voice: one with a discriminant, and one without."""
+
+
+def reference(slug: str) -> personal.Reference:
+    """Return what adaptation needs of one of VOICE_MODELS."""
+    means = np.eye(len(catalogue.LABELS))[:, :7] * 3 if slug == "knn" else None
+    return personal.Reference(slug, "ab12", catalogue.LABELS, 1.5, means)
+
+
+def voices(place: Path) -> list[bytes]:
+    """Return saved voices: of one take per label, and of few takes of one model."""
+    rng = np.random.default_rng(0)
+    takes = [
+        personal.Take(label, {"knn": rng.normal(size=7), "cnn": personal.logarithms(rng.dirichlet(np.ones(8)))})
+        for label in catalogue.LABELS
+    ]
+    both = personal.adapt(takes, map(reference, VOICE_MODELS)).to_bytes()
+    return [both, personal.adapt(takes[:4], [reference("cnn")]).to_bytes()]
 
 
 def lists(place: Path) -> list[bytes]:

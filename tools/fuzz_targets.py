@@ -28,7 +28,7 @@ from ser_core.experiments import cross_corpus, leakage_lab, measure, robustness,
 from ser_core.experiments.workspace import Workspace, recall
 from ser_core.features import vectors
 from ser_core.metrics.evaluation import Evaluation
-from ser_core.recognition import analysis, report, sandbox, store
+from ser_core.recognition import analysis, personal, report, sandbox, store
 from ser_core.recognition import timeline as recognition_timeline
 from ser_core.recognition.bundle import MAX_BYTES, MAX_CARD_BYTES, MAX_LOADED_BYTES, export_model, import_model
 from ser_core.recognition.card import ModelCard
@@ -338,6 +338,18 @@ def lesson_state(data: bytes, place: Path) -> None:
         lesson.made(kept).lines()
 
 
+def voice(data: bytes, place: Path) -> None:
+    """Load a saved voice, hear a clip with it, and save it again."""
+    references = [fuzz_seeds.reference(slug) for slug in fuzz_seeds.VOICE_MODELS]
+    found = personal.Voice.from_bytes(data, references)
+    for each in references:
+        shares = np.full(len(each.labels), 1 / len(each.labels))
+        seen = np.zeros(0 if each.means is None else each.means.shape[1])
+        answer = found.answer(each.slug, seen, shares)
+        assert np.isfinite(answer).all() and abs(answer.sum() - 1) < 1e-6, answer
+    personal.Voice.from_bytes(found.to_bytes(), references)
+
+
 def arrays(data: bytes, place: Path) -> None:
     """Read a file of the features' cache."""
     (place / "a.npz").write_bytes(data)
@@ -411,7 +423,7 @@ def greedy_networks() -> list[bytes]:
 
 
 TARGETS: dict[str, Target] = {
-    "decode": Target("The decoder", 300, fuzz_seeds.all_sounds, mutate.mutate_bytes, decode, worst=loud),
+    "decode": Target("The decoder", 280, fuzz_seeds.all_sounds, mutate.mutate_bytes, decode, worst=loud),
     "stream": Target("The decoder of long recordings", 110, fuzz_seeds.all_sounds, mutate.mutate_bytes, stream),
     "analyse": Target("A sound from bytes to its quality", 20, fuzz_seeds.sounds, mutate.mutate_bytes, analyse),
     "timeline": Target("A recording moment by moment", 10, fuzz_seeds.sounds, mutate.mutate_bytes, timeline),
@@ -444,6 +456,7 @@ TARGETS: dict[str, Target] = {
     "measurement": Target("Folders of measurements", 10, fuzz_seeds.measurements, mutate.mutate_json, measurement),
     "config": Target("Settings of training runs", 20, fuzz_seeds.configs, mutate.mutate_json, config),
     "result": Target("Stored results", 20, fuzz_seeds.results, mutate.mutate_json, result),
+    "voice": Target("Saved voices", 20, fuzz_seeds.voices, mutate.mutate_json, voice),
     "lesson": Target("The state of a lesson", 10, fuzz_seeds.lessons, mutate.mutate_json, lesson_state),
     "cache": Target("The cache of features", 10, fuzz_seeds.arrays, mutate.mutate_zip, arrays),
 }

@@ -21,6 +21,7 @@ ICON = Path(__file__).with_name("icon.svg")
 MENU = (
     ("app.py", "Recognize", ":material/graphic_eq:"),
     ("pages/live.py", "Live", ":material/mic:"),
+    ("pages/my_voice.py", "My voice", ":material/record_voice_over:"),
     ("pages/batch.py", "Batch", ":material/table_rows:"),
     ("pages/corpora.py", "Corpora", ":material/library_music:"),
     ("pages/train.py", "Train", ":material/model_training:"),

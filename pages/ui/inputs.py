@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import cached, clip_input, frame, state
+from pages.ui import cached, clip_input, frame, state, voice
 from ser_core.audio import decoding, formats
 from ser_core.errors import SerError
 from ser_core.recognition import store
@@ -142,7 +142,9 @@ def read(clip: cached.CorpusClip) -> clip_input.ClipInput:
 
 
 def models(cards: list[ModelCard]) -> list[ModelCard]:
-    """Return the models to ask; where there are more than the shipped ones, draw the choice of them."""
+    """Return the models to ask; where there are more than the shipped ones, draw the choice of them, and where there is one's own voice,
+    its switch."""
+    voice.switch()
     by_slug = {card.slug: card for card in cards}
     if set(by_slug) <= set(store.SHIPPED):
         return cards

@@ -12,6 +12,7 @@ import gc
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -21,12 +22,14 @@ from pages.ui.task import Task
 from ser_core import paths
 from ser_core.audio import decoding
 from ser_core.audio.waveform import SAMPLE_RATE, Waveform, encode_wav
+from ser_core.dataset import exploration
 from ser_core.errors import AudioError, SerError
 from ser_core.features import encoder, vectors
 from ser_core.features.extraction import Features
 from ser_core.recognition import service, store, timeline, together
 from ser_core.recognition.analysis import Analysis
 from ser_core.recognition.card import ModelCard
+from ser_core.recognition.personal import Reference, Voice
 from ser_core.recognition.recognizer import Prediction
 from ser_core.system import workers
 from ser_core.system.spool import Spool
@@ -209,10 +212,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Asked:
-    """Some models that were asked about a clip. Unlike `ask`, it may be used in any thread."""
+    """Some models that were asked about a clip. Unlike `ask`, it may be used in any thread. voice: whom their answers are adapted to."""
 
     clip: _Clip
     cards: Sequence[ModelCard]
+    voice: Voice | None = None
 
     @property
     def waits(self) -> bool:
@@ -232,7 +236,7 @@ class Asked:
         is_on_its_way = task is not None and task.running  # looked at before its answer, which comes first
         found = self.clip.answers.get(cached._model_key(card))
         if isinstance(found, Prediction):
-            return Answer(card, found)
+            return Answer(card, adapted([found], [card], self.voice)[0])
         if found is not None:
             return Answer(card, None, found)
         problem = "" if is_on_its_way else (task.problem if task else "") or LEFT_OUT
@@ -242,10 +246,13 @@ class Asked:
         return [self.clip.tasks[key] for key in map(cached._model_key, self.cards) if key in self.clip.tasks]
 
 
-def ask(given: clip_input.ClipInput, cards: list[ModelCard], *, with_pretrained: bool = True) -> Asked:
+def ask(
+    given: clip_input.ClipInput, cards: list[ModelCard], *, with_pretrained: bool = True, voice: Voice | None = None
+) -> Asked:
     """Ask models about a clip, where there is speech in it and they have not answered yet; all but the pretrained ones answer at once.
 
-    Those follow, each when there is time for it, if with_pretrained; else they are left out, unless they have answered before.
+    Those follow, each when there is time for it, if with_pretrained; else they are left out, unless they have answered before. voice:
+    whose voice the answers are adapted to, None for everybody's.
     """
     clip = _clip(given, cards)
     if clip.analysis.quality.has_speech:
@@ -256,7 +263,7 @@ def ask(given: clip_input.ClipInput, cards: list[ModelCard], *, with_pretrained:
         for card in missing:
             if with_pretrained and card not in first:
                 clip.tasks.setdefault(cached._model_key(card), Task()).start(functools.partial(_ask_later, clip, card))
-    return Asked(clip, cards)
+    return Asked(clip, cards, voice)
 
 
 def _ask_first(given: clip_input.ClipInput, clip: _Clip, cards: Sequence[ModelCard]) -> None:
@@ -291,13 +298,18 @@ def _first(cards: Sequence[ModelCard]) -> list[ModelCard]:
     return [card for card in cards if not store.is_pretrained(card)]
 
 
-def predict_window(cards: Sequence[ModelCard], *, only_speech: bool = True) -> timeline.WindowPredictor:
-    """Return what analyses the windows of a long sound and asks these models about them, without speech too if not only_speech."""
-    return functools.partial(_predict_window, tuple(cards), only_speech)
+def predict_window(
+    cards: Sequence[ModelCard], *, only_speech: bool = True, voice: Voice | None = None
+) -> timeline.WindowPredictor:
+    """Return what analyses the windows of a long sound and asks these models about them, without speech too if not only_speech.
+
+    voice: whose voice the answers are adapted to, None for everybody's.
+    """
+    return functools.partial(_predict_window, tuple(cards), only_speech, voice)
 
 
 def _predict_window(
-    cards: Sequence[ModelCard], only_speech: bool, waveform: Waveform
+    cards: Sequence[ModelCard], only_speech: bool, voice: Voice | None, waveform: Waveform
 ) -> tuple[Analysis, list[Prediction]]:
     own, imported = _by_origin(cards)
     folder = paths.models_folder()
@@ -308,7 +320,7 @@ def _predict_window(
         more = _ask_imported(measured, imported)
         found += [each for each in more if isinstance(each, Prediction)]
     order = [card.slug for card in cards]
-    return measured, with_together(sorted(found, key=lambda each: order.index(each.model)), cards)
+    return measured, with_together(sorted(found, key=lambda each: order.index(each.model)), cards, voice)
 
 
 def _ask_imported(clip: Analysis, imported: Sequence[ModelCard]) -> service.Answers:
@@ -348,7 +360,7 @@ def as_one(answers: Sequence[Answer], said: Prediction | None = None) -> Togethe
     some windows.
     """
     answered = [each for each in answers if each.prediction] or answers
-    pool = together.choose(paths.models_folder(), _digests([each.card for each in answered]))
+    pool = together.choose(paths.models_folder(), digests([each.card for each in answered]))
     if pool is None:
         return _awaited(answers)
     found = [each.prediction for each in answered if each.prediction]
@@ -361,31 +373,58 @@ def as_one(answers: Sequence[Answer], said: Prediction | None = None) -> Togethe
 def _awaited(answers: Sequence[Answer]) -> Together | None:
     """Return the pool that needs an answer that may follow, None where there is none."""
     there = [each for each in answers if each.prediction or each.may_follow]
-    pool = together.choose(paths.models_folder(), _digests([each.card for each in there]))
+    pool = together.choose(paths.models_folder(), digests([each.card for each in there]))
     if pool is None:
         return None
     missing = [each.card.title for each in there if each.problem and each.card.slug in pool.weights]
     return Together(pool, None, f"It needs the answer of {' and '.join(missing)}." if missing else "")
 
 
-def with_together(predictions: Sequence[Prediction], cards: Sequence[ModelCard]) -> list[Prediction]:
-    """Return predictions of some models after that of all together, where these have a pool."""
-    return together.lead(predictions, _digests(cards), paths.models_folder())
+def with_together(
+    predictions: Sequence[Prediction], cards: Sequence[ModelCard], voice: Voice | None = None
+) -> list[Prediction]:
+    """Return predictions of some models after that of all together, where these have a pool; adapted to a voice, where one is given."""
+    return together.lead(adapted(predictions, cards, voice), digests(cards), paths.models_folder())
+
+
+def adapted(predictions: Sequence[Prediction], cards: Sequence[ModelCard], voice: Voice | None) -> list[Prediction]:
+    """Return predictions of some models as adapted to a voice; as they are where there is none."""
+    if voice is None:
+        return list(predictions)
+    return together.apart(voice.lead(predictions, digests(cards), paths.models_folder()))[1]
+
+
+def references(cards: Sequence[ModelCard]) -> list[Reference]:
+    """Return what adaptation to a voice needs of this machine's models among these."""
+    own = _by_origin(cards)[0]
+    return list(_references(_slugs_and_keys(own), paths.models_folder()))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _references(models: tuple[tuple[str, str], ...], folder: Path) -> tuple[Reference, ...]:
+    return tuple(workers.run(service.references, models, folder).values())
+
+
+def voice_traits(analysis: Analysis) -> dict[str, float]:
+    """Return pitch, range, level and rate of a clip (exploration.of_voice), measured by a worker."""
+    found: dict[str, float] = workers.run(exploration.of_voice, analysis.clip, analysis.features)
+    return found
 
 
 def titles(cards: Sequence[ModelCard]) -> dict[str, str]:
     """Return what to call each model, by slug, after all together, where these have a pool."""
-    pool = together.choose(paths.models_folder(), _digests(cards))
+    pool = together.choose(paths.models_folder(), digests(cards))
     return ({together.NAME: together.TITLE} if pool else {}) | {card.slug: card.title for card in cards}
 
 
 def labels(cards: Sequence[ModelCard]) -> dict[str, tuple[str, ...]]:
     """Return what each model may answer, by slug, after all together, as `titles`."""
-    pool = together.choose(paths.models_folder(), _digests(cards))
+    pool = together.choose(paths.models_folder(), digests(cards))
     return ({together.NAME: pool.labels} if pool else {}) | {card.slug: card.labels for card in cards}
 
 
-def _digests(cards: Sequence[ModelCard]) -> dict[str, str]:
+def digests(cards: Sequence[ModelCard]) -> dict[str, str]:
+    """Return of each model, by slug, what tells it from others (together.digest)."""
     return {card.slug: together.digest(card) for card in cards}
 
 

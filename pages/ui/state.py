@@ -76,6 +76,18 @@ TIMELINE = "timeline.run"
 LIVE = "live.visitor"
 """session.Visitor: who listens for this visitor, and what was heard last."""
 
+SHELF = "visit.shelf"
+"""shelf.Shelf: the last clips of this visit and the answers to them."""
+
+VOICE = "my_voice.mine"
+"""voice.Mine: the takes of this visit's own voice, and the models as adapted to it."""
+
+VOICE_ON = "my_voice.on"
+"""bool: whether pages show answers as adapted to the voice, where there is one; a widget's key on each of them."""
+
+VOICE_ROUND = "my_voice.round"
+"""int: as ROUND, for the recorder and the uploaders of My voice."""
+
 FORGOTTEN = "visit.forgotten"
 """str: why what was given was forgotten since the page was drawn last."""
 
@@ -123,16 +135,16 @@ def pick(slug: str, shipped: Iterable[str]) -> None:
     st.session_state[MODELS] = list(dict.fromkeys([*st.session_state.get(MODELS, shipped), slug]))
 
 
-GIVEN = (CLIP, COMPARISON, TIMELINE, BATCH, OWN_SPEAKER, OWN_NOTES)
+GIVEN = (CLIP, COMPARISON, SHELF, VOICE, TIMELINE, BATCH, OWN_SPEAKER, OWN_NOTES)
 """What a visitor gave, and what was made of it; of a live session only what was heard."""
 
 
 def kept_bytes(held: Any) -> int:
-    """Return how many bytes of clips, and of a batch's files, a session's state keeps in memory."""
+    """Return how many bytes of clips, of the shelf, of takes and of a batch's files a session's state keeps in memory."""
     clips = [held[key] for key in (CLIP, COMPARISON) if key in held]
-    batch = held[BATCH] if BATCH in held else None
-    return sum(len(clip.data) for clip in clips if clip is not None and isinstance(clip.data, bytes)) + (
-        batch.held_bytes if batch else 0
+    others = [held[key] for key in (SHELF, VOICE, BATCH) if key in held]
+    return sum(len(clip.data) for clip in clips if clip is not None and isinstance(clip.data, bytes)) + sum(
+        each.held_bytes for each in others if each is not None
     )
 
 

@@ -191,13 +191,16 @@ def here() -> None:
 def holds() -> bool:
     """Return whether this visit gave anything that can be forgotten."""
     live = st.session_state.get(state.LIVE)
-    return any(st.session_state.get(key) is not None for key in state.GIVEN) or bool(live and live.listener)
+    given = [st.session_state.get(key) for key in state.GIVEN]
+    return any(each is not None and not getattr(each, "is_empty", False) for each in given) or bool(
+        live and live.listener
+    )
 
 
 def forget() -> None:
     """Forget everything that this visit gave, whatever works on it; what was added to a user-recorded corpus stays."""
     state.release_inputs(st.session_state)
-    for key in (state.ROUND, state.BATCH_ROUND, state.OWN_ROUND):
+    for key in (state.ROUND, state.BATCH_ROUND, state.OWN_ROUND, state.VOICE_ROUND):
         st.session_state[key] = st.session_state.get(key, 0) + 1
     context = get_script_run_ctx()
     if context:

@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from ser_core.classifiers import gated
-from ser_core.classifiers.contract import Progress, validation_figures
+from ser_core.classifiers.contract import Discriminant, Progress, validation_figures
 from ser_core.classifiers.gated import GatedDiscriminant
 
 PER_CORPUS = 1000
@@ -34,6 +34,12 @@ PER_CORPUS = 1000
 
 TREES_A_ROUND = 5
 """Boosting rounds between two reports of gradient boosting: one 'epoch', after which it may stop."""
+
+MIN_LABELS = 3
+"""Labels from which on there is a discriminant: of two, scikit-learn keeps their difference alone."""
+
+_TINY = 1e-6
+"""Axes along which the means differ less than this, relative to the first, are rounding errors."""
 
 MAX_BINS = 32
 """Histogram bins per feature of gradient boosting. More do not help with a few hundred clips, and take longer."""
@@ -199,6 +205,7 @@ class _QuickDiscriminant(LinearDiscriminantAnalysis):  # type: ignore[misc]  # s
             return
         means = discriminant_analysis._class_means(X, y)
         covariance = discriminant_analysis._class_cov(X, y, self.priors_, shrinkage, covariance_estimator)
+        self.means_ = means.astype(np.float32)
         self.coef_ = scipy.linalg.solve(covariance, means.T, assume_a="pos").T
         self.intercept_ = np.log(self.priors_) - (means * self.coef_).sum(axis=1) / 2
 
@@ -235,8 +242,7 @@ def fit_lda(given: Training) -> Pipeline:
     analysis = _discriminant(
         scale.transform(X), y, solver="lsqr", shrinkage=given.settings["shrinkage"], priors=np.full(n, 1 / n)
     )
-    for name in ("covariance_", "means_"):  # there without shrinkage; prediction needs neither
-        vars(analysis).pop(name, None)
+    vars(analysis).pop("covariance_", None)  # there without shrinkage; of no use once trained
     return Pipeline([("scale", scale), ("classify", analysis)])
 
 
@@ -293,6 +299,39 @@ KINDS: dict[str, Kind] = {
         of_corpora=GatedDiscriminant,
     ),
 }
+
+
+def discriminant(pipeline: Pipeline, n_labels: int) -> Discriminant | None:
+    """Return where a pipeline of KNN or LDA tells labels apart; None for other pipelines, and for fewer than three labels.
+
+    Of a gated one it is what all corpora share. The axes are those along which the means of the labels differ: what else a projection separates, such as corpora, is left out.
+    """
+    scale, last = pipeline["scale"], pipeline[-1]
+    if isinstance(last, KNeighborsClassifier):
+        axes, classes = pipeline["project"].scalings_, last.classes_
+        means = np.stack([last._fit_X[last._y == each].mean(axis=0) for each in range(len(classes))])
+    elif (
+        isinstance(last, LinearDiscriminantAnalysis | GatedDiscriminant)
+        and hasattr(last, "means_")
+        and len(last.coef_) == len(last.means_)
+    ):
+        directions, classes = last.coef_.T, last.classes_
+        values, vectors = scipy.linalg.eigh(last.means_ @ directions)  # between the classes, in units of the covariance
+        there = values > _TINY * values.max()
+        axes = directions @ (vectors[:, there] / np.sqrt(values[there]))
+        means = last.means_ @ axes
+    else:
+        return None
+    labels = classes % PER_CORPUS
+    known = np.unique(labels)
+    if len(known) < MIN_LABELS:
+        return None
+    of_labels = np.stack([means[labels == each].mean(axis=0) for each in known])
+    _, sizes, turns = np.linalg.svd(of_labels - of_labels.mean(axis=0), full_matrices=False)
+    turns = turns[sizes > _TINY * sizes.max()].T
+    found = np.full((n_labels, turns.shape[1]), np.nan)
+    found[known] = of_labels @ turns
+    return Discriminant(scale.mean_, (axes @ turns) / scale.scale_[:, np.newaxis], found)
 
 
 def by_label(probabilities: np.ndarray, classes: np.ndarray, n_labels: int) -> np.ndarray:

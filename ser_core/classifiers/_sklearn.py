@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from scipy.special import softmax
 from sklearn.pipeline import Pipeline
 
 from ser_core.classifiers import _estimators
-from ser_core.classifiers.contract import Progress
+from ser_core.classifiers.contract import Discriminant, Progress
 from ser_core.classifiers.table import CLASSIFIERS
 from ser_core.errors import ModelError
 from ser_core.system import imports
@@ -73,6 +74,12 @@ class SklearnClassifier:
         if self.name == "knn":
             known = (1 - KNN_PRIOR * known.shape[1]) * known + KNN_PRIOR
         return _estimators.by_label(known, self.pipeline_.classes_, len(self.labels))
+
+    @functools.cached_property
+    def discriminant(self) -> Discriminant | None:
+        """Where the classifier tells labels apart; None for one that is not by distances, and for a file of an earlier version."""
+        assert self.pipeline_ is not None, "fit or load comes first"
+        return _estimators.discriminant(self.pipeline_, len(self.labels))
 
     @property
     def n_parameters(self) -> int:

@@ -22,6 +22,22 @@ class Start:
     hyperparameters: Mapping[str, Any]
 
 
+@dataclass(frozen=True, eq=False)
+class Discriminant:
+    """The space in which a classifier tells labels apart: around the mean of each label, items spread by about 1 in all directions.
+
+    centre: (n_columns,), of the items; axes: (n_columns, n_axes); means: (n_labels, n_axes), NaN for labels that it has not learned.
+    """
+
+    centre: np.ndarray
+    axes: np.ndarray
+    means: np.ndarray
+
+    def project(self, X: np.ndarray) -> np.ndarray:
+        """Return the positions of items (n, n_columns), (n, n_axes)."""
+        return np.asarray((X - self.centre) @ self.axes)
+
+
 class Classifier(Protocol):
     """What every classifier does. X has one row per item: float32 vectors (n, n_columns), or windows (n, frames, n_columns)."""
 

@@ -6,17 +6,18 @@ import argparse
 import contextlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ser_core.cli import options as shared
-from ser_core.cli.terminal import ProgressPrinter, fail
+from ser_core.cli.terminal import ProgressPrinter, fail, message
 from ser_core.errors import ConfigError, SerError
 from ser_core.system import untrusted_text
 
 if TYPE_CHECKING:
     from ser_core.recognition import batch
+    from ser_core.recognition.personal import Reference, Voice
 
 
 def add(commands: Any) -> None:
@@ -35,6 +36,12 @@ def add(commands: Any) -> None:
     predict.add_argument(
         "--hop", type=float, metavar="S", help="with --long: seconds from one window to the next (default: 1)"
     )
+    predict.add_argument(
+        "--voice",
+        type=Path,
+        metavar="FILE",
+        help="a saved voice, from the page 'My voice', that the models are adapted to",
+    )
     shared.add_channel(predict)
     shared.add_track(predict)
     form = predict.add_mutually_exclusive_group()
@@ -49,7 +56,7 @@ def add(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from ser_core import paths
-    from ser_core.recognition import batch, store, together
+    from ser_core.recognition import batch, personal, store, together
 
     status = 0
     long = _windows(options)
@@ -58,14 +65,17 @@ def _run(options: argparse.Namespace) -> int:
     _check_out(options)
     labels: dict[str, tuple[str, ...]] = {}
     digests: dict[str, str] = {}
+    references: list[Reference] = []
     for slug in dict.fromkeys(options.model or store.usual()):
         try:
             model = store.load(slug, paths.models_folder())
             labels[slug], digests[slug] = model.labels, model.digest
+            references += [personal.reference(model)] if options.voice else []
         except SerError as error:
             status = fail(str(error))
     if not labels:
         return status
+    voice = _voice(options.voice, references) if options.voice else None
     files = batch.expand(options.files)
     if problem := together.problem(paths.models_folder()):
         status = fail(problem)
@@ -77,7 +87,8 @@ def _run(options: argparse.Namespace) -> int:
         if options.csv:
             out.write(batch.csv_lines([], columns, header=True))
         for done, result in enumerate(
-            batch.predict(files, list(labels), long=long, channel=channel, track=track, n_jobs=n_jobs), start=1
+            batch.predict(files, list(labels), long=long, channel=channel, track=track, n_jobs=n_jobs, voice=voice),
+            start=1,
         ):
             if "error" in result:
                 status = fail(result["error"])
@@ -92,6 +103,20 @@ def _run(options: argparse.Namespace) -> int:
         if options.json:
             print(json.dumps(results, indent=1), file=out)
     return status
+
+
+def _voice(path: Path, references: Sequence[Reference]) -> Voice:
+    """Return a saved voice, and say which of the models it adapts; raises ConfigError or PersonalError."""
+    from ser_core.recognition import personal
+
+    try:
+        with path.open("rb") as file:
+            content = file.read(personal.MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"'{path}' cannot be read: {error.strerror}. Name a saved voice with --voice.") from None
+    voice = personal.Voice.from_bytes(content, references)
+    message(f"{', '.join(voice.adaptations)}: adapted to {voice.n_takes} takes")
+    return voice
 
 
 def _windows(options: argparse.Namespace) -> batch.Long | None:

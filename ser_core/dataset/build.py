@@ -250,7 +250,7 @@ def _measure(
     if features is None:
         measured = extraction.extract(waveform, config)
         windows = vectors.windows(measured).astype(np.float16)
-        features = {"vector": vectors.summary(measured), "windows": windows, "facts": _facts(clip, waveform, measured)}
+        features = {"vector": vectors.summary(measured), "windows": windows, "facts": facts(clip, waveform, measured)}
     embedding = encoder.embedding(waveform, config) if vectors.EMBEDDING in kinds else None
     entry = _Entry(**features, embedding=embedding)
     if cache:
@@ -293,7 +293,8 @@ def _write(cache: Path, key: str, entry: _Entry) -> None:
         write_arrays(_embedding_place(cache, key), embedding=entry.embedding)
 
 
-def _facts(clip: decoding.Clip, waveform: Waveform, measured: extraction.Features) -> np.ndarray:
+def facts(clip: decoding.Clip, waveform: Waveform, measured: extraction.Features) -> np.ndarray:
+    """Return what cache.FACTS names of a clip, float64 (len(FACTS),); waveform, measured: its sound, perhaps changed, and its features."""
     of_file = {"source_rate": clip.source_rate, "source_channels": clip.source_channels, "truncated": clip.truncated}
     known = (
         quality.report(waveform, measured, listen=False).to_dict()

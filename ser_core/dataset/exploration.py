@@ -16,9 +16,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ser_core.audio import decoding
 from ser_core.corpora import catalogue
 from ser_core.dataset import build
 from ser_core.dataset.cache import FACTS, TABLES, read_arrays, version, write_arrays
+from ser_core.features import extraction, vectors
 from ser_core.features.config import FeatureConfig
 from ser_core.features.vectors import VECTOR, summary_columns
 
@@ -256,6 +258,30 @@ TRENDS: dict[str, Trend] = {
     ),
 }
 """What `trend` can follow, by name."""
+
+
+VOICE = ("f0", "f0_range", "level", "rate")
+"""Figures of TRENDS that tell voices apart, whatever is said."""
+
+
+def of_voice(clip: decoding.Clip, features: extraction.Features) -> dict[str, float]:
+    """Return the figures of VOICE of one clip, as they are measured on corpora: name -> value, NaN where there is nothing to measure."""
+    row = build.facts(clip, clip.waveform, features)
+    one = Measured(
+        pd.DataFrame([row], columns=list(FACTS)),
+        vectors.summary(features)[np.newaxis],
+        summary_columns(features.config),
+        (),
+        "",
+    )
+    return {name: float(TRENDS[name].of(one)[0]) for name in VOICE}
+
+
+def share_below(measured: Measured, name: str, value: float) -> float:
+    """Return the share of clips, 0..1, whose figure of TRENDS is below a value; ties count half. NaN where no clip has the figure."""
+    known = TRENDS[name].of(measured)
+    known = known[np.isfinite(known)]
+    return float(((known < value) + (known == value) / 2).mean()) if len(known) else float("nan")
 
 
 def trend(measured: Measured, name: str, *, speakers: np.ndarray | None = None) -> np.ndarray:

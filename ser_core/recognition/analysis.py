@@ -18,6 +18,7 @@ from ser_core.features.config import FeatureConfig
 from ser_core.features.extraction import Features
 from ser_core.features.quality import Quality
 from ser_core.recognition import together
+from ser_core.recognition.personal import Voice
 from ser_core.recognition.recognizer import Prediction, Recognizer
 from ser_core.system.spool import Spool
 
@@ -73,10 +74,13 @@ def measure_samples(waveform: Waveform) -> Analysis:
     return measure(decoding.Clip(waveform, "", waveform.sample_rate, 1))
 
 
-def recognize(recognizers: Sequence[Recognizer], analysis: Analysis, *, folder: Path | None = None) -> list[Prediction]:
+def recognize(
+    recognizers: Sequence[Recognizer], analysis: Analysis, *, folder: Path | None = None, voice: Voice | None = None
+) -> list[Prediction]:
     """Return one prediction per recognizer, in their order; an empty list where there is no speech.
 
-    folder: the models folder that they are from; that of all together comes first, where it has one (together.py).
+    folder: the models folder that they are from; that of all together comes first, where it has one (together.py). voice: whom they are
+    adapted to.
 
     Features are extracted again only for a recognizer whose settings differ from those of the analysis, and the input of models of one
     kind and the same settings is computed once.
@@ -85,7 +89,10 @@ def recognize(recognizers: Sequence[Recognizer], analysis: Analysis, *, folder: 
         return []
     input_of = inputs(analysis)
     answers = [each.answer(input_of(each.config, each.input_kind)) for each in recognizers]
-    return together.lead(answers, {each.slug: each.digest for each in recognizers}, folder) if folder else answers
+    digests = {each.slug: each.digest for each in recognizers}
+    if voice:
+        return voice.lead(answers, digests, folder)
+    return together.lead(answers, digests, folder) if folder else answers
 
 
 InputsOf = Callable[[Waveform, Features, str], np.ndarray]

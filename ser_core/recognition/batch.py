@@ -22,6 +22,7 @@ from ser_core.errors import AudioError, SerError
 from ser_core.metrics import evaluation
 from ser_core.metrics.evaluation import Evaluation
 from ser_core.recognition import analysis, store, timeline, together
+from ser_core.recognition.personal import Voice
 from ser_core.recognition.recognizer import Recognizer
 from ser_core.system import untrusted_csv, untrusted_text
 
@@ -76,10 +77,12 @@ def predict(
     channel: str | None = None,
     track: int | None = None,
     n_jobs: int = 1,
+    voice: Voice | None = None,
 ) -> Iterator[Result]:
     """Yield the predictions of some models of a models folder (default: paths.models_folder()) for each file, in their order.
 
     Files are shared among n_jobs processes where there are enough of them. channel, track: as decoding.decode takes them.
+    voice: whom the models are adapted to.
     """
     models = paths.models_folder() if folder is None else folder
     if n_jobs > 1 and len(files) >= (2 if long else MIN_PARALLEL):
@@ -87,12 +90,13 @@ def predict(
 
         run = joblib.Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1 if long else 8)
         yield from run(
-            joblib.delayed(_predict_in_worker)(file, tuple(slugs), models, long, channel, track) for file in files
+            joblib.delayed(_predict_in_worker)(file, tuple(slugs), models, long, channel, track, voice)
+            for file in files
         )
         return
     recognizers = [store.load(slug, models) for slug in slugs]
     yield from (
-        predict_one(Path(file), file, recognizers, folder=models, long=long, channel=channel, track=track)
+        predict_one(Path(file), file, recognizers, folder=models, long=long, channel=channel, track=track, voice=voice)
         for file in files
     )
 
@@ -106,13 +110,14 @@ def predict_one(
     long: Long | None = None,
     channel: str | None = None,
     track: int | None = None,
+    voice: Voice | None = None,
 ) -> Result:
-    """Return the models' predictions for one recording, or why it cannot be used. folder: as `analysis.recognize` takes it."""
+    """Return the models' predictions for one recording, or why it cannot be used. folder, voice: as `analysis.recognize` takes them."""
     try:
         if isinstance(source, Path) and os.path.isdir(source):  # also False where the name is too long
             raise AudioError(f"{name} is a folder without a sound file. Name a folder that holds recordings.")
         if long:
-            predict_window = timeline.window_predictor(recognizers, folder=folder)
+            predict_window = timeline.window_predictor(recognizers, folder=folder, voice=voice)
             return timeline.to_dict(
                 name,
                 timeline.analyse(
@@ -126,15 +131,24 @@ def predict_one(
                 ),
             )
         clip = analysis.analyse(source, name=name, channel=channel, track=track)
-        return analysis.to_dict(name, clip, analysis.recognize(recognizers, clip, folder=folder))
+        return analysis.to_dict(name, clip, analysis.recognize(recognizers, clip, folder=folder, voice=voice))
     except SerError as error:
         return {"file": name, "error": str(error)}
 
 
 def _predict_in_worker(
-    file: str, slugs: tuple[str, ...], folder: Path, long: Long | None, channel: str | None, track: int | None
+    file: str,
+    slugs: tuple[str, ...],
+    folder: Path,
+    long: Long | None,
+    channel: str | None,
+    track: int | None,
+    voice: Voice | None,
 ) -> Result:
-    return predict_one(Path(file), file, _load(slugs, folder), folder=folder, long=long, channel=channel, track=track)
+    recognizers = _load(slugs, folder)
+    return predict_one(
+        Path(file), file, recognizers, folder=folder, long=long, channel=channel, track=track, voice=voice
+    )
 
 
 @functools.lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ser_core import classifiers
+from ser_core.classifiers.contract import Discriminant
 from ser_core.errors import ModelError
 from ser_core.features.config import FeatureConfig
 from ser_core.metrics import abstention, calibration
@@ -19,6 +20,7 @@ class Prediction:
     """One model's prediction for one clip: probabilities in label order, summing to 1; milliseconds is the classifier's time.
 
     threshold: below this top probability the model abstains, and `label` is only its leading label; None where it has none.
+    seen: where the clip lies in the model's discriminant (classifiers/contract.py), () where it has none: what personal.py adapts to.
     """
 
     model: str
@@ -26,6 +28,7 @@ class Prediction:
     probabilities: dict[str, float]
     milliseconds: float
     threshold: float | None = None
+    seen: tuple[float, ...] = ()
 
     @property
     def sure(self) -> bool | None:
@@ -56,6 +59,11 @@ class Recognizer:
     threshold: float | None = None
     digest: str = ""
 
+    @property
+    def discriminant(self) -> Discriminant | None:
+        """Where the classifier tells labels apart; None for a network, and for an imported model."""
+        return getattr(self.classifier, "discriminant", None)
+
     def answer(self, items: np.ndarray) -> Prediction:
         """Return the model's prediction for what vectors.inputs gave of a clip, by its own config and input_kind."""
         start = time.perf_counter()
@@ -65,6 +73,7 @@ class Recognizer:
                 f"Model '{self.slug}' answers with values that are not probabilities. Choose another, or retrain it."
             )
         probabilities = calibration.calibrate(mean, self.temperature)
+        space = self.discriminant
         milliseconds = (time.perf_counter() - start) * 1000
         return Prediction(
             model=self.slug,
@@ -72,6 +81,7 @@ class Recognizer:
             probabilities={label: float(p) for label, p in zip(self.labels, probabilities, strict=True)},
             milliseconds=round(milliseconds, 3),
             threshold=self.threshold,
+            seen=() if space is None else tuple(space.project(items).mean(axis=0).astype(float).tolist()),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,8 +14,9 @@ from ser_core.audio.waveform import Waveform
 from ser_core.errors import SerError
 from ser_core.features import encoder, extraction, vectors
 from ser_core.features.config import FeatureConfig
-from ser_core.recognition import analysis, store
+from ser_core.recognition import analysis, personal, store
 from ser_core.recognition.analysis import Analysis, InputsOf
+from ser_core.recognition.personal import PersonalError, Reference, Take
 from ser_core.recognition.recognizer import Prediction, Recognizer
 
 Models = Sequence[tuple[str, str]]
@@ -77,6 +79,37 @@ def _ask(models: Models, folder: Path, input_of: Callable[[FeatureConfig, str], 
         except SerError as error:
             answers.append(str(error))
     return answers
+
+
+def enrol(
+    data: bytes,
+    label: str,
+    models: Models,
+    folder: Path,
+    *,
+    name: str,
+    max_duration_s: float = decoding.MAX_DURATION_S,
+) -> Take:
+    """Return a recording whose label is known as a take of some models of a models folder, for personal.adapt.
+
+    Raises AudioError as `analyse`, and PersonalError where there is no speech in it or no model answers.
+    """
+    measured, answers = analyse(data, models, folder, name=name, max_duration_s=max_duration_s)
+    if not measured.quality.has_speech:
+        raise PersonalError(f"There is no speech in {name}. Record it again, closer to the microphone.")
+    found = [each for each in answers if isinstance(each, Prediction)]
+    if not found:
+        raise PersonalError(str(answers[0]) if answers else "No model was asked. Choose one or more.")
+    return personal.take_of(label, found)
+
+
+def references(models: Models, folder: Path) -> dict[str, Reference]:
+    """Return what personal.adapt needs of some models of a models folder, by slug; those that cannot be loaded are left out."""
+    found = {}
+    for slug, key in models:
+        with contextlib.suppress(SerError):
+            found[slug] = personal.reference(_load(slug, key, folder))
+    return found
 
 
 def predict_window(

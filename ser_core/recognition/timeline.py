@@ -22,6 +22,7 @@ from ser_core.errors import ConfigError
 from ser_core.features import quality
 from ser_core.features.quality import Quality
 from ser_core.recognition import analysis
+from ser_core.recognition.personal import Voice
 from ser_core.recognition.recognizer import Prediction, Recognizer
 from ser_core.system.spool import Spool
 
@@ -221,16 +222,18 @@ def windows(blocks: Iterable[np.ndarray], *, window: int, hop: int, slack: int =
         yield last, held[last - first :]
 
 
-def window_predictor(recognizers: Sequence[Recognizer], *, folder: Path | None = None) -> WindowPredictor:
+def window_predictor(
+    recognizers: Sequence[Recognizer], *, folder: Path | None = None, voice: Voice | None = None
+) -> WindowPredictor:
     """Return what predicts a window with some recognizers, as `analysis.recognize` does."""
-    return functools.partial(_recognized, recognizers, folder)
+    return functools.partial(_recognized, recognizers, folder, voice)
 
 
 def _recognized(
-    recognizers: Sequence[Recognizer], folder: Path | None, waveform: Waveform
+    recognizers: Sequence[Recognizer], folder: Path | None, voice: Voice | None, waveform: Waveform
 ) -> tuple[analysis.Analysis, list[Prediction]]:
     measured = analysis.measure_samples(waveform)
-    return measured, analysis.recognize(recognizers, measured, folder=folder)
+    return measured, analysis.recognize(recognizers, measured, folder=folder, voice=voice)
 
 
 def _window(waveform: Waveform, predict_window: WindowPredictor, *, start_s: float) -> _Window:

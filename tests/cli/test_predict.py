@@ -18,7 +18,7 @@ import soundfile
 from ser_core.audio import decoding, waveform
 from ser_core.audio.waveform import Waveform
 from ser_core.corpora import catalogue
-from ser_core.recognition import analysis, store
+from ser_core.recognition import analysis, personal, store
 from tests.support.models import pool
 from tests.support.shell import NO_SPEECH, OTHER, ROOT, SPEECH, process
 
@@ -404,3 +404,44 @@ def test_a_file_that_is_cut_off_says_so_in_json_and_in_text(run, tmp_path):
     (result,) = json.loads(run("predict", path, "--json", "--model", "mlp")[1])
     assert (result["truncated"], result["remarks"]) == (True, [decoding.TRUNCATED])
     assert decoding.TRUNCATED in run("predict", path, "--model", "mlp")[1]
+
+
+def test_a_saved_voice_adapts_the_models_that_it_was_recorded_for(run, models, tmp_path):
+    pool(models)
+    before = json.loads(run("predict", SPEECH, "--json")[1])[0]
+    heard = analysis.analyse(SPEECH)
+    recognizers = [store.load(slug, models) for slug in ("mlp", "cnn")]
+    answers = analysis.recognize(recognizers, heard)
+    takes = [personal.take_of(label, answers) for label in ("sad", "sad", "calm", "fear")]
+    voice = personal.adapt(takes, map(personal.reference, recognizers))
+    file = tmp_path / f"me{personal.ENDING}"
+    file.write_bytes(voice.to_bytes())
+    status, out, err = run("predict", SPEECH, "--json", "--voice", file)
+    assert (status, err) == (0, ["mlp, cnn: adapted to 4 takes"])
+    after = json.loads(out)[0]
+    changed = {
+        each["model"]
+        for each, old in zip(after["predictions"], before["predictions"], strict=True)
+        if each["probabilities"] != old["probabilities"]
+    }
+    assert changed == {"mlp", "cnn"} and after["together"]["probabilities"] != before["together"]["probabilities"]
+    for each in after["predictions"]:
+        if each["model"] in changed:
+            there = next(old for old in before["predictions"] if old["model"] == each["model"])["probabilities"]
+            assert each["probabilities"]["sad"] > there["sad"]
+    long = json.loads(run("predict", SPEECH, "--long", "--json", "--voice", file)[1])[0]
+    plain = json.loads(run("predict", SPEECH, "--long", "--json")[1])[0]
+    assert long["segments"][0]["together"] != plain["segments"][0]["together"]
+
+
+def test_a_voice_that_cannot_be_used_is_refused_before_anything_is_predicted(run, tmp_path):
+    status, out, err = run("predict", SPEECH, "--voice", tmp_path / "gone.voice.json")
+    assert (status, out) == (2, "") and "cannot be read: No such file" in err[0]
+    (tmp_path / "bad.voice.json").write_bytes(b"PK\x03\x04")
+    status, out, err = run("predict", SPEECH, "--voice", tmp_path / "bad.voice.json")
+    assert (status, out) == (2, "") and "not a saved voice" in err[0]
+    other = personal.Reference("mine", "ab12", catalogue.LABELS)
+    takes = [personal.Take(label, {"mine": np.zeros(8)}) for label in catalogue.LABELS]
+    (tmp_path / "other.voice.json").write_bytes(personal.adapt(takes, [other]).to_bytes())
+    status, out, err = run("predict", SPEECH, "--voice", tmp_path / "other.voice.json")
+    assert (status, out) == (2, "") and "recorded for other models (mine)" in err[0]

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ser_core.audio import decoding
 from ser_core.audio.waveform import Waveform, encode_wav
 from ser_core.corpora import catalogue
 from ser_core.dataset import build, exploration
 from ser_core.dataset import cache as dataset_cache
 from ser_core.dataset.cache import TABLES, usage
 from ser_core.errors import Stopped
-from ser_core.features import vectors
+from ser_core.features import extraction, vectors
 from ser_core.features.config import FeatureConfig
 from tests.support import ruled_corpus
 
@@ -167,6 +168,18 @@ def test_every_trend_has_a_figure_for_every_voice_and_says_what_it_is(clips, cac
     assert np.isfinite(exploration.trend(measured, name)).all()
     assert np.nansum(exploration.trend(measured, name, speakers=speakers(clips))) == pytest.approx(0, abs=1e-3)
     assert row.title and row.unit and row.how.endswith(".") and row.apart == ("semitones" if row.log else row.unit)
+
+
+def test_one_clip_is_measured_as_corpora_are_and_placed_among_them(clips, cache):
+    measured = exploration.measure(clips, cache=cache)
+    clip = decoding.decode(Path(clips[catalogue.PATH].iloc[3]))
+    one = exploration.of_voice(clip, extraction.extract(clip.waveform))
+    for name, value in one.items():
+        assert value == pytest.approx(exploration.trend(measured, name)[3], rel=1e-3, nan_ok=True)
+    pitch = exploration.trend(measured, "f0")
+    assert exploration.share_below(measured, "f0", np.nanmax(pitch) + 1) == 1
+    assert exploration.share_below(measured, "f0", np.nanmin(pitch) - 1) == 0
+    assert exploration.share_below(measured, "f0", float(np.nanmedian(pitch))) == pytest.approx(0.5, abs=0.1)
 
 
 def test_without_a_voice_there_is_no_pitch(tmp_path, cache):

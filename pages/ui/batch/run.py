@@ -8,12 +8,13 @@ from functools import partial
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from pages.ui import frame, inputs, recognition, runtime, state
+from pages.ui import frame, inputs, recognition, runtime, state, voice
 from pages.ui.task import Task, show_problem
 from ser_core.corpora import uploads
 from ser_core.errors import SerError
 from ser_core.recognition import analysis, batch, together
 from ser_core.recognition.card import ModelCard
+from ser_core.recognition.personal import Voice
 from ser_core.recognition.recognizer import Prediction
 from ser_core.system import workers
 
@@ -32,14 +33,15 @@ _LONG = workers.Line()
 class Run:
     """A batch: its recordings, the models asked (slug -> title and labels), and the results so far, in the order of the recordings.
 
-    labels has all together too, first, where the models have a pool. held_bytes: of the files that were sent up, which the recordings are
-    read from.
+    labels has all together too, first, where the models have a pool. voice: what the answers are adapted to, if anything. held_bytes: of
+    the files that were sent up, which the recordings are read from.
     """
 
     uploads: uploads.Uploads
     titles: dict[str, str]
     labels: dict[str, tuple[str, ...]]
     trained_on: frozenset[str]
+    voice: Voice | None = None
     held_bytes: int = 0
     results: list[batch.Result] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -95,6 +97,7 @@ def _start(files: list[UploadedFile], found: uploads.Uploads, models: list[Model
         titles={card.slug: card.title for card in models},
         labels=recognition.labels(models),
         trained_on=frozenset(corpus["corpus"] for card in models for corpus in card.corpora),
+        voice=voice.current(),
         held_bytes=sum(file.size for file in files),
     )
     st.session_state[state.BATCH] = run
@@ -126,7 +129,7 @@ def _result(run: Run, recording: uploads.Recording, models: list[ModelCard]) -> 
     clip, answers = found
     run.problems += [each for each in answers if isinstance(each, str) and each not in run.problems]
     said = [each for each in answers if isinstance(each, Prediction)]
-    return analysis.to_dict(recording.name, clip, recognition.with_together(said, models))
+    return analysis.to_dict(recording.name, clip, recognition.with_together(said, models, run.voice))
 
 
 def head(run: Run) -> None:
@@ -142,6 +145,8 @@ def head(run: Run) -> None:
             parts += [f"{silent:,} without speech"] * bool(silent) + [f"{failed:,} that cannot be used"] * bool(failed)
             st.markdown(", ".join(parts), width="stretch")
         st.button("New batch", key="batch.clear", icon=":material/restart_alt:", on_click=_clear)
+    if run.voice:
+        st.markdown(f":material/record_voice_over: The answers are {voice.words(run.voice)} of your voice.")
     for problem in run.problems:
         st.warning(frame.plain(problem), icon=":material/warning:")
     for note in run.uploads.notes:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui import recognition, state
+from pages.ui import recognition, state, voice
 from ser_core.recognition import store
 from ser_core.recognition.card import ModelCard
 from ser_core.recognition.live import Listener
@@ -147,8 +147,11 @@ class Visitor:
 
 def visitor(models: list[ModelCard]) -> Visitor:
     """Return this visitor's session, with the models that it asks the next time it starts."""
-    found: Visitor = st.session_state.setdefault(state.LIVE, Visitor(places(), recognition.predict_window(models)))
-    found.predict_window = recognition.predict_window(models)
+    asked = recognition.predict_window(models, voice=voice.current())
+    found: Visitor = st.session_state.setdefault(state.LIVE, Visitor(places(), asked))
+    found.predict_window = asked
     light = [card for card in models if not store.is_pretrained(card)]
-    found.light_window = recognition.predict_window(light) if 0 < len(light) < len(models) else None
+    found.light_window = (
+        recognition.predict_window(light, voice=voice.current()) if 0 < len(light) < len(models) else None
+    )
     return found

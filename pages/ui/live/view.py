@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages.ui import clip_input, downloads, prediction_cards, recognition, state, timeline_downloads, visits
+from pages.ui import clip_input, downloads, prediction_cards, recognition, shelf, state, timeline_downloads, visits
 from pages.ui.charts import live as charts_live
 from pages.ui.charts import timeline
 from pages.ui.charts.live import TRACE_S, meter, trace
@@ -176,6 +176,7 @@ def show_session(listener: Listener, models: list[ModelCard]) -> None:
     if found is None:
         st.info("That was too short for a prediction. Start again and speak for some seconds.", icon=":material/info:")
         return
+    shelf.put_session(listener, found)
     st.header("Your session", anchor=False)
     if listener.kept_from_s:
         st.markdown(f"The last {units.duration(live.KEEP_S)} are kept.")
@@ -208,8 +209,15 @@ def show_session(listener: Listener, models: list[ModelCard]) -> None:
                 icon=":material/download:",
                 on_click="ignore",
             )
-        st.button("Forget it", key="live.forget", icon=":material/delete:", on_click=_forget)
+        st.button(
+            "Forget it",
+            key="live.forget",
+            icon=":material/delete:",
+            on_click=_forget,
+            args=(shelf.session_key(listener),),
+        )
 
 
-def _forget() -> None:
+def _forget(key: str) -> None:
     st.session_state.pop(state.LIVE, None)
+    shelf.remove(key)

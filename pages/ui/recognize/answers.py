@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import streamlit as st
 
-from pages.ui import cached, clip_input, downloads, prediction_cards, recognition, runtime
+from pages.ui import cached, clip_input, downloads, prediction_cards, recognition, runtime, voice
 from pages.ui.live import session
 from pages.ui.recognition import Asked
 from ser_core.metrics import abstention
 from ser_core.recognition.card import ModelCard
+from ser_core.recognition.recognizer import Prediction
 
 ASK_S = 0.3
 """How often the browser asks for an answer that is on its way."""
@@ -17,23 +20,35 @@ ASK_S = 0.3
 def ask(clip: clip_input.ClipInput, comparison: clip_input.ClipInput | None, models: list[ModelCard]) -> list[Asked]:
     """Ask the models about the clip, and about the one to compare it with; without the pretrained ones while no place in Live is free."""
     room = not session.places().full
-    return [recognition.ask(each, models, with_pretrained=room) for each in (clip, comparison) if each]
+    return [
+        recognition.ask(each, models, with_pretrained=room, voice=voice.current())
+        for each in (clip, comparison)
+        if each
+    ]
 
 
-def show(now: Asked, before: Asked | None = None) -> None:
-    """Draw what was answered about the clip, and about the one to compare it with; what is on its way comes by itself."""
+def show(
+    now: Asked, before: Asked | None = None, *, keep: Callable[[Sequence[Prediction]], None] = lambda found: None
+) -> None:
+    """Draw what was answered about the clip, and about the one to compare it with; what is on its way comes by itself.
+
+    keep: is told the answers about the clip whenever they are drawn.
+    """
     waits = _wait(now, before)
-    st.fragment(_draw, run_every=ASK_S if waits else None)(now, before, is_asked_for=waits)
+    st.fragment(_draw, run_every=ASK_S if waits else None)(now, before, keep, is_asked_for=waits)
 
 
 def _wait(now: Asked, before: Asked | None) -> bool:
     return now.waits or (before is not None and before.waits)
 
 
-def _draw(now: Asked, before: Asked | None, *, is_asked_for: bool) -> None:
+def _draw(
+    now: Asked, before: Asked | None, keep: Callable[[Sequence[Prediction]], None], *, is_asked_for: bool
+) -> None:
     if is_asked_for and not _wait(now, before):  # looked at first: what comes meanwhile is drawn the next time
         runtime.stop_asking()
     answers, first = now.answers(), before.answers() if before else []
+    keep(now.predictions())
     whole, first_whole = recognition.as_one(answers), recognition.as_one(first) if first else None
     st.html(prediction_cards.cards(answers, whole, first, first_whole))
     if any(each.may_follow and each.problem for each in answers):

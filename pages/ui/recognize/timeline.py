@@ -20,6 +20,7 @@ from pages.ui import (
     runtime,
     state,
     timeline_downloads,
+    voice,
 )
 from pages.ui.charts import timeline as charts_timeline
 from pages.ui.charts.timeline import CONFIG, clock, describe
@@ -27,6 +28,7 @@ from pages.ui.task import Task, show_problem, watch
 from ser_core.audio import decoding, recording, waveform
 from ser_core.recognition import timeline, together
 from ser_core.recognition.card import ModelCard
+from ser_core.recognition.personal import Voice
 from ser_core.recognition.recognizer import Prediction
 from ser_core.recognition.timeline import Segment, Timeline
 from ser_core.system.spool import Spool
@@ -66,20 +68,28 @@ def is_long(given: clip_input.ClipInput, models: list[ModelCard]) -> bool:
 def _run(given: clip_input.ClipInput, models: list[ModelCard]) -> Run:
     """Return the look at a clip with the windows chosen; start it where it is a new one."""
     window_s, hop_s = st.session_state.get(WINDOW, timeline.WINDOW_S), st.session_state.get(HOP, timeline.HOP_S)
-    key = (given.digest, window_s, hop_s, *(f"{card.slug} {card.created}" for card in models))
+    heard_as = voice.current()
+    key = (given.digest, window_s, hop_s, heard_as, *(f"{card.slug} {card.created}" for card in models))
     run: Run | None = st.session_state.get(state.TIMELINE)
     if run is None or run.key != key:
         if run:
             run.task.stop()
         run = st.session_state[state.TIMELINE] = Run(key)
         st.session_state.pop(SLIDER, None)
-        _start(run, given, models, window_s, hop_s)
+        _start(run, given, models, window_s, hop_s, heard_as)
         run.task.wait(1.5)
     return run
 
 
-def _start(run: Run, given: clip_input.ClipInput, models: list[ModelCard], window_s: float, hop_s: float) -> None:
-    run.task.start(partial(_listen, run, given.name, recognition.stream(given), models, window_s, hop_s))
+def _start(
+    run: Run,
+    given: clip_input.ClipInput,
+    models: list[ModelCard],
+    window_s: float,
+    hop_s: float,
+    heard_as: Voice | None,
+) -> None:
+    run.task.start(partial(_listen, run, given.name, recognition.stream(given), models, window_s, hop_s, heard_as))
 
 
 def _listen(
@@ -89,6 +99,7 @@ def _listen(
     models: list[ModelCard],
     window_s: float,
     hop_s: float,
+    heard_as: Voice | None,
     task: Task,
 ) -> None:
     def tell(done_s: float, total_s: float) -> None:
@@ -103,7 +114,7 @@ def _listen(
 
     result = timeline.analyse(
         stream,
-        recognition.predict_window(models),
+        recognition.predict_window(models, voice=heard_as),
         name=name,
         window_s=window_s,
         hop_s=hop_s,

@@ -1,0 +1,140 @@
+"""Keep or forget: the voice as a file to take home and to bring again, and the takes as a corpus of one's own to train on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from pages.ui import cached, recognition, runtime, state, voice
+from ser_core.corpora import library, recorded
+from ser_core.errors import SerError
+from ser_core.recognition import personal
+from ser_core.recognition.card import ModelCard
+from ser_core.system import workers
+
+KEEP = """
+All of it is gone when you leave. **Save my voice** downloads one file with numbers and labels, no sound; bring it to your next visit.
+"""
+
+TRAIN = """
+Your takes become a corpus of your own, under “Your own” on the Corpora page. **Everyone who uses this server** can hear, change and delete
+its clips, and train models on them.
+"""
+
+FILE_NAME = f"my{personal.ENDING}"
+CORPUS_TITLE, SPEAKER = "my_voice.corpus.title", "my_voice.corpus.speaker"
+
+
+def show_keep(mine: voice.Mine, cards: Sequence[ModelCard]) -> None:
+    """Draw the ways to keep the voice, to bring one that was saved, and to train on the takes."""
+    st.header("Keep or forget", anchor=False)
+    st.markdown(KEEP)
+    with st.container(horizontal=True, key="my_voice_keep"):
+        if mine.voice:
+            st.download_button(
+                "Save my voice",
+                mine.voice.to_bytes,
+                FILE_NAME,
+                "application/json",
+                key="my_voice.save",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+        if not mine.is_empty:
+            st.button("Forget my voice", key="my_voice.forget", icon=":material/delete_sweep:", on_click=forget)
+    number = st.session_state.get(state.VOICE_ROUND, 0)
+    key = f"my_voice.load.{number}"
+    st.file_uploader(
+        "A voice that was saved here before",
+        type=["json"],
+        max_upload_size=1,
+        key=key,
+        on_change=_load,
+        args=(mine, key, cards),
+    )
+    if mine.takes or mine.tests:
+        with st.expander("Train a model of my own", key="my_voice.train", icon=":material/model_training:"):
+            _offer_training(mine)
+
+
+def forget() -> None:
+    """Callback: forget the voice alone."""
+    st.session_state.pop(state.VOICE, None)
+    st.session_state[state.VOICE_ROUND] = st.session_state.get(state.VOICE_ROUND, 0) + 1
+
+
+def _load(mine: voice.Mine, key: str, cards: Sequence[ModelCard]) -> None:
+    """Callback: take the voice of a file in place of the takes that there are."""
+    file = st.session_state[key]
+    if not isinstance(file, UploadedFile):
+        return
+    content = file.getvalue()
+    runtime.release_upload(file)
+    st.session_state[state.VOICE_ROUND] = st.session_state.get(state.VOICE_ROUND, 0) + 1
+    try:
+        found = personal.Voice.from_bytes(content, recognition.references(cards))
+    except SerError as error:
+        mine.note = ("error", str(error))
+        return
+    mine.takes, mine.tests, mine.candidate = [], [], None
+    mine.loaded, mine.voice, mine.problem = found.takes, found, ""
+    left = (
+        f" Not adapted, because they are not here as they were: {', '.join(found.left_out)}." if found.left_out else ""
+    )
+    mine.note = ("success", f"Your voice is here again: {voice.words(found)}.{left}")
+
+
+def _offer_training(mine: voice.Mine) -> None:
+    st.markdown(TRAIN)
+    st.text_input("Corpus name", key=CORPUS_TITLE, max_chars=library.MAX_TITLE, placeholder="My voice")
+    st.text_input(
+        "Speaker",
+        value=st.session_state.get(state.OWN_SPEAKER, ""),
+        key=SPEAKER,
+        max_chars=recorded.MAX_SPEAKER,
+        placeholder="A first name, or a code; empty stays anonymous",
+    )
+    n = len(mine.takes) + len(mine.tests)
+    st.button(
+        f"Add {n} take{'s' * (n != 1)} to the corpus",
+        key="my_voice.corpus.add",
+        type="primary",
+        icon=":material/library_add:",
+        on_click=_add,
+        args=(mine,),
+    )
+    st.page_link("pages/train.py", label="Go to Train", icon=":material/arrow_forward:")
+
+
+def _add(mine: voice.Mine) -> None:
+    """Callback: add all takes to a corpus of one's own, which is made where there is none of that name."""
+    root, title = cached.corpora_root(), st.session_state.get(CORPUS_TITLE, "").strip() or "My voice"
+    speaker = st.session_state.get(SPEAKER, "").strip()
+    try:
+        named = {there.casefold(): name for name, there in recorded.listing(root).items()}
+        name = named.get(title.casefold()) or recorded.create(root, title)
+        added = 0
+        for take in (each for each in (*mine.takes, *mine.tests) if (name, each) not in mine.filed):
+            workers.run(  # it measures the sound, which the server does not
+                recorded.add,
+                root,
+                name,
+                take.data,
+                label=take.label,
+                speaker=speaker or voice.code(),
+                sentence=take.sentence,
+                source="The take",
+            )
+            mine.filed.add((name, take))
+            added += 1
+    except SerError as error:
+        mine.note = ("error", str(error))
+    else:
+        st.session_state[state.OWN_CORPUS], st.session_state[state.OWN_SPEAKER] = name, speaker
+        mine.note = (
+            "success",
+            f"Added {added} take{'s' * (added != 1)} to {recorded.listing(root)[name]}. Train on them on the Train page.",
+        )
+    cached.look_again()

@@ -1,0 +1,122 @@
+"""See oneself: what the models answer to the takes, before and after adaptation, what they confuse, and how the voice sounds in figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from pages.ui import cached, frame, recognition, voice
+from pages.ui.charts import models as charts_models
+from pages.ui.my_voice import figures
+from ser_core import paths
+from ser_core.dataset import exploration
+from ser_core.errors import SerError
+from ser_core.recognition.card import ModelCard
+
+NO_TEST = """
+Whether it helps is not known yet: takes that the models adapted to prove nothing. Finish the first round; **a second round is the test**.
+"""
+
+NO_CORPUS = """
+How that compares with other voices cannot be told here: no corpus that the models learned from is installed and measured on this server.
+Install one on the Corpora page, and open its tab Explore, section Voices, once.
+"""
+
+
+def show_results(mine: voice.Mine, cards: Sequence[ModelCard]) -> None:
+    """Draw what is known of the voice, once there is a take."""
+    takes = [*mine.takes, *mine.tests]
+    if not takes and mine.voice is None:
+        return
+    st.header("Adaptation", anchor=False)
+    if mine.problem:
+        st.info(frame.plain(mine.problem), icon=":material/info:")
+    voice.switch()
+    titles = recognition.titles(cards)
+    before = [figures.by_model(recognition.with_together(each.predictions, cards)) for each in takes]
+    after = [
+        figures.by_model(recognition.with_together(each.predictions, cards, mine.voice)) if mine.voice else None
+        for each in mine.tests
+    ]
+    _show_test(mine, titles, before[len(mine.takes) :], [each for each in after if each is not None])
+    if not takes:
+        return
+    st.header("What the models answer to your takes", anchor=False)
+    labels = [each.label for each in takes]
+    st.html(figures.answers_table(titles, list(zip(labels, before, [*[None] * len(mine.takes), *after], strict=True))))
+    st.markdown(
+        ":small[✓ right, ✗ wrong; leading guesses count. Of test takes, what changes with your voice comes after the arrow.]"
+    )
+    alone = [{slug: said for slug, said in each.items() if slug in {card.slug for card in cards}} for each in before]
+    _show_confusion(labels, alone)
+    _show_traits(takes, cards)
+
+
+def _show_test(
+    mine: voice.Mine, titles: dict[str, str], before: list[dict[str, str]], after: list[dict[str, str]]
+) -> None:
+    """Draw how many takes of the second round are answered right, without and with the voice."""
+    if mine.voice is None:
+        return
+    if not mine.tests:
+        st.markdown(NO_TEST)
+        return
+    labels = [each.label for each in mine.tests]
+    slug = figures.lead(list(titles))
+    right, n = figures.n_right(labels, before, slug)
+    st.markdown(figures.verdict(frame.plain(titles[slug]), right, figures.n_right(labels, after, slug)[0], n))
+    st.html(figures.before_and_after(titles, labels, before, after))
+
+
+def _show_confusion(labels: list[str], answers: list[dict[str, str]]) -> None:
+    st.header("What they confuse", anchor=False)
+    st.markdown(figures.confused(labels, answers))
+    names, counts = figures.confusion(labels, answers)
+    with st.container(key="my_voice_confusion", width=560):
+        st.plotly_chart(
+            charts_models.matrix(names, counts, names, as_shares=False, unit="answers"),
+            key="my_voice.confusion",
+            config=charts_models.CONFIG,
+            alt=f"Confusion matrix of all models' answers to your takes. {figures.confused(labels, answers)}",
+        )
+
+
+def _show_traits(takes: Sequence[voice.TakeClip], cards: Sequence[ModelCard]) -> None:
+    st.header("What the models hear in your voice", anchor=False)
+    values = figures.traits(takes)
+    standing = _standing(values, cards)
+    st.html(figures.traits_table(values, standing))
+    if standing:
+        st.markdown(
+            ":small[The median of your takes, and the share of a corpus's clips that it lies above. The level depends on the microphone.]"
+        )
+    else:
+        st.markdown(NO_CORPUS)
+
+
+def _standing(values: dict[str, float], cards: Sequence[ModelCard]) -> dict[str, dict[str, float]]:
+    """Return where figures stand among the corpora that the models learned from, and that are measured here: title -> figure -> share."""
+    learned = {corpus["corpus"] for card in cards for corpus in card.corpora}
+    found = {}
+    for name, folder in cached.corpus_folders(cached.corpora_root()).items():
+        measured = _measured(name, folder) if name in learned else None
+        if measured is not None:
+            found[cached.corpus_title(name)] = {
+                each: exploration.share_below(measured, each, value) for each, value in values.items()
+            }
+    return found
+
+
+def _measured(name: str, folder: Path) -> exploration.Measured | None:
+    """Return what was measured on a corpus before; nothing is measured here."""
+    try:
+        return _recall(name, folder, cached.fingerprint(folder))
+    except SerError:  # the Corpora page says what is wrong with it
+        return None
+
+
+@st.cache_resource(ttl=60, max_entries=16, show_spinner=False)
+def _recall(name: str, folder: Path, fingerprint: str) -> exploration.Measured | None:
+    return exploration.recall(cached.clips(name, folder), cache=paths.feature_cache())

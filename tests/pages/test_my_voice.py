@@ -1,0 +1,289 @@
+"""My voice: a guided minute, what the models make of the takes, the switch on the other pages, and that it is nobody else's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import recognition, shelf, state, visits, voice
+from pages.ui.batch import run as batch_run
+from pages.ui.my_voice import figures, keep
+from ser_core.audio import decoding
+from ser_core.corpora import library, recorded
+from ser_core.dataset import exploration
+from ser_core.recognition import personal, store, together
+from tests.pages.test_shelf import give, wav
+from tests.support import pages, ruled_corpus
+from tests.support.models import TITLES, change, pool
+from tests.support.utterances import RATE
+
+FOUR = ["neutral", "happy", "sad", "angry"]
+MY_VOICE = "pages/my_voice.py"
+
+
+def record(page: AppTest, data: bytes) -> AppTest:
+    page.get("audio_input")[0].set_value(("recording.wav", data, "audio/wav")).run()
+    return page
+
+
+def act(page: AppTest, *seeds: int) -> AppTest:
+    """Record one take a step, and keep each."""
+    for seed in seeds:
+        record(page, wav(seed)).button("my_voice.keep").click().run()
+        assert not page.exception, page.exception[0].value
+    return page
+
+
+def held(page: AppTest) -> voice.Mine:
+    found = page.session_state[state.VOICE]
+    assert isinstance(found, voice.Mine)
+    return found
+
+
+@pytest.fixture
+def page(models: Path) -> AppTest:
+    pool(models)
+    return pages.visit(MY_VOICE)
+
+
+@pytest.fixture
+def adapted(page: AppTest) -> AppTest:
+    """The page after the first round of four."""
+    page.segmented_control("my_voice.set").set_value(4).run()
+    return act(page, 1, 2, 3, 4)
+
+
+def test_a_round_leads_from_label_to_label_and_ends_adapted(page: AppTest) -> None:
+    said = pages.text(page)
+    assert "Act “neutral”" in said and "of **your own will**. Nobody is assessed" in said
+    assert "forget" not in [each.key for each in page.button], "there is nothing to forget yet"
+    page.segmented_control("my_voice.set").set_value(4).run()
+    keys = ("my_voice.keep", "my_voice.again")
+    assert [page.button(each).proto.disabled for each in keys] == [True, True]
+    record(page, wav(1))
+    assert "of speech" in pages.text(page) and not page.button("my_voice.keep").proto.disabled
+    page.button("my_voice.again").click().run()
+    assert "of speech" not in pages.text(page) and held(page).candidate is None
+    act(page, 1, 2)
+    assert "Act “sad”" in pages.text(page) and "There are 2 takes of 2 labels" in pages.text(page)
+    assert held(page).voice is None
+    page.get("file_uploader")[0].set_value(("sad.wav", wav(3), "audio/wav")).run()
+    page.button("my_voice.keep").click().run()
+    act(page, 4)
+    found = held(page)
+    assert [each.label for each in found.takes] == FOUR and found.voice is not None and found.voice.n_takes == 4
+    assert len({each.sentence for each in found.takes}) == 4, "each label has a sentence of its own"
+    said = pages.text(page)
+    assert "takes that the models adapted to prove nothing" in said
+    assert page.toggle(state.VOICE_ON).label == "My voice: adapted to 4 takes"
+
+
+def test_silence_and_long_recordings_cannot_be_kept(page: AppTest, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "quiet.wav", np.zeros(RATE), RATE)
+    record(page, (tmp_path / "quiet.wav").read_bytes())
+    assert "The recording is silent" in pages.text(page) and page.button("my_voice.keep").proto.disabled
+    soundfile.write(tmp_path / "long.wav", np.tile(decoding.decode(wav(1)).waveform.samples, 8), RATE)
+    record(page, (tmp_path / "long.wav").read_bytes())
+    assert "A take is one sentence: 8 seconds at the most" in pages.text(page)
+    assert page.button("my_voice.keep").proto.disabled
+
+
+def test_labels_can_be_skipped_and_takes_removed(page: AppTest) -> None:
+    page.segmented_control("my_voice.set").set_value(4).run()
+    page.button("my_voice.skip").click().run()
+    assert "Act “happy”" in pages.text(page)
+    act(page, 1, 2, 3)
+    page.button("my_voice.unskip").click().run()
+    assert "Act “neutral”" in pages.text(page)
+    act(page, 4)
+    assert held(page).voice is not None
+    page.button("my_voice.remove.0").click().run()
+    assert [each.label for each in held(page).takes] == ["sad", "angry", "neutral"] and held(page).voice is None
+    assert "There are 3 takes of 3 labels" in pages.text(page)
+
+
+def test_a_clip_of_the_shelf_becomes_a_take(models: Path) -> None:
+    page = give(pages.visit(), "one.wav", 1)
+    page.switch_page(MY_VOICE)
+    page.run().button("my_voice.use").click().run()
+    page.button("my_voice.keep").click().run()
+    (take,) = held(page).takes
+    assert take.label == "neutral" and take.data == page.session_state[state.SHELF].clips[0].data
+
+
+def test_the_second_round_is_scored_before_and_after_and_is_not_adapted_to(adapted: AppTest) -> None:
+    adapted.button("my_voice.test").click().run()
+    assert "The second round is the test" in pages.text(adapted)
+    act(adapted, 5, 6, 7, 8)
+    found = held(adapted)
+    assert found.voice is not None and found.voice.n_takes == 4 and [each.label for each in found.tests] == FOUR
+    assert not {each.sentence for each in found.takes} & {each.sentence for each in found.tests}, "other sentences"
+    cards = store.list_models(recognition.paths.models_folder())[0]
+    before, after = (
+        sum(recognition.with_together(each.predictions, cards, how)[0].label == each.label for each in found.tests)
+        for how in (None, found.voice)
+    )
+    said = pages.text(adapted)
+    assert figures.verdict(together.TITLE, before, after, 4) in said
+    html = " ".join(each.proto.body for each in adapted.get("html"))
+    assert "Right answers on the test takes" in html and html.count('scope="row">All together') == 1
+    adapted.button("my_voice.join").click().run()
+    assert held(adapted).voice.n_takes == 8 and held(adapted).tests == []
+
+
+def test_other_pages_show_adapted_answers_and_a_switch(adapted: AppTest, models: Path) -> None:
+    found = held(adapted).voice
+    cards = store.list_models(models)[0]
+    adapted.switch_page("app.py")
+    page = give(adapted.run(), "one.wav", 9)
+    clip = page.session_state[state.CLIP]
+    plain = recognition.predict(clip.data, clip.name, cards)[1]
+    wanted = {each.model: each for each in recognition.with_together(plain, cards, found)}
+    everybodys = {each.model: each for each in recognition.with_together(plain, cards)}
+    assert any(abs(wanted[slug].probabilities["sad"] - everybodys[slug].probabilities["sad"]) > 0.01 for slug in wanted)
+
+    def shown() -> dict[str, float]:
+        table = page.table[0].value
+        return {
+            slug: float(table[title]["sad"].removesuffix(" %")) / 100
+            for slug, title in {together.NAME: together.TITLE, **TITLES}.items()
+        }
+
+    assert page.toggle(state.VOICE_ON).label == "My voice: adapted to 4 takes"
+    assert shown() == pytest.approx({slug: each.probabilities["sad"] for slug, each in wanted.items()}, abs=0.00051)
+    page.toggle(state.VOICE_ON).set_value(False).run()
+    assert shown() == pytest.approx({slug: each.probabilities["sad"] for slug, each in everybodys.items()}, abs=0.00051)
+
+    page.switch_page("pages/batch.py")
+    page.run().toggle(state.VOICE_ON).set_value(True).run()
+    page.get("file_uploader")[0].set_value([("one.wav", wav(9), "audio/wav")]).run()
+    page.button("batch.start").click().run()
+    pages.finish(page, state.BATCH)
+    run = page.session_state[state.BATCH]
+    assert isinstance(run, batch_run.Run) and "The answers are adapted to 4 takes of your voice" in pages.text(page)
+    assert run.results[0]["together"]["probabilities"] == pytest.approx(wanted["together"].probabilities)
+
+    page.switch_page("pages/live.py")
+    assert page.run().toggle(state.VOICE_ON).value
+    window = page.session_state[state.LIVE].predict_window
+    said = {each.model: each for each in window(decoding.decode(wav(9)).waveform)[1]}
+    assert said["together"].probabilities == pytest.approx(wanted["together"].probabilities, abs=1e-6)
+
+
+def test_a_long_recording_is_answered_as_adapted(adapted: AppTest, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "long.wav", np.tile(decoding.decode(wav(1)).waveform.samples, 8), RATE)
+    adapted.switch_page("app.py")
+    page = adapted.run()
+    page.get("file_uploader")[0].set_value(("long.wav", (tmp_path / "long.wav").read_bytes(), "audio/wav")).run()
+    shown = []
+    for is_on in (True, False):
+        page.toggle(state.VOICE_ON).set_value(is_on).run()
+        pages.finish(page, state.TIMELINE)
+        assert not page.exception
+        shown.append(page.session_state[state.TIMELINE].result.segments[0].predictions[0].probabilities)
+    assert shown[0] != pytest.approx(shown[1], abs=1e-3)
+
+
+def test_a_saved_voice_comes_back_in_another_visit_and_wrong_files_get_a_sentence(adapted: AppTest) -> None:
+    content = held(adapted).voice.to_bytes()
+    assert b"RIFF" not in content and b"fLaC" not in content, "no sound is in it"
+    other = pages.visit(MY_VOICE)
+
+    def load(data: bytes) -> str:
+        uploader = next(each for each in other.get("file_uploader") if "saved here" in each.label)
+        uploader.set_value((keep.FILE_NAME, data, "application/json")).run()
+        return pages.text(other, "success")
+
+    for wrong in (b"", b"no json", b"[]", b"{}", content[:-40], json.dumps({"format": 99}).encode(), b"{" * 100_000):
+        assert "voice" in load(wrong) and len(other.error) == 1 and held(other).voice is None
+    assert "Your voice is here again: adapted to 4 takes." in load(content) and not other.error
+    first, again = held(adapted).voice, held(other).voice
+    probabilities = np.full(8, 1 / 8)
+    for slug in TITLES:
+        assert again.answer(slug, (), probabilities) == pytest.approx(first.answer(slug, (), probabilities), abs=1e-3)
+    assert not held(other).takes, "there is no sound to hear"
+
+
+def test_the_takes_become_a_corpus_of_ones_own_once(adapted: AppTest, tmp_path: Path) -> None:
+    adapted.text_input(keep.SPEAKER).set_value("Ann").run()
+    for _ in range(2):
+        adapted.button("my_voice.corpus.add").click().run()
+        assert not adapted.error
+    found = recorded.clips(tmp_path / "corpora", "my-voice")
+    assert [(each.label, each.speaker) for each in found] == [(label, "Ann") for label in FOUR]
+    assert "Everyone who uses this server" in pages.text(adapted)
+    assert any(each.proto.page == "train" for each in adapted.get("page_link"))
+
+
+def test_it_is_forgotten_with_the_rest_and_reaches_nobody_else(adapted: AppTest) -> None:
+    ben = pages.visit()
+    assert voice.adapted() is None and state.VOICE not in ben.session_state
+    assert state.VOICE_ON not in [each.key for each in give(ben, "ben.wav", 9).toggle]
+    n_held = state.kept_bytes(adapted.session_state)
+    assert n_held == sum(len(each.data) for each in held(adapted).takes) > 0
+    adapted.button("forget").click().run()
+    assert held(adapted).is_empty and held(adapted).voice is None and "Act “neutral”" in pages.text(adapted)
+    assert state.VOICE_ON not in [each.key for each in adapted.toggle]
+    act(adapted, 1)
+    # An hour later, without waiting for it.
+    for each in visits.visits()._visits.values():
+        each.due = visits.IDLE.format(minutes=60)
+    adapted.run()
+    assert held(adapted).is_empty
+    gone = {state.VOICE: held(adapted), state.SHELF: shelf.Shelf()}
+    state.release_inputs(gone)
+    assert gone == {}
+
+
+@pytest.mark.parametrize(
+    ("after", "words"), [(7, "The adaptation helped here"), (5, "did not help here"), (4, "made it worse here")]
+)
+def test_the_sentence_says_when_it_did_not_help(after: int, words: str) -> None:
+    said = figures.verdict("KNN", 5, after, 8)
+    assert words in said and "5 of 8 (31 to 86 %)" in said
+
+
+def test_confusions_are_named_by_their_share() -> None:
+    labels = ["sad", "angry"]
+    answers = [{"a": "neutral", "b": "neutral", "c": "sad"}, {"a": "angry", "b": "happy"}]
+    assert figures.confused(labels, answers) == (
+        "What the models confuse most in this voice: **sad** is taken for **neutral** in 2 of 3 answers, and **angry** is taken for "
+        "**happy** in 1 of 2 answers."
+    )
+    names, counts = figures.confusion(labels, answers)
+    assert names == ["neutral", "happy", "sad", "angry"] and counts[2] == [2, 0, 1, 0] and counts[3] == [0, 1, 0, 1]
+    assert "No model confuses" in figures.confused(["sad"], [{"a": "sad"}])
+
+
+def test_figures_of_a_voice_stand_among_those_of_a_corpus() -> None:
+    html = figures.traits_table({"f0": 182.4, "rate": 4.25}, {"RAVDESS": {"f0": 0.64, "rate": float("nan")}})
+    assert "182 Hz" in html and "4.2 syllables per s" in html and "above 64 %" in html and "nan" not in html
+
+
+def test_a_voice_is_placed_among_corpora_that_the_models_learned_from_and_that_are_measured(
+    adapted: AppTest, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SER_CACHE", str(tmp_path / "cache"))
+    assert "cannot be told here" in pages.text(adapted)
+    ruled_corpus.write_as_ravdess(tmp_path / "corpora" / "ravdess")
+    change(models, "knn", corpora=[{"corpus": "ravdess"}])
+    st.cache_data.clear()
+    assert "cannot be told here" in pages.text(adapted.run()), "it is not measured yet"
+    clips = library.clips(tmp_path / "corpora", ["ravdess"])
+    measured = exploration.measure(clips, cache=tmp_path / "cache", n_jobs=1)
+    st.cache_resource.clear()
+    assert "cannot be told here" not in pages.text(adapted.run())
+    value = figures.traits(held(adapted).takes)["f0"]
+    html = " ".join(each.proto.body for each in adapted.get("html"))
+    assert "RAVDESS" in html and f"above {100 * exploration.share_below(measured, 'f0', value):.0f} %" in html
+
+
+def test_every_set_of_labels_is_enough_to_adapt() -> None:
+    for n, labels in voice.LABEL_SETS.items():
+        assert n == len(set(labels)) >= personal.MIN_TAKES
