@@ -19,9 +19,8 @@ if __name__ == "__main__":  # as Streamlit draws the page
         prediction_cards,
         recognition,
     )
-    from pages.ui.recognize import timeline
+    from pages.ui.recognize import answers, timeline
     from ser_core.errors import SerError
-    from ser_core.metrics import abstention
 else:
     from pages.ui import server
 
@@ -106,9 +105,7 @@ def recognize() -> None:
 
     st.header("What the models predict", anchor=False)
     models = inputs.models(models)
-    answers = recognition.answers(clip, models)
-    before = recognition.answers(comparison, models) if comparison else []
-    predictions = recognition.with_together(recognition.predictions(answers), models)
+    asked = answers.ask(clip, comparison, models)
     if not analysis.quality.has_speech:
         st.info("No speech was found in this clip, so there is no prediction.", icon=":material/hearing_disabled:")
     elif not models:
@@ -117,14 +114,7 @@ def recognize() -> None:
             icon=":material/info:",
         )
     else:
-        whole, first = recognition.as_one(answers), recognition.as_one(before) if before else None
-        st.html(prediction_cards.cards(answers, whole, before, first))
-        if prediction_cards.unsure([*answers, *before], whole, first):
-            st.markdown(f":small[**Not sure**: {abstention.ABSTENTION_RULE}]")
-        with st.expander("The probabilities as a table", key="recognize.table"):
-            st.table(
-                downloads.cells(downloads.table(predictions, recognition.titles(models) | cached.model_titles(models)))
-            )
+        answers.show(*asked)
 
     st.header("What the sound looks like", anchor=False)
     st.markdown(
@@ -135,7 +125,7 @@ def recognize() -> None:
 
     st.header("Download", anchor=False)
     with st.container(key="downloads", horizontal=True):
-        for offer in downloads.offers(clip.name, clip.data, analysis, predictions):
+        for offer in downloads.offers(clip.name, clip.data, analysis, asked[0].predictions):
             st.download_button(
                 offer.title,
                 offer.build,

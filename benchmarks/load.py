@@ -1,9 +1,10 @@
 """A class at once: visitors who each upload a clip, get pictures and predictions, think, and upload the next.
 
 python benchmarks/load.py [--visitors N] [--think S] [--seconds T] [--train] [--linger S] [--json]: "p50_ms" and "p95_ms" from choosing a
-file to the predictions, "drawn_p95_ms" until all of the page is there, "errors" and the first of them, "uploads"; "cpu_ms", what an
-upload costs in processor time, the workers included; "stolen_pct", how much of its processors' time a virtual machine
-did not get from its host: above a few %, the times say little; "open_p95_ms" from an address to its page, all visitors coming within one
+file to the predictions of the models from scratch, "drawn_p95_ms" until all of the page is there, "last_p95_ms" until the pretrained
+model, which follows, has answered too, and "left_out" of how many clips it had no time for; "errors" and the first of them, "uploads";
+"cpu_ms", what an upload costs in processor time, the workers included; "stolen_pct", how much of its processors' time a virtual machine did
+not get from its host: above a few %, the times say little; "open_p95_ms" from an address to its page, all visitors coming within one
 think time; "growth_pct", by how much the server's memory in the last tenth of the time is above that in the second tenth: in half an
 hour, of the last three minutes above that of minutes 3 to 6; "rss_mb", the memory of the server and of its processes before them, each
 10 s, and --linger S seconds after they left; "load", the machine's load average before and after. Each visitor is a websocket of its own
@@ -39,6 +40,7 @@ import psutil
 
 from benchmarks.batch import write_clips
 from benchmarks.training import LONG, Bench, voices
+from pages.ui.recognition import LEFT_OUT
 from ser_core.corpora import scan
 from ser_core.dataset import build
 from ser_core.recognition import analysis, store
@@ -49,18 +51,20 @@ from tools.visitor import Visitor, cards_in
 
 N_CLIPS = 48
 N_CARDS = len(store.usual())
-"""How many models answer a clip at least; all together may have a card too."""
+"""How many models have a card at least, one that has still to answer too; all together may have one besides."""
 
 UPLOADER = "recognize.upload"
 
 
 @dataclass
 class Tally:
-    """What the visitors saw: seconds to the page, to the predictions and to everything, and what went wrong."""
+    """What the visitors saw: seconds to the page, to the first predictions, to everything and to the last one, and what went wrong."""
 
     opened: list[float] = field(default_factory=list)
     predicted: list[float] = field(default_factory=list)
     drawn: list[float] = field(default_factory=list)
+    last: list[float] = field(default_factory=list)
+    left_out: int = 0
     errors: list[str] = field(default_factory=list)
 
 
@@ -82,6 +86,13 @@ async def give(visitor: Visitor, clip: bytes, tally: Tally) -> None:
         return
     tally.predicted.append(cards[0] - began)
     tally.drawn.append(done - began)
+    if visitor.fragments:
+        await visitor.follow()
+        done = time.perf_counter()
+    if LEFT_OUT in visitor.text():
+        tally.left_out += 1
+    else:
+        tally.last.append(done - began)
     await asyncio.to_thread(visitor.fetch, next(visitor.all("audio")).url)
 
 
@@ -145,6 +156,8 @@ async def a_class(url: str, pid: int, clips: list[bytes], options: argparse.Name
         "p50_ms": percentile(tally.predicted, 50),
         "p95_ms": percentile(tally.predicted, 95),
         "drawn_p95_ms": percentile(tally.drawn, 95),
+        "last_p95_ms": percentile(tally.last, 95),
+        "left_out": tally.left_out,
         "errors": len(tally.errors),
         "first_error": tally.errors[0] if tally.errors else "",
         "uploads": len(tally.predicted),

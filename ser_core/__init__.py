@@ -20,8 +20,8 @@ Rooms, from the ground up; a room imports those above it in this list only (test
                      voice_activity, speech_rate
     corpora        folders -> clips table: catalogue (facts), speakers, tables, twins, scan, votes; library, download,
                      install, doctor, recorded, uploads
-    dataset        clips table -> arrays: labels, duplicates, published, splits, protocols, build, cache, degraded; exploration, clip_map,
-                     export
+    dataset        clips table -> arrays: labels, duplicates, published, splits, protocols, build, cache, voices, degraded;
+                     exploration, clip_map, export
     recognition    a trained model and its predictions: recognizer, card, store, bundle, sandbox, report, svg;
                      analysis (a clip), timeline (long audio), live (a stream), batch (a folder), service (what workers run),
                      together (one answer of all models), personal (models adapted to one speaker)

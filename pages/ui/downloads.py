@@ -37,9 +37,12 @@ class Offer:
 
 
 def offers(
-    name: str, data: bytes | Spool, clip_analysis: analysis.Analysis, predictions: Sequence[Prediction]
+    name: str,
+    data: bytes | Spool,
+    clip_analysis: analysis.Analysis,
+    predictions: Callable[[], Sequence[Prediction]],
 ) -> list[Offer]:
-    """Return what there is to download of a clip; `name` is its untrusted file name."""
+    """Return what there is to download of a clip; `name` is its untrusted file name. predictions: they may be more by the click."""
     name, stem = untrusted_text.one_line(name), safe_stem(name)
     answers = [
         Offer(
@@ -47,9 +50,9 @@ def offers(
             "Predictions (JSON)",
             f"{stem}.json",
             "application/json",
-            lambda: predictions_json(name, clip_analysis, predictions),
+            lambda: predictions_json(name, clip_analysis, predictions()),
         ),
-        Offer("csv", "Probabilities (CSV)", f"{stem}.csv", "text/csv", lambda: probabilities_csv(predictions)),
+        Offer("csv", "Probabilities (CSV)", f"{stem}.csv", "text/csv", lambda: probabilities_csv(predictions())),
     ]
     sound = [
         Offer("html", "Pictures (HTML)", f"{stem}.html", "text/html", lambda: pictures_html(name, clip_analysis)),
@@ -65,7 +68,7 @@ def offers(
         ),
         Offer("clip", "This clip", f"{stem}{safe_suffix(name)}", "application/octet-stream", lambda: whole(data)),
     ]
-    return (answers if predictions else answers[:1]) + sound
+    return (answers if predictions() else answers[:1]) + sound
 
 
 def whole(data: bytes | Spool) -> bytes:

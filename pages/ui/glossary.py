@@ -43,7 +43,7 @@ the very first, only loudness, is not drawn.""",
         "KNN",
         """
 *k* nearest neighbours: measure the clip, look up the most similar clips among those with known labels, and let them vote. There is
-little to learn but what “similar” means. The figure uses two measures; the model here starts from 2,182.""",
+little to learn but what “similar” means. The figure uses two measures; the model here starts from 1,564.""",
     ),
     "mlp": Term(
         "MLP",

@@ -17,9 +17,9 @@ from ser_core.classifiers import CLASSIFIERS
 from ser_core.corpora import catalogue
 from ser_core.metrics import abstention
 from ser_core.metrics.evaluation import Evaluation
+from ser_core.recognition import store
 from ser_core.recognition.card import ModelCard
 from ser_core.recognition.recognizer import Prediction
-from ser_core.recognition.store import SHIPPED
 from ser_core.recognition.together import TITLE, Pool
 from ser_core.system import templates, untrusted_text
 
@@ -55,10 +55,10 @@ def cards(
     first = whole_before.prediction if whole_before else None
     lines = _verdict(answers, before)
     card = {"title": TITLE, "anchor": "", "notes": _about(whole.pool)}
-    said = whole.prediction
-    card |= (
-        _said(said, first) if said else {"time": "", "rows": None, "problem": untrusted_text.sentence(whole.problem)}
-    )
+    if whole.prediction:
+        card |= _said(whole.prediction, first)
+    else:
+        card |= _unsaid(whole.problem, "waiting", whole.pool.labels, first)
     return str(_HTML.lead(card, lines, whole.pool.protocol, abstention.NOT_SURE)) + grid(answers, before)
 
 
@@ -83,12 +83,15 @@ def _about(pool: Pool) -> list[str]:
 
 
 def grid(answers: Sequence[Answer], before: Sequence[Answer] = ()) -> str:
-    """Return one card per answer, side by side where they fit, else one below the other.
+    """Return one card per answer: those of models from scratch side by side where they fit, else one below the other; the others below.
 
     `before` holds the answers for the first clip, of the same models, or nothing.
     """
-    cards = [_card(answer, before[i].prediction if before else None) for i, answer in enumerate(answers)]
-    return str(_HTML.grid(cards, abstention.NOT_SURE))
+    scratch, pretrained = [], []
+    for i, answer in enumerate(answers):
+        card = _card(answer, before[i].prediction if before else None)
+        (pretrained if store.is_pretrained(answer.card) else scratch).append(card)
+    return str(_HTML.grid(scratch, abstention.NOT_SURE)) + str(_HTML.broad(pretrained, abstention.NOT_SURE))
 
 
 def _card(answer: Answer, before: Prediction | None) -> dict[str, Any]:
@@ -107,13 +110,15 @@ def _card(answer: Answer, before: Prediction | None) -> dict[str, Any]:
         "notes": [note for note in notes if note],
     }
     if now is None:
-        return shown | {"time": "", "rows": None, "problem": untrusted_text.sentence(answer.problem)}
+        return shown | _unsaid(answer.problem, "still listening", card.labels if answer.may_follow else (), before)
     return shown | _said(now, before)
 
 
 def _said(now: Prediction, before: Prediction | None) -> dict[str, Any]:
     """Return what a card shows of a prediction."""
     return {
+        "problem": "",
+        "awaits": "",
         "time": f"{now.milliseconds:.1f} ms",
         "is_unsure": now.sure is False and now.threshold is not None,
         "label": now.label,
@@ -122,6 +127,20 @@ def _said(now: Prediction, before: Prediction | None) -> dict[str, Any]:
         "threshold": "" if now.threshold is None else percent(now.threshold),
         "before": _word(before) if before else "",
         "rows": _rows(now.probabilities, before.probabilities if before else None),
+    }
+
+
+def _unsaid(problem: str, awaits: str, labels: Sequence[str], before: Prediction | None) -> dict[str, Any]:
+    """Return what a card shows without a prediction: why there is none, or that it is awaited; with labels as high as with one."""
+    first = before.probabilities if before else None
+    return {
+        "time": "",
+        "problem": untrusted_text.sentence(problem),
+        "awaits": awaits,
+        "before": _word(before) if before and not problem else "",
+        "rows": [row | {"is_top": False, "text": ""} for row in _rows(dict.fromkeys(labels, 0.0), first)]
+        if labels
+        else [],
     }
 
 
@@ -170,7 +189,7 @@ def _score(figures: Evaluation) -> str:
 
 def error_rate_table(cards: Sequence[ModelCard]) -> str:
     """Return how often the shipped models are wrong on unseen speakers, in %, as an HTML table: one row per corpus."""
-    shown = [card for card in cards if card.slug in SHIPPED]
+    shown = [card for card in cards if card.slug in store.SHIPPED]
     by_corpus = [dict(_unseen(card)) for card in shown]
     rows = []
     for name in dict.fromkeys(name for measured in by_corpus for name in measured):
@@ -189,7 +208,7 @@ def error_rate_table(cards: Sequence[ModelCard]) -> str:
 
 def error_rate_sentence(cards: Sequence[ModelCard]) -> str:
     """Return how often the shipped models are wrong on unseen speakers, from the best to the worst corpus, as part of a sentence; or ''."""
-    wrong = [1 - figures.accuracy for card in cards if card.slug in SHIPPED for _, figures in _unseen(card)]
+    wrong = [1 - figures.accuracy for card in cards if card.slug in store.SHIPPED for _, figures in _unseen(card)]
     if not wrong:
         return ""
     share = f"{100 * min(wrong):.0f}–{percent(max(wrong))}"

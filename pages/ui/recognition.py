@@ -1,4 +1,8 @@
-"""Clips analysed and models asked, behind Streamlit's caches: by worker processes, never in the server, and in one task a clip."""
+"""Clips analysed and models asked, behind Streamlit's caches: by worker processes, never in the server, and in one task a clip.
+
+On Recognize a clip's pretrained models answer in tasks of their own, which wait until nobody's first task does: the encoder takes longer
+than all else.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,20 @@ import functools
 import gc
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import streamlit as st
 
 from pages.ui import cached, clip_input, runtime
+from pages.ui.task import Task
 from ser_core import paths
 from ser_core.audio import decoding
 from ser_core.audio.waveform import SAMPLE_RATE, Waveform, encode_wav
 from ser_core.errors import AudioError, SerError
 from ser_core.features import encoder, vectors
 from ser_core.features.extraction import Features
-from ser_core.recognition import service, timeline, together
+from ser_core.recognition import service, store, timeline, together
 from ser_core.recognition.analysis import Analysis
 from ser_core.recognition.card import ModelCard
 from ser_core.recognition.recognizer import Prediction
@@ -31,6 +36,9 @@ SHORT = 3 * 2**20
 
 LISTENING = "Listening to the clip …"
 
+LEFT_OUT = "Left out while many are waiting here: this model takes longest."
+"""Why a pretrained model has not answered."""
+
 _READING = workers.Line()
 """Long recordings are read through in the server, one at a time: two at once would hold up its pages."""
 
@@ -40,16 +48,18 @@ PLAYABLE = {"MP3": "audio/mpeg", "FLAC": "audio/flac", "MP4": "audio/mp4"}
 
 @dataclass(frozen=True)
 class _Clip:
-    """What is known of a visitor's clip: its analysis, and the answers so far, by the models' keys."""
+    """What is known of a visitor's clip: its analysis, the answers so far, and what works on later ones, by the models' keys."""
 
     analysis: Analysis
     answers: dict[str, Prediction | str]
+    tasks: dict[str, Task] = field(default_factory=dict)
 
 
 def analyse(given: clip_input.ClipInput, cards: Sequence[ModelCard] = ()) -> Analysis:
     """Return a clip decoded, measured with the default settings and judged; raises a SerError where that cannot be.
 
-    cards: the models that `answers` will be asked for; theirs come with it, so that the clip goes to a worker once.
+    cards: the models that `ask` will be called with; the answers of those that are not pretrained come with it, so that the clip goes to
+    a worker once.
     """
     return _clip(given, cards).analysis
 
@@ -68,7 +78,7 @@ def _clip(given: clip_input.ClipInput, cards: Sequence[ModelCard]) -> _Clip:
 
 @st.cache_resource(scope="session", max_entries=4, show_spinner=False)
 def _short_clip(digest: str, _given: clip_input.ClipInput, _cards: Sequence[ModelCard]) -> _Clip | None:
-    own = _by_origin(_cards)[0]
+    own = _by_origin(_first(_cards))[0]
     try:
         found = _run_short(_given.data, _given.name, own, _given.channel, _given.track)
     except AudioError:
@@ -85,7 +95,7 @@ def _short_clip(digest: str, _given: clip_input.ClipInput, _cards: Sequence[Mode
 
 @st.cache_resource(scope="session", max_entries=4, show_spinner=LISTENING)
 def _long_clip(digest: str, _given: clip_input.ClipInput, _cards: Sequence[ModelCard]) -> _Clip:
-    own = _by_origin(_cards)[0]
+    own = _by_origin(_first(_cards))[0]
     found, answers = _run_long(_given.data, _given.name, own, _given.channel, _given.track)
     return _Clip(found, _by_key(own, answers))
 
@@ -186,21 +196,71 @@ def is_short(data: bytes | Spool) -> bool:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one model says of a clip, or the sentence why it cannot."""
+    """What one model says of a clip, or the sentence why it cannot; neither where it has still to answer.
+
+    may_follow: whether it will, or may be asked again: it was left out because much else waits.
+    """
 
     card: ModelCard
     prediction: Prediction | None
     problem: str = ""
+    may_follow: bool = False
 
 
-def answers(given: clip_input.ClipInput, cards: list[ModelCard]) -> list[Answer]:
-    """Return one answer a card, in the order of the cards; none where there is no speech."""
+@dataclass(frozen=True)
+class Asked:
+    """Some models that were asked about a clip. Unlike `ask`, it may be used in any thread."""
+
+    clip: _Clip
+    cards: Sequence[ModelCard]
+
+    @property
+    def waits(self) -> bool:
+        """Whether an answer is on its way."""
+        return any(each.running for each in self._tasks())
+
+    def answers(self) -> list[Answer]:
+        """Return one answer a card as it is now, in the order of the cards; none where there is no speech."""
+        return [self._answer(card) for card in self.cards] if self.clip.analysis.quality.has_speech else []
+
+    def predictions(self) -> list[Prediction]:
+        """Return the predictions so far, after that of all together, where those models have a pool."""
+        return with_together([each.prediction for each in self.answers() if each.prediction], self.cards)
+
+    def _answer(self, card: ModelCard) -> Answer:
+        task = self.clip.tasks.get(cached._model_key(card))
+        is_on_its_way = task is not None and task.running  # looked at before its answer, which comes first
+        found = self.clip.answers.get(cached._model_key(card))
+        if isinstance(found, Prediction):
+            return Answer(card, found)
+        if found is not None:
+            return Answer(card, None, found)
+        problem = "" if is_on_its_way else (task.problem if task else "") or LEFT_OUT
+        return Answer(card, None, problem, may_follow=True)
+
+    def _tasks(self) -> list[Task]:
+        return [self.clip.tasks[key] for key in map(cached._model_key, self.cards) if key in self.clip.tasks]
+
+
+def ask(given: clip_input.ClipInput, cards: list[ModelCard], *, with_pretrained: bool = True) -> Asked:
+    """Ask models about a clip, where there is speech in it and they have not answered yet; all but the pretrained ones answer at once.
+
+    Those follow, each when there is time for it, if with_pretrained; else they are left out, unless they have answered before.
+    """
     clip = _clip(given, cards)
-    if not cards or not clip.analysis.quality.has_speech:
-        return []
-    # Chosen since the first look; or one could not answer, and is mended meanwhile, perhaps.
-    missing = [card for card in cards if not isinstance(clip.answers.get(cached._model_key(card)), Prediction)]
-    own, imported = _by_origin(missing)
+    if clip.analysis.quality.has_speech:
+        # Chosen since the first look; or one could not answer, and is mended meanwhile, perhaps.
+        missing = [card for card in cards if not isinstance(clip.answers.get(cached._model_key(card)), Prediction)]
+        first = _first(missing)
+        _ask_first(given, clip, first)
+        for card in missing:
+            if with_pretrained and card not in first:
+                clip.tasks.setdefault(cached._model_key(card), Task()).start(functools.partial(_ask_later, clip, card))
+    return Asked(clip, cards)
+
+
+def _ask_first(given: clip_input.ClipInput, clip: _Clip, cards: Sequence[ModelCard]) -> None:
+    own, imported = _by_origin(cards)
     more = _ask_imported(clip.analysis, imported)
     if own:
         try:
@@ -210,10 +270,25 @@ def answers(given: clip_input.ClipInput, cards: list[ModelCard]) -> list[Answer]
         except SerError as error:
             more = [*[str(error)] * len(own), *more]
     clip.answers.update(zip(map(cached._model_key, [*own, *imported]), more, strict=True))
-    return [
-        Answer(card, None, each) if isinstance(each, str) else Answer(card, each)
-        for card, each in ((card, clip.answers[cached._model_key(card)]) for card in cards)
-    ]
+
+
+def _ask_later(clip: _Clip, card: ModelCard, task: Task) -> None:
+    """Have one model answer when there is time for it; an imported one needs a worker for the encoder alone."""
+    try:
+        with workers.later_work():
+            if card.imported:
+                (found,) = _ask_imported(clip.analysis, [card])
+            else:
+                asked = clip.analysis.clip.waveform, _slugs_and_keys([card]), paths.models_folder()
+                (found,) = workers.run(service.predict_waveform, *asked)
+    except workers.NoRoomError as error:
+        raise SerError(LEFT_OUT) from error
+    clip.answers[cached._model_key(card)] = found
+
+
+def _first(cards: Sequence[ModelCard]) -> list[ModelCard]:
+    """Return the models that answer at once: those that are not pretrained."""
+    return [card for card in cards if not store.is_pretrained(card)]
 
 
 def predict_window(cards: Sequence[ModelCard], *, only_speech: bool = True) -> timeline.WindowPredictor:
@@ -257,14 +332,9 @@ def _by_origin(cards: Sequence[ModelCard]) -> tuple[list[ModelCard], list[ModelC
     return [card for card in cards if not card.imported], [card for card in cards if card.imported]
 
 
-def predictions(answers: list[Answer]) -> list[Prediction]:
-    """Return the predictions among the answers."""
-    return [answer.prediction for answer in answers if answer.prediction]
-
-
 @dataclass(frozen=True)
 class Together:
-    """What the models say as one: their pool, and its prediction, or the sentence why there is none."""
+    """What the models say as one: their pool, and its prediction, or the sentence why there is none; neither before one of them answers."""
 
     pool: together.Pool
     prediction: Prediction | None
@@ -274,17 +344,28 @@ class Together:
 def as_one(answers: Sequence[Answer], said: Prediction | None = None) -> Together | None:
     """Return what the models of some answers say together; None where they have no pool.
 
-    said: that, where it is known: the mean over some windows.
+    Before one of them answers, it is what the others say, where those have a pool. said: the prediction, where it is known: the mean over
+    some windows.
     """
     answered = [each for each in answers if each.prediction] or answers
     pool = together.choose(paths.models_folder(), _digests([each.card for each in answered]))
     if pool is None:
-        return None
+        return _awaited(answers)
     found = [each.prediction for each in answered if each.prediction]
     if not found:
         return Together(pool, None, answers[0].problem)
     said = said or together.apart(with_together(found, [each.card for each in answered]))[0]
     return Together(pool, said) if said else None
+
+
+def _awaited(answers: Sequence[Answer]) -> Together | None:
+    """Return the pool that needs an answer that may follow, None where there is none."""
+    there = [each for each in answers if each.prediction or each.may_follow]
+    pool = together.choose(paths.models_folder(), _digests([each.card for each in there]))
+    if pool is None:
+        return None
+    missing = [each.card.title for each in there if each.problem and each.card.slug in pool.weights]
+    return Together(pool, None, f"It needs the answer of {' and '.join(missing)}." if missing else "")
 
 
 def with_together(predictions: Sequence[Prediction], cards: Sequence[ModelCard]) -> list[Prediction]:

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 from streamlit import runtime
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.ui import state
@@ -45,6 +47,15 @@ def announce() -> None:
     """Have the work of this thread count as this visit's (workers.WHO). A thread of ours, which has no visit, was told when it began."""
     if get_script_run_ctx():
         workers.WHO.set(who())
+
+
+def stop_asking() -> None:
+    """Have the browser ask no more for the fragment that is being drawn; its run_every would last until the whole page is drawn again."""
+    context, fragment = get_script_run_ctx(), ThreadState.get().fragment_id
+    if context and fragment:
+        message = ForwardMsg()
+        message.stop_auto_rerun.fragment_ids.append(fragment)
+        context.enqueue(message)
 
 
 def _network(address: str) -> str:

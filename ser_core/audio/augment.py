@@ -6,7 +6,7 @@ a random combination. Which clips are augmented, and how often, is dataset/build
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,24 @@ def add_sound(waveform: Waveform, sound: np.ndarray, *, snr_db: float) -> Wavefo
     """Return the clip with another sound, float (n_samples,), that lies snr_db below it in mean power; both silent: the clip as it is."""
     power, added = (float(np.mean(np.square(each, dtype=np.float64))) for each in (waveform.samples, sound))
     return _like(waveform, waveform.samples + np.sqrt(power / 10 ** (snr_db / 10) / max(added, 1e-20)) * sound)
+
+
+def babble(n: int, voices: Sequence[Waveform], *, rng: np.random.Generator) -> np.ndarray:
+    """Return voices that speak at once, float (n,), equally loud and each with its own start.
+
+    Raises
+    ------
+    ConfigError : if there is no voice.
+    """
+    if not voices:
+        raise ConfigError(
+            "Babble is mixed from clips of other speakers, and there are none here. Add a corpus, or leave babble out."
+        )
+    total = np.zeros(n)
+    for voice in voices:
+        level = float(np.sqrt(np.mean(np.square(voice.samples, dtype=np.float64))))
+        total += np.resize(np.roll(voice.samples, int(rng.integers(len(voice.samples)))), n) / max(level, 1e-10)
+    return total
 
 
 def add_noise(waveform: Waveform, *, snr_db: float, rng: np.random.Generator) -> Waveform:
@@ -235,16 +253,23 @@ def check_effects(effects: Mapping[str, float]) -> None:
 
 
 def chain(
-    waveform: Waveform, *, strength: float = 1.0, effects: Mapping[str, float] | None = None, rng: np.random.Generator
+    waveform: Waveform,
+    *,
+    strength: float = 1.0,
+    effects: Mapping[str, float] | None = None,
+    voices: Callable[[], Sequence[Waveform]] | None = None,
+    rng: np.random.Generator,
 ) -> Waveform:
     """Return a random combination of changes.
 
     effects : name of EFFECTS -> its largest strength; each is drawn by chance, at least one of them always, and goes a random
         part of its way. None for the mix that the shipped models learned from: always another speed and microphone; often
-        noise or chatter; sometimes a room or a telephone, where `strength` scales how far each goes, from 0 to 1.
+        noise or other voices; sometimes a room or a telephone, where `strength` scales how far each goes, from 0 to 1.
+    voices : called for the clips that babble is mixed from, at other speeds, where the mix draws it; None: chatter of the clip itself
+        in place of it.
     """
     if effects is None:
-        return _shipped_mix(waveform, strength, rng)
+        return _shipped_mix(waveform, strength, voices, rng)
     chosen = [name for name in EFFECTS if effects.get(name, 0) > 0]
     drawn = [name for name in chosen if rng.random() < DRAWN_SHARE]
     for name in drawn or ([chosen[int(rng.integers(len(chosen)))]] if chosen else []):
@@ -252,7 +277,12 @@ def chain(
     return waveform
 
 
-def _shipped_mix(waveform: Waveform, strength: float, rng: np.random.Generator) -> Waveform:
+def _shipped_mix(
+    waveform: Waveform,
+    strength: float,
+    voices: Callable[[], Sequence[Waveform]] | None,
+    rng: np.random.Generator,
+) -> Waveform:
     result = change_speed(waveform, factor=float(np.exp(rng.uniform(-0.12, 0.12) * strength)))
     result = tilt(result, db_per_octave=float(rng.uniform(-3, 3) * strength))
     if rng.random() < 0.3 * strength:
@@ -260,6 +290,10 @@ def _shipped_mix(waveform: Waveform, strength: float, rng: np.random.Generator) 
     around = rng.random()
     if around < 0.3 * strength:
         result = add_noise(result, snr_db=float(rng.uniform(10, 35)), rng=rng)
+    elif around < 0.55 * strength and (others := voices() if voices else ()):
+        snr_db = float(rng.uniform(5, 20))
+        others = [change_speed(each, factor=float(np.exp(rng.uniform(-0.25, 0.25)))) for each in others]
+        result = add_sound(result, babble(len(result.samples), others, rng=rng), snr_db=snr_db)
     elif around < 0.5 * strength:
         result = add_chatter(result, snr_db=float(rng.uniform(5, 25)), rng=rng)
     if rng.random() < 0.15 * strength:

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.fft
 
 from ser_core.audio import augment, codecs
-from ser_core.audio.augment import add_sound
+from ser_core.audio.augment import add_sound, babble
 from ser_core.audio.waveform import Waveform, from_pcm, to_pcm
 from ser_core.errors import ConfigError
 
@@ -39,24 +39,6 @@ def noise(n: int, *, slope: float, rng: np.random.Generator) -> np.ndarray:
     spectrum[1:] *= np.arange(1, len(spectrum)) ** -slope
     spectrum[0] = 0.0
     return np.asarray(scipy.fft.irfft(spectrum, whole)[:n])
-
-
-def babble(n: int, voices: Voices, *, rng: np.random.Generator) -> np.ndarray:
-    """Return voices that speak at once, float (n,), equally loud and each with its own start.
-
-    Raises
-    ------
-    ConfigError : if there is no voice.
-    """
-    if not voices:
-        raise ConfigError(
-            "Babble is mixed from clips of other speakers, and there are none here. Add a corpus, or leave babble out."
-        )
-    total = np.zeros(n)
-    for voice in voices:
-        level = float(np.sqrt(np.mean(np.square(voice.samples, dtype=np.float64))))
-        total += np.resize(np.roll(voice.samples, int(rng.integers(len(voice.samples)))), n) / max(level, 1e-10)
-    return total
 
 
 def record_level(waveform: Waveform, *, gain_db: float) -> Waveform:

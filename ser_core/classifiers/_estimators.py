@@ -25,7 +25,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from ser_core.classifiers import gated
 from ser_core.classifiers.contract import Discriminant, Progress, validation_figures
+from ser_core.classifiers.gated import GatedDiscriminant
 
 PER_CORPUS = 1000
 """A class that is learned for one corpus has the number label + PER_CORPUS * corpus."""
@@ -244,6 +246,21 @@ def fit_lda(given: Training) -> Pipeline:
     return Pipeline([("scale", scale), ("classify", analysis)])
 
 
+def fit_transfer(given: Training) -> Pipeline:
+    """Linear discriminant analysis; of several corpora also separately per corpus, with a gate between the two answers."""
+    if given.domain is None or len(np.unique(given.domain)) < 2:
+        return fit_lda(given)
+    scale = StandardScaler().fit(given.X, sample_weight=given.weight)
+    analysis = GatedDiscriminant(given.settings["shrinkage"]).fit(
+        scale.transform(given.X),
+        given.y,
+        corpus=given.domain,
+        weight=given.weight,
+        validation=(scale.transform(given.validation[0]), given.validation[1]) if given.validation else None,
+    )
+    return Pipeline([("scale", scale), ("classify", analysis)])
+
+
 @dataclass(frozen=True)
 class Kind:
     """How a classifier of the table is fitted, and the steps of its pipeline."""
@@ -252,12 +269,15 @@ class Kind:
     last: type[BaseEstimator]
     between: tuple[type[BaseEstimator], ...] = ()
     trusted: tuple[str, ...] = ()
-    """Types beyond skops' own list that its file may hold; both are arrays of nodes, checked by `sound`."""
+    """Types beyond skops' own list that its file may hold; their arrays are checked by `sound`."""
 
-    @property
-    def steps(self) -> list[type[BaseEstimator]]:
-        """What its pipeline is made of."""
-        return [StandardScaler, *self.between, self.last]
+    of_corpora: type[BaseEstimator] | None = None
+    """The last step in place of `last` where it was fitted to several corpora."""
+
+    def has(self, steps: list[type]) -> bool:
+        """Return whether its pipeline may be made of these steps."""
+        first = [StandardScaler, *self.between]
+        return steps[:-1] == first and steps[-1] in (self.last, self.of_corpora or self.last)
 
 
 KINDS: dict[str, Kind] = {
@@ -272,7 +292,12 @@ KINDS: dict[str, Kind] = {
     ),
     "logistic": Kind(fit_logistic, LogisticRegression),
     "lda": Kind(fit_lda, LinearDiscriminantAnalysis),
-    "transfer": Kind(fit_lda, LinearDiscriminantAnalysis),
+    "transfer": Kind(
+        fit_transfer,
+        LinearDiscriminantAnalysis,
+        trusted=(f"{gated.__name__}.{GatedDiscriminant.__name__}",),
+        of_corpora=GatedDiscriminant,
+    ),
 }
 
 
@@ -332,7 +357,8 @@ def n_parameters(pipeline: Pipeline) -> int:
             for trees in last._predictors
             for tree in trees
         )
-    return int(last.coef_.size + last.intercept_.size)
+    shared = int(last.coef_.size + last.intercept_.size)
+    return shared + int(last.axes_.size + last.centres_.size) if isinstance(last, GatedDiscriminant) else shared
 
 
 def architecture(pipeline: Pipeline, n_labels: int, *, pretrained: bool = False) -> list[dict[str, Any]]:
@@ -369,6 +395,9 @@ _DETAILS: dict[type, Callable[[Any], str]] = {
     HistGradientBoostingClassifier: lambda last: f"{last.n_iter_} rounds of trees",
     LogisticRegression: lambda last: "one weight per feature and label",
     LinearDiscriminantAnalysis: lambda last: "one weight per feature and label",
+    GatedDiscriminant: lambda last: (
+        f"one weight per feature and label, and per feature and each of {last.axes_.shape[1]} axes on which the corpora's labels differ"
+    ),
 }
 
 
@@ -381,11 +410,13 @@ def sound(pipeline: Pipeline, name: str, n_labels: int) -> bool:
 
     scikit-learn does not check the nodes of its trees: a child or column out of range would read memory beyond the array.
     """
-    if not isinstance(pipeline, Pipeline) or [type(step) for _, step in pipeline.steps] != KINDS[name].steps:
+    if not isinstance(pipeline, Pipeline) or not KINDS[name].has([type(step) for _, step in pipeline.steps]):
         return False
     last = pipeline[-1]
     if len(last.classes_) == 0 or max(last.classes_ % PER_CORPUS) >= n_labels or min(last.classes_) < 0:
         return False
+    if isinstance(last, GatedDiscriminant):
+        return gated.is_sound(last, n_labels, int(pipeline["scale"].n_features_in_))
     if isinstance(last, RandomForestClassifier):
         trees = [tree.tree_ for tree in last.estimators_]
         return all(

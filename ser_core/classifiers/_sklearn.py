@@ -87,6 +87,12 @@ class SklearnClassifier:
         assert self.pipeline_ is not None, "fit or load comes first"
         return _estimators.n_parameters(self.pipeline_)
 
+    @property
+    def n_inputs(self) -> int:
+        """Number of columns that it was fitted on."""
+        assert self.pipeline_ is not None, "fit or load comes first"
+        return int(self.pipeline_.n_features_in_)
+
     def architecture(self) -> list[dict[str, Any]]:
         """Return one row per step of the pipeline."""
         assert self.pipeline_ is not None, "fit or load comes first"

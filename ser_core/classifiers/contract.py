@@ -70,8 +70,9 @@ class TrainableClassifier(Classifier, Protocol):
         """Learn from X and y, (n,) positions in `labels`, and return itself.
 
         sample_weight, (n,): how much an item counts; domain, int (n,): which corpus it comes from: actors and microphones of
-        one corpus have more in common than "angry" has across corpora, so KNN and MLP learn each label separately per corpus. With
-        `validation` the best epoch on it is kept. should_stop is called often; it ends the training with the weights learned so far.
+        one corpus have more in common than "angry" has across corpora, so KNN, MLP and `transfer` learn each label separately per
+        corpus. With `validation` the best epoch on it is kept. should_stop is called often; it ends the training with the weights
+        learned so far.
         """
         ...
 

@@ -44,8 +44,12 @@ def _run(options: argparse.Namespace) -> int:
     unknown = [slug for slug in slugs if slug not in shipped.RECIPES]
     if unknown:
         raise ConfigError(f"There is no recipe for {', '.join(unknown)}. Choose from {', '.join(shipped.RECIPES)}.")
-    material = shipped.gather(folders, work=options.work, slugs=slugs, n_jobs=shared.worker_count(options), say=message)
     answers = options.answers or options.work / "held_out.npz"
-    shipped.build(slugs, material, work=options.work, held_out_answers=answers, say=message)
+    for n_copies in dict.fromkeys(shipped.RECIPES[slug].n_copies for slug in slugs):
+        alike = [slug for slug in slugs if shipped.RECIPES[slug].n_copies == n_copies]
+        material = shipped.gather(
+            folders, work=options.work, slugs=alike, n_jobs=shared.worker_count(options), say=message
+        )
+        shipped.build(alike, material, work=options.work, held_out_answers=answers, say=message)
     together.build(shipped.POOLS, answers, paths.models_folder(), say=message)
     return 0

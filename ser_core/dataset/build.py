@@ -56,6 +56,15 @@ class Dataset:
 
 
 @dataclass(frozen=True)
+class _Task:
+    """A clip as recorded (copy 0) or one of its copies. voices: paths of the clips that the copy's babble is mixed from."""
+
+    path: str
+    copy: int
+    voices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class _Entry:
     """What is kept of a clip or a copy: its vector, windows and facts, float64 (len(FACTS),); its embedding, None where not wanted."""
 
@@ -106,6 +115,7 @@ def build(
     augmented: np.ndarray | None = None,
     strength: float = 1.0,
     effects: Mapping[str, float] | None = None,
+    voices: Sequence[Sequence[str]] | None = None,
     seed: int = 0,
     kinds: Collection[str] = (vectors.VECTOR, vectors.FRAMES),
     cache: Path | None = None,
@@ -117,7 +127,8 @@ def build(
 ) -> Dataset:
     """Return the features of all clips and of n_copies augmented copies of each (strength, effects: see augment.chain).
 
-    augmented: bool (n_clips,), the clips of which there are copies, all by default: clips that are only tested need none.
+    augmented: bool (n_clips,), the clips of which there are copies, all by default: clips that are only tested need none. voices: for each
+    clip the paths of the clips that its copies' babble is mixed from (voices.of_their_own); without, they have chatter of the clip itself.
     A clip that cannot be read is left out and reported in `problems`. With a cache folder, what was computed for the same
     bytes, settings and code is read back; only the rest is measured, by n_jobs processes (-1: one per core). on_progress(done,
     total) is called as clips finish. kinds: of vectors.KINDS, the inputs that are wanted; there are vectors in any case, and windows and
@@ -130,9 +141,10 @@ def build(
     Stopped : if should_stop returned True.
     """
     copied = np.ones(len(clips), bool) if augmented is None else augmented
+    around = voices or [()] * len(clips)
     tasks = [
-        (path, copy)
-        for path, more in zip(clips[catalogue.PATH], copied, strict=True)
+        _Task(path, copy, tuple(others) if copy else ())
+        for path, more, others in zip(clips[catalogue.PATH], copied, around, strict=True)
         for copy in range(1 + n_copies * int(more))
     ]
     drawn = {"strength": strength, "seed": seed} if effects is None else {"effects": dict(effects), "seed": seed}
@@ -140,9 +152,9 @@ def build(
     results: list[_Entry | str | None] = [None] * len(tasks)
     done = 0
 
-    def note(task: int, result: _Entry | str) -> None:
+    def note(number: int, result: _Entry | str) -> None:
         nonlocal done
-        results[task] = result
+        results[number] = result
         done += 1
         if on_progress and (done % 50 == 0 or done == len(tasks)):
             on_progress(done, len(tasks))
@@ -151,12 +163,12 @@ def build(
         if should_stop and should_stop():
             raise Stopped("Stopped. What has been measured so far is kept and need not be measured again.")
 
-    for task, (path, copy) in enumerate(tasks if cache else ()):
+    for number, task in enumerate(tasks if cache else ()):
         check_stop()
-        stored = _recall(path, copy, config, drawn, cache, kinds) if cache else None
+        stored = _recall(task, config, drawn, cache, kinds) if cache else None
         if stored:
-            note(task, stored)
-    missing = [task for task, result in enumerate(results) if result is None]
+            note(number, stored)
+    missing = [number for number, result in enumerate(results) if result is None]
     if len(missing) < WORTH_WORKERS:
         n_jobs, cluster = 1, None
     compiles = bool(augment.COMPILED & set(effects or ()))
@@ -165,26 +177,24 @@ def build(
             cluster.once_a_machine(warm_up.run)
         whole = (*kinds, vectors.FRAMES)
         there = functools.partial(_measure, config=config, drawn=drawn, cache=None, kinds=whole)
-        run = cluster.in_order(there, [tasks[task] for task in missing])
+        run = cluster.in_order(there, [(tasks[number],) for number in missing])
     else:
         if compiles and missing and n_jobs != 1:
             warm_up.run()
         check_stop()
-        run = pool.in_processes(measure, [tasks[task] for task in missing], n_jobs, niced=niced)
-    for task, result in zip(missing, run, strict=True):
+        run = pool.in_processes(measure, [(tasks[number],) for number in missing], n_jobs, niced=niced)
+    for number, result in zip(missing, run, strict=True):
         if cluster and isinstance(result, _Entry):
-            result = _keep(result, *tasks[task], config, drawn, cache, kinds)
-        note(task, result)
+            result = _keep(result, tasks[number], config, drawn, cache, kinds)
+        note(number, result)
         check_stop()
     return _assemble(tasks, results, config, kinds)
 
 
-def _assemble(
-    tasks: Sequence[tuple[str, int]], results: Sequence[Any], config: FeatureConfig, kinds: Collection[str]
-) -> Dataset:
-    clip = np.cumsum([copy == 0 for _, copy in tasks]) - 1  # a clip's own row comes before its copies
-    good = [task for task, result in enumerate(results) if isinstance(result, _Entry)]
-    entries: list[_Entry] = [results[task] for task in good]
+def _assemble(tasks: Sequence[_Task], results: Sequence[Any], config: FeatureConfig, kinds: Collection[str]) -> Dataset:
+    clip = np.cumsum([task.copy == 0 for task in tasks]) - 1  # a clip's own row comes before its copies
+    good = [number for number, result in enumerate(results) if isinstance(result, _Entry)]
+    entries: list[_Entry] = [results[number] for number in good]
     counts = [len(entry.windows) for entry in entries]
     empty = np.zeros((0, config.window_frames, len(vectors.frame_columns(config))), np.float16)
     columns = vectors.summary_columns(config)
@@ -196,10 +206,10 @@ def _assemble(
         ),
         windows=np.concatenate([empty, *(entry.windows for entry in entries)]),
         window_row=np.repeat(np.arange(len(good)), counts),
-        clip=np.array([clip[task] for task in good], int),
-        copy=np.array([tasks[task][1] for task in good], int),
+        clip=np.array([clip[number] for number in good], int),
+        copy=np.array([tasks[number].copy for number in good], int),
         problems=tuple(
-            {path: result for (path, _), result in zip(tasks, results, strict=True) if isinstance(result, str)}.items()
+            {task.path: result for task, result in zip(tasks, results, strict=True) if isinstance(result, str)}.items()
         ),
         facts=pd.DataFrame(
             np.array([entry.facts for entry in entries], float).reshape(len(good), len(FACTS)), columns=list(FACTS)
@@ -208,8 +218,7 @@ def _assemble(
 
 
 def _measure(
-    path: str,
-    copy: int,
+    task: _Task,
     *,
     config: FeatureConfig,
     drawn: Mapping[str, Any],
@@ -221,17 +230,22 @@ def _measure(
     Vector, windows and facts are measured and kept together, an embedding where it is wanted.
     """
     try:
-        data = Path(path).read_bytes()
-        clip = decoding.decode(data, name=Path(path).name, sample_rate=config.sample_rate)
+        data = Path(task.path).read_bytes()
+        clip = decoding.decode(data, name=Path(task.path).name, sample_rate=config.sample_rate)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     except AudioError as error:
         return str(error)
     waveform = clip.waveform
-    if copy:
-        rng = np.random.default_rng(_seed(data, copy, drawn))
-        waveform = augment.chain(waveform, strength=drawn.get("strength", 1.0), effects=drawn.get("effects"), rng=rng)
-    key = _key(data, copy, config, drawn)
+    if task.copy:
+        waveform = augment.chain(
+            waveform,
+            strength=drawn.get("strength", 1.0),
+            effects=drawn.get("effects"),
+            voices=functools.partial(_voices, task.voices, config.sample_rate) if task.voices else None,
+            rng=np.random.default_rng(_seed(data, task.copy, drawn)),
+        )
+    key = _key(data, task, config, drawn)
     features = _read_features(cache, key, config) if cache else None
     if features is None:
         measured = extraction.extract(waveform, config)
@@ -244,10 +258,18 @@ def _measure(
     return _wanted(entry, kinds)
 
 
+def _voices(paths: Sequence[str], sample_rate: int) -> list[Waveform]:
+    """Return the clips that babble is mixed from; those that cannot be read are missing from it."""
+    voices = []
+    for path in paths:
+        with contextlib.suppress(AudioError, OSError):
+            voices.append(decoding.decode(path, name=Path(path).name, sample_rate=sample_rate).waveform)
+    return voices
+
+
 def _keep(
     entry: _Entry,
-    path: str,
-    copy: int,
+    task: _Task,
     config: FeatureConfig,
     drawn: Mapping[str, Any],
     cache: Path | None,
@@ -256,7 +278,7 @@ def _keep(
     """Return what another machine measured, once it is in the cache of this one."""
     with contextlib.suppress(OSError):  # the clip went away meanwhile
         if cache:
-            _write(cache, _key(Path(path).read_bytes(), copy, config, drawn), entry)
+            _write(cache, _key(Path(task.path).read_bytes(), task, config, drawn), entry)
     return _wanted(entry, kinds)
 
 
@@ -282,11 +304,11 @@ def _facts(clip: decoding.Clip, waveform: Waveform, measured: extraction.Feature
 
 
 def _recall(
-    path: str, copy: int, config: FeatureConfig, drawn: Mapping[str, Any], cache: Path, kinds: Collection[str]
+    task: _Task, config: FeatureConfig, drawn: Mapping[str, Any], cache: Path, kinds: Collection[str]
 ) -> _Entry | None:
     """Return what the cache holds of a clip or a copy; None where a part of it is missing or damaged, or the clip cannot be read."""
     try:
-        key = _key(Path(path).read_bytes(), copy, config, drawn)
+        key = _key(Path(task.path).read_bytes(), task, config, drawn)
     except OSError:
         return None
     features = _read_features(cache, key, config, frames=vectors.FRAMES in kinds)
@@ -322,9 +344,11 @@ def _seed(data: bytes, copy: int, drawn: Mapping[str, Any]) -> int:
     return int.from_bytes(hashlib.sha256(hashlib.sha256(data).digest() + asked).digest()[:8], "big")
 
 
-def _key(data: bytes, copy: int, config: FeatureConfig, drawn: Mapping[str, Any]) -> str:
-    """Return the name of a cache entry: the clip's bytes, every setting, and how it is measured."""
-    settings = {"copy": copy, "config": config.to_dict()} | (dict(drawn) if copy else {})
+def _key(data: bytes, task: _Task, config: FeatureConfig, drawn: Mapping[str, Any]) -> str:
+    """Return the name of a cache entry: the clip's bytes, every setting, the clips around it by name, and how it is measured."""
+    settings = {"copy": task.copy, "config": config.to_dict()} | (dict(drawn) if task.copy else {})
+    if task.voices:
+        settings["voices"] = [Path(path).name for path in task.voices]
     digest = hashlib.sha256(hashlib.sha256(data).digest())
     digest.update(json.dumps(settings, sort_keys=True).encode())
     digest.update(version())

@@ -27,7 +27,7 @@ FACTS = (
 )
 """Facts of each clip besides its features: of its file, quality.Quality's facts, speech_rate.rate. NaN: not measurable."""
 
-FEATURES_VERSION = 1
+FEATURES_VERSION = 2
 """Rises whenever what is measured of a clip changes, be it by its decoding, augmentation, features or facts: what was kept under another
 number is not found again. tests/dataset/test_cache.py holds what is measured of fixed sounds, and fails where the number should rise."""
 

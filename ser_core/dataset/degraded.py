@@ -12,8 +12,9 @@ import pandas as pd
 
 from ser_core.audio import decoding, degradations
 from ser_core.corpora import catalogue
+from ser_core.dataset import voices as others_around
 from ser_core.dataset.build import Dataset
-from ser_core.errors import AudioError, CorpusError
+from ser_core.errors import AudioError
 from ser_core.features import extraction, vectors
 from ser_core.features.config import FeatureConfig
 from ser_core.system import pool
@@ -47,10 +48,14 @@ def features_under(
     measured.
     """
     chosen = clips[wanted]
-    voices = _voices(chosen, chosen, seed=0) if degradations.CONDITIONS[condition].others else [()] * len(chosen)
+    around = (
+        others_around.of_others(chosen, chosen, seed=0)
+        if degradations.CONDITIONS[condition].others
+        else [()] * len(chosen)
+    )
     tasks = [
-        _Task(path, around, condition, (level,), tuple(kinds), seed)
-        for seed, (path, around) in enumerate(zip(chosen[catalogue.PATH], voices, strict=True))
+        _Task(path, others, condition, (level,), tuple(kinds), seed)
+        for seed, (path, others) in enumerate(zip(chosen[catalogue.PATH], around, strict=True))
     ]
     heard = list(
         pool.in_processes(functools.partial(_hear, config=config), [(task,) for task in tasks], n_jobs, niced=False)
@@ -74,22 +79,6 @@ def features_under(
         problems=(),
         facts=pd.DataFrame(),
     )
-
-
-def _voices(chosen: pd.DataFrame, clips: pd.DataFrame, seed: int) -> list[tuple[str, ...]]:
-    """Return the paths of the clips that are mixed to babble around each chosen clip: of other speakers, as many of them as there are."""
-    rng = np.random.default_rng([seed, 1])
-    made = []
-    for speaker in chosen[catalogue.SPEAKER]:
-        others = clips[clips[catalogue.SPEAKER] != speaker]
-        if others.empty:
-            raise CorpusError(
-                "Babble is mixed from clips of other speakers, and there are none here. Add a corpus, or leave babble out."
-            )
-        shuffled = others.iloc[rng.permutation(len(others))]
-        turn = shuffled.groupby(catalogue.SPEAKER).cumcount().to_numpy()
-        made.append(tuple(shuffled[catalogue.PATH].iloc[np.argsort(turn, kind="stable")[: degradations.N_VOICES]]))
-    return made
 
 
 def _hear(task: _Task, *, config: FeatureConfig) -> list[dict[str, np.ndarray]] | str:

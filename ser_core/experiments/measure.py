@@ -18,7 +18,7 @@ import pandas as pd
 
 from ser_core import classifiers
 from ser_core.corpora import catalogue
-from ser_core.dataset import build, duplicates, protocols
+from ser_core.dataset import build, duplicates, protocols, voices
 from ser_core.dataset.build import Dataset
 from ser_core.dataset.duplicates import Sounds
 from ser_core.dataset.protocols import Fold
@@ -63,14 +63,17 @@ def held_out(
     copied = row is not None and row.copies
     sounds = sounds_of(clips, workspace, share=0.05) if train else duplicates.remembered(clips, cache=workspace.cache)
     doubles = _doubles(clips, sounds, _COPIED if copied else _APART)
-    if not copied:
-        protocols.rounds(
-            clips, protocol, tested=among, sounds=_keys(sounds, clips)
-        )  # an impossible protocol fails before anything is measured
+    around = None
+    if not copied:  # an impossible protocol fails before anything is measured
+        around = _around(clips, protocols.rounds(clips, protocol, tested=among, sounds=_keys(sounds, clips)))
     config = replace(
         recipe.config, protocol=row.validation if row else "", n_copies=max(recipe.config.n_copies, int(copied))
     )
-    data = _measure(clips, config, workspace, effects=recipe.effects, start=0.05, share=0.25) if train else None
+    data = (
+        _measure(clips, config, workspace, effects=recipe.effects, around=around, start=0.05, share=0.25)
+        if train
+        else None
+    )
     problems = data.problems if data else ()
     if copied and data:
         among = among[data.clip]
@@ -198,15 +201,18 @@ def _measure(
     workspace: Workspace,
     *,
     effects: dict[str, float] | None = None,
+    around: list[tuple[str, ...]] | None = None,
     start: float = 0.0,
     share: float,
 ) -> Dataset:
+    """Return the features of clips and, where the config asks for them, of copies with the babble of the clips around each."""
     data = build.build(
         clips,
         config.features,
         n_copies=config.n_copies,
         strength=config.strength,
         effects=effects,
+        voices=around,
         kinds=[classifiers.CLASSIFIERS[config.classifier].input_kind],
         seed=config.seed,
         cache=workspace.cache,
@@ -220,6 +226,14 @@ def _measure(
     if not len(data.clip):
         raise CorpusError(f"None of the {len(clips)} clips can be read: {data.problems[0][1]}")
     return data
+
+
+def _around(clips: pd.DataFrame, rounds: Sequence[Fold]) -> list[tuple[str, ...]]:
+    """Return the clips around each as babble: of the same speaker and tested with it, so that no training hears what tests it."""
+    tested_in = np.full(len(clips), -1)
+    for number, each in enumerate(rounds):
+        tested_in[each.test & (tested_in < 0)] = number
+    return voices.of_their_own(clips, tested_in)
 
 
 def _round(

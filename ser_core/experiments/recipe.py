@@ -71,7 +71,7 @@ def from_dict(values: Mapping[str, Any]) -> Recipe:
     return Recipe(name=str(values["name"]), config=FitConfig(**config), effects=values["effects"])
 
 
-_SETTINGS = ("n_copies", "strength", "speaker_cap", "validation_share", "balance", "seed")
+_SETTINGS = ("n_copies", "strength", "speaker_cap", "corpus_cap", "validation_share", "balance", "seed")
 
 
 def recipe_key(recipe: Recipe) -> str:

@@ -21,6 +21,7 @@ import pandas as pd
 from ser_core.audio import degradations
 from ser_core.corpora import catalogue
 from ser_core.dataset import build, degraded
+from ser_core.dataset import voices as others_around
 from ser_core.errors import ConfigError, CorpusError, Stopped
 from ser_core.experiments import comparison
 from ser_core.experiments.measure import sounds_of
@@ -130,7 +131,7 @@ def measure(
     heard = {card.slug: contamination.heard_by(card, chosen, workspace.models, sounds) for card in cards}
     order = [degradations.CLEAN, *(name for name in degradations.CONDITIONS if name in names)]
     voices = (
-        degraded._voices(chosen, clips, seed)
+        others_around.of_others(chosen, clips, seed=seed)
         if any(degradations.CONDITIONS[name].others for name in order[1:])
         else [()] * len(chosen)
     )

@@ -118,7 +118,7 @@ SETTINGS = (
         name="network_input",
         title="Network input",
         kind=CHOICE,
-        default=MEL_AND_VOICE,
+        default=LEVELLED,
         choices=INPUTS,
         early=True,
         help="The mel spectrogram alone, or pitch, loudness and voice quality of each moment as well. Levelled: each mel band minus its "
@@ -147,7 +147,7 @@ class FeatureConfig:
     fmax: float = 8000.0
     trim_top_db: float = 35.0
     window_frames: int = 160
-    network_input: str = MEL_AND_VOICE
+    network_input: str = LEVELLED
 
     def __post_init__(self) -> None:
         for setting in SETTINGS:

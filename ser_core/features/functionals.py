@@ -6,16 +6,12 @@ clip's summary vector.
 
 from __future__ import annotations
 
-import itertools
 from functools import lru_cache
 
 import numpy as np
-import scipy.fft
 
 QUANTILES = (0.10, 0.25, 0.50, 0.75, 0.90)
 N_SHAPE = 4
-MODULATION_HZ = (0.5, 1.5, 3.0, 5.0, 8.0, 12.0, 18.0)
-"""Edges of the modulation bands: phrases lie below 1.5 Hz, stressed syllables near 3, syllables near 5, tremor above."""
 
 STATISTICS = (
     "mean",
@@ -26,13 +22,11 @@ STATISTICS = (
     "step",
     "step_rel",
     *(f"shape_{i + 1}" for i in range(N_SHAPE)),
-    *(f"mod_{low:g}hz" for low in MODULATION_HZ[:-1]),
 )
 """Names of what `describe` returns for each track.
 
 mean, std, skew, kurt: moments; pNN: percentiles; step: mean absolute difference of neighbouring frames, and step_rel the same
-in units of std; shape_k: amplitude of the k-th half-cosine over the clip (1: falls from beginning to end, 2: lower in the middle);
-mod_F: decimal logarithm of the share of the variance that lies in the modulation band from F Hz on.
+in units of std; shape_k: amplitude of the k-th half-cosine over the clip (1: falls from beginning to end, 2: lower in the middle).
 """
 
 RHYTHM = (
@@ -61,17 +55,13 @@ of pitch within voiced stretches of 0.1 s or more (semitones a second), and its 
 its median (semitones).
 """
 
-LEAST_FFT = 256
-"""Frames of the modulation spectrum: short clips are zero-padded, so that each band has enough bins."""
-
 _LEAST_RUN_S = 0.1
 _ENDS_S = 0.2
-_LEAST_SHARE = 1e-4
 _LEAST_STD = 1e-6
 
 
-def describe(tracks: np.ndarray, frame_s: float) -> np.ndarray:
-    """Return the STATISTICS of each track: float32 (n_tracks, n_statistics), from float32 (n_tracks, n_frames), frame_s seconds per frame.
+def describe(tracks: np.ndarray) -> np.ndarray:
+    """Return the STATISTICS of each track: float32 (n_tracks, n_statistics), from float32 (n_tracks, n_frames).
 
     A track that does not move has std 0, and 0 for all that is relative to it.
     """
@@ -89,10 +79,6 @@ def describe(tracks: np.ndarray, frame_s: float) -> np.ndarray:
     quantiles = ordered[:, [round(q * (n_frames - 1)) for q in QUANTILES]]
     step = np.abs(np.diff(tracks, axis=1)).mean(axis=1) if n_frames > 1 else np.zeros_like(std)
     shape = centred @ _cosines(n_frames)
-    n_fft = _fft_length(n_frames)
-    spectrum = scipy.fft.rfft(centred, n=n_fft, axis=1)
-    energy = np.square(spectrum.real) + np.square(spectrum.imag)
-    share = energy @ _modulation_bands(n_fft, frame_s) * np.float32(2 / n_fft / n_frames) / unit[:, np.newaxis] ** 2
     columns = [
         mean[:, 0],
         std,
@@ -102,13 +88,8 @@ def describe(tracks: np.ndarray, frame_s: float) -> np.ndarray:
         step,
         step / unit,
         *shape.T,
-        *np.log10(share + _LEAST_SHARE).T,
     ]
     return np.stack(columns, axis=1).astype(np.float32, copy=False)
-
-
-def _fft_length(n_frames: int) -> int:
-    return int(scipy.fft.next_fast_len(max(n_frames, LEAST_FFT), real=True))
 
 
 @lru_cache(maxsize=256)
@@ -116,14 +97,6 @@ def _cosines(n_frames: int) -> np.ndarray:
     """Return the half-cosines of a clip, float32 (n_frames, N_SHAPE), scaled so that a track's product with them is its amplitude."""
     time = (np.arange(n_frames)[:, np.newaxis] + 0.5) / n_frames
     return (np.cos(np.pi * time * np.arange(1, N_SHAPE + 1)) * (2 / n_frames)).astype(np.float32)
-
-
-@lru_cache(maxsize=32)
-def _modulation_bands(n_fft: int, frame_s: float) -> np.ndarray:
-    """Return which bins of the spectrum of a track count for which band, float32 (1 + n_fft // 2, n_bands) of 0 and 1."""
-    frequencies = np.arange(1 + n_fft // 2) / (n_fft * frame_s)
-    bands = [(frequencies >= low) & (frequencies < high) for low, high in itertools.pairwise(MODULATION_HZ)]
-    return np.stack(bands, axis=1).astype(np.float32)
 
 
 def rhythm(voiced: np.ndarray, loudness: np.ndarray, pitch: np.ndarray, frame_s: float) -> np.ndarray:

@@ -58,8 +58,8 @@ def summary(features: extraction.Features) -> np.ndarray:
     """
     frame_s = features.config.hop_length / features.config.sample_rate
     tracks, voiced_tracks, voiced = _tracks(features)
-    over_all = functionals.describe(tracks, frame_s)
-    over_voiced = functionals.describe(voiced_tracks, frame_s)
+    over_all = functionals.describe(tracks)
+    over_voiced = functionals.describe(voiced_tracks)
     rhythm = functionals.rhythm(
         voiced, tracks[_track_names(features.config).index("loudness")], voiced_tracks[0], frame_s
     )

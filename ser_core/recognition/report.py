@@ -141,7 +141,7 @@ def _parts(card: ModelCard) -> list[tuple[str, int]]:
 
 
 def _facts(card: ModelCard) -> dict[str, str]:
-    names = ("n_copies", "strength", "speaker_cap", "validation_share", "balance", "start_from", "seed")
+    names = ("n_copies", "strength", "speaker_cap", "corpus_cap", "validation_share", "balance", "start_from", "seed")
     features = card.features
     return {
         "Features": f"{features.sample_rate:,} Hz, {features.n_mels} mel bands, {features.n_mfcc} MFCCs",

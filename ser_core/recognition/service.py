@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from ser_core.audio import decoding
 from ser_core.audio.waveform import Waveform
 from ser_core.errors import SerError
-from ser_core.features import vectors
+from ser_core.features import encoder, extraction, vectors
+from ser_core.features.config import FeatureConfig
 from ser_core.recognition import analysis, personal, store
 from ser_core.recognition.analysis import Analysis, InputsOf
 from ser_core.recognition.personal import PersonalError, Reference, Take
@@ -52,7 +55,22 @@ def predict(clip: Analysis, models: Models, folder: Path, *, inputs_of: InputsOf
     The input of models of one kind and the same settings is computed once. Runs in the calling process; imported models run in separate
     processes (sandbox.py).
     """
-    input_of = analysis.inputs(clip, inputs_of)
+    return _ask(models, folder, analysis.inputs(clip, inputs_of))
+
+
+def predict_waveform(waveform: Waveform, models: Models, folder: Path) -> Answers:
+    """Return the answers of some models for sound that was decoded before, as `predict` does; no features for the pretrained ones."""
+
+    @functools.cache
+    def input_of(config: FeatureConfig, input_kind: str) -> np.ndarray:
+        if input_kind == vectors.EMBEDDING:
+            return encoder.embedding(waveform, config)[np.newaxis]
+        return vectors.inputs(waveform, extraction.extract(waveform, config), input_kind)
+
+    return _ask(models, folder, input_of)
+
+
+def _ask(models: Models, folder: Path, input_of: Callable[[FeatureConfig, str], np.ndarray]) -> Answers:
     answers: Answers = []
     for slug, key in models:
         try:

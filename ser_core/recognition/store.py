@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ser_core import classifiers, paths
 from ser_core.errors import ModelError
-from ser_core.features import encoder
+from ser_core.features import encoder, vectors
 from ser_core.recognition import sandbox, together
 from ser_core.recognition.card import (
     MAX_CARD_BYTES,
@@ -161,6 +161,7 @@ def load(slug: str, folder: Path | None = None) -> Recognizer:
         )
     else:
         classifier = classifiers.load(card.classifier, path, card.labels)
+        _check_inputs(card, classifier)
     return Recognizer(
         slug=slug,
         config=card.features,
@@ -171,6 +172,17 @@ def load(slug: str, folder: Path | None = None) -> Recognizer:
         threshold=card.threshold,
         digest=together.digest(card),
     )
+
+
+def _check_inputs(card: ModelCard, classifier: classifiers.Classifier) -> None:
+    """Raise ModelError where a model was fitted on other measures of a clip than are taken now."""
+    fitted = getattr(classifier, "n_inputs", None)
+    if fitted and classifiers.CLASSIFIERS[card.classifier].input_kind == vectors.VECTOR:
+        measured = len(vectors.summary_columns(card.features))
+        if fitted != measured:
+            raise ModelError(
+                f"Model '{card.slug}' learned from {fitted:,} measures of a clip, and this version takes {measured:,}. Train it again."
+            )
 
 
 def _check_file(card: ModelCard, name: str, path: Path) -> None:

@@ -3,8 +3,9 @@
 A server's interpreter runs one of its threads at a time: measured in it, the clips of thirty visitors would hold up all pages. And a clip
 that ends what decodes it ends a worker, which is started again, and no page. Models are loaded there alone.
 
-Visitors take turns. There is one worker at first; another starts where work waits, up to priority.worker_count(). Longer work, such as a
-whole recording of ten minutes, goes to a worker of its own, which steps back and exists only while it is needed.
+Visitors take turns. There is one worker at first; another starts where work waits, up to priority.worker_count(). What may come a moment
+later begins when nothing else waits, and is left out where too much does. Longer work, such as a whole recording of ten minutes, goes to
+a worker of its own, which steps back and exists only while it is needed.
 
 Work goes to a process's standard input and answers come from its standard output, each as a pickle; it ends as soon as its input does, and
 so with the server, even when busy.
@@ -34,6 +35,12 @@ from ser_core.system import imports, priority
 LIMIT_S = 120.0
 """Longer than this no work may take, nor a short one wait for its turn."""
 
+LATER_S = 5.0
+"""Longer than this no later work waits for its turn."""
+
+MOST_LATER = 64
+"""Works that may wait before a later one joins them: at 30 ms each, its turn comes within two seconds."""
+
 REST_S = 60.0
 """After so long without work a worker that is not always needed ends, and its memory is free."""
 
@@ -47,6 +54,8 @@ TOO_MANY = (
     "{n} clips or moments from this {where} wait already, and no more may, so that everyone gets a turn. Try again in a moment, and close "
     "tabs of this app that you do not need."
 )
+
+NO_ROOM = "Much other work waits here just now and goes before this, so it was left out. Try again in a moment."
 
 Who = tuple[str, str]
 """Whom work is for: an address and a browser there, as the pages know them. ("", "") is no particular visitor."""
@@ -72,7 +81,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _IS_LONG: ContextVar[bool] = ContextVar("is_long", default=False)
+_IS_LATER: ContextVar[bool] = ContextVar("is_later", default=False)
 _is_over = False
+
+
+class NoRoomError(SerError):
+    """Later work was left out, because too much other work waits."""
 
 
 def run(work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
@@ -84,7 +98,7 @@ def run(work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
     Raises
     ------
     SerError : where that process ended both times, or was ended because it did not answer within LIMIT_S; where too much work of this
-        browser or address waits already; where SER_WORKERS is no number of workers.
+        browser or address waits already; where SER_WORKERS is no number of workers. A NoRoomError where later work was left out.
     RuntimeError : for any other error of the work, with what it said there.
     """
     answer: T = (_LONG if _IS_LONG.get() else _SHORT).run((work, args, named))
@@ -107,42 +121,104 @@ def long_work() -> Iterator[None]:
         _IS_LONG.reset(before)
 
 
-class Line:
-    """Who waits for something that n can have at a time: addresses take turns, and at each of them its browsers.
+@contextlib.contextmanager
+def later_work() -> Iterator[None]:
+    """Inside this, `run` hands over work that begins when no other short work waits; it raises NoRoomError where too much does."""
+    before = _IS_LATER.set(True)
+    try:
+        yield
+    finally:
+        _IS_LATER.reset(before)
+
+
+class _Waiting:
+    """Works that wait: addresses take turns, and at each of them its browsers. Whoever uses it holds a lock.
 
     Who has just had a turn comes last; the works of one browser keep their order.
     """
+
+    def __init__(self) -> None:
+        self._works: dict[str, dict[str, deque[threading.Event]]] = {}
+
+    def __len__(self) -> int:
+        return sum(len(works) for there in self._works.values() for works in there.values())
+
+    def join(self, who: Who, mine: threading.Event) -> None:
+        """Add a work of somebody; raises SerError where too many of theirs wait already."""
+        address, browser = who
+        there = self._works.get(address, {})
+        if len(there.get(browser, ())) >= MOST_OF_A_BROWSER:
+            raise SerError(TOO_MANY.format(n=MOST_OF_A_BROWSER, where="browser"))
+        if sum(map(len, there.values())) >= MOST_OF_AN_ADDRESS:
+            raise SerError(TOO_MANY.format(n=MOST_OF_AN_ADDRESS, where="address"))
+        self._works.setdefault(address, {}).setdefault(browser, deque()).append(mine)
+
+    def call_first(self) -> None:
+        """Give a turn to the first."""
+        address, there = next(iter(self._works.items()))
+        browser, works = next(iter(there.items()))
+        works.popleft().set()
+        self.move_last((address, browser))
+
+    def remove(self, who: Who, mine: threading.Event) -> None:
+        """Take out a work that has waited in vain."""
+        address, browser = who
+        self._works[address][browser].remove(mine)
+
+    def move_last(self, who: Who) -> None:
+        """Put somebody behind the others that wait; nothing is kept of who does not."""
+        address, browser = who
+        there = self._works.pop(address, {})
+        if works := there.pop(browser, None):
+            there[browser] = works
+        if there:
+            self._works[address] = there
+
+
+class Line:
+    """Who waits for something that n can have at a time, and takes turns at it; what may come later goes behind all others."""
 
     def __init__(self, n: int = 1) -> None:
         self._lock = threading.Lock()
         self._n = n
         self._n_taken = 0
-        self._waiting: dict[str, dict[str, deque[threading.Event]]] = {}
+        self._first, self._later = _Waiting(), _Waiting()
 
     @contextlib.contextmanager
-    def turn(self, wait_s: float | None = None, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
-        """Inside this, one less has a turn; it is WHO's. on_wait is called where it does not come at once.
+    def turn(
+        self, wait_s: float | None = None, on_wait: Callable[[], None] | None = None, *, later: bool = False
+    ) -> Iterator[None]:
+        """Inside this, one less has a turn; it is WHO's. on_wait is called where it does not come at once. later: whether it may.
 
         Raises
         ------
-        SerError : where too many of that browser or address wait already, or the turn has not come after wait_s seconds.
+        SerError : where too many of that browser or address wait already, or the turn has not come after wait_s seconds. A NoRoomError
+            where what may come later finds MOST_LATER that wait, or the turn has not come after LATER_S.
         """
-        who, mine = WHO.get(), threading.Event()
-        self._join(who, mine)
+        who, mine, waiting = WHO.get(), threading.Event(), self._later if later else self._first
+        with self._lock:
+            if later and self._n_waiting >= MOST_LATER:
+                raise NoRoomError(NO_ROOM)
+            waiting.join(who, mine)
+            self._call()
         try:
             if on_wait and not mine.is_set():
                 on_wait()
-            if not mine.wait(wait_s):
-                raise SerError(WORKER_FAILED)
+            if not mine.wait(LATER_S if later else wait_s):
+                raise NoRoomError(NO_ROOM) if later else SerError(WORKER_FAILED)
             yield
         finally:
-            self._pass_on(who, mine)
+            self._pass_on(who, mine, waiting)
 
     @property
     def n_waiting(self) -> int:
         """How many wait."""
         with self._lock:
-            return sum(len(works) for there in self._waiting.values() for works in there.values())
+            return self._n_waiting
+
+    @property
+    def _n_waiting(self) -> int:
+        return len(self._first) + len(self._later)
 
     def widen(self, n: int) -> None:
         """Let n more have a turn at a time, or -n fewer from the next turns on."""
@@ -150,44 +226,20 @@ class Line:
             self._n += n
             self._call()
 
-    def _join(self, who: Who, mine: threading.Event) -> None:
-        address, browser = who
-        with self._lock:
-            there = self._waiting.get(address, {})
-            if len(there.get(browser, ())) >= MOST_OF_A_BROWSER:
-                raise SerError(TOO_MANY.format(n=MOST_OF_A_BROWSER, where="browser"))
-            if sum(map(len, there.values())) >= MOST_OF_AN_ADDRESS:
-                raise SerError(TOO_MANY.format(n=MOST_OF_AN_ADDRESS, where="address"))
-            self._waiting.setdefault(address, {}).setdefault(browser, deque()).append(mine)
-            self._call()
-
-    def _pass_on(self, who: Who, mine: threading.Event) -> None:
-        address, browser = who
+    def _pass_on(self, who: Who, mine: threading.Event, waiting: _Waiting) -> None:
         with self._lock:
             if mine.is_set():
                 self._n_taken -= 1
             else:  # waited in vain
-                self._waiting[address][browser].remove(mine)
-            self._move_last(who)
+                waiting.remove(who, mine)
+            waiting.move_last(who)
             self._call()
 
     def _call(self) -> None:
         """Give the free turns to the first of those that wait."""
-        while self._waiting and self._n_taken < self._n:
-            address, there = next(iter(self._waiting.items()))
-            browser, works = next(iter(there.items()))
+        while self._n_taken < self._n and (waiting := self._first or self._later):
             self._n_taken += 1
-            works.popleft().set()
-            self._move_last((address, browser))
-
-    def _move_last(self, who: Who) -> None:
-        """Put somebody behind the others that wait; nothing is kept of who does not."""
-        address, browser = who
-        there = self._waiting.pop(address, {})
-        if works := there.pop(browser, None):
-            there[browser] = works
-        if there:
-            self._waiting[address] = there
+            waiting.call_first()
 
 
 class _EndedError(Exception):
@@ -313,7 +365,7 @@ class _Pool:
     def run(self, task: Task) -> Any:
         """Return what comes of a work, once it is its turn (see `run` of this module)."""
         self._most()  # a number that cannot be used is told at the first work, and not when one first waits
-        with self.line.turn(None if self._may_rest else LIMIT_S, self._grow):
+        with self.line.turn(None if self._may_rest else LIMIT_S, self._grow, later=_IS_LATER.get()):
             with self._lock:  # the first ones have most of the work, so that the others may rest
                 worker = next(each for each in self._all if each in self._idle)
                 self._idle.remove(worker)

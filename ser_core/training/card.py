@@ -122,6 +122,7 @@ def measured(
             "n_copies": config.n_copies,
             "strength": config.strength,
             "speaker_cap": config.speaker_cap,
+            "corpus_cap": config.corpus_cap,
             "validation_share": config.validation_share,
             "seed": config.seed,
             "left_out": dict(left_out),

@@ -42,10 +42,10 @@ class RunConfig:
     `strength`. balance: one of balance.METHODS. protocol: one of splits.PROTOCOLS. test_share, validation_share: of the speakers.
     folds: 0 for one held-out part; else a cross-validation in this many folds. grid: hyperparameter -> values to try, {} for no search;
     a search compares by `folds` folds (3 where that is 0) of the training part, and the best is tested once on the held-out part.
-    speaker_cap: how many clips of one speaker count fully. start_from: a model whose weights a network starts from, "" for none.
-    budget_s: seconds after which the training of the model that is saved ends with the best epoch so far, 0 for no end; a classifier
-    without epochs has none. scheduler: address of a Dask cluster that measures and compares in place of this machine, "" for none; no
-    result depends on it.
+    speaker_cap, corpus_cap: how many clips of one speaker, and of one corpus, count fully. start_from: a model whose weights a network
+    starts from, "" for none. budget_s: seconds after which the training of the model that is saved ends with the best epoch so far, 0
+    for no end; a classifier without epochs has none. scheduler: address of a Dask cluster that measures and compares in place of this
+    machine, "" for none; no result depends on it.
     """
 
     corpora: tuple[str, ...]
@@ -65,6 +65,7 @@ class RunConfig:
     folds: int = 0
     grid: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     speaker_cap: int = 150
+    corpus_cap: int = 1_000_000
     start_from: str = ""
     seed: int = 0
     budget_s: int = 0
@@ -155,6 +156,7 @@ _RANGES = (
     ("n_copies", 0, 10),
     ("folds", 0, 20),
     ("speaker_cap", 1, 1_000_000),
+    ("corpus_cap", 1, 1_000_000),
     ("seed", 0, 2**32 - 1),
     ("budget_s", 0, 1_000_000),
     ("strength", 0.0, 1.0),

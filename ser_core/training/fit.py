@@ -34,7 +34,8 @@ class FitConfig:
     """Everything that decides what a training yields, apart from the clips.
 
     n_copies: augmented copies of each training clip; strength: how far they go, 0..1; speaker_cap: how many clips of one
-    speaker count fully, so that TESS (1400 per speaker) does not dominate; validation_share: share of the training
+    speaker count fully, so that TESS (1400 per speaker) does not dominate; corpus_cap: how many of one corpus do, so that CREMA-D
+    (7442) does not; validation_share: share of the training
     speakers set aside for choosing the epoch and the temperature; protocol: one of splits.PROTOCOLS, by which it is set aside;
     balance: one of balance.METHODS, for the training part alone.
     """
@@ -46,6 +47,7 @@ class FitConfig:
     n_copies: int = 2
     strength: float = 1.0
     speaker_cap: int = 150
+    corpus_cap: int = 1_000_000
     validation_share: float = 0.15
     protocol: str = splits.SPEAKER_PROTOCOL
     balance: str = balance.NONE
@@ -137,7 +139,7 @@ def train(
     y = targets(clips, config.labels)
     rows = data.rows(allowed & ~for_validation, augmented=True)
     validation_rows = data.rows(for_validation, augmented=False)
-    weight = _speaker_weight(speakers, allowed, config.speaker_cap)
+    weight = _weights(clips, allowed, config)
 
     X, clip_of_item, _ = _items(data, rows, config.classifier)
     validation_X, clip_of_validation, _ = _items(data, validation_rows, config.classifier)
@@ -310,10 +312,13 @@ def _items(data: Dataset, rows: np.ndarray, name: str) -> tuple[np.ndarray, np.n
     return data.windows[chosen], data.clip[data.window_row[chosen]], of_window[chosen]
 
 
-def _speaker_weight(speakers: np.ndarray, allowed: np.ndarray, cap: int) -> np.ndarray:
-    counts = pd.Series(speakers[allowed]).value_counts()
-    n_clips = pd.Series(speakers).map(counts).fillna(cap).to_numpy(float)
-    weights: np.ndarray = np.minimum(1.0, cap / n_clips)
+def _weights(clips: pd.DataFrame, allowed: np.ndarray, config: FitConfig) -> np.ndarray:
+    """Return what each clip counts, (n_clips,): at most 1, less where its speaker or its corpus has more allowed clips than the caps."""
+    weights = np.ones(len(clips))
+    for column, cap in ((catalogue.SPEAKER, config.speaker_cap), (catalogue.CORPUS, config.corpus_cap)):
+        groups = clips[column].to_numpy()
+        sums = pd.Series(np.where(allowed, weights, 0.0)).groupby(groups).sum()
+        weights = weights * np.minimum(1.0, cap / np.maximum(sums[groups].to_numpy(), 1e-9))
     return weights
 
 

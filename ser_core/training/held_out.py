@@ -68,6 +68,7 @@ class HeldOut:
     """The held-out answers of some models under one protocol.
 
     protocol: a row of protocols.PROTOCOLS. scope: one of SCOPES. corpus: the tested one, "" where several were tested in the same folds.
+    condition: under which the clips were heard, a name of degradations.CONDITIONS and a level; "" as they were recorded.
     labels: what the columns mean. clips: one row a tested clip, with COLUMNS and FOLD, the training that left it out. probabilities: slug
     -> float (n_clips, n_labels), calibrated, rows sum to 1. keys: slug -> what tells the model, or its recipe, from others.
     """
@@ -75,15 +76,16 @@ class HeldOut:
     protocol: str
     scope: str
     corpus: str = ""
+    condition: str = ""
     labels: tuple[str, ...]
     clips: pd.DataFrame
     probabilities: Mapping[str, np.ndarray]
     keys: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def place(self) -> tuple[str, str, str]:
+    def place(self) -> tuple[str, str, str, str]:
         """What tells it from others in a file."""
-        return self.protocol, self.scope, self.corpus
+        return self.protocol, self.scope, self.corpus, self.condition
 
     @property
     def y(self) -> np.ndarray:
@@ -103,6 +105,7 @@ def of(
     protocol: str,
     scope: str,
     corpus: str = "",
+    condition: str = "",
     key: str = "",
 ) -> HeldOut:
     """Return one model's answers, (n_clips, n_labels), to the rows of a clips table; clips whose row is 0 are left out."""
@@ -112,6 +115,7 @@ def of(
         protocol=protocol,
         scope=scope,
         corpus=corpus,
+        condition=condition,
         labels=tuple(labels),
         clips=rows,
         probabilities={slug: probabilities[answered]},
@@ -119,9 +123,9 @@ def of(
     )
 
 
-def find(parts: Sequence[HeldOut], protocol: str, scope: str, corpus: str = "") -> HeldOut | None:
+def find(parts: Sequence[HeldOut], protocol: str, scope: str, corpus: str = "", condition: str = "") -> HeldOut | None:
     """Return the answers of one place; None where there are none."""
-    return next((each for each in parts if each.place == (protocol, scope, corpus)), None)
+    return next((each for each in parts if each.place == (protocol, scope, corpus, condition)), None)
 
 
 def merged(parts: Sequence[HeldOut], fresh: HeldOut) -> tuple[HeldOut, ...]:
@@ -170,6 +174,7 @@ def write(path: Path, parts: Sequence[HeldOut]) -> None:
                 "protocol": each.protocol,
                 "scope": each.scope,
                 "corpus": each.corpus,
+                "condition": each.condition,
                 "labels": list(each.labels),
                 "keys": {slug: each.keys.get(slug, "") for slug in each.probabilities},
             }
@@ -187,6 +192,7 @@ class _Part:
     protocol: str
     scope: str
     corpus: str
+    condition: str
     labels: tuple[str, ...]
     keys: dict[str, Text]
 
@@ -258,6 +264,7 @@ def _parts(archive: zipfile.ZipFile) -> tuple[HeldOut, ...]:
                 protocol=each.protocol,
                 scope=each.scope,
                 corpus=each.corpus,
+                condition=each.condition,
                 labels=each.labels,
                 clips=of_part.assign(**{FOLD: array(f"folds_{place}", np.int16, (len(rows),)).astype(int)}),
                 probabilities=answers,
@@ -271,7 +278,7 @@ def _parts(archive: zipfile.ZipFile) -> tuple[HeldOut, ...]:
 
 def _check(part: _Part) -> None:
     """Raise ValueError where a part is of no protocol, scope, labels or models that there can be."""
-    if part.protocol not in protocols.PROTOCOLS or part.scope not in SCOPES or len(part.corpus) > 100:
+    if part.protocol not in protocols.PROTOCOLS or part.scope not in SCOPES or len(part.corpus + part.condition) > 100:
         raise ValueError(f"it has answers of {part.protocol[:50]!r}, {part.scope[:50]!r}, {part.corpus[:50]!r}")
     if len(set(part.labels)) != len(part.labels) or not set(part.labels) <= set(catalogue.ALL_LABELS):
         raise ValueError("its labels are not different emotions")

@@ -21,7 +21,7 @@ import pandas as pd
 
 from ser_core import classifiers
 from ser_core.corpora import catalogue, library
-from ser_core.dataset import build, cache, duplicates, splits
+from ser_core.dataset import build, cache, duplicates, splits, voices
 from ser_core.dataset.build import Dataset
 from ser_core.dataset.duplicates import Sounds
 from ser_core.errors import ConfigError, CorpusError, SerError, Stopped
@@ -287,6 +287,7 @@ def _gather(
         augmented=prepared.learnable,
         strength=config.strength,
         effects=config.effects,
+        voices=voices.of_their_own(prepared.clips, prepared.learnable.astype(int)),
         kinds=[classifiers.CLASSIFIERS[config.classifier].input_kind],
         seed=config.seed,
         cache=places.cache,
@@ -322,6 +323,7 @@ def _gather(
         n_copies=config.n_copies,
         strength=config.strength,
         speaker_cap=config.speaker_cap,
+        corpus_cap=config.corpus_cap,
         validation_share=config.validation_share,
         protocol=config.protocol,
         balance=config.balance,

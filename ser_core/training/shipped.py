@@ -20,7 +20,7 @@ from ser_core import paths
 from ser_core.classifiers import CLASSIFIERS
 from ser_core.corpora import catalogue, scan
 from ser_core.dataset import build as dataset_build
-from ser_core.dataset import degraded, labels, protocols, splits
+from ser_core.dataset import degraded, labels, protocols, splits, voices
 from ser_core.dataset.build import Dataset, subset
 from ser_core.errors import ModelError
 from ser_core.metrics import evaluation
@@ -38,10 +38,12 @@ HARSH: tuple[tuple[str, float], ...] = (("telephone", 3400), ("babble", 10), ("r
 """Conditions and levels under which the clips of the main corpus are also tested: a telephone line, a full classroom, a bare room."""
 
 RECIPES: dict[str, FitConfig] = {
-    "knn": FitConfig(classifier="knn", n_copies=4),
-    "mlp": FitConfig(classifier="mlp", n_copies=4),
-    "cnn": FitConfig(classifier="cnn", n_copies=4, hyperparameters={"clips_per_epoch": 6000}),
-    "cnn_lstm": FitConfig(classifier="cnn_lstm", n_copies=4, hyperparameters={"clips_per_epoch": 6000}),
+    "knn": FitConfig(classifier="knn", n_copies=4, corpus_cap=1000),
+    "mlp": FitConfig(classifier="mlp", n_copies=4, corpus_cap=1000),
+    "cnn": FitConfig(classifier="cnn", n_copies=4, corpus_cap=1000, hyperparameters={"clips_per_epoch": 5000}),
+    "cnn_lstm": FitConfig(
+        classifier="cnn_lstm", n_copies=4, corpus_cap=1000, hyperparameters={"clips_per_epoch": 5000}
+    ),
     "transfer": FitConfig(classifier="transfer", n_copies=1),
 }
 
@@ -114,6 +116,7 @@ def gather(
     data = dataset_build.build(
         clips,
         config.features,
+        voices=voices.of_their_own(clips),
         n_copies=max(recipe.n_copies for recipe in recipes),
         kinds=kinds,
         strength=config.strength,
@@ -171,12 +174,14 @@ def build(
             held_out.of(
                 material.clips,
                 material.folds,
-                probabilities[slug],
+                heard,
                 slug,
                 labels=config.labels,
                 protocol=PROTOCOL,
                 scope=held_out.ALL,
+                condition="" if condition == fit.AS_RECORDED else condition,
             )
+            for condition, heard in answers.items()
         ]
         unheard = across(material, config, work=work, say=say, keep=answered.append)
         if finished:

@@ -59,17 +59,21 @@ def all_weights(slugs: Sequence[str], joint: HeldOut, across: HeldOut | None) ->
     return weights(slugs, _parts(joint, across, lambda each: np.ones(len(each.clips), bool)))
 
 
-def of_folds(slugs: Sequence[str], joint: HeldOut, across: HeldOut | None = None) -> np.ndarray:
+def of_folds(
+    slugs: Sequence[str], joint: HeldOut, across: HeldOut | None = None, *, asked: HeldOut | None = None
+) -> np.ndarray:
     """Return the pool's answers to `joint`, (n_clips, n_labels): to each fold by the weights that the other folds choose.
 
+    asked: answers in the same folds that are pooled by those weights in place of `joint`'s own, such as under a condition.
     Where the protocol holds speakers out, answers to the fold's speakers in other folds are left out as well; of `across` always. Rows of
     a fold that leaves nothing to learn from stay 0.
     """
     folds, speakers = joint.clips[held_out.FOLD].to_numpy(), joint.clips[catalogue.SPEAKER].to_numpy()
-    found = np.zeros((len(folds), len(joint.labels)))
+    asked = joint if asked is None else asked
+    asked_in = asked.clips[held_out.FOLD].to_numpy()
+    found = np.zeros((len(asked_in), len(joint.labels)))
     for fold in np.unique(folds):
-        tested = folds == fold
-        heard = set(speakers[tested])
+        heard = set(speakers[folds == fold])
 
         def others(each: HeldOut, heard: set[str] = heard, fold: int = fold) -> np.ndarray:
             of_others: np.ndarray = ~each.clips[catalogue.SPEAKER].isin(heard).to_numpy()
@@ -79,7 +83,7 @@ def of_folds(slugs: Sequence[str], joint: HeldOut, across: HeldOut | None = None
             return outside & of_others if joint.protocol in SPEAKERS_APART else outside
 
         if others(joint).any():
-            _answer(found, tested, slugs, joint, weights(slugs, _parts(joint, across, others)))
+            _answer(found, asked_in == fold, slugs, asked, weights(slugs, _parts(joint, across, others)))
     return found
 
 
@@ -111,8 +115,17 @@ def _answer(found: np.ndarray, tested: np.ndarray, slugs: Sequence[str], each: H
     found[tested] = pooling.pool(np.array([each.probabilities[slug][tested] for slug in slugs]), learned)
 
 
-def pool(slugs: Sequence[str], digests: dict[str, str], joint: HeldOut, across: HeldOut | None = None) -> Pool:
-    """Return the pool of some models, with its threshold and its figures. digests: slug -> recognition.together.digest."""
+def pool(
+    slugs: Sequence[str],
+    digests: dict[str, str],
+    joint: HeldOut,
+    across: HeldOut | None = None,
+    under: Sequence[HeldOut] = (),
+) -> Pool:
+    """Return the pool of some models, with its threshold and its figures. digests: slug -> recognition.together.digest.
+
+    under: answers to some of the clips of `joint`, in the same folds, under conditions.
+    """
     answers = of_folds(slugs, joint, across)
     done = answers.sum(axis=1) > 0
     speakers, folds = joint.clips[catalogue.SPEAKER].to_numpy()[done], joint.clips[held_out.FOLD].to_numpy()[done]
@@ -125,9 +138,25 @@ def pool(slugs: Sequence[str], digests: dict[str, str], joint: HeldOut, across: 
         labels=joint.labels,
         threshold=threshold,
         protocol=HOW_MEASURED,
-        per_corpus=figures(joint, answers, protocol=splits.SPEAKER_PROTOCOL, threshold=apart),
+        per_corpus=_with_conditions(
+            figures(joint, answers, protocol=splits.SPEAKER_PROTOCOL, threshold=apart), slugs, joint, across, under
+        ),
         unheard=figures(across, of_corpora(slugs, joint, across), protocol=protocols.ACROSS) if across else {},
     )
+
+
+def _with_conditions(
+    found: dict[str, Evaluation], slugs: Sequence[str], joint: HeldOut, across: HeldOut | None, under: Sequence[HeldOut]
+) -> dict[str, Evaluation]:
+    """Return figures with the accuracy under each condition, of the corpora that were heard under it."""
+    for each in under:
+        answers = of_folds(slugs, joint, across, asked=each)
+        right, names = answers.argmax(axis=1) == each.y, each.clips[catalogue.CORPUS].to_numpy()
+        done = answers.sum(axis=1) > 0
+        for name in set(names[done]) & set(found):
+            accuracy = float(right[done & (names == name)].mean())
+            found[name] = replace(found[name], under={**(found[name].under or {}), each.condition: accuracy})
+    return found
 
 
 def figures(
@@ -162,6 +191,11 @@ def build(
     parts = held_out.read(answers)
     joint = held_out.find(parts, splits.SPEAKER_PROTOCOL, held_out.ALL)
     across = held_out.find(parts, protocols.ACROSS, held_out.OTHERS)
+    conditions = [
+        each
+        for each in parts
+        if each.condition and each.place == (splits.SPEAKER_PROTOCOL, held_out.ALL, "", each.condition)
+    ]
     digests = {card.slug: recognition_together.digest(card) for card in store.list_models(models)[0]}
     made = []
     for slugs in groups:
@@ -172,7 +206,8 @@ def build(
             say(f"together: no pool of {', '.join(slugs)}, because {', '.join(lacking)} must be built first")
             continue
         whole = across if across and all(across.keys.get(slug) == digests[slug] for slug in slugs) else None
-        found = pool(slugs, digests, joint, whole)
+        under = [each for each in conditions if all(each.keys.get(slug) == digests[slug] for slug in slugs)]
+        found = pool(slugs, digests, joint, whole, under)
         if not any(found.weights.values()):
             say(f"together: no pool of {', '.join(slugs)}, because none of them is better than guessing")
             continue

@@ -234,3 +234,28 @@ def test_chatter_has_the_ratio_asked_for_and_the_spectrum_of_the_voice():
     spectrum = np.abs(np.fft.rfft(chatter)) ** 2
     near = np.abs(np.fft.rfftfreq(len(chatter), 1 / RATE) - 440) < 150  # speeds of 0.78 to 1.28
     assert spectrum[near].sum() > 0.95 * spectrum.sum()
+
+
+def test_the_shipped_mix_takes_its_babble_from_the_voices_it_is_given():
+    """A clip of 300 Hz and voices of 1200 Hz: in about a quarter of the copies there are their frequencies, at 5 to 20 dB."""
+    clip, other = sine(300, 1.0), sine(1200, 1.0)
+    asked = []
+
+    def voices():
+        asked.append(1)
+        return [other] * 5
+
+    heard = 0
+    for seed in range(60):
+        before = len(asked)
+        after = augment.chain(clip, voices=voices, rng=np.random.default_rng(seed)).samples
+        spectrum = np.abs(np.fft.rfft(after)) ** 2
+        hz = np.fft.rfftfreq(len(after), 1 / RATE)
+        share = spectrum[(hz > 700) & (hz < 2000)].sum() / spectrum[hz < 700].sum()
+        if len(asked) > before:
+            heard += 1
+            assert -27 < 10 * np.log10(share) < 2  # a microphone's tilt adds up to 6 dB
+    assert 6 <= heard <= 24
+    nobody = augment.chain(clip, voices=list, rng=np.random.default_rng(3)).samples
+    alone = augment.chain(clip, rng=np.random.default_rng(3)).samples
+    np.testing.assert_array_equal(nobody, alone)

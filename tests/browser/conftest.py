@@ -143,6 +143,12 @@ def page(chromium: Browser) -> Iterator[Page]:
     context.close()
 
 
+def all_answered(page: Page) -> None:
+    """Wait until each model has answered: the pretrained one comes a moment after the others."""
+    expect(page.locator(CARDS).first).to_be_visible()
+    expect(page.get_by_text("still listening")).to_have_count(0)
+
+
 STILL = "* { transition: none !important; animation: none !important; } [data-stale=true] { opacity: 1 !important; }"
 """Colours on their way from one theme to the other, or of what is being drawn anew, are not those of the page."""
 

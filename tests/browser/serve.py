@@ -8,11 +8,32 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from streamlit.web import cli
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0", "::", "", None)
+
+
+def hold_later_work(gate: Path) -> None:
+    """Hold back what pretrained models are asked as long as there is the file `gate`; where its text is "full", leave it out."""
+    from ser_core.recognition import service
+    from ser_core.system import workers
+
+    run, most = workers.run, workers.MOST_LATER
+
+    def held(work: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        if work is service.predict_waveform:
+            is_full = gate.exists() and gate.read_text(encoding="utf-8") == "full"
+            workers.MOST_LATER = 0 if is_full else most
+            while gate.exists() and not is_full:
+                time.sleep(0.02)
+        return run(work, *args, **named)
+
+    workers.run = held
 
 
 def main(port: str, file: str, outside: str) -> None:
@@ -37,6 +58,9 @@ def main(port: str, file: str, outside: str) -> None:
         from pages.ui import visits
 
         visits.LEFT_S, visits.LOOK_S = float(os.environ["SER_TEST_LEFT_S"]), 0.2
+    if "SER_TEST_GATE" in os.environ:
+        sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+        hold_later_work(Path(os.environ["SER_TEST_GATE"]))
     if hasattr(signal, "SIGUSR1"):
         signal.signal(signal.SIGUSR1, tell)
     sys.argv = ["streamlit", "run", "app.py", "--server.headless", "true", "--server.port", port]

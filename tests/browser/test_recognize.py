@@ -17,7 +17,7 @@ import soundfile
 from playwright.sync_api import Page, expect
 
 from ser_core.recognition import analysis, store
-from tests.browser.conftest import CARDS, Server
+from tests.browser.conftest import CARDS, Server, all_answered
 
 
 def encode(wav: bytes, container: str, codec: str) -> bytes:
@@ -65,6 +65,7 @@ def expected(data: bytes, models: Path) -> dict[str, dict[str, float]]:
 
 def shown_in_cards(page: Page) -> list[dict[str, int]]:
     """What the cards show: label -> percent."""
+    all_answered(page)
     cards = page.locator(CARDS)
     expect(cards).to_have_count(len(store.SHIPPED))
     bars = [[row.inner_text().split("\n") for row in card.locator("li").all()] for card in cards.all()]
@@ -74,10 +75,11 @@ def shown_in_cards(page: Page) -> list[dict[str, int]]:
 def check_predictions(page: Page, data: bytes, models: Path) -> None:
     """The cards and the JSON of the page say what the core says of the same bytes."""
     core = expected(data, models)
+    shown = shown_in_cards(page)
     (entry,) = json.loads(download(page, "Predictions (JSON)"))
     for prediction in entry["predictions"]:
         assert prediction["probabilities"] == pytest.approx(core[prediction["model"]], abs=1e-6)
-    for card, probabilities in zip(shown_in_cards(page), core.values(), strict=True):
+    for card, probabilities in zip(shown, core.values(), strict=True):
         assert card == pytest.approx({label: 100 * p for label, p in probabilities.items()}, abs=0.51)
 
 
@@ -165,6 +167,7 @@ def test_a_phone_shows_everything_within_its_width(page: Page, server: Server, s
     page.emulate_media(color_scheme=scheme)
     page.goto(server.url)
     upload(page, "voice.wav", stereo_wav)
+    all_answered(page)
     cards = page.locator(CARDS)
     expect(cards).to_have_count(len(store.SHIPPED))
     boxes = [card.bounding_box() for card in cards.all()]

@@ -95,7 +95,7 @@ def test_rows_of_no_weight_are_not_learned(name):
     assert (fitted.predict_proba(X).argmax(axis=1) == y).mean() > 0.95
 
 
-@pytest.mark.parametrize("name", ["knn", "mlp"])
+@pytest.mark.parametrize("name", ["knn", "mlp", "transfer"])
 def test_what_a_label_means_in_each_corpus_is_learned_for_itself(name, tmp_path):
     X, y = clusters()
     swapped = np.where(y == 0, 1, np.where(y == 1, 0, y))  # what one corpus calls neutral, another calls calm ...

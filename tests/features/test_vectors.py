@@ -15,7 +15,7 @@ CONFIG = FeatureConfig()
 
 def test_windows_of_a_long_clip_overlap_and_reach_both_ends():
     voice = harmonics(150.0, 9.0)
-    measured = extraction.extract(Waveform(voice, RATE))
+    measured = extraction.extract(Waveform(voice, RATE), FeatureConfig(network_input=MEL_AND_VOICE))
     windows = vectors.windows(measured)
     start, stop = measured.trim
     frames = measured.log_mel[start:stop]

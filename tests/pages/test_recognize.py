@@ -580,7 +580,9 @@ def test_the_csv_has_one_line_a_model() -> None:
 
 def test_every_offer_builds_something() -> None:
     heard = analysis.analyse(SPEECH)
-    built = {offer.key: offer.build() for offer in downloads.offers("../b/<a>.FLAC", SPEECH, heard, PREDICTIONS)}
+    built = {
+        offer.key: offer.build() for offer in downloads.offers("../b/<a>.FLAC", SPEECH, heard, lambda: PREDICTIONS)
+    }
     assert built["clip"] == SPEECH
     assert built["parquet"][:4] == b"PAR1" and built["features_csv"].startswith("time_s,")
     assert "plotly" in built["html"].lower() and 'src="https' not in built["html"]

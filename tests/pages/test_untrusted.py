@@ -212,7 +212,7 @@ def test_cells_keep_their_numbers_and_names_of_columns_stay_apart() -> None:
 def test_a_name_is_harmless_in_the_files_of_a_clip(models: Path, name: str) -> None:
     heard = analysis.analyse(SPEECH)
     found = timeline.analyse(SPEECH, timeline.window_predictor([]), window_s=1.0)
-    for offer in [*downloads.offers(name, SPEECH, heard, []), *timeline_downloads.offers(name, SPEECH, found)]:
+    for offer in [*downloads.offers(name, SPEECH, heard, list), *timeline_downloads.offers(name, SPEECH, found)]:
         assert re.fullmatch(r"\w[\w.-]{0,80}", offer.file_name), offer.file_name
         if offer.key == "json":
             text = str(offer.build())
@@ -224,7 +224,7 @@ def test_a_name_is_harmless_in_the_files_of_a_clip(models: Path, name: str) -> N
 def test_markup_in_a_name_is_no_markup_in_the_page_of_pictures(models: Path) -> None:
     name = "</script><script>alert(1)</script><img src=x>.wav"
     html = next(
-        each for each in downloads.offers(name, SPEECH, analysis.analyse(SPEECH), []) if each.key == "html"
+        each for each in downloads.offers(name, SPEECH, analysis.analyse(SPEECH), list) if each.key == "html"
     ).build()
     assert "alert(1)" not in str(html) and "<img" not in str(html)
 

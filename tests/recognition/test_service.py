@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from ser_core.audio import decoding, waveform
+from ser_core.features import extraction
 from ser_core.recognition import analysis, service, store, timeline
 from ser_core.recognition.recognizer import Prediction
 from ser_core.system import workers
-from tests.support.models import build
+from tests.support.models import build, pretrain
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEECH = (ROOT / "pages" / "samples" / "bright.flac").read_bytes()
@@ -63,6 +64,21 @@ def test_a_window_is_judged_there_as_in_one_process(heard, models):
     quiet = waveform.Waveform(np.zeros(32_000, np.float32), waveform.SAMPLE_RATE)
     assert workers.run(service.predict_window, [("cnn", "first")], models, quiet)[1] == []
     assert len(service.predict_window([("cnn", "first")], models, quiet, only_speech=False)[1]) == 1
+
+
+def test_sound_that_was_decoded_before_gets_the_same_answers_and_no_features_it_does_not_need(
+    heard, tmp_path, monkeypatch
+):
+    folder = pretrain(build(tmp_path))
+    sound = heard.clip.waveform
+    asked = [(slug, "later") for slug in ("transfer", "knn", "gone")]
+    *answers, gone = service.predict_waveform(sound, asked, folder)
+    expected = analysis.recognize([store.load(slug, folder) for slug in ("transfer", "knn")], heard)
+    assert [each.probabilities for each in answers] == [each.probabilities for each in expected]
+    assert "There is no model 'gone'" in gone
+    monkeypatch.setattr(extraction, "extract", lambda *_: pytest.fail("features are measured"))
+    (again,) = service.predict_waveform(sound, asked[:1], folder)
+    assert again.probabilities == expected[0].probabilities
 
 
 def test_models_answer_as_they_do_in_one_process_and_a_damaged_one_says_why(heard, models):

@@ -603,3 +603,13 @@ def test_without_the_pretrained_models_the_four_are_listed_and_asked(models, mon
     assert [card.slug for card in store.list_models(models)[0]] == list(store.SHIPPED) == list(store.usual())
     monkeypatch.setenv(store.TRANSFER, "0")
     assert [card.slug for card in store.list_models(models)[0]] == list(store.FOUR) == list(store.usual())
+
+
+def test_a_model_that_learned_from_other_measures_is_refused(models):
+    """It could not answer, and how a clip is measured may change from version to version."""
+    few = classifiers.build("mlp", catalogue.LABELS, {"hidden": 8, "epochs": 1}).fit(
+        VECTORS[:, :20].repeat(8, axis=0), np.arange(40) % len(catalogue.LABELS)
+    )
+    store.save(lambda files: replace(store.read_card("mlp", models), files=files), few, models)
+    with pytest.raises(ModelError, match=rf"learned from 20 measures of a clip, and this version takes {N_COLUMNS:,}"):
+        store.load("mlp", models)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import shutil
@@ -13,7 +14,7 @@ import numpy as np
 
 from ser_core import classifiers
 from ser_core.corpora import catalogue
-from ser_core.features import config, vectors
+from ser_core.features import config, encoder, vectors
 from ser_core.metrics import evaluation
 from ser_core.recognition import card, store, together
 
@@ -23,6 +24,13 @@ TITLES = {"knn": "KNN", "mlp": "MLP", "cnn": "CNN", "cnn_lstm": "CNN-LSTM", "tra
 def build(folder: Path) -> Path:
     """Write a model under each shipped name into a folder, and return it; all are small perceptrons with different weights."""
     shutil.copytree(_trained().name, folder, dirs_exist_ok=True)
+    return folder
+
+
+def pretrain(folder: Path) -> Path:
+    """Put a model that hears through the pretrained encoder in the place of `transfer`; its head learned from invented numbers."""
+    shutil.rmtree(folder / "transfer")
+    shutil.copytree(_head().name, folder, dirs_exist_ok=True)
     return folder
 
 
@@ -48,6 +56,26 @@ def pool(folder: Path, *groups: Sequence[str], threshold: float | None = None) -
     )
     together.write(pools, folder)
     return pools
+
+
+@functools.cache
+def _head() -> tempfile.TemporaryDirectory:
+    """Return the folder that holds it, as `_trained` does."""
+    place = tempfile.TemporaryDirectory()
+    rng = np.random.default_rng(0)
+    y = np.arange(160) % len(catalogue.LABELS)
+    X = rng.normal(size=(len(y), len(encoder.columns()))).astype(np.float32)
+    classifier = classifiers.build("transfer", catalogue.LABELS, {}).fit(X, y)
+    figures = store.read_card("transfer", Path(_trained().name)).evaluation
+    assert figures
+
+    def made(files: dict[str, str]) -> card.ModelCard:
+        plain = _card("transfer", TITLES["transfer"], classifier, figures, files)
+        versions = {encoder.VERSION_NAME: encoder.digest()}
+        return dataclasses.replace(plain, classifier="transfer", versions=versions, threshold=0.4)
+
+    store.save(made, classifier, Path(place.name))
+    return place
 
 
 @functools.cache

@@ -168,7 +168,7 @@ def test_no_more_may_wait_than_a_browser_and_an_address_have_room_for(tmp_path, 
     for each in threads:
         each.join(60)
     # private: nobody else sees who waits
-    assert not workers._SHORT.line._waiting, "nothing is kept of who does not wait"
+    assert not workers._SHORT.line._first._works, "nothing is kept of who does not wait"
 
 
 def test_who_waits_in_vain_leaves_the_line():
@@ -179,6 +179,97 @@ def test_who_waits_in_vain_leaves_the_line():
         assert line.n_waiting == 0
     with line.turn(0):
         pass
+
+
+def queue_up(line: workers.Line, order: list[str], *works: tuple[str, str, bool]) -> list[threading.Thread]:
+    """Have works wait in a line, one after another: (browser, what is noted at its turn, whether it may come later)."""
+
+    def take(browser: str, name: str, later: bool) -> None:
+        with working_for("", browser), line.turn(later=later):
+            order.append(name)
+
+    threads = []
+    for work in works:
+        n_before = line.n_waiting
+        threads.append(threading.Thread(target=take, args=work, daemon=True))
+        threads[-1].start()
+        until(lambda n_before=n_before: line.n_waiting > n_before)
+    return threads
+
+
+def test_what_may_come_later_goes_behind_all_that_waits_and_takes_turns_there():
+    line, order = workers.Line(), list[str]()
+    with line.turn():
+        threads = queue_up(
+            line,
+            order,
+            ("a", "a later", True),
+            ("a", "a later again", True),
+            ("b", "b later", True),
+            ("a", "a", False),
+            ("b", "b", False),
+            ("c", "c later", True),
+            ("a", "a again", False),
+        )
+        assert order == []
+    for each in threads:
+        each.join(60)
+    assert order == ["a", "b", "a again", "a later", "b later", "c later", "a later again"]
+    with line.turn(later=True):  # where nobody waits, at once
+        assert line.n_waiting == 0
+
+
+def test_what_may_come_later_is_left_out_where_too_much_waits(monkeypatch):
+    monkeypatch.setattr(workers, "MOST_LATER", 3)
+    line, order = workers.Line(), list[str]()
+    with line.turn():
+        threads = queue_up(line, order, ("a", "1", False), ("b", "2", True), ("c", "3", False))
+        with working_for("", "d"), pytest.raises(workers.NoRoomError, match="left out"), line.turn(later=True):
+            pass
+        threads += queue_up(line, order, ("d", "4", False))
+    for each in threads:
+        each.join(60)
+    assert order == ["1", "3", "4", "2"]
+
+
+def test_what_may_come_later_waits_no_longer_than_it_may(monkeypatch):
+    monkeypatch.setattr(workers, "LATER_S", 0.01)
+    line = workers.Line()
+    with line.turn():
+        with pytest.raises(workers.NoRoomError), line.turn(later=True):
+            pass
+        assert line.n_waiting == 0
+    with line.turn(0):
+        pass
+
+
+def test_later_work_leaves_a_browser_room_for_the_rest():
+    line, order = workers.Line(), list[str]()
+    with line.turn():
+        threads = queue_up(line, order, *[("a", "later", True)] * workers.MOST_OF_A_BROWSER)
+        with working_for("", "a"), pytest.raises(SerError, match="from this browser"), line.turn(later=True):
+            pass
+        threads += queue_up(line, order, ("a", "first", False))
+    for each in threads:
+        each.join(60)
+    assert order == ["first", *["later"] * workers.MOST_OF_A_BROWSER]
+
+
+def test_a_later_work_begins_once_no_other_waits(tmp_path):
+    place, gate = tmp_path / "order", tmp_path / "gate"
+
+    def later() -> None:
+        with workers.later_work():
+            workers.run(note, place, "L", 0.0)
+
+    threads = [begin(("", "a"), lambda: workers.run(wait_for, gate))]
+    until(lambda: workers._SHORT.n_busy)
+    threads += [begin(("", "a"), later), begin(("", "b"), later)]
+    threads += [begin(("", "c"), lambda: workers.run(note, place, "f", 0.0)) for _ in range(2)]
+    gate.touch()
+    for each in threads:
+        each.join(60)
+    assert place.read_text() == "ffLL"
 
 
 def test_short_work_waits_for_no_long_work(tmp_path):

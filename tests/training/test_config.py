@@ -28,6 +28,7 @@ FULL = RunConfig(
     folds=4,
     grid={"units": (16, 32), "filters": [[8, 8, 8]]},
     speaker_cap=50,
+    corpus_cap=900,
     start_from="cnn_lstm",
     seed=7,
 )

@@ -137,3 +137,47 @@ def test_a_key_changes_with_settings_clips_and_folds_and_with_nothing_else(table
         fit.run_key(table, CONFIG, folds[::-1]),
     ]
     assert len({key, *others}) == 5
+
+
+def test_what_a_speaker_or_a_corpus_has_more_of_counts_less(monkeypatch):
+    """Of 300 clips of one speaker 150 count; those and 150 of three others make 300 of a corpus, of which 100 count."""
+    speakers = ["big/a"] * 300 + ["big/b"] * 50 + ["big/c"] * 50 + ["big/d"] * 50 + ["small/e"] * 40
+    many = pd.DataFrame(
+        {
+            "path": [f"{number}.wav" for number in range(len(speakers))],
+            "name": [f"{number}.wav" for number in range(len(speakers))],
+            "corpus": [each.split("/")[0] for each in speakers],
+            "speaker": speakers,
+            "sex": "F",
+            "sentence": "",
+            "intensity": "",
+            "emotion": ["happy" if number % 2 else "sad" for number in range(len(speakers))],
+        }
+    )
+    n = len(many)
+    data = Dataset(
+        vectors=np.random.default_rng(0).normal(size=(n, 3)).astype(np.float32),
+        embeddings=np.zeros((n, 0), np.float32),
+        windows=np.zeros((0, 4, 2), np.float16),
+        window_row=np.zeros(0, int),
+        clip=np.arange(n),
+        copy=np.zeros(n, int),
+        problems=(),
+        facts=pd.DataFrame(),
+    )
+    learned = {}
+    built = fit.classifiers.build("lda", ("happy", "sad"), {})
+    original = type(built).fit
+    monkeypatch.setattr(
+        type(built),
+        "fit",
+        lambda self, X, y, *, sample_weight, **rest: (
+            learned.update(weight=sample_weight),
+            original(self, X, y, sample_weight=sample_weight, **rest),
+        )[1],
+    )
+    config = FitConfig(classifier="lda", labels=("happy", "sad"), validation_share=0.0, corpus_cap=100)
+    fit.train(many, data, config)
+    np.testing.assert_allclose(learned["weight"], [1 / 6] * 300 + [1 / 3] * 150 + [1.0] * 40)
+    fit.train(many, data, replace(config, corpus_cap=10**6))
+    np.testing.assert_allclose(learned["weight"], [1 / 2] * 300 + [1.0] * 190)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -149,3 +150,17 @@ def test_models_that_are_always_wrong_make_no_pool(clips, tmp_path):
     assert together.build((("knn",),), tmp_path / "held_out.npz", folder, say=said.append) == ()
     assert said == ["together: no pool of knn, because none of them is better than guessing"]
     assert recognition_together.read(folder) == ()
+
+
+def test_the_pool_says_how_often_it_is_right_under_a_condition(rng, clips):
+    """Of one corpus, heard with noise: by the weights that the other folds chose from the recordings."""
+    slugs, digests = ("one", "other"), {"one": "1" * 16, "other": "2" * 16}
+    joint = held(clips, one=evidence(rng, clips, 4.0), other=evidence(rng, clips, 0.0))
+    some = clips[clips[catalogue.CORPUS] == "ravdess"].reset_index(drop=True)
+    noisy = replace(held(some, one=evidence(rng, some, 1.0), other=evidence(rng, some, 0.0)), condition="babble 10")
+    made = together.pool(slugs, digests, joint, under=[noisy])
+    pooled = together.of_folds(slugs, joint, asked=noisy)
+    assert made.per_corpus["ravdess"].under == {"babble 10": accuracy(pooled, noisy)}
+    assert accuracy(pooled, noisy) == pytest.approx(accuracy(noisy.probabilities["one"], noisy), abs=0.05)
+    assert made.per_corpus["savee"].under is None
+    assert recognition_together.Pool.from_dict(made.to_dict()) == made

@@ -58,11 +58,16 @@ class Places:
         """Return whether others take half of the places or more."""
         return self.n > 1 and 2 * self._n_others(who) >= self.n
 
+    @property
+    def full(self) -> bool:
+        """Whether none is free."""
+        return self._n_others(None) >= self.n
+
     def full_for(self, who: int) -> bool:
         """Return whether a visitor who has no place yet would get none."""
         return self._n_others(who) >= self.n
 
-    def _n_others(self, who: int) -> int:
+    def _n_others(self, who: int | None) -> int:
         now_s = time.monotonic()
         with self._lock:
             return sum(each != who and now_s - seen_s < FORGOTTEN_S for each, seen_s in self._seen.items())

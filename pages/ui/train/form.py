@@ -139,6 +139,16 @@ def _more(
             persist_state="session",
             help="Beyond that many, all clips of a speaker count less, so that TESS (1,400 a speaker) does not drown the others.",
         )
+        chosen["corpus_cap"] = left.number_input(
+            "Clips of one corpus that count fully",
+            1,
+            1_000_000,
+            1_000_000,
+            100,
+            key="train.corpus_cap",
+            persist_state="session",
+            help="Beyond that many, all clips of a corpus count less, so that CREMA-D (7,442) does not drown the others.",
+        )
     with _group("hyperparameters", f"Hyperparameters of {spec.title}", ":material/tune:"):
         others = [setting for setting in spec.settings if setting.name not in LEARNING]
         others.sort(key=lambda setting: not setting.early)

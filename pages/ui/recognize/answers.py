@@ -1,0 +1,45 @@
+"""What the models say of a short clip on the Recognize page: the four at once, the pretrained one when there is time for it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui import cached, clip_input, downloads, prediction_cards, recognition, runtime
+from pages.ui.live import session
+from pages.ui.recognition import Asked
+from ser_core.metrics import abstention
+from ser_core.recognition.card import ModelCard
+
+ASK_S = 0.3
+"""How often the browser asks for an answer that is on its way."""
+
+
+def ask(clip: clip_input.ClipInput, comparison: clip_input.ClipInput | None, models: list[ModelCard]) -> list[Asked]:
+    """Ask the models about the clip, and about the one to compare it with; without the pretrained ones while no place in Live is free."""
+    room = not session.places().full
+    return [recognition.ask(each, models, with_pretrained=room) for each in (clip, comparison) if each]
+
+
+def show(now: Asked, before: Asked | None = None) -> None:
+    """Draw what was answered about the clip, and about the one to compare it with; what is on its way comes by itself."""
+    waits = _wait(now, before)
+    st.fragment(_draw, run_every=ASK_S if waits else None)(now, before, is_asked_for=waits)
+
+
+def _wait(now: Asked, before: Asked | None) -> bool:
+    return now.waits or (before is not None and before.waits)
+
+
+def _draw(now: Asked, before: Asked | None, *, is_asked_for: bool) -> None:
+    if is_asked_for and not _wait(now, before):  # looked at first: what comes meanwhile is drawn the next time
+        runtime.stop_asking()
+    answers, first = now.answers(), before.answers() if before else []
+    whole, first_whole = recognition.as_one(answers), recognition.as_one(first) if first else None
+    st.html(prediction_cards.cards(answers, whole, first, first_whole))
+    if any(each.may_follow and each.problem for each in answers):
+        st.button("Ask again", key="recognize.ask", icon=":material/refresh:", on_click=st.rerun)
+    if prediction_cards.unsure([*answers, *first], whole, first_whole):
+        st.markdown(f":small[**Not sure**: {abstention.ABSTENTION_RULE}]")
+    with st.expander("The probabilities as a table", key="recognize.table"):
+        titles = recognition.titles(now.cards) | cached.model_titles(now.cards)
+        st.table(downloads.cells(downloads.table(now.predictions(), titles)))
