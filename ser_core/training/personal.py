@@ -78,7 +78,7 @@ class Answers:
     references: Mapping[int, Reference]
     seen: Mapping[int, np.ndarray]
 
-    @property
+    @functools.cached_property
     def y(self) -> np.ndarray:
         """The positions of the true labels in `labels`, int (n_clips,)."""
         return fit.targets(self.clips, self.labels)
@@ -385,9 +385,9 @@ def enrolled(model: Answers, *, say: fit.Message = print) -> tuple[Strengths, li
     say(f"{model.slug}: strengths {asdict(strengths[None])}")
     rows = []
     names = clips[catalogue.CORPUS].to_numpy()
-    for corpus in dict.fromkeys(names[draw.tested[0]] for draw in drawn):
+    for corpus in CORPORA:
         pairs = [(draw, by) for draw, by in zip(drawn, foreign, strict=True) if names[draw.tested[0]] == corpus]
-        rows += _rows(model, corpus, pairs, strengths)
+        rows += _rows(model, corpus, pairs, strengths) if pairs else []
     return strengths[None], rows
 
 

@@ -217,3 +217,11 @@ def test_a_damaged_table_is_refused_in_a_sentence(tmp_path, content):
         personal.read(tmp_path / "enrolled.json")
     with pytest.raises(ConfigError, match="cannot be read"):
         personal.read(tmp_path / "gone.json")
+
+
+def test_the_results_that_come_with_the_project_are_better_with_takes_and_not_with_anothers():
+    found = personal.read()
+    assert found.command.startswith("python -m ser_core personal") and found.protocol == personal.WORDS
+    assert {row.model for row in found.rows} == set(found.strengths)
+    for row in found.rows:
+        assert row.takes == 0 or row.gain >= 0 >= row.control_low, row
