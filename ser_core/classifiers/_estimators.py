@@ -304,7 +304,8 @@ KINDS: dict[str, Kind] = {
 def discriminant(pipeline: Pipeline, n_labels: int) -> Discriminant | None:
     """Return where a pipeline of KNN or LDA tells labels apart; None for other pipelines, and for fewer than three labels.
 
-    Of a gated one it is what all corpora share. The axes are those along which the means of the labels differ: what else a projection separates, such as corpora, is left out.
+    The axes are those along which the means of the labels differ: what else a projection separates, such as corpora, is left out. Of a
+    gated pipeline it is what all corpora share.
     """
     scale, last = pipeline["scale"], pipeline[-1]
     if isinstance(last, KNeighborsClassifier):
