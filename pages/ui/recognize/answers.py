@@ -6,7 +6,6 @@ import streamlit as st
 
 from pages.ui import cached, clip_input, downloads, prediction_cards, recognition, runtime
 from pages.ui.live import session
-from pages.ui.recognition import Asked
 from ser_core.metrics import abstention
 from ser_core.recognition.card import ModelCard
 
@@ -14,24 +13,26 @@ ASK_S = 0.3
 """How often the browser asks for an answer that is on its way."""
 
 
-def ask(clip: clip_input.ClipInput, comparison: clip_input.ClipInput | None, models: list[ModelCard]) -> list[Asked]:
+def ask(
+    clip: clip_input.ClipInput, comparison: clip_input.ClipInput | None, models: list[ModelCard]
+) -> list[recognition.Asked]:
     """Ask the models about the clip, and about the one to compare it with; without the pretrained ones while no place in Live is free."""
     room = not session.places().full
     return [recognition.ask(each, models, with_pretrained=room) for each in (clip, comparison) if each]
 
 
-def show(now: Asked, before: Asked | None = None) -> None:
+def show(now: recognition.Asked, before: recognition.Asked | None = None) -> None:
     """Draw what was answered about the clip, and about the one to compare it with; what is on its way comes by itself."""
-    waits = _wait(now, before)
+    waits = _waits(now, before)
     st.fragment(_draw, run_every=ASK_S if waits else None)(now, before, is_asked_for=waits)
 
 
-def _wait(now: Asked, before: Asked | None) -> bool:
+def _waits(now: recognition.Asked, before: recognition.Asked | None) -> bool:
     return now.waits or (before is not None and before.waits)
 
 
-def _draw(now: Asked, before: Asked | None, *, is_asked_for: bool) -> None:
-    if is_asked_for and not _wait(now, before):  # looked at first: what comes meanwhile is drawn the next time
+def _draw(now: recognition.Asked, before: recognition.Asked | None, *, is_asked_for: bool) -> None:
+    if is_asked_for and not _waits(now, before):  # looked at first: what comes meanwhile is drawn the next time
         runtime.stop_asking()
     answers, first = now.answers(), before.answers() if before else []
     whole, first_whole = recognition.as_one(answers), recognition.as_one(first) if first else None
