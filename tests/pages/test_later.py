@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import cached, recognition
 from pages.ui.live import session
 from pages.ui.prediction_cards import agreement
-from ser_core.recognition import analysis, service, store, together
+from ser_core.corpora import catalogue
+from ser_core.recognition import analysis, sandbox, service, store, together
 from ser_core.recognition.recognizer import Prediction
 from ser_core.system import workers
 from tests.support import models as support_models
@@ -247,8 +249,10 @@ def test_a_batch_asks_all_in_one_task(models: Path, handed: list[Work]) -> None:
 
 
 def test_of_an_imported_one_the_encoder_alone_waits_for_a_worker(
-    models: Path, handed: list[Work], asked: list[recognition.Asked]
+    models: Path, handed: list[Work], asked: list[recognition.Asked], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    answer = np.full((1, len(catalogue.LABELS)), 1 / len(catalogue.LABELS))
+    monkeypatch.setattr(sandbox.ForeignClassifier, "predict_proba", lambda *_: answer)  # its process has little time
     support_models.change(models, "transfer", training={"imported": "2026-01-01T00:00:00+00:00"})
     upload(pages.visit())
     (about,) = asked

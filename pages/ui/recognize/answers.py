@@ -8,7 +8,6 @@ import streamlit as st
 
 from pages.ui import cached, clip_input, downloads, prediction_cards, recognition, runtime, voice
 from pages.ui.live import session
-from pages.ui.recognition import Asked
 from ser_core.metrics import abstention
 from ser_core.recognition.card import ModelCard
 from ser_core.recognition.recognizer import Prediction
@@ -17,7 +16,9 @@ ASK_S = 0.3
 """How often the browser asks for an answer that is on its way."""
 
 
-def ask(clip: clip_input.ClipInput, comparison: clip_input.ClipInput | None, models: list[ModelCard]) -> list[Asked]:
+def ask(
+    clip: clip_input.ClipInput, comparison: clip_input.ClipInput | None, models: list[ModelCard]
+) -> list[recognition.Asked]:
     """Ask the models about the clip, and about the one to compare it with; without the pretrained ones while no place in Live is free."""
     room = not session.places().full
     return [
@@ -28,24 +29,31 @@ def ask(clip: clip_input.ClipInput, comparison: clip_input.ClipInput | None, mod
 
 
 def show(
-    now: Asked, before: Asked | None = None, *, keep: Callable[[Sequence[Prediction]], None] = lambda found: None
+    now: recognition.Asked,
+    before: recognition.Asked | None = None,
+    *,
+    keep: Callable[[Sequence[Prediction]], None] = lambda found: None,
 ) -> None:
     """Draw what was answered about the clip, and about the one to compare it with; what is on its way comes by itself.
 
     keep: is told the answers about the clip whenever they are drawn.
     """
-    waits = _wait(now, before)
+    waits = _waits(now, before)
     st.fragment(_draw, run_every=ASK_S if waits else None)(now, before, keep, is_asked_for=waits)
 
 
-def _wait(now: Asked, before: Asked | None) -> bool:
+def _waits(now: recognition.Asked, before: recognition.Asked | None) -> bool:
     return now.waits or (before is not None and before.waits)
 
 
 def _draw(
-    now: Asked, before: Asked | None, keep: Callable[[Sequence[Prediction]], None], *, is_asked_for: bool
+    now: recognition.Asked,
+    before: recognition.Asked | None,
+    keep: Callable[[Sequence[Prediction]], None],
+    *,
+    is_asked_for: bool,
 ) -> None:
-    if is_asked_for and not _wait(now, before):  # looked at first: what comes meanwhile is drawn the next time
+    if is_asked_for and not _waits(now, before):  # looked at first: what comes meanwhile is drawn the next time
         runtime.stop_asking()
     answers, first = now.answers(), before.answers() if before else []
     keep(now.predictions())
