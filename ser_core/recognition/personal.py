@@ -30,7 +30,7 @@ ENDING = ".voice.json"
 MAX_BYTES = 2**20
 MAX_MODELS = 32
 MAX_NUMBERS = 256
-"""Of what a model sees of a take; the shipped ones see 7 or 8."""
+"""Of what a model sees of a take; the shipped ones see 8 to 40."""
 
 FLOOR = 1e-3
 """Probabilities below this count as this: of a model that is surely wrong, one take would decide all."""
