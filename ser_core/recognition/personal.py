@@ -52,7 +52,7 @@ class Strengths:
     logarithm of probabilities.
     """
 
-    speaker: float = 0.3
+    speaker: float = 1.0
     label: float = 0.4
     bias: float = 1.0
 
