@@ -480,21 +480,25 @@ def lessons(place: Path) -> list[bytes]:
     return [(place / "lesson.json").read_bytes()]
 
 
-VOICE_MODELS = ("knn", "cnn")
+VOICE_MODELS = ("transfer", "cnn")
 """Models of a saved voice: one with a discriminant, and one without."""
 
 
 def reference(slug: str) -> personal.Reference:
     """Return what adaptation needs of one of VOICE_MODELS."""
-    means = np.eye(len(catalogue.LABELS))[:, :7] * 3 if slug == "knn" else None
-    return personal.Reference(slug, "ab12", catalogue.LABELS, 1.5, means)
+    if slug == "cnn":
+        return personal.Reference(slug, "ab12", catalogue.LABELS, 1.5)
+    n = len(catalogue.LABELS)
+    return personal.Reference(
+        slug, "ab12", catalogue.LABELS, 1.5, np.eye(n)[:, : n - 1] * 3, np.arange(n), np.zeros(n, int)
+    )
 
 
 def voices(place: Path) -> list[bytes]:
     """Return saved voices: of one take per label, and of few takes of one model."""
     rng = np.random.default_rng(0)
     takes = [
-        personal.Take(label, {"knn": rng.normal(size=7), "cnn": personal.logarithms(rng.dirichlet(np.ones(8)))})
+        personal.Take(label, {"transfer": rng.normal(size=7), "cnn": personal.logarithms(rng.dirichlet(np.ones(8)))})
         for label in catalogue.LABELS
     ]
     both = personal.adapt(takes, map(reference, VOICE_MODELS)).to_bytes()

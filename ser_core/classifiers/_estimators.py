@@ -35,10 +35,13 @@ PER_CORPUS = 1000
 TREES_A_ROUND = 5
 """Boosting rounds between two reports of gradient boosting: one 'epoch', after which it may stop."""
 
+GATED_SHARE = 0.8
+"""How much of what an adapted gated discriminant answers rests on its classes: nearly as much as is best on each of four corpora."""
+
 MIN_LABELS = 3
 """Labels from which on there is a discriminant: of two, scikit-learn keeps their difference alone."""
 
-_TINY = 1e-6
+_TINY = 1e-4
 """Axes along which the means differ less than this, relative to the first, are rounding errors."""
 
 MAX_BINS = 32
@@ -301,38 +304,25 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def discriminant(pipeline: Pipeline, n_labels: int) -> Discriminant | None:
-    """Return where a pipeline of KNN or LDA tells labels apart; None for other pipelines, and for fewer than three labels.
-
-    The axes are those along which the means of the labels differ: what else a projection separates, such as corpora, is left out. Of a
-    gated pipeline it is what all corpora share.
-    """
+def discriminant(pipeline: Pipeline) -> Discriminant | None:
+    """Return where a pipeline of LDA tells classes apart; None for other pipelines, and for fewer than three labels."""
     scale, last = pipeline["scale"], pipeline[-1]
-    if isinstance(last, KNeighborsClassifier):
-        axes, classes = pipeline["project"].scalings_, last.classes_
-        means = np.stack([last._fit_X[last._y == each].mean(axis=0) for each in range(len(classes))])
+    if isinstance(last, GatedDiscriminant):
+        axes, means, labels, groups = last.axes_, last.centres_, last.labels_, last.corpora_
+        exponent, share = float(np.mean(last.exponents_)), GATED_SHARE
     elif (
-        isinstance(last, LinearDiscriminantAnalysis | GatedDiscriminant)
+        isinstance(last, LinearDiscriminantAnalysis)
         and hasattr(last, "means_")
-        and len(last.coef_) == len(last.means_)
+        and MIN_LABELS <= len(last.coef_) == len(last.means_)
     ):
-        directions, classes = last.coef_.T, last.classes_
+        directions = last.coef_.T
         values, vectors = scipy.linalg.eigh(last.means_ @ directions)  # between the classes, in units of the covariance
         there = values > _TINY * values.max()
         axes = directions @ (vectors[:, there] / np.sqrt(values[there]))
-        means = last.means_ @ axes
+        means, labels, groups, exponent, share = last.means_ @ axes, last.classes_, np.zeros(len(values), int), 1.0, 1.0
     else:
         return None
-    labels = classes % PER_CORPUS
-    known = np.unique(labels)
-    if len(known) < MIN_LABELS:
-        return None
-    of_labels = np.stack([means[labels == each].mean(axis=0) for each in known])
-    _, sizes, turns = np.linalg.svd(of_labels - of_labels.mean(axis=0), full_matrices=False)
-    turns = turns[sizes > _TINY * sizes.max()].T
-    found = np.full((n_labels, turns.shape[1]), np.nan)
-    found[known] = of_labels @ turns
-    return Discriminant(scale.mean_, (axes @ turns) / scale.scale_[:, np.newaxis], found)
+    return Discriminant(scale.mean_, axes / scale.scale_[:, np.newaxis], means, labels, groups, exponent, share)
 
 
 def by_label(probabilities: np.ndarray, classes: np.ndarray, n_labels: int) -> np.ndarray:

@@ -79,7 +79,7 @@ class SklearnClassifier:
     def discriminant(self) -> Discriminant | None:
         """Where the classifier tells labels apart; None for one that is not by distances, and for a file of an earlier version."""
         assert self.pipeline_ is not None, "fit or load comes first"
-        return _estimators.discriminant(self.pipeline_, len(self.labels))
+        return _estimators.discriminant(self.pipeline_)
 
     @property
     def n_parameters(self) -> int:

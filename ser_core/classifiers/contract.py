@@ -24,14 +24,20 @@ class Start:
 
 @dataclass(frozen=True, eq=False)
 class Discriminant:
-    """The space in which a classifier tells labels apart: around the mean of each label, items spread by about 1 in all directions.
+    """The space in which a classifier tells classes apart: around the mean of each, items spread by about 1 in all directions.
 
-    centre: (n_columns,), of the items; axes: (n_columns, n_axes); means: (n_labels, n_axes), NaN for labels that it has not learned.
+    centre: (n_columns,), of the items; axes: (n_columns, n_axes); means: (n_classes, n_axes). labels, groups: int (n_classes,), the label
+    of each class, and the corpus where there is a class per label and corpus, else 0. exponent: to which power the probabilities of the
+    classes are taken. share: how much of an answer rests on this space, 0..1.
     """
 
     centre: np.ndarray
     axes: np.ndarray
     means: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+    exponent: float = 1.0
+    share: float = 1.0
 
     def project(self, X: np.ndarray) -> np.ndarray:
         """Return the positions of items (n, n_columns), (n, n_axes)."""

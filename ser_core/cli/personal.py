@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
         "--answers",
         type=Path,
         metavar="FILE",
-        help="held-out answers of the models that are not retrained: mlp, cnn, cnn_lstm (default: those of the project)",
+        help="held-out answers of the models that are not retrained, all but transfer (default: those of the project)",
     )
     shared.add_cache(personal)
     shared.add_out(personal, "file to write the rows to, as JSON, besides printing them; other models' rows in it stay")

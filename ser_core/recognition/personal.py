@@ -30,7 +30,7 @@ ENDING = ".voice.json"
 MAX_BYTES = 2**20
 MAX_MODELS = 32
 MAX_NUMBERS = 256
-"""Of what a model sees of a take; the shipped ones see 7 or 8."""
+"""Of what a model sees of a take; the shipped ones see 8 to 40."""
 
 FLOOR = 1e-3
 """Probabilities below this count as this: of a model that is surely wrong, one take would decide all."""
@@ -52,7 +52,7 @@ class Strengths:
     logarithm of probabilities.
     """
 
-    speaker: float = 0.3
+    speaker: float = 1.0
     label: float = 0.4
     bias: float = 1.0
 
@@ -77,7 +77,8 @@ class Take:
 class Reference:
     """What adaptation needs of a model.
 
-    means: of the labels in its discriminant, (n_labels, n_axes), NaN where unknown; None without.
+    means, classes, groups, exponent, share: of its discriminant, as classifiers/contract.py has them, classes being its labels; means is
+    None for a model without one.
     """
 
     slug: str
@@ -85,39 +86,43 @@ class Reference:
     labels: tuple[str, ...]
     temperature: float = 1.0
     means: np.ndarray | None = None
+    classes: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    exponent: float = 1.0
+    share: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class Adaptation:
     """What one model learned from the takes.
 
-    labels: those of the model, in order. before, after: the labels' means in its discriminant, (n_labels, n_axes), in training and of this
-    speaker; None without a discriminant. bias: (n_labels,), added to the logarithms of its probabilities.
+    labels: those of the model, in order. bias: (n_labels,), added to the logarithms of its probabilities. means: of the classes in its
+    discriminant as this speaker has them, (n_classes, n_axes), None without a discriminant; classes: the label of each, int (n_classes,).
     """
 
     labels: tuple[str, ...]
-    temperature: float
     bias: np.ndarray
-    before: np.ndarray | None = None
-    after: np.ndarray | None = None
+    temperature: float = 1.0
+    means: np.ndarray | None = None
+    classes: np.ndarray | None = None
+    exponent: float = 1.0
+    share: float = 1.0
 
     def answer(self, seen: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
         """Return the adapted probabilities, float64 (..., n_labels). seen, (..., n): as `Take.kept` has it; probabilities: calibrated."""
-        logits = np.log(np.maximum(probabilities, np.finfo(float).tiny)) + self.bias
-        if self.before is not None and self.after is not None:
-            logits = logits + self._log_shares(seen, self.after) - self._log_shares(seen, self.before)
-        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        shares: np.ndarray = powers / powers.sum(axis=-1, keepdims=True)
-        return shares
+        logits = np.log(np.maximum(probabilities, np.finfo(float).tiny))
+        if self.means is not None and self.classes is not None:
+            squares = ((seen[..., np.newaxis, :] - self.means) ** 2).sum(axis=-1)
+            of_labels = _softmax(-self.exponent * squares / 2) @ np.eye(len(self.labels))[self.classes]
+            own = np.log(calibration.calibrate(of_labels, self.temperature))
+            logits = self.share * own + (1 - self.share) * logits
+        return _softmax(logits + self.bias)
 
-    def _log_shares(self, seen: np.ndarray, means: np.ndarray) -> np.ndarray:
-        """Return the log probabilities of labels with these means, (..., n_labels), calibrated as the model's are; 0 where unknown."""
-        known = np.isfinite(means).all(axis=1)
-        logits = -((seen[..., np.newaxis, :] - means[known]) ** 2).sum(axis=-1) / 2
-        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        found = np.zeros((*logits.shape[:-1], len(means)))
-        found[..., known] = np.log(calibration.calibrate(powers / powers.sum(axis=-1, keepdims=True), self.temperature))
-        return found
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    shares: np.ndarray = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,8 +216,10 @@ class Voice:
 
 def reference(model: Recognizer) -> Reference:
     """Return what adaptation needs of a model: small enough to be handed from a worker process to a page."""
-    space = model.discriminant
-    return Reference(model.slug, model.digest, model.labels, model.temperature, None if space is None else space.means)
+    space, facts = model.discriminant, (model.slug, model.digest, model.labels, model.temperature)
+    if space is None:
+        return Reference(*facts)
+    return Reference(*facts, space.means, space.labels, space.groups, space.exponent, space.share)
 
 
 def take_of(label: str, predictions: Iterable[Prediction]) -> Take:
@@ -277,11 +284,24 @@ def _seen(take: Take, model: Reference) -> np.ndarray:
 
 def adaptation(model: Reference, seen: np.ndarray, y: np.ndarray, strengths: Strengths = STRENGTHS) -> Adaptation:
     """Return what a model learns from takes: seen (n_takes, n), as `Take.kept` has it; y int (n_takes,), positions of their labels."""
-    if model.means is None:
-        return Adaptation(model.labels, model.temperature, biases(seen, y, variance=strengths.bias))
-    is_known = np.isfinite(model.means[y]).all(axis=1)
-    after = speaker_means(model.means, seen[is_known], y[is_known], strengths)
-    return Adaptation(model.labels, model.temperature, np.zeros(len(model.labels)), model.means, after)
+    if model.means is None or model.classes is None or model.groups is None:
+        return Adaptation(model.labels, biases(seen, y, variance=strengths.bias))
+    means = model.means.astype(float)
+    for group in np.unique(model.groups):
+        inside = np.flatnonzero(model.groups == group)
+        place = np.full(len(model.labels), -1)
+        place[model.classes[inside]] = np.arange(len(inside))
+        known = place[y] >= 0
+        means[inside] = speaker_means(means[inside], seen[known], place[y[known]], strengths)
+    return Adaptation(
+        model.labels,
+        np.zeros(len(model.labels)),
+        model.temperature,
+        means,
+        model.classes,
+        model.exponent,
+        model.share,
+    )
 
 
 def speaker_means(means: np.ndarray, seen: np.ndarray, y: np.ndarray, strengths: Strengths = STRENGTHS) -> np.ndarray:
@@ -317,9 +337,7 @@ def biases(logs: np.ndarray, y: np.ndarray, *, variance: float) -> np.ndarray:
     weight = len(y) / (counts > 0).sum() / counts[y]
     found = np.zeros(n_labels)
     for _ in range(_STEPS):  # Newton's method; the loss is convex
-        logits = logs + found
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        shares = powers / powers.sum(axis=1, keepdims=True)
+        shares = _softmax(logs + found)
         slope = weight @ (np.eye(n_labels)[y] - shares) - found / variance
         curvature = np.diag(weight @ shares) - (shares * weight[:, np.newaxis]).T @ shares + np.eye(n_labels) / variance
         step = np.linalg.solve(curvature, slope)

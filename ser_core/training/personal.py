@@ -39,7 +39,7 @@ RESULTS = Path(__file__).parents[1] / "experiments" / "results" / "enrolled.json
 CORPORA = ("ravdess", "savee", "emodb", "cremad")
 """Corpora whose speakers are newcomers in turn; TESS, with two, says nothing of others."""
 
-DISCRIMINANTS = ("knn", "lda", "transfer")
+DISCRIMINANTS = ("lda", "transfer")
 """Classifiers with a discriminant: what they see of a clip takes a training to know. Of the others, held-out answers say all."""
 
 TAKES = (0, 1, 2)
@@ -120,7 +120,7 @@ def answers(
     paths = {
         fold: work / f"personal-{slug}-{fit.run_key(clips, config, folds)}-{fold}.npz" for fold in np.unique(folds)
     }
-    data = None
+    data: Dataset | None = None
     kept = {fold: _read_fold(path, len(clips)) for fold, path in paths.items()}
     for number, (fold, path) in enumerate(paths.items(), start=1):
         if kept[fold] is None:
@@ -171,29 +171,35 @@ def _train(clips: pd.DataFrame, data: Dataset, config: FitConfig, mask: np.ndarr
     model = Recognizer("", config.features, config.labels, result.classifier, "", result.temperature)
     space = model.discriminant
     if space is None:
-        seen, means = personal.logarithms(probabilities), np.zeros((0, 0))
-    else:
-        items = data.embeddings if data.embeddings.shape[1] else data.vectors
-        means, seen = space.means, np.zeros((len(clips), space.means.shape[1]))
-        seen[data.clip[rows]] = space.project(items[rows])
+        raise ConfigError(
+            f"'{config.classifier}' has no discriminant, so that its held-out answers say all. Name --answers."
+        )
+    items = data.embeddings if data.embeddings.shape[1] else data.vectors
+    seen = np.zeros((len(clips), space.means.shape[1]))
+    seen[data.clip[rows]] = space.project(items[rows])
+    numbers = np.array([result.temperature, space.exponent, space.share])
     return {
         "probabilities": probabilities,
         "seen": seen,
-        "means": means,
-        "temperature": np.array(result.temperature),
+        "means": space.means,
+        "classes": space.labels,
+        "groups": space.groups,
+        "numbers": numbers,
     }
 
 
 def _reference(slug: str, config: FitConfig, each: Mapping[str, np.ndarray]) -> Reference:
-    means = each["means"] if each["means"].size else None
-    return Reference(slug, "", config.labels, float(each["temperature"]), means)
+    temperature, exponent, share = map(float, each["numbers"])
+    return Reference(
+        slug, "", config.labels, temperature, each["means"], each["classes"], each["groups"], exponent, share
+    )
 
 
 def _read_fold(path: Path, n_clips: int) -> dict[str, np.ndarray] | None:
     """Return what is kept of a fold; None where it is not, or is damaged: it is then trained again."""
     try:
         with np.load(path, allow_pickle=False) as stored:
-            found = {name: stored[name] for name in ("probabilities", "seen", "means", "temperature")}
+            found = {name: stored[name] for name in ("probabilities", "seen", "means", "classes", "groups", "numbers")}
     except Exception:  # NumPy and zipfile have many ways of failing on a damaged file
         return None
     return found if len(found["probabilities"]) == len(found["seen"]) == n_clips else None

@@ -24,7 +24,7 @@ from tests.support import ruled_corpus
 def command(monkeypatch, capsys, tmp_path):
     """Return (exit status, stdout, stderr) of one command; quick recipes are retrained."""
     monkeypatch.setattr(priority, "settle", lambda: None)
-    quick = replace(shipped.RECIPES["knn"], n_copies=0, hyperparameters={"n_neighbors": 3})
+    quick = replace(shipped.RECIPES["knn"], classifier="lda", n_copies=0, hyperparameters={"shrinkage": 0.9})
     monkeypatch.setitem(shipped.RECIPES, "knn", quick)
     places = ["--work", tmp_path / "work", "--cache", tmp_path / "cache", "--jobs", "1"]
 

@@ -60,6 +60,7 @@ def answers(clips: pd.DataFrame, *, offset: float, discriminant: bool = True) ->
     y = clips[catalogue.EMOTION].map(LABELS.index).to_numpy()
     seen = MEANS[y] + shift[number] + 0.5 * rng.normal(size=(len(clips), 3))
     folds = number // 2 % 2
+    reference = Reference("mine", "", LABELS, 1.0, MEANS, np.arange(4), np.zeros(4, int))
     logs = np.log(np.maximum(shares(seen), 1e-3))
     return Answers(
         "mine",
@@ -67,7 +68,7 @@ def answers(clips: pd.DataFrame, *, offset: float, discriminant: bool = True) ->
         clips,
         folds,
         shares(seen),
-        {fold: Reference("mine", "", LABELS, 1.0, MEANS if discriminant else None) for fold in (0, 1)},
+        dict.fromkeys((0, 1), reference if discriminant else Reference("mine", "", LABELS)),
         dict.fromkeys((0, 1), seen if discriminant else logs),
     )
 
