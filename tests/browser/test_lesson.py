@@ -81,6 +81,7 @@ def test_a_lesson_from_its_start_to_its_end(chromium: Browser, models: Path, tmp
         phone.wait_for_timeout(2500)
         recorder.get_by_role("button", name="Stop recording").click()
         expect(phone.get_by_text("of speech,")).to_be_visible()
+        expect(phone.get_by_role("heading", name="Your clips")).to_be_visible()
         phone.get_by_role("button", name="Keep for comparison").click()
         phone.get_by_role("tab", name="Sample").click()
         phone.get_by_role("button", name="Flat").click()
@@ -99,6 +100,9 @@ def test_a_lesson_from_its_start_to_its_end(chromium: Browser, models: Path, tmp
         expect(phone.get_by_text("Removed: 1 corpus: Class 9b.")).to_be_visible(timeout=120_000)
         expect(phone.get_by_label("Admin word")).to_have_value("")
         assert recorded.listing(tmp_path / "corpora") == {} and list((tmp_path / "corpora").glob("*/*.wav")) == []
+        phone.get_by_role("link", name="Recognize").click()
+        expect(phone.get_by_text("Your clips")).to_be_visible()
+        expect(phone.get_by_role("heading", name="Your clips")).to_have_count(0)
         context.close()
     finally:
         server.send_signal(signal.SIGTERM)
