@@ -39,7 +39,7 @@ class GatedDiscriminant(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     class means span, where every class is a sphere. A clip's distance is the square of that to the nearest class, per dimension. Where it
     is short, the classes of that class's corpus answer; where it is long, the shared analysis.
 
-    Once fitted: classes_ (n_labels,), means_ and coef_ (n_labels, n_columns), intercept_ (n_labels,) and exponent_ of the shared one; axes_
+    Once fitted: classes_ (n_labels,), coef_ (n_labels, n_columns), intercept_ (n_labels,) and exponent_ of the shared one; axes_
     (n_columns, n_axes), centres_ (n_classes, n_axes), labels_ and corpora_ (n_classes,), exponents_ (n_corpora,) of the other; limit_.
     """
 
@@ -65,7 +65,6 @@ class GatedDiscriminant(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         # smallest as much.
         by_root = weight / np.sqrt(np.bincount(corpus, weight))[corpus]
         means, covariance = _moments(X, label, by_root, np.ones(len(self.classes_)))
-        self.means_ = means.astype(np.float32)
         self.coef_ = scipy.linalg.solve(_shrunk(covariance, self.shrinkage), means.T, assume_a="pos").T
         self.intercept_ = -(means * self.coef_).sum(axis=1) / 2
 
@@ -162,7 +161,6 @@ def is_sound(found: Any, n_labels: int, n_columns: int) -> bool:
     (n_classes, n_axes), n_known = np.shape(found.centres_), len(found.classes_)
     shapes: dict[str, tuple[int, ...]] = {
         "classes_": (n_known,),
-        "means_": (n_known, n_columns),
         "coef_": (n_known, n_columns),
         "intercept_": (n_known,),
         "exponent_": (),
