@@ -128,6 +128,7 @@ class SklearnClassifier:
             ValueError,
             IndexError,
             KeyError,
+            OverflowError,
         ):  # an estimator that lacks what fitting gives it
             fits = False
         if not fits:

@@ -116,6 +116,10 @@ def _voice(path: Path, references: Sequence[Reference]) -> Voice:
         raise ConfigError(f"'{path}' cannot be read: {error.strerror}. Name a saved voice with --voice.") from None
     voice = personal.Voice.from_bytes(content, references)
     message(f"{', '.join(voice.adaptations)}: adapted to {voice.n_takes} takes")
+    if others := [each.slug for each in references if each.slug not in voice.adaptations]:
+        message(
+            f"{', '.join(others)}: not adapted; the voice was saved for other models, or for them as they were before a training"
+        )
     return voice
 
 

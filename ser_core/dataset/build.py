@@ -10,6 +10,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -245,15 +246,18 @@ def _measure(
             voices=functools.partial(_voices, task.voices, config.sample_rate) if task.voices else None,
             rng=np.random.default_rng(_seed(data, task.copy, drawn)),
         )
-    key = _key(data, task, config, drawn)
-    features = _read_features(cache, key, config) if cache else None
+    key = ""
+    if cache:
+        with contextlib.suppress(OSError):
+            key = _key(data, task, config, drawn)
+    features = _read_features(cache, key, config) if cache and key else None
     if features is None:
         measured = extraction.extract(waveform, config)
         windows = vectors.windows(measured).astype(np.float16)
         features = {"vector": vectors.summary(measured), "windows": windows, "facts": facts(clip, waveform, measured)}
     embedding = encoder.embedding(waveform, config) if vectors.EMBEDDING in kinds else None
     entry = _Entry(**features, embedding=embedding)
-    if cache:
+    if cache and key:
         _write(cache, key, entry)
     return _wanted(entry, kinds)
 
@@ -339,6 +343,12 @@ def _embedding_place(cache: Path, key: str) -> Path:
     return _place(cache, hashlib.sha256(of_encoder.encode()).hexdigest())
 
 
+@functools.lru_cache(maxsize=2**16)
+def _digest(path: str, changed_ns: int) -> str:
+    """Return what tells the bytes of a file from others. changed_ns: when it was written, so that a file that changes is read again."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
 def _seed(data: bytes, copy: int, drawn: Mapping[str, Any]) -> int:
     """Return the seed of a copy: a clip's copies sound the same in every version of the code and for all features."""
     asked = json.dumps({"copy": copy} | dict(drawn), sort_keys=True).encode()
@@ -346,10 +356,13 @@ def _seed(data: bytes, copy: int, drawn: Mapping[str, Any]) -> int:
 
 
 def _key(data: bytes, task: _Task, config: FeatureConfig, drawn: Mapping[str, Any]) -> str:
-    """Return the name of a cache entry: the clip's bytes, every setting, the clips around it by name, and how it is measured."""
+    """Return the name of a cache entry: the clip's bytes, every setting, the bytes of the clips around it, and how it is measured.
+
+    Raises OSError where one of those cannot be read: what is measured then is not to be kept.
+    """
     settings = {"copy": task.copy, "config": config.to_dict()} | (dict(drawn) if task.copy else {})
     if task.voices:
-        settings["voices"] = [Path(path).name for path in task.voices]
+        settings["voices"] = [_digest(path, os.stat(path).st_mtime_ns) for path in task.voices]
     digest = hashlib.sha256(hashlib.sha256(data).digest())
     digest.update(json.dumps(settings, sort_keys=True).encode())
     digest.update(version())

@@ -65,7 +65,8 @@ def held_out(
     doubles = _doubles(clips, sounds, _COPIED if copied else _APART)
     around = None
     if not copied:  # an impossible protocol fails before anything is measured
-        around = _around(clips, protocols.rounds(clips, protocol, tested=among, sounds=_keys(sounds, clips)))
+        keys = _keys(sounds, clips)
+        around = _around(clips, protocols.rounds(clips, protocol, tested=among, sounds=keys), keys)
     config = replace(
         recipe.config, protocol=row.validation if row else "", n_copies=max(recipe.config.n_copies, int(copied))
     )
@@ -228,12 +229,19 @@ def _measure(
     return data
 
 
-def _around(clips: pd.DataFrame, rounds: Sequence[Fold]) -> list[tuple[str, ...]]:
-    """Return the clips around each as babble: of the same speaker and tested with it, so that no training hears what tests it."""
+def _around(clips: pd.DataFrame, rounds: Sequence[Fold], sounds: np.ndarray | None) -> list[tuple[str, ...]]:
+    """Return the clips around each as babble: of the same speaker and tested with it, so that no training hears what tests it.
+
+    sounds: a key of each clip's recording; one that occurs more than once is in no babble, since it may be tested under another name.
+    """
     tested_in = np.full(len(clips), -1)
     for number, each in enumerate(rounds):
         tested_in[each.test & (tested_in < 0)] = number
-    return voices.of_their_own(clips, tested_in)
+    around = voices.of_their_own(clips, tested_in)
+    if sounds is None:
+        return around
+    twice = set(clips[catalogue.PATH][pd.Series(sounds).duplicated(keep=False).to_numpy()])
+    return [tuple(path for path in each if path not in twice) for each in around]
 
 
 def _round(

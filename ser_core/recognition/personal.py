@@ -35,7 +35,7 @@ MAX_NUMBERS = 256
 FLOOR = 1e-3
 """Probabilities below this count as this: of a model that is surely wrong, one take would decide all."""
 
-_STEPS = 30
+_STEPS, _SMALLEST_STEP = 50, 1e-8
 _RECORD = "Record one minute on the page 'My voice'."
 
 
@@ -255,6 +255,8 @@ def adapt(takes: Sequence[Take], models: Iterable[Reference]) -> Voice:
         if len(own) >= MIN_TAKES and len({take.label for take in own}) >= MIN_LABELS:
             y = np.array([each.labels.index(take.label) for take in own])
             adaptations[slug] = adaptation(each, np.stack([_seen(take, each) for take in own]), y)
+    if len(adaptations) > MAX_MODELS:
+        raise PersonalError(f"A voice is of at most {MAX_MODELS} models. Choose fewer than these {len(adaptations)}.")
     if not adaptations:
         raise PersonalError(
             f"None of the models knows {MIN_TAKES} of these takes and {MIN_LABELS} of their labels. Record takes of labels that they know, "
@@ -336,13 +338,20 @@ def biases(logs: np.ndarray, y: np.ndarray, *, variance: float) -> np.ndarray:
     counts = np.bincount(y, minlength=n_labels)
     weight = len(y) / (counts > 0).sum() / counts[y]
     found = np.zeros(n_labels)
-    for _ in range(_STEPS):  # Newton's method; the loss is convex
+
+    def loss(bias: np.ndarray) -> float:
+        of_truth = np.log(_softmax(logs + bias)[np.arange(len(y)), y])
+        return float(bias @ bias / variance / 2 - weight @ of_truth)
+
+    for _ in range(_STEPS):  # Newton's method for a convex loss, in steps that lower it
         shares = _softmax(logs + found)
         slope = weight @ (np.eye(n_labels)[y] - shares) - found / variance
         curvature = np.diag(weight @ shares) - (shares * weight[:, np.newaxis]).T @ shares + np.eye(n_labels) / variance
         step = np.linalg.solve(curvature, slope)
+        while loss(found + step) > loss(found) and np.abs(step).max() >= _SMALLEST_STEP:
+            step = step / 2
         found = found + step
-        if np.abs(step).max() < 1e-8:
+        if np.abs(step).max() < _SMALLEST_STEP:
             break
     return found
 

@@ -7,6 +7,7 @@ until then its predecessor stays as .old-NAME, and is read from there. Nothing h
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import itertools
@@ -270,8 +271,8 @@ def add(fill: Callable[[Path], ModelCard], folder: Path | None = None) -> ModelC
             try:
                 os.rename(part, folder / slug)
                 return card
-            except OSError:
-                if not (folder / slug).exists():
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) and not (folder / slug).exists():
                     raise
     except OSError as error:
         reason = error.strerror or str(error)

@@ -18,7 +18,7 @@ import pandas as pd
 
 from ser_core import classifiers
 from ser_core.corpora import catalogue
-from ser_core.dataset import splits
+from ser_core.dataset import cache, splits
 from ser_core.dataset.build import Dataset
 from ser_core.dataset.labels import check_learnable
 from ser_core.errors import CorpusError, Stopped
@@ -331,8 +331,8 @@ def _teller(say: Message) -> classifiers.Progress:
 
 
 def run_key(clips: pd.DataFrame, config: FitConfig, folds: np.ndarray) -> str:
-    """Return a short name that changes with the settings, the clips and the folds: what a stored result belongs to."""
-    digest = hashlib.sha256(json.dumps(config.to_dict(), sort_keys=True).encode())
+    """Return a short name that changes with the settings, the clips, how they are measured, and the folds: what a result belongs to."""
+    digest = hashlib.sha256(json.dumps(config.to_dict(), sort_keys=True).encode() + cache.version())
     digest.update(
         json.dumps(classifiers.CLASSIFIERS[config.classifier].defaults, sort_keys=True, default=list).encode()
     )

@@ -30,7 +30,7 @@ from ser_core.metrics.evaluation import INTERVAL_SHARE
 from ser_core.recognition import personal
 from ser_core.recognition.personal import Reference, Strengths
 from ser_core.recognition.recognizer import Recognizer
-from ser_core.system import files, untrusted_json
+from ser_core.system import files, units, untrusted_json
 from ser_core.training import fit, held_out
 from ser_core.training.fit import FitConfig
 from ser_core.training.held_out import HeldOut
@@ -49,6 +49,7 @@ N_DRAWS = 4
 """Times that each speaker is a newcomer, with other takes; RAVDESS's two sentences take turns."""
 
 N_BOOTSTRAP = 2000
+MAX_BYTES = 2**20
 GRID = tuple(Strengths(*each) for each in itertools.product((0.1, 0.3, 1.0), (0.1, 0.2, 0.4, 0.8), (1.0,)))
 BIASES = tuple(Strengths(bias=each) for each in (0.25, 0.5, 1.0, 2.0, 4.0))
 """Strengths that are tried: of models with a discriminant, and of others."""
@@ -210,7 +211,7 @@ def from_held_out(slug: str, joint: HeldOut | None, clips: pd.DataFrame) -> Answ
 
     Raises
     ------
-    ConfigError : if the model is not among them, or some clips are not.
+    ConfigError : if the model is not among them, or no clip of a corpus is. Other clips that are not are left out.
     """
     if joint is None or slug not in joint.probabilities:
         raise ConfigError(
@@ -218,8 +219,10 @@ def from_held_out(slug: str, joint: HeldOut | None, clips: pd.DataFrame) -> Answ
         )
     keys = [catalogue.CORPUS, catalogue.NAME]
     table = joint.clips.reset_index(names="row").merge(clips.drop_duplicates(keys), on=keys, suffixes=("", "_there"))
-    if table.empty:
-        raise ConfigError("The held-out answers are of other clips. Name the corpora that the models were made from.")
+    if lacking := sorted(set(clips[catalogue.CORPUS]) - set(table[catalogue.CORPUS])):
+        raise ConfigError(
+            f"There are no held-out answers to clips of {', '.join(lacking)}. Name the corpora that the models were made from."
+        )
     shares = joint.probabilities[slug][table["row"].to_numpy()]
     folds = table[held_out.FOLD].to_numpy(int)
     logs = personal.logarithms(shares)
@@ -479,9 +482,13 @@ def write(path: Path, table: Table) -> None:
 
 
 def read(path: Path = RESULTS) -> Table:
-    """Return the stored table; raises ConfigError where it is missing or damaged."""
+    """Return the stored table; raises ConfigError where it is missing, damaged or too large."""
     try:
-        return untrusted_json.convert(untrusted_json.loads(path.read_text(encoding="utf-8")), Table)
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ValueError(f"it has more than {units.size(MAX_BYTES, binary=True)}")
+        return untrusted_json.convert(untrusted_json.loads(content.decode()), Table)
     except (OSError, ValueError, TypeError, KeyError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ConfigError(

@@ -287,7 +287,7 @@ def _gather(
         augmented=prepared.learnable,
         strength=config.strength,
         effects=config.effects,
-        voices=voices.of_their_own(prepared.clips, prepared.learnable.astype(int)),
+        voices=voices.of_their_own(prepared.clips, _tested_in(prepared)),
         kinds=[classifiers.CLASSIFIERS[config.classifier].input_kind],
         seed=config.seed,
         cache=places.cache,
@@ -330,6 +330,12 @@ def _gather(
         seed=config.seed,
     )
     return TrainingData(config, prepared, data, base, start_card, start)
+
+
+def _tested_in(prepared: Prepared) -> np.ndarray:
+    """Return which clips are tested, or held out, together: int (n_clips,)."""
+    learnable: np.ndarray = prepared.learnable.astype(int)
+    return learnable if prepared.folds is None else np.where(prepared.folds < 0, -learnable - 1, prepared.folds)
 
 
 def _n_cached(places: RunPaths) -> int:

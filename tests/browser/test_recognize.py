@@ -85,7 +85,7 @@ def check_predictions(page: Page, data: bytes, models: Path) -> None:
 
 def player(page: Page) -> dict[str, Any]:
     """What the browser makes of the sound that the page offers."""
-    sound = page.get_by_test_id("stAudio")
+    sound = page.get_by_test_id("stAudio").first
     expect(sound).to_be_visible()
     page.wait_for_function("(sound => sound && (sound.readyState > 0 || sound.error))(document.querySelector('audio'))")
     return page.evaluate(

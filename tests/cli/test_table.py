@@ -50,8 +50,8 @@ def test_a_table_is_measured_in_pieces_and_the_mean_follows_the_fourth(table, tm
     assert cells[0].figures.uar == cells[-3].figures.uar == cells[-1].figures.uar, "models alike say the same as one"
     parts = held_out.read(answers)
     assert [each.place for each in parts] == [
-        ("cross-corpus", held_out.OTHERS, "tess"),
-        ("speaker", held_out.ALONE, "tess"),
+        ("cross-corpus", held_out.OTHERS, "tess", ""),
+        ("speaker", held_out.ALONE, "tess", ""),
     ]
     assert all(list(each.probabilities) == list(store.SHIPPED) and len(each.clips) == 24 for each in parts)
     assert set(parts[1].clips[held_out.FOLD]) == {0, 1} and parts[1].keys["knn"] == cells[0].recipe

@@ -1,5 +1,6 @@
 """Who speaks in the babble around a clip."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -99,3 +100,31 @@ def test_voices_that_cannot_be_read_are_missing(one_clip, tmp_path: Path):
     gone = [str(tmp_path / "gone.wav")]
     for copies in (gone, [*gone, *others]):
         assert not build.build(clips, n_copies=4, voices=[copies]).problems
+
+
+def test_voices_of_one_name_are_not_taken_for_each_other(one_clip, tmp_path: Path):
+    """A folder per label, each with its 1.wav: the copies differ, and a voice that changes is heard anew."""
+    clips, _ = one_clip
+    paths = []
+    for name, hz in (("angry", 500.0), ("sad", 900.0)):
+        (tmp_path / name).mkdir()
+        paths.append(tmp_path / name / "1.wav")
+        paths[-1].write_bytes(as_file(harmonics(hz, 1.0)))
+    config = {"n_copies": 6, "kinds": ["vector"], "cache": tmp_path / "cache"}
+    angry, sad = (build.build(clips, voices=[[str(path)]], **config) for path in paths)
+    alone = build.build(clips, voices=[[str(paths[1])]], **{**config, "cache": None})
+    assert not np.array_equal(angry.vectors, sad.vectors)
+    np.testing.assert_array_equal(sad.vectors, alone.vectors)
+    paths[1].write_bytes(as_file(harmonics(700.0, 1.0)))
+    os.utime(paths[1], ns=(1, 1))
+    assert not np.array_equal(build.build(clips, voices=[[str(paths[1])]], **config).vectors, sad.vectors)
+
+
+def test_a_copy_whose_voices_cannot_be_read_now_is_not_kept(one_clip, tmp_path: Path):
+    clips, others = one_clip
+    away = tmp_path / "away.wav"
+    config = {"n_copies": 6, "kinds": ["vector"], "cache": tmp_path / "cache"}
+    without = build.build(clips, voices=[[str(away)]], **config)
+    away.write_bytes(Path(others[0]).read_bytes())
+    again = build.build(clips, voices=[[str(away)]], **config)
+    assert not np.array_equal(without.vectors, again.vectors)

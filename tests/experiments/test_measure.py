@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from ser_core.corpora import catalogue
-from ser_core.dataset import build
+from ser_core.dataset import build, protocols
 from ser_core.errors import ConfigError, CorpusError, Stopped
 from ser_core.experiments import measure, workspace
 from ser_core.experiments.outcome import figures, mean, to_dict
@@ -183,3 +183,16 @@ def test_a_corpus_that_is_another_one_under_other_names_teaches_nothing_of_what_
     assert leaky.doubles.endswith("they fall on both sides.")
     with pytest.raises(CorpusError, match="are the recordings that are tested, under other names"):
         measure.held_out(MLP, both, "cross-corpus", desk)
+
+
+def test_a_recording_under_two_names_is_in_no_babble(clips):
+    """One of them is tested while the other may surround what is trained on."""
+    table = of(clips, "ravdess")
+    rounds = protocols.rounds(table, "speaker", tested=np.ones(len(table), bool))
+    sounds = np.arange(len(table)).astype(str)
+    sounds[1] = sounds[0]
+    twins = set(table[catalogue.PATH][:2])
+    before, after = (
+        measure._around(table, rounds, each) for each in (None, sounds)
+    )  # what surrounds a clip is heard in no result
+    assert any(twins & set(each) for each in before) and not any(twins & set(each) for each in after)

@@ -333,3 +333,26 @@ def test_a_take_is_enrolled_in_a_worker_by_the_path_of_every_clip(tmp_path):
         service.enrol(quiet, "happy", asked, folder, name="quiet.wav")
     with pytest.raises(PersonalError, match="There is no model 'gone'"):
         service.enrol(data, "happy", [("gone", "")], folder, name="bright.flac")
+
+
+@pytest.mark.parametrize("sure", [0.5, 0.95, 0.99, 0.999])
+def test_biases_mend_a_model_that_says_one_label_to_all(sure):
+    """Steps that are too long would never end: the slope of what is minimised is 0 at what is returned."""
+    given = np.full((14, 8), (1 - sure) / 7)
+    given[:, 7] = sure
+    y, logs = np.repeat(np.arange(7), 2), personal.logarithms(given)
+    found = personal.biases(logs, y, variance=1.0)
+    powers = np.exp(logs + found)
+    shares = powers / powers.sum(axis=1, keepdims=True)
+    slope = (np.eye(8)[y] - shares).sum(axis=0) - found
+    np.testing.assert_allclose(slope, 0, atol=1e-5)
+    assert found[7] < found[:7].min()
+
+
+def test_a_voice_is_of_no_more_models_than_can_be_read_again():
+    logs = personal.logarithms(np.full(3, 1 / 3))
+    many = [Reference(f"m{number}", "0" * 16, ("happy", "sad", "angry")) for number in range(personal.MAX_MODELS + 1)]
+    takes = [Take(label, {each.slug: logs for each in many}) for label in ("happy", "sad", "angry", "sad")]
+    with pytest.raises(PersonalError, match="at most 32 models"):
+        personal.adapt(takes, many)
+    assert Voice.from_bytes(personal.adapt(takes, many[:-1]).to_bytes(), many).n_takes == 4

@@ -232,3 +232,12 @@ def test_facts_that_cannot_be_are_told(path, change):
 def test_what_comes_with_the_project_can_be_read():
     if held_out.RESULTS.exists():
         assert held_out.find(held_out.read(), "speaker", held_out.ALL)
+
+
+def test_answers_of_before_there_were_conditions_are_read(path):
+    files = members(path)
+    facts = json.loads(files["facts.npy"][files["facts.npy"].index(b"\n") + 1 :])
+    del facts["parts"][0]["condition"]
+    rewrite(path, files | {"facts.npy": npy(np.frombuffer(json.dumps(facts).encode(), np.uint8))})
+    (read,) = held_out.read(path)
+    assert read.condition == "" and set(read.probabilities) == {"knn"}

@@ -285,7 +285,7 @@ def test_starting_from_a_model_that_knows_the_recordings_under_other_names_is_na
 
 
 def test_a_start_that_knows_nobody_who_is_tested_raises_no_doubt(models):
-    table = clips("cremad", labels=catalogue.LABELS[:2], speakers=20)
-    config = RunConfig(corpora=("cremad",), classifier="cnn", start_from="cnn")
+    table = clips("cafe", labels=catalogue.LABELS[:2], speakers=20)
+    config = RunConfig(corpora=("cafe",), classifier="cnn", start_from="cnn")
     made = training_plan.plan(table, config, models=paths.models_folder(), sounds=Sounds({}, {}))
     assert not [warning for warning in made.warnings if "in the training of" in warning]

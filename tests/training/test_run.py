@@ -17,6 +17,7 @@ import pytest
 from ser_core import classifiers
 from ser_core.audio.augment import EFFECTS
 from ser_core.corpora import catalogue, library
+from ser_core.dataset import build
 from ser_core.features.config import FeatureConfig
 from ser_core.metrics import abstention
 from ser_core.metrics.evaluation import Evaluation
@@ -386,6 +387,25 @@ def test_clips_that_no_fit_learns_from_are_not_augmented(places, tmp_path, folds
     settings = config(n_copies=2, effects={"gain": 0.7}, folds=folds)
     finish(settings, replace(places, cache=tmp_path / "own-cache"))
     assert len(list((tmp_path / "own-cache").glob("??/*.npz"))) == 64 + 2 * n_copied
+
+
+@pytest.mark.parametrize("protocol", ["random", "sentence"])
+@pytest.mark.parametrize("folds", [0, 2])
+def test_no_copy_holds_the_sound_of_a_clip_that_is_tested_apart_from_it(places, monkeypatch, protocol, folds):
+    around = []
+    original = build.build
+    monkeypatch.setattr(
+        build,
+        "build",
+        lambda clips, *given, voices, **more: around.append((clips, voices)) or original(clips, *given, **more),
+    )
+    settings = config(n_copies=1, folds=folds, protocol=protocol)
+    finish(settings, places)
+    prepared = plan.prepare(around[0][0], settings)
+    tested_in = prepared.folds if folds else prepared.learnable.astype(int)
+    place = {path: row for row, path in enumerate(prepared.clips[catalogue.PATH])}
+    pairs = [(row, place[path]) for row, paths in enumerate(around[0][1]) for path in paths]
+    assert len(pairs) > 64 and all(tested_in[one] == tested_in[other] for one, other in pairs)
 
 
 @pytest.mark.parametrize("epoch_s", [7.0, 25.0, 400.0])

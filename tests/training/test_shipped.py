@@ -131,8 +131,9 @@ def test_the_card_tells_what_is_left_under_worse_conditions(built):
 @pytest.mark.slow
 def test_the_held_out_answers_are_kept_and_the_models_answer_together(built, corpus):
     work, models, said = built
-    (joint,) = held_out.read(work / "held_out.npz")
-    assert joint.place == ("speaker", held_out.ALL, "") and list(joint.probabilities) == list(store.SHIPPED)
+    joint, *under = held_out.read(work / "held_out.npz")
+    assert joint.place == ("speaker", held_out.ALL, "", "") and list(joint.probabilities) == list(store.SHIPPED)
+    assert [each.condition for each in under] == ["babble 10", "reverb 0.5", "telephone 3400"]
     assert len(joint.clips) == 128 and set(joint.clips[held_out.FOLD]) == {0, 1}
     for card in store.list_models(models)[0]:
         right = (joint.probabilities[card.slug].argmax(axis=1) == joint.y).mean()
@@ -143,6 +144,7 @@ def test_the_held_out_answers_are_kept_and_the_models_answer_together(built, cor
         figures = pool.per_corpus["ravdess"]
         assert figures.n_clips == 128 and figures.accuracy > 0.8 and pool.unheard == {} and figures.curves is None
         assert f"together of {len(pool.weights)}: ravdess accuracy {figures.accuracy:.1%}" in said
+        assert list(figures.under) == [each.condition for each in under]
     heard = analysis.analyse(corpus / "03-01-05-01-01-01-01.wav")
     recognizers = [store.load(slug, models) for slug in store.SHIPPED]
     assert analysis.recognize(recognizers, heard, folder=models)[0].label == "angry"
