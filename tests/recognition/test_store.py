@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -613,3 +614,16 @@ def test_a_model_that_learned_from_other_measures_is_refused(models):
     store.save(lambda files: replace(store.read_card("mlp", models), files=files), few, models)
     with pytest.raises(ModelError, match=rf"learned from 20 measures of a clip, and this version takes {N_COLUMNS:,}"):
         store.load("mlp", models)
+
+
+def test_a_name_that_was_taken_and_is_free_again_is_passed_over(models, trained, monkeypatch):
+    """Another process renamed its folder to it first, and has deleted that model since."""
+
+    def rename(source, target, original=os.rename):
+        if Path(target).name == "mine":
+            raise OSError(errno.ENOTEMPTY, "Directory not empty")
+        original(source, target)
+
+    monkeypatch.setattr(os, "rename", rename)
+    made = store.save_new(lambda files: replace(tiny_card(), title="Mine", files=files), trained, models)
+    assert made.slug == "mine-2"
