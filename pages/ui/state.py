@@ -160,3 +160,4 @@ def release_inputs(held: Any) -> None:
     if live:
         live.end()
         live.listener = live.drawn = None
+        live.predict_window = live.light_window = None  # they hold a voice, perhaps; the Live page sets new ones

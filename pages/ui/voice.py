@@ -5,6 +5,7 @@ It is held by the visit's session alone and forgotten with the rest; what adapts
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,6 +49,11 @@ class TakeClip:
     digests: Mapping[str, str]
     traits: Mapping[str, float]
 
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of its sound."""
+        return hashlib.sha256(self.data).hexdigest()
+
 
 @dataclass
 class Mine:
@@ -56,7 +62,8 @@ class Mine:
     n_labels: the set that is acted (LABEL_SETS). takes: what the models adapt to; tests: the second round, which they do not. is_test:
     whether the second round is recorded now. skipped: labels left out of this round. candidate: the take that is looked at. loaded: takes
     of a saved voice. voice: the models as adapted, None while there are too few takes; problem: why not. filed:
-    corpora that takes were added to. note: what became of the last click, kind and sentence, until the page has said it.
+    corpora, each with the digest of a take that was added to it. note: what became of the last click, kind and sentence, until the page
+    has said it.
     """
 
     n_labels: int = 8
@@ -68,7 +75,7 @@ class Mine:
     loaded: tuple[personal.Take, ...] = ()
     voice: Voice | None = None
     problem: str = ""
-    filed: set[tuple[str, TakeClip]] = field(default_factory=set)
+    filed: set[tuple[str, str]] = field(default_factory=set)
     note: tuple[str, str] | None = None
 
     @property

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +13,13 @@ import soundfile
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import recognition, shelf, state, visits, voice
+from pages.ui import recognition, runtime, shelf, state, visits, voice
 from pages.ui.batch import run as batch_run
 from pages.ui.my_voice import figures, keep
 from ser_core.audio import decoding
 from ser_core.corpora import library, recorded
 from ser_core.dataset import exploration
-from ser_core.recognition import personal, store, together
+from ser_core.recognition import live, personal, store, together
 from tests.pages.test_shelf import give, wav
 from tests.support import pages, ruled_corpus
 from tests.support.models import TITLES, change, pool
@@ -287,3 +289,66 @@ def test_a_voice_is_placed_among_corpora_that_the_models_learned_from_and_that_a
 def test_every_set_of_labels_is_enough_to_adapt() -> None:
     for n, labels in voice.LABEL_SETS.items():
         assert n == len(set(labels)) >= personal.MIN_TAKES
+
+
+def test_forgetting_the_voice_lets_go_of_it_everywhere(
+    adapted: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soundfile.write(tmp_path / "long.wav", np.tile(decoding.decode(wav(1)).waveform.samples, 8), RATE)
+    page = adapted.switch_page("app.py").run()
+    page.get("file_uploader")[0].set_value(("long.wav", (tmp_path / "long.wav").read_bytes(), "audio/wav")).run()
+    pages.finish(page, state.TIMELINE)
+    page.switch_page("pages/batch.py").run()
+    page.get("file_uploader")[0].set_value([("one.wav", wav(9), "audio/wav")]).run()
+    page.button("batch.start").click().run()
+    pages.finish(page, state.BATCH)
+    page.switch_page("pages/live.py").run()
+    page.session_state[state.LIVE].listener = live.Listener(page.session_state[state.LIVE].predict_window)
+    page.switch_page(MY_VOICE).run()
+    page.button("my_voice.test").click().run()
+    released, cleared = [], []
+    monkeypatch.setattr(runtime, "release_upload", released.append)
+    monkeypatch.setattr(visits, "clear_session_resource_cache", cleared.append)
+    record(page, wav(5))
+    page.button("my_voice.forget").click().run()
+    assert held(page).is_empty and any(each is not None for each in released) and cleared
+    assert state.TIMELINE not in page.session_state and page.session_state[state.LIVE].predict_window is None
+    assert page.session_state[state.BATCH].results, "what the batch found stays"
+    assert (
+        page.session_state[state.LIVE].listener._predict_window is None
+        and page.session_state[state.LIVE].listener.closed
+    )
+    page.switch_page("pages/batch.py").run()
+    assert "The answers are adapted to 4 takes of your voice" in pages.text(page)
+
+
+def test_forgetting_all_lets_go_of_the_voice_that_live_would_hear_with(adapted: AppTest) -> None:
+    page = adapted.switch_page("pages/live.py").run()
+    visitor = page.session_state[state.LIVE]
+    visitor.light_window = visitor.predict_window
+    state.release_inputs(page.session_state)
+    assert visitor.predict_window is None and visitor.light_window is None
+    visitor.receive([object()])
+    assert visitor.listener is None, "no session begins before the page is drawn"
+    page.run()
+    assert visitor.predict_window is not None
+
+
+def test_a_voice_that_is_brought_empties_the_recorder(adapted: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = held(adapted).voice.to_bytes()
+    adapted.button("my_voice.test").click().run()
+    record(adapted, wav(5))
+    released = []
+    monkeypatch.setattr(runtime, "release_upload", released.append)
+    uploader = next(each for each in adapted.get("file_uploader") if "saved here" in each.label)
+    uploader.set_value((keep.FILE_NAME, content, "application/json")).run()
+    assert {each.name for each in released if each} == {keep.FILE_NAME, "recording.wav"}
+    assert held(adapted).candidate is None and held(adapted).loaded
+
+
+def test_takes_that_were_removed_are_not_held_by_what_was_filed(adapted: AppTest) -> None:
+    adapted.button("my_voice.corpus.add").click().run()
+    take = weakref.ref(held(adapted).takes[0])
+    adapted.button("my_voice.remove.0").click().run()
+    gc.collect()
+    assert take() is None and len(held(adapted).filed) == 4

@@ -211,12 +211,17 @@ def _keep(mine: voice.Mine, label: str, sentence: str, cards: Sequence[ModelCard
 
 
 def _next(mine: voice.Mine) -> None:
+    """Make room for another take."""
+    empty_inputs()
+    mine.candidate = None
+
+
+def empty_inputs() -> None:
     """Empty the recorder and the uploader, and have Streamlit let go of what they held."""
     number = st.session_state.get(state.VOICE_ROUND, 0)
     for way in ("record", "upload"):
         runtime.release_upload(st.session_state.get(f"my_voice.{way}.{number}"))
     st.session_state[state.VOICE_ROUND] = number + 1
-    mine.candidate = None
 
 
 def _skip(mine: voice.Mine, label: str) -> None:

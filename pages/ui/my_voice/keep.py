@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from pages.ui import cached, recognition, runtime, state, voice
+from pages.ui import cached, recognition, runtime, state, visits, voice
+from pages.ui.my_voice import enrol
 from ser_core.corpora import library, recorded
 from ser_core.errors import SerError
 from ser_core.recognition import personal
@@ -60,9 +61,18 @@ def show_keep(mine: voice.Mine, cards: Sequence[ModelCard]) -> None:
 
 
 def forget() -> None:
-    """Callback: forget the voice alone."""
+    """Callback: forget the voice alone, wherever it is held; what adapts to it now is stopped."""
+    enrol.empty_inputs()
+    visits.clear_caches()
     st.session_state.pop(state.VOICE, None)
-    st.session_state[state.VOICE_ROUND] = st.session_state.get(state.VOICE_ROUND, 0) + 1
+    live, timeline, batch = (st.session_state.get(key) for key in (state.LIVE, state.TIMELINE, state.BATCH))
+    if live:
+        live.forget_voice()
+    if timeline and any(isinstance(each, personal.Voice) for each in timeline.key):
+        timeline.task.stop()
+        del st.session_state[state.TIMELINE]
+    if batch and batch.adapted:
+        batch.task.stop()  # its results stay
 
 
 def _load(mine: voice.Mine, key: str, cards: Sequence[ModelCard]) -> None:
@@ -72,12 +82,13 @@ def _load(mine: voice.Mine, key: str, cards: Sequence[ModelCard]) -> None:
         return
     content = file.getvalue()
     runtime.release_upload(file)
-    st.session_state[state.VOICE_ROUND] = st.session_state.get(state.VOICE_ROUND, 0) + 1
+    enrol.empty_inputs()
     try:
         found = personal.Voice.from_bytes(content, recognition.references(cards))
     except SerError as error:
         mine.note = ("error", str(error))
         return
+    visits.clear_caches()  # the takes that are gone, decoded
     mine.takes, mine.tests, mine.candidate = [], [], None
     mine.loaded, mine.voice, mine.problem = found.takes, found, ""
     left = (
@@ -116,7 +127,7 @@ def _add(mine: voice.Mine) -> None:
         named = {there.casefold(): name for name, there in recorded.listing(root).items()}
         name = named.get(title.casefold()) or recorded.create(root, title)
         added = 0
-        for take in (each for each in (*mine.takes, *mine.tests) if (name, each) not in mine.filed):
+        for take in (each for each in (*mine.takes, *mine.tests) if (name, each.digest) not in mine.filed):
             workers.run(  # it measures the sound, which the server does not
                 recorded.add,
                 root,
@@ -127,7 +138,7 @@ def _add(mine: voice.Mine) -> None:
                 sentence=take.sentence,
                 source="The take",
             )
-            mine.filed.add((name, take))
+            mine.filed.add((name, take.digest))
             added += 1
     except SerError as error:
         mine.note = ("error", str(error))
