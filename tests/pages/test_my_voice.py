@@ -19,7 +19,9 @@ from pages.ui.my_voice import figures, keep
 from ser_core.audio import decoding
 from ser_core.corpora import library, recorded
 from ser_core.dataset import exploration
-from ser_core.recognition import live, personal, store, together
+from ser_core.errors import SerError
+from ser_core.recognition import live, personal, service, store, together
+from ser_core.system import workers
 from tests.pages.test_shelf import give, wav
 from tests.support import pages, ruled_corpus
 from tests.support.models import TITLES, change, pool
@@ -352,3 +354,56 @@ def test_takes_that_were_removed_are_not_held_by_what_was_filed(adapted: AppTest
     adapted.button("my_voice.remove.0").click().run()
     gc.collect()
     assert take() is None and len(held(adapted).filed) == 4
+
+
+def test_models_that_answered_no_take_get_a_sentence(page: AppTest, models: Path) -> None:
+    page.session_state[state.MODELS] = ["knn"]
+    page.run().segmented_control("my_voice.set").set_value(4).run()
+    act(page, 1, 2, 3, 4)
+    page.session_state[state.MODELS] = ["mlp"]
+    assert "None of the models that are chosen now has answered these takes" in pages.text(page.run())
+    assert "What the models hear in your voice" in pages.text(page)
+
+
+@pytest.mark.parametrize("busy", [workers.NoRoomError("Many are waiting here."), SerError("No worker answers.")])
+def test_a_take_is_kept_once_though_the_server_is_too_busy_to_adapt(
+    adapted: AppTest, busy: SerError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(cards: object) -> None:
+        raise busy
+
+    monkeypatch.setattr(recognition, "references", refuse)
+    adapted.button("my_voice.remove.0").click().run()
+    assert str(busy) in pages.text(adapted) and held(adapted).voice is None and len(held(adapted).takes) == 3
+    record(adapted, wav(5)).button("my_voice.keep").click().run()
+    assert str(busy) in pages.text(adapted)
+    assert held(adapted).candidate is None and len(held(adapted).takes) == 4
+
+
+def test_a_model_that_could_not_be_loaded_is_asked_for_again(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cards = store.list_models(models)[0][:2]
+    both = service.references(recognition._slugs_and_keys(cards), models)
+    answers = [{cards[0].slug: both[cards[0].slug]}, both]
+    monkeypatch.setattr(workers, "run", lambda *args: answers.pop(0))
+    assert [len(recognition.references(cards)) for _ in range(3)] == [1, 2, 2]
+
+
+def test_a_sentence_is_kept_only_of_a_recording(page: AppTest) -> None:
+    record(page, wav(1)).button("my_voice.keep").click().run()
+    page.get("file_uploader")[0].set_value(("other.wav", wav(2), "audio/wav")).run()
+    page.button("my_voice.keep").click().run()
+    assert [each.sentence for each in held(page).takes] == [recorded.SENTENCES[0], ""]
+
+
+def test_a_voice_that_was_brought_is_not_mixed_with_models_trained_again(adapted: AppTest, models: Path) -> None:
+    content = held(adapted).voice.to_bytes()
+    other = pages.visit(MY_VOICE)
+    uploader = next(each for each in other.get("file_uploader") if "saved here" in each.label)
+    assert "takes the place of your takes" in uploader.label
+    uploader.set_value((keep.FILE_NAME, content, "application/json")).run()
+    change(models, "knn", temperature=1.5)
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    act(other.run(), 5)
+    found = held(other).voice
+    assert found.n_takes == 5 and set(found.adaptations) == set(TITLES) - {"knn"}

@@ -205,7 +205,8 @@ def _keep(mine: voice.Mine, label: str, sentence: str, cards: Sequence[ModelCard
     except SerError as error:
         mine.note = ("error", str(error))
         return
-    mine.round.append(voice.take_clip(label, sentence, analysis, said, cards, traits))
+    said_so = sentence if given.source == clip_input.RECORDING else OWN_SENTENCE  # what other clips say is not known
+    mine.round.append(voice.take_clip(label, said_so, analysis, said, cards, traits))
     voice.update(mine, cards)
     _next(mine)
 

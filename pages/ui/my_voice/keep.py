@@ -48,7 +48,7 @@ def show_keep(mine: voice.Mine, cards: Sequence[ModelCard]) -> None:
     number = st.session_state.get(state.VOICE_ROUND, 0)
     key = f"my_voice.load.{number}"
     st.file_uploader(
-        "A voice that was saved here before",
+        "A voice that was saved here before: it takes the place of your takes",
         type=["json"],
         max_upload_size=1,
         key=key,
@@ -83,14 +83,17 @@ def _load(mine: voice.Mine, key: str, cards: Sequence[ModelCard]) -> None:
     content = file.getvalue()
     runtime.release_upload(file)
     enrol.empty_inputs()
+    runtime.announce()  # a callback comes before the page
     try:
-        found = personal.Voice.from_bytes(content, recognition.references(cards))
+        models = recognition.references(cards)
+        found = personal.Voice.from_bytes(content, models)
     except SerError as error:
         mine.note = ("error", str(error))
         return
     visits.clear_caches()  # the takes that are gone, decoded
     mine.takes, mine.tests, mine.candidate = [], [], None
-    mine.loaded, mine.voice, mine.problem = found.takes, found, ""
+    mine.loaded, mine.loaded_digests = found.takes, {each.slug: each.digest for each in models}
+    mine.voice, mine.problem = found, ""
     left = (
         f" Not adapted, because they are not here as they were: {', '.join(found.left_out)}." if found.left_out else ""
     )
