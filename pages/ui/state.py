@@ -28,6 +28,9 @@ LABELS = "corpora.labels"
 OWN_CORPUS = "corpora.own.name"
 """str: the user-recorded corpus that was open last."""
 
+OWN_MADE = "corpora.own.made"
+"""set of str: the user-recorded corpora that this visit created."""
+
 OWN_SPEAKER = "corpora.own.who"
 """str: the speaker's name that was typed last."""
 
@@ -120,6 +123,12 @@ COMPARE_REFUSAL = "compare.refusal"
 def remember(key: str, widget_key: str) -> None:
     """Callback: keep under a key of our own what a widget holds, for when its page is opened again."""
     st.session_state[key] = st.session_state[widget_key]
+
+
+def note_made(name: str) -> None:
+    """Note that this visit created a user-recorded corpus, and is about it now."""
+    st.session_state[OWN_CORPUS] = name
+    st.session_state[OWN_MADE] = {*st.session_state.get(OWN_MADE, ()), name}
 
 
 def model_choice(shipped: Iterable[str], there: Iterable[str]) -> list[str]:

@@ -407,3 +407,30 @@ def test_a_voice_that_was_brought_is_not_mixed_with_models_trained_again(adapted
     act(other.run(), 5)
     found = held(other).voice
     assert found.n_takes == 5 and set(found.adaptations) == set(TITLES) - {"knn"}
+
+
+def test_a_take_that_is_in_the_corpus_already_does_not_keep_the_others_out(adapted: AppTest, tmp_path: Path) -> None:
+    adapted.button("my_voice.corpus.add").click().run()
+    found = recorded.clips(tmp_path / "corpora", "my-voice")
+    recorded.delete(tmp_path / "corpora", "my-voice", [found[0].id, found[3].id])
+    held(adapted).filed.clear()
+    adapted.button("my_voice.corpus.add").click().run()
+    said = pages.text(adapted)
+    assert (
+        "Added 2 takes to My voice. Not added: happy: This recording is already in the corpus, labelled happy" in said
+    )
+    assert "sad: This recording" in said
+    assert sorted(each.label for each in recorded.clips(tmp_path / "corpora", "my-voice")) == sorted(FOUR)
+    assert len(held(adapted).filed) == 2
+
+
+def test_takes_do_not_go_to_another_visitors_corpus_of_the_same_title(adapted: AppTest, tmp_path: Path) -> None:
+    root = tmp_path / "corpora"
+    recorded.create(root, "my VOICE")
+    adapted.button("my_voice.corpus.add").click().run()
+    assert not adapted.error
+    adapted.button("my_voice.test").click().run()
+    assert recorded.listing(root) == {"my-voice": "my VOICE", "my-voice-2": "My voice 2"}
+    assert recorded.clips(root, "my-voice") == () and len(recorded.clips(root, "my-voice-2")) == 4
+    act(adapted, 5, 6).button("my_voice.corpus.add").click().run()
+    assert len(recorded.clips(root, "my-voice-2")) == 6, "what was made first is joined later"
