@@ -396,8 +396,11 @@ def adapted(predictions: Sequence[Prediction], cards: Sequence[ModelCard], voice
 
 def references(cards: Sequence[ModelCard]) -> list[Reference]:
     """Return what adaptation to a voice needs of this machine's models among these."""
-    own = _by_origin(cards)[0]
-    return list(_references(_slugs_and_keys(own), paths.models_folder()))
+    models, folder = _slugs_and_keys(_by_origin(cards)[0]), paths.models_folder()
+    found = _references(models, folder)
+    if len(found) < len(models):
+        _references.clear(models, folder)  # the one that could not be loaded may be mended meanwhile
+    return list(found)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

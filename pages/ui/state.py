@@ -28,6 +28,9 @@ LABELS = "corpora.labels"
 OWN_CORPUS = "corpora.own.name"
 """str: the user-recorded corpus that was open last."""
 
+OWN_MADE = "corpora.own.made"
+"""set of str: the user-recorded corpora that this visit created."""
+
 OWN_SPEAKER = "corpora.own.who"
 """str: the speaker's name that was typed last."""
 
@@ -122,6 +125,12 @@ def remember(key: str, widget_key: str) -> None:
     st.session_state[key] = st.session_state[widget_key]
 
 
+def note_made(name: str) -> None:
+    """Note that this visit created a user-recorded corpus, and is about it now."""
+    st.session_state[OWN_CORPUS] = name
+    st.session_state[OWN_MADE] = {*st.session_state.get(OWN_MADE, ()), name}
+
+
 def model_choice(shipped: Iterable[str], there: Iterable[str]) -> list[str]:
     """Return the slugs of the models that Recognize asks: those chosen, else the shipped ones; of either, those that are there."""
     known = list(there)
@@ -160,3 +169,4 @@ def release_inputs(held: Any) -> None:
     if live:
         live.end()
         live.listener = live.drawn = None
+        live.predict_window = live.light_window = None  # they hold a voice, perhaps; the Live page sets new ones

@@ -205,5 +205,12 @@ def forget() -> None:
     context = get_script_run_ctx()
     if context:
         context.uploaded_file_mgr.remove_session_files(context.session_id)
+    clear_caches()
+
+
+def clear_caches() -> None:
+    """Forget what is cached for this visit alone: its clips decoded, and the answers to them."""
+    context = get_script_run_ctx()
+    if context:
         clear_session_data_cache(context.session_id)
         clear_session_resource_cache(context.session_id)

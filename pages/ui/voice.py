@@ -5,20 +5,22 @@ It is held by the visit's session alone and forgotten with the rest; what adapts
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
-from pages.ui import clip_input, recognition, state
+from pages.ui import clip_input, recognition, runtime, state
 from ser_core.audio import waveform
 from ser_core.corpora import catalogue
+from ser_core.errors import SerError
 from ser_core.features.quality import Quality
 from ser_core.recognition import personal
 from ser_core.recognition.analysis import Analysis
 from ser_core.recognition.card import ModelCard
-from ser_core.recognition.personal import PersonalError, Voice
+from ser_core.recognition.personal import Voice
 from ser_core.recognition.recognizer import Prediction
 
 LABEL_SETS = {
@@ -48,6 +50,11 @@ class TakeClip:
     digests: Mapping[str, str]
     traits: Mapping[str, float]
 
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of its sound."""
+        return hashlib.sha256(self.data).hexdigest()
+
 
 @dataclass
 class Mine:
@@ -55,8 +62,9 @@ class Mine:
 
     n_labels: the set that is acted (LABEL_SETS). takes: what the models adapt to; tests: the second round, which they do not. is_test:
     whether the second round is recorded now. skipped: labels left out of this round. candidate: the take that is looked at. loaded: takes
-    of a saved voice. voice: the models as adapted, None while there are too few takes; problem: why not. filed:
-    corpora that takes were added to. note: what became of the last click, kind and sentence, until the page has said it.
+    of a saved voice, and loaded_digests of the models that saw them, as TakeClip.digests. voice: the models as adapted, None while there
+    are too few takes; problem: why not. filed: corpora, each with the digest of a take that was added to it. note: what became of the last
+    click, kind and sentence, until the page has said it.
     """
 
     n_labels: int = 8
@@ -66,9 +74,10 @@ class Mine:
     skipped: set[str] = field(default_factory=set)
     candidate: clip_input.ClipInput | None = None
     loaded: tuple[personal.Take, ...] = ()
+    loaded_digests: Mapping[str, str] = field(default_factory=dict)
     voice: Voice | None = None
     problem: str = ""
-    filed: set[tuple[str, TakeClip]] = field(default_factory=set)
+    filed: set[tuple[str, str]] = field(default_factory=set)
     note: tuple[str, str] | None = None
 
     @property
@@ -161,18 +170,26 @@ def take_clip(
 
 
 def update(held: Mine, cards: Sequence[ModelCard]) -> None:
-    """Adapt the models to the takes as they are now."""
+    """Adapt the models to the takes as they are now; of each model, to those that it saw as it is now."""
+    held.voice, held.problem = None, ""
     digests = recognition.digests(cards)
     known = [
         personal.take_of(each.label, [p for p in each.predictions if each.digests.get(p.model) == digests.get(p.model)])
         for each in held.takes
     ]
-    held.voice, held.problem = None, ""
-    if not known and not held.loaded:
+    loaded = [
+        replace(
+            each,
+            kept={slug: seen for slug, seen in each.kept.items() if held.loaded_digests.get(slug) == digests.get(slug)},
+        )
+        for each in held.loaded
+    ]
+    if not known and not loaded:
         return
+    runtime.announce()  # a callback comes before the page
     try:
-        held.voice = personal.adapt([*held.loaded, *known], recognition.references(cards))
-    except PersonalError as error:
+        held.voice = personal.adapt([*loaded, *known], recognition.references(cards))
+    except SerError as error:
         held.problem = str(error)
 
 

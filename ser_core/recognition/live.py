@@ -88,7 +88,7 @@ class Listener:
         self.window_s, self.hop_s = window_s, hop_s
         self.n_skipped = 0
         self.closed = False
-        self._predict_window = predict_window
+        self._predict_window: WindowPredictor | None = predict_window
         self._rate = SAMPLE_RATE
         self._ring = np.zeros(round(keep_s * self._rate), np.int16)
         self._n = 0  # samples since the start, kept or not
@@ -123,6 +123,10 @@ class Listener:
             self._arrived.clear()
             self.predict()
         self.predict()
+
+    def forget_predictor(self) -> None:
+        """Let go of what predicts: windows that are not predicted yet are left out; what was heard stays."""
+        self._predict_window = None
 
     @property
     def n_waiting(self) -> int:
@@ -159,12 +163,13 @@ class Listener:
     def _predict_at(self, start: int, end: int, hop: int) -> None:
         if end - start < round(min(SHORTEST_S, self.window_s) * self._rate):
             return
-        if start < self._n - len(self._ring):  # more came at once than is kept
+        predict_window = self._predict_window
+        if predict_window is None or start < self._n - len(self._ring):  # more came at once than is kept
             self.n_skipped += 1
             return
         waveform = Waveform(from_pcm(self.samples(start, end)), self._rate)
         try:
-            measured, predictions = self._predict_window(waveform)
+            measured, predictions = predict_window(waveform)
         except (SerError, RuntimeError):  # the next one may succeed, and the sound is kept
             self.n_skipped += 1
             if not self._is_logged:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +13,15 @@ import soundfile
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import recognition, shelf, state, visits, voice
+from pages.ui import recognition, runtime, shelf, state, visits, voice
 from pages.ui.batch import run as batch_run
 from pages.ui.my_voice import figures, keep
 from ser_core.audio import decoding
 from ser_core.corpora import library, recorded
 from ser_core.dataset import exploration
-from ser_core.recognition import personal, store, together
+from ser_core.errors import SerError
+from ser_core.recognition import live, personal, service, store, together
+from ser_core.system import workers
 from tests.pages.test_shelf import give, wav
 from tests.support import pages, ruled_corpus
 from tests.support.models import TITLES, change, pool
@@ -287,3 +291,146 @@ def test_a_voice_is_placed_among_corpora_that_the_models_learned_from_and_that_a
 def test_every_set_of_labels_is_enough_to_adapt() -> None:
     for n, labels in voice.LABEL_SETS.items():
         assert n == len(set(labels)) >= personal.MIN_TAKES
+
+
+def test_forgetting_the_voice_lets_go_of_it_everywhere(
+    adapted: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soundfile.write(tmp_path / "long.wav", np.tile(decoding.decode(wav(1)).waveform.samples, 8), RATE)
+    page = adapted.switch_page("app.py").run()
+    page.get("file_uploader")[0].set_value(("long.wav", (tmp_path / "long.wav").read_bytes(), "audio/wav")).run()
+    pages.finish(page, state.TIMELINE)
+    page.switch_page("pages/batch.py").run()
+    page.get("file_uploader")[0].set_value([("one.wav", wav(9), "audio/wav")]).run()
+    page.button("batch.start").click().run()
+    pages.finish(page, state.BATCH)
+    page.switch_page("pages/live.py").run()
+    page.session_state[state.LIVE].listener = live.Listener(page.session_state[state.LIVE].predict_window)
+    page.switch_page(MY_VOICE).run()
+    page.button("my_voice.test").click().run()
+    released, cleared = [], []
+    monkeypatch.setattr(runtime, "release_upload", released.append)
+    monkeypatch.setattr(visits, "clear_session_resource_cache", cleared.append)
+    record(page, wav(5))
+    page.button("my_voice.forget").click().run()
+    assert held(page).is_empty and any(each is not None for each in released) and cleared
+    assert state.TIMELINE not in page.session_state and page.session_state[state.LIVE].predict_window is None
+    assert page.session_state[state.BATCH].results, "what the batch found stays"
+    assert (
+        page.session_state[state.LIVE].listener._predict_window is None
+        and page.session_state[state.LIVE].listener.closed
+    )
+    page.switch_page("pages/batch.py").run()
+    assert "The answers are adapted to 4 takes of your voice" in pages.text(page)
+
+
+def test_forgetting_all_lets_go_of_the_voice_that_live_would_hear_with(adapted: AppTest) -> None:
+    page = adapted.switch_page("pages/live.py").run()
+    visitor = page.session_state[state.LIVE]
+    visitor.light_window = visitor.predict_window
+    state.release_inputs(page.session_state)
+    assert visitor.predict_window is None and visitor.light_window is None
+    visitor.receive([object()])
+    assert visitor.listener is None, "no session begins before the page is drawn"
+    page.run()
+    assert visitor.predict_window is not None
+
+
+def test_a_voice_that_is_brought_empties_the_recorder(adapted: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = held(adapted).voice.to_bytes()
+    adapted.button("my_voice.test").click().run()
+    record(adapted, wav(5))
+    released = []
+    monkeypatch.setattr(runtime, "release_upload", released.append)
+    uploader = next(each for each in adapted.get("file_uploader") if "saved here" in each.label)
+    uploader.set_value((keep.FILE_NAME, content, "application/json")).run()
+    assert {each.name for each in released if each} == {keep.FILE_NAME, "recording.wav"}
+    assert held(adapted).candidate is None and held(adapted).loaded
+
+
+def test_takes_that_were_removed_are_not_held_by_what_was_filed(adapted: AppTest) -> None:
+    adapted.button("my_voice.corpus.add").click().run()
+    take = weakref.ref(held(adapted).takes[0])
+    adapted.button("my_voice.remove.0").click().run()
+    gc.collect()
+    assert take() is None and len(held(adapted).filed) == 4
+
+
+def test_models_that_answered_no_take_get_a_sentence(page: AppTest, models: Path) -> None:
+    page.session_state[state.MODELS] = ["knn"]
+    page.run().segmented_control("my_voice.set").set_value(4).run()
+    act(page, 1, 2, 3, 4)
+    page.session_state[state.MODELS] = ["mlp"]
+    assert "None of the models that are chosen now has answered these takes" in pages.text(page.run())
+    assert "What the models hear in your voice" in pages.text(page)
+
+
+@pytest.mark.parametrize("busy", [workers.NoRoomError("Many are waiting here."), SerError("No worker answers.")])
+def test_a_take_is_kept_once_though_the_server_is_too_busy_to_adapt(
+    adapted: AppTest, busy: SerError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(cards: object) -> None:
+        raise busy
+
+    monkeypatch.setattr(recognition, "references", refuse)
+    adapted.button("my_voice.remove.0").click().run()
+    assert str(busy) in pages.text(adapted) and held(adapted).voice is None and len(held(adapted).takes) == 3
+    record(adapted, wav(5)).button("my_voice.keep").click().run()
+    assert str(busy) in pages.text(adapted)
+    assert held(adapted).candidate is None and len(held(adapted).takes) == 4
+
+
+def test_a_model_that_could_not_be_loaded_is_asked_for_again(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cards = store.list_models(models)[0][:2]
+    both = service.references(recognition._slugs_and_keys(cards), models)
+    answers = [{cards[0].slug: both[cards[0].slug]}, both]
+    monkeypatch.setattr(workers, "run", lambda *args: answers.pop(0))
+    assert [len(recognition.references(cards)) for _ in range(3)] == [1, 2, 2]
+
+
+def test_a_sentence_is_kept_only_of_a_recording(page: AppTest) -> None:
+    record(page, wav(1)).button("my_voice.keep").click().run()
+    page.get("file_uploader")[0].set_value(("other.wav", wav(2), "audio/wav")).run()
+    page.button("my_voice.keep").click().run()
+    assert [each.sentence for each in held(page).takes] == [recorded.SENTENCES[0], ""]
+
+
+def test_a_voice_that_was_brought_is_not_mixed_with_models_trained_again(adapted: AppTest, models: Path) -> None:
+    content = held(adapted).voice.to_bytes()
+    other = pages.visit(MY_VOICE)
+    uploader = next(each for each in other.get("file_uploader") if "saved here" in each.label)
+    assert "takes the place of your takes" in uploader.label
+    uploader.set_value((keep.FILE_NAME, content, "application/json")).run()
+    change(models, "knn", temperature=1.5)
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    act(other.run(), 5)
+    found = held(other).voice
+    assert found.n_takes == 5 and set(found.adaptations) == set(TITLES) - {"knn"}
+
+
+def test_a_take_that_is_in_the_corpus_already_does_not_keep_the_others_out(adapted: AppTest, tmp_path: Path) -> None:
+    adapted.button("my_voice.corpus.add").click().run()
+    found = recorded.clips(tmp_path / "corpora", "my-voice")
+    recorded.delete(tmp_path / "corpora", "my-voice", [found[0].id, found[3].id])
+    held(adapted).filed.clear()
+    adapted.button("my_voice.corpus.add").click().run()
+    said = pages.text(adapted)
+    assert (
+        "Added 2 takes to My voice. Not added: happy: This recording is already in the corpus, labelled happy" in said
+    )
+    assert "sad: This recording" in said
+    assert sorted(each.label for each in recorded.clips(tmp_path / "corpora", "my-voice")) == sorted(FOUR)
+    assert len(held(adapted).filed) == 2
+
+
+def test_takes_do_not_go_to_another_visitors_corpus_of_the_same_title(adapted: AppTest, tmp_path: Path) -> None:
+    root = tmp_path / "corpora"
+    recorded.create(root, "my VOICE")
+    adapted.button("my_voice.corpus.add").click().run()
+    assert not adapted.error
+    adapted.button("my_voice.test").click().run()
+    assert recorded.listing(root) == {"my-voice": "my VOICE", "my-voice-2": "My voice 2"}
+    assert recorded.clips(root, "my-voice") == () and len(recorded.clips(root, "my-voice-2")) == 4
+    act(adapted, 5, 6).button("my_voice.corpus.add").click().run()
+    assert len(recorded.clips(root, "my-voice-2")) == 6, "what was made first is joined later"

@@ -142,6 +142,17 @@ def test_a_clip_goes_to_a_corpus_of_ones_own(page: AppTest, tmp_path: Path) -> N
     assert (clip.label, clip.speaker) == ("happy", "Ann")
 
 
+def test_a_clip_goes_to_nobody_elses_corpus_unless_it_is_chosen(page: AppTest, tmp_path: Path) -> None:
+    recorded.create(tmp_path / "corpora", "Another's")
+    give(page, "one.wav", 1)
+    assert page.selectbox(clips.CORPUS).value == clips.NEW
+    page.pills(key(page, "meant")).set_value("happy").run()
+    page.text_input(clips.CORPUS_TITLE).set_value("Mine").run()
+    page.button("recognize.clips.add.now").click().run()
+    assert page.session_state[state.OWN_MADE] == {"mine"} and page.session_state[state.OWN_CORPUS] == "mine"
+    assert page.selectbox(clips.CORPUS).value == "mine"
+
+
 def test_a_live_session_leaves_its_last_words(models: Path, microphone: Microphone) -> None:
     page = pages.visit("pages/live.py")
     microphone.on = True

@@ -33,15 +33,15 @@ _LONG = workers.Line()
 class Run:
     """A batch: its recordings, the models asked (slug -> title and labels), and the results so far, in the order of the recordings.
 
-    labels has all together too, first, where the models have a pool. voice: what the answers are adapted to, if anything. held_bytes: of
-    the files that were sent up, which the recordings are read from.
+    labels has all together too, first, where the models have a pool. adapted: "adapted to 4 takes" where the answers are adapted to a
+    voice, else "". held_bytes: of the files that were sent up, which the recordings are read from.
     """
 
     uploads: uploads.Uploads
     titles: dict[str, str]
     labels: dict[str, tuple[str, ...]]
     trained_on: frozenset[str]
-    voice: Voice | None = None
+    adapted: str = ""
     held_bytes: int = 0
     results: list[batch.Result] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -92,33 +92,34 @@ def choose(models: list[ModelCard]) -> None:
 
 
 def _start(files: list[UploadedFile], found: uploads.Uploads, models: list[ModelCard]) -> None:
+    heard_as = voice.current()
     run = Run(
         found,
         titles={card.slug: card.title for card in models},
         labels=recognition.labels(models),
         trained_on=frozenset(corpus["corpus"] for card in models for corpus in card.corpora),
-        voice=voice.current(),
+        adapted=voice.words(heard_as) if heard_as else "",
         held_bytes=sum(file.size for file in files),
     )
     st.session_state[state.BATCH] = run
     st.session_state[state.BATCH_ROUND] = st.session_state.get(state.BATCH_ROUND, 0) + 1
     runtime.release_upload(files)  # the batch holds them now, as long as it is there
     runtime.announce()  # a callback comes before the page
-    run.task.start(partial(_work, run, models))
+    run.task.start(partial(_work, run, models, heard_as))
 
 
-def _work(run: Run, models: list[ModelCard], task: Task) -> None:
+def _work(run: Run, models: list[ModelCard], heard_as: Voice | None, task: Task) -> None:
     n = len(run.uploads.recordings)
     for done, recording in enumerate(run.uploads.recordings):
         task.check_stop()
         task.tell(done / n, f"{done:,} of {n:,}: {recording.name}")
         try:
-            run.results.append(_result(run, recording, models))
+            run.results.append(_result(run, recording, models, heard_as))
         except SerError as error:
             run.results.append({"file": recording.name, "error": str(error)})
 
 
-def _result(run: Run, recording: uploads.Recording, models: list[ModelCard]) -> batch.Result:
+def _result(run: Run, recording: uploads.Recording, models: list[ModelCard], heard_as: Voice | None) -> batch.Result:
     """Return what the models predict for a recording; why one of them could not answer is noted once."""
     found = None
     if recording.size <= recognition.SHORT:
@@ -129,7 +130,7 @@ def _result(run: Run, recording: uploads.Recording, models: list[ModelCard]) -> 
     clip, answers = found
     run.problems += [each for each in answers if isinstance(each, str) and each not in run.problems]
     said = [each for each in answers if isinstance(each, Prediction)]
-    return analysis.to_dict(recording.name, clip, recognition.with_together(said, models, run.voice))
+    return analysis.to_dict(recording.name, clip, recognition.with_together(said, models, heard_as))
 
 
 def head(run: Run) -> None:
@@ -145,8 +146,8 @@ def head(run: Run) -> None:
             parts += [f"{silent:,} without speech"] * bool(silent) + [f"{failed:,} that cannot be used"] * bool(failed)
             st.markdown(", ".join(parts), width="stretch")
         st.button("New batch", key="batch.clear", icon=":material/restart_alt:", on_click=_clear)
-    if run.voice:
-        st.markdown(f":material/record_voice_over: The answers are {voice.words(run.voice)} of your voice.")
+    if run.adapted:
+        st.markdown(f":material/record_voice_over: The answers are {run.adapted} of your voice.")
     for problem in run.problems:
         st.warning(frame.plain(problem), icon=":material/warning:")
     for note in run.uploads.notes:

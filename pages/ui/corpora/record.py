@@ -102,7 +102,8 @@ def _choose(root: Path, there: dict[str, str]) -> str:
 def _create(root: Path) -> None:
     with _Telling() as tell:
         name = create(root, st.session_state[TITLE])
-        st.session_state[NAME] = st.session_state[state.OWN_CORPUS] = name
+        st.session_state[NAME] = name
+        state.note_made(name)
         tell("success", "Corpus created. Record the first clip, or upload some.")
 
 

@@ -84,14 +84,15 @@ def places() -> Places:
 class Visitor:
     """What the page and the sound's thread share.
 
-    predict_window, window_s and hop_s are those of the next session; light_window predicts without the models that hear through the
-    pretrained encoder, for a session that begins while many are live, None where there is no such model. listener: of the session that
-    runs or ran last. is_light: whether it began so. refused: there was no place for it. asked_s: when the microphone was switched on
-    (time.monotonic), None while it is off. drawn: the pictures that the page shows. who: whose turn it is when a window is predicted.
+    predict_window, window_s and hop_s are those of the next session, which does not begin where the first is None, until the page sets
+    one; light_window predicts without the models that hear through the pretrained encoder, for a session that begins while many are
+    live, None where there is no such model. listener: of the session that runs or ran last. is_light: whether it began so. refused:
+    there was no place for it. asked_s: when the microphone was switched on (time.monotonic), None while it is off. drawn: the pictures
+    that the page shows. who: whose turn it is when a window is predicted.
     """
 
     places: Places
-    predict_window: WindowPredictor
+    predict_window: WindowPredictor | None
     light_window: WindowPredictor | None = None
     is_light: bool = False
     window_s: float = 3.0
@@ -107,6 +108,9 @@ class Visitor:
 
     def receive(self, frames: Sequence[Any]) -> None:
         """Take the frames that arrived (16-bit, interleaved): a session begins with the first ones."""
+        predict_window = self.predict_window
+        if predict_window is None:  # what was given here is forgotten, and the page not drawn since
+            return
         if not self.places.take(id(self)):
             self.refused = True
             return
@@ -114,7 +118,7 @@ class Visitor:
             if self.listener is None or self.listener.closed:
                 light = self.light_window if self.places.crowded_for(id(self)) else None
                 self.is_light = light is not None
-                self.listener = Listener(light or self.predict_window, window_s=self.window_s, hop_s=self.hop_s)
+                self.listener = Listener(light or predict_window, window_s=self.window_s, hop_s=self.hop_s)
                 self.refused = False
                 self._following = None  # the last session's may still be at its last window
             listener = self.listener
@@ -133,6 +137,13 @@ class Visitor:
         if self.listener:
             self.listener.close()
         self.places.leave(id(self))
+
+    def forget_voice(self) -> None:
+        """End the session, and let go of what predicts, which holds a voice, perhaps; what was heard stays."""
+        self.end()
+        self.predict_window = self.light_window = None
+        if self.listener:
+            self.listener.forget_predictor()
 
     def await_answers(self) -> None:
         """Wait until what was heard before the end is answered, not for long where the server is busy."""

@@ -205,18 +205,24 @@ def _keep(mine: voice.Mine, label: str, sentence: str, cards: Sequence[ModelCard
     except SerError as error:
         mine.note = ("error", str(error))
         return
-    mine.round.append(voice.take_clip(label, sentence, analysis, said, cards, traits))
+    said_so = sentence if given.source == clip_input.RECORDING else OWN_SENTENCE  # what other clips say is not known
+    mine.round.append(voice.take_clip(label, said_so, analysis, said, cards, traits))
     voice.update(mine, cards)
     _next(mine)
 
 
 def _next(mine: voice.Mine) -> None:
+    """Make room for another take."""
+    empty_inputs()
+    mine.candidate = None
+
+
+def empty_inputs() -> None:
     """Empty the recorder and the uploader, and have Streamlit let go of what they held."""
     number = st.session_state.get(state.VOICE_ROUND, 0)
     for way in ("record", "upload"):
         runtime.release_upload(st.session_state.get(f"my_voice.{way}.{number}"))
     st.session_state[state.VOICE_ROUND] = number + 1
-    mine.candidate = None
 
 
 def _skip(mine: voice.Mine, label: str) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from pathlib import Path
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from pages.ui import cached, recognition, runtime, state, voice
+from pages.ui import cached, recognition, runtime, state, visits, voice
+from pages.ui.my_voice import enrol
 from ser_core.corpora import library, recorded
 from ser_core.errors import SerError
 from ser_core.recognition import personal
 from ser_core.recognition.card import ModelCard
-from ser_core.system import workers
+from ser_core.system import untrusted_text, workers
 
 KEEP = """
 All of it is gone when you leave. **Save my voice** downloads one file with numbers and labels, no sound; bring it to your next visit.
@@ -47,7 +50,7 @@ def show_keep(mine: voice.Mine, cards: Sequence[ModelCard]) -> None:
     number = st.session_state.get(state.VOICE_ROUND, 0)
     key = f"my_voice.load.{number}"
     st.file_uploader(
-        "A voice that was saved here before",
+        "A voice that was saved here before: it takes the place of your takes",
         type=["json"],
         max_upload_size=1,
         key=key,
@@ -60,9 +63,18 @@ def show_keep(mine: voice.Mine, cards: Sequence[ModelCard]) -> None:
 
 
 def forget() -> None:
-    """Callback: forget the voice alone."""
+    """Callback: forget the voice alone, wherever it is held; what adapts to it now is stopped."""
+    enrol.empty_inputs()
+    visits.clear_caches()
     st.session_state.pop(state.VOICE, None)
-    st.session_state[state.VOICE_ROUND] = st.session_state.get(state.VOICE_ROUND, 0) + 1
+    live, timeline, batch = (st.session_state.get(key) for key in (state.LIVE, state.TIMELINE, state.BATCH))
+    if live:
+        live.forget_voice()
+    if timeline and any(isinstance(each, personal.Voice) for each in timeline.key):
+        timeline.task.stop()
+        del st.session_state[state.TIMELINE]
+    if batch and batch.adapted:
+        batch.task.stop()  # its results stay
 
 
 def _load(mine: voice.Mine, key: str, cards: Sequence[ModelCard]) -> None:
@@ -72,14 +84,18 @@ def _load(mine: voice.Mine, key: str, cards: Sequence[ModelCard]) -> None:
         return
     content = file.getvalue()
     runtime.release_upload(file)
-    st.session_state[state.VOICE_ROUND] = st.session_state.get(state.VOICE_ROUND, 0) + 1
+    enrol.empty_inputs()
+    runtime.announce()  # a callback comes before the page
     try:
-        found = personal.Voice.from_bytes(content, recognition.references(cards))
+        models = recognition.references(cards)
+        found = personal.Voice.from_bytes(content, models)
     except SerError as error:
         mine.note = ("error", str(error))
         return
+    visits.clear_caches()  # the takes that are gone, decoded
     mine.takes, mine.tests, mine.candidate = [], [], None
-    mine.loaded, mine.voice, mine.problem = found.takes, found, ""
+    mine.loaded, mine.loaded_digests = found.takes, {each.slug: each.digest for each in models}
+    mine.voice, mine.problem = found, ""
     left = (
         f" Not adapted, because they are not here as they were: {', '.join(found.left_out)}." if found.left_out else ""
     )
@@ -109,14 +125,19 @@ def _offer_training(mine: voice.Mine) -> None:
 
 
 def _add(mine: voice.Mine) -> None:
-    """Callback: add all takes to a corpus of one's own, which is made where there is none of that name."""
-    root, title = cached.corpora_root(), st.session_state.get(CORPUS_TITLE, "").strip() or "My voice"
+    """Callback: add all takes to a corpus of one's own, which is made where this visit has none of that name."""
+    root = cached.corpora_root()
+    title = untrusted_text.one_line(st.session_state.get(CORPUS_TITLE, ""), library.MAX_TITLE) or "My voice"
     speaker = st.session_state.get(SPEAKER, "").strip()
+    runtime.announce()  # a callback comes before the page
     try:
-        named = {there.casefold(): name for name, there in recorded.listing(root).items()}
-        name = named.get(title.casefold()) or recorded.create(root, title)
-        added = 0
-        for take in (each for each in (*mine.takes, *mine.tests) if (name, each) not in mine.filed):
+        name = _own_corpus(root, title)
+    except SerError as error:
+        mine.note = ("error", str(error))
+        return
+    added, problems = 0, dict[str, list[str]]()
+    for take in (each for each in (*mine.takes, *mine.tests) if (name, each.digest) not in mine.filed):
+        try:
             workers.run(  # it measures the sound, which the server does not
                 recorded.add,
                 root,
@@ -127,14 +148,29 @@ def _add(mine: voice.Mine) -> None:
                 sentence=take.sentence,
                 source="The take",
             )
-            mine.filed.add((name, take))
+        except SerError as error:
+            problems.setdefault(str(error), []).append(take.label)
+        else:
+            mine.filed.add((name, take.digest))
             added += 1
-    except SerError as error:
-        mine.note = ("error", str(error))
+    st.session_state[state.OWN_CORPUS], st.session_state[state.OWN_SPEAKER] = name, speaker
+    said = f"Added {added} take{'s' * (added != 1)} to {recorded.listing(root).get(name, name)}."
+    if problems:
+        why = " ".join(f"{', '.join(labels)}: {problem}" for problem, labels in problems.items())
+        mine.note = ("error", f"{said} Not added: {why}")
     else:
-        st.session_state[state.OWN_CORPUS], st.session_state[state.OWN_SPEAKER] = name, speaker
-        mine.note = (
-            "success",
-            f"Added {added} take{'s' * (added != 1)} to {recorded.listing(root)[name]}. Train on them on the Train page.",
-        )
+        mine.note = ("success", f"{said} Train on them on the Train page.")
     cached.look_again()
+
+
+def _own_corpus(root: Path, title: str) -> str:
+    """Return the corpus of this visit with a title; create it where there is none, with a number where the title is another visit's."""
+    there = {each.casefold(): name for name, each in recorded.listing(root).items()}
+    made = st.session_state.get(state.OWN_MADE, set())
+    numbered = (f"{title[: library.MAX_TITLE - 4]} {n}" for n in itertools.count(2))
+    free = next(each for each in itertools.chain([title], numbered) if there.get(each.casefold()) in {None, *made})
+    name = there.get(free.casefold())
+    if name is None:
+        name = recorded.create(root, free)
+        state.note_made(name)
+    return name

@@ -19,6 +19,8 @@ NO_TEST = """
 Whether it helps is not known yet: takes that the models adapted to prove nothing. Finish the first round; **a second round is the test**.
 """
 
+NO_ANSWERS = "None of the models that are chosen now has answered these takes. Choose those that did on Recognize, or record anew."
+
 NO_CORPUS = """
 How that compares with other voices cannot be told here: no corpus that the models learned from is installed and measured on this server.
 Install one on the Corpora page, and open its tab Explore, section Voices, once.
@@ -45,11 +47,15 @@ def show_results(mine: voice.Mine, cards: Sequence[ModelCard]) -> None:
         return
     st.header("What the models answer to your takes", anchor=False)
     labels = [each.label for each in takes]
+    alone = [{slug: said for slug, said in each.items() if slug in {card.slug for card in cards}} for each in before]
+    if not any(alone):
+        st.info(NO_ANSWERS, icon=":material/info:")
+        _show_traits(takes, cards)
+        return
     st.html(figures.answers_table(titles, list(zip(labels, before, [*[None] * len(mine.takes), *after], strict=True))))
     st.markdown(
         ":small[✓ right, ✗ wrong; leading guesses count. Of test takes, what changes with your voice comes after the arrow.]"
     )
-    alone = [{slug: said for slug, said in each.items() if slug in {card.slug for card in cards}} for each in before]
     _show_confusion(labels, alone)
     _show_traits(takes, cards)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import cached, clip_input, downloads, frame, shelf, state, voice
+from pages.ui import cached, clip_input, downloads, frame, runtime, shelf, state, voice
 from pages.ui.charts import palette
 from ser_core.corpora import catalogue, library, recorded
 from ser_core.errors import SerError
@@ -131,7 +131,7 @@ def _offer_corpus(clip: shelf.Clip) -> None:
     name = st.selectbox(
         "Corpus of your own",
         options,
-        index=options.index(last) if last in options else 0,
+        index=options.index(last if last in options else NEW),
         format_func=lambda name: there.get(name, "Another one …" if there else "A new one …"),
         key=CORPUS,
     )
@@ -161,8 +161,12 @@ def _add(root: Path, name: str, key: str) -> None:
     clip, speaker = shelf.find(key), st.session_state.get(SPEAKER, "").strip()
     if clip is None or clip.meant is None:
         return
+    runtime.announce()  # a callback comes before the page
     try:
-        name = name or recorded.create(root, st.session_state.get(CORPUS_TITLE, ""))
+        if not name:
+            name = recorded.create(root, st.session_state.get(CORPUS_TITLE, ""))
+            state.note_made(name)
+            st.session_state[CORPUS] = name
         st.session_state[state.OWN_CORPUS] = name
         workers.run(  # it measures the sound, which the server does not
             recorded.add, root, name, clip.data, label=clip.meant, speaker=speaker or voice.code(), source="The clip"
