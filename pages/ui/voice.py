@@ -118,8 +118,8 @@ def current() -> Voice | None:
     return adapted() if st.session_state.get(state.VOICE_ON, True) else None
 
 
-def switch(*, disabled: bool = False) -> None:
-    """Draw the switch between answers adapted to the voice and those as for everybody, where there is a voice."""
+def switch(*, disabled: bool = False, note: str = "") -> None:
+    """Draw the switch between answers adapted to the voice and those as for everybody, where there is a voice. note: said below it."""
     found = adapted()
     if found is None:
         return
@@ -129,13 +129,19 @@ def switch(*, disabled: bool = False) -> None:
         key=state.VOICE_ON,
         persist_state="session",
         disabled=disabled,
-        help="The scores on the cards were measured without it. It holds for this visit only.",
+        help="It holds for this visit only.",
     )
+    st.markdown(f":small[The scores on the cards were measured without your voice.{f' {note}' * bool(note)}]")
 
 
 def words(found: Voice) -> str:
     """Return 'adapted to 8 takes'."""
-    return f"adapted to {found.n_takes} take{'s' * (found.n_takes != 1)}"
+    return adapted_to(found.n_takes)
+
+
+def adapted_to(n: int) -> str:
+    """Return 'adapted to 8 takes'."""
+    return f"adapted to {n} take{'s' * (n != 1)}"
 
 
 def take_clip(
