@@ -84,10 +84,11 @@ def find(key: str) -> Clip | None:
     return next((clip for clip in clips() if clip.key == key), None)
 
 
-def put(given: clip_input.ClipInput, analysis: Analysis, predictions: Sequence[Prediction]) -> None:
-    """Keep a clip that was recorded or sent up, or, where it is kept, its answers as they are now."""
+def put(given: clip_input.ClipInput, analysis: Analysis, predictions: Sequence[Prediction]) -> bool:
+    """Keep a clip that was recorded or sent up, or, where it is kept, its answers as they are now; return whether it is on the shelf."""
     if given.source in (clip_input.RECORDING, clip_input.UPLOAD) and analysis.quality.has_speech:
         _keep(given.digest, given.name, predictions, lambda: analysis.clip.waveform)
+    return find(given.digest) is not None
 
 
 def put_session(listener: Listener, heard: Timeline) -> None:
