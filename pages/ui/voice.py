@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from pages.ui import clip_input, recognition, state
+from pages.ui import clip_input, frame, recognition, state
 from ser_core.audio import waveform
 from ser_core.corpora import catalogue
 from ser_core.features.quality import Quality
@@ -118,8 +118,11 @@ def current() -> Voice | None:
     return adapted() if st.session_state.get(state.VOICE_ON, True) else None
 
 
-def switch(*, disabled: bool = False, note: str = "") -> None:
-    """Draw the switch between answers adapted to the voice and those as for everybody, where there is a voice. note: said below it."""
+def switch(cards: Sequence[ModelCard], *, disabled: bool = False, note: str = "") -> None:
+    """Draw the switch between answers adapted to the voice and those as for everybody, where there is a voice.
+
+    cards: the models that answer, of which those that are not adapted are named. note: said below it.
+    """
     found = adapted()
     if found is None:
         return
@@ -131,7 +134,15 @@ def switch(*, disabled: bool = False, note: str = "") -> None:
         disabled=disabled,
         help="It holds for this visit only.",
     )
-    st.markdown(f":small[The scores on the cards were measured without your voice.{f' {note}' * bool(note)}]")
+    said = ["The scores on the cards were measured without your voice.", exceptions(found, cards), note]
+    st.markdown(f":small[{' '.join(filter(None, said))}]")
+
+
+def exceptions(found: Voice, cards: Sequence[ModelCard]) -> str:
+    """Return which of some models are not adapted to a voice, as a sentence, "" where all are."""
+    digests = recognition.digests(cards)
+    titles = [card.title for card in cards if found.digests.get(card.slug) != digests[card.slug]]
+    return f"Not adapted to your voice: {frame.plain(', '.join(titles))}." if titles else ""
 
 
 def words(found: Voice) -> str:

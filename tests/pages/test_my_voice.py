@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -16,15 +17,19 @@ from streamlit.testing.v1 import AppTest
 from pages.ui import downloads, recognition, shelf, state, timeline_downloads, visits, voice
 from pages.ui.batch import run as batch_run
 from pages.ui.batch import table
+from pages.ui.live import view
 from pages.ui.my_voice import figures, keep
 from ser_core.audio import decoding
 from ser_core.corpora import library, recorded
 from ser_core.dataset import exploration
 from ser_core.recognition import batch, personal, store, together
+from tests.pages.test_live import Microphone, microphone, speak
 from tests.pages.test_shelf import give, wav
 from tests.support import pages, ruled_corpus
 from tests.support.models import TITLES, change, pool
 from tests.support.utterances import RATE
+
+__all__ = ["microphone"]
 
 FOUR = ["neutral", "happy", "sad", "angry"]
 MY_VOICE = "pages/my_voice.py"
@@ -215,6 +220,49 @@ def test_what_is_taken_home_and_what_stays_says_that_it_is_adapted(adapted: AppT
     assert ["adapted to 4 takes" in each for each in choice.options] == [False, True]
     choice.select_index(1).run()
     assert kept in pages.text(page), "it was answered before the switch went off"
+
+
+def test_models_that_are_not_adapted_are_named(adapted: AppTest) -> None:
+    found = held(adapted).voice
+    others = {slug: each for slug, each in found.digests.items() if slug != "knn"}
+    held(adapted).voice = dataclasses.replace(found, digests=others)
+    words = f"Not adapted to your voice: {TITLES['knn']}."
+    assert words in pages.text(adapted.run())
+    adapted.switch_page("app.py")
+    assert words in pages.text(give(adapted.run(), "one.wav", 9))
+    adapted.switch_page("pages/batch.py")
+    adapted.run().get("file_uploader")[0].set_value([("one.wav", wav(9), "audio/wav")]).run()
+    adapted.button("batch.start").click().run()
+    assert words in pages.text(pages.finish(adapted, state.BATCH))
+
+
+def test_without_answers_to_the_test_takes_nothing_is_said_to_be_measured(adapted: AppTest) -> None:
+    adapted.button("my_voice.test").click().run()
+    act(adapted, 5, 6)
+    mine = held(adapted)
+    whole = mine.tests
+    mine.tests = [dataclasses.replace(each, predictions=each.predictions[:1]) for each in whole]
+    said = pages.text(adapted.run())
+    assert "none answered of the takes" not in said and f"{TITLES[whole[0].predictions[0].model]} is right on" in said
+    mine.tests = [dataclasses.replace(each, predictions=()) for each in whole]
+    said = pages.text(adapted.run())
+    assert "Whether it helps was **not measured**" in said and "did not help" not in said
+
+
+def test_a_live_session_says_what_it_was_adapted_to_whatever_the_switch_says(
+    adapted: AppTest, microphone: Microphone
+) -> None:
+    adapted.switch_page("pages/live.py")
+    page = adapted.run()
+    for was_on, words in ((True, "adapted to 4 takes of your voice"), (False, "as for everybody, not adapted")):
+        page.toggle(state.VOICE_ON).set_value(was_on).run()
+        microphone.on = True
+        page.run()
+        speak(page)
+        microphone.on = False
+        assert f"The answers are {words}" in pages.text(page.run()) and view.NEXT in pages.text(page)
+        page.toggle(state.VOICE_ON).set_value(not was_on).run()
+        assert f"The answers are {words}" in pages.text(page)
 
 
 def test_windows_and_batches_say_that_they_are_adapted(adapted: AppTest, tmp_path: Path) -> None:

@@ -33,8 +33,8 @@ _LONG = workers.Line()
 class Run:
     """A batch: its recordings, the models asked (slug -> title and labels), and the results so far, in the order of the recordings.
 
-    labels has all together too, first, where the models have a pool. voice: what the answers are adapted to, if anything. held_bytes: of
-    the files that were sent up, which the recordings are read from.
+    labels has all together too, first, where the models have a pool. voice: what the answers are adapted to, if anything; exceptions: which
+    models are not, a sentence. held_bytes: of the files that were sent up, which the recordings are read from.
     """
 
     uploads: uploads.Uploads
@@ -42,6 +42,7 @@ class Run:
     labels: dict[str, tuple[str, ...]]
     trained_on: frozenset[str]
     voice: Voice | None = None
+    exceptions: str = ""
     held_bytes: int = 0
     results: list[batch.Result] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -92,12 +93,14 @@ def choose(models: list[ModelCard]) -> None:
 
 
 def _start(files: list[UploadedFile], found: uploads.Uploads, models: list[ModelCard]) -> None:
+    heard_as = voice.current()
     run = Run(
         found,
         titles={card.slug: card.title for card in models},
         labels=recognition.labels(models),
         trained_on=frozenset(corpus["corpus"] for card in models for corpus in card.corpora),
-        voice=voice.current(),
+        voice=heard_as,
+        exceptions=voice.exceptions(heard_as, models) if heard_as else "",
         held_bytes=sum(file.size for file in files),
     )
     st.session_state[state.BATCH] = run
@@ -146,7 +149,8 @@ def head(run: Run) -> None:
             st.markdown(", ".join(parts), width="stretch")
         st.button("New batch", key="batch.clear", icon=":material/restart_alt:", on_click=_clear)
     if run.voice:
-        st.markdown(f":material/record_voice_over: The answers are {voice.words(run.voice)} of your voice.")
+        said = f"The answers are {voice.words(run.voice)} of your voice. {run.exceptions}"
+        st.markdown(f":material/record_voice_over: {said.strip()}")
     for problem in run.problems:
         st.warning(frame.plain(problem), icon=":material/warning:")
     for note in run.uploads.notes:
