@@ -43,9 +43,9 @@ if visitor.places.full_for(id(visitor)):
 above = st.container()
 is_on = connection.connect(visitor)
 with above:
-    models = inputs.current_models(models) if is_on else inputs.models(models)
+    models = inputs.current_models(models) if is_on else inputs.models(models, note=view.NEXT)
     if is_on:
-        voice.switch(disabled=True)
+        voice.switch(models, disabled=True)
     visitor.window_s, visitor.hop_s = view.settings(disabled=is_on)
 if is_on:
     view.follow(visitor, models)

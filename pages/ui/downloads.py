@@ -17,7 +17,7 @@ import plotly.io
 
 from pages.ui.charts import clip
 from ser_core.features import extraction
-from ser_core.recognition import analysis
+from ser_core.recognition import analysis, batch, recognizer
 from ser_core.recognition.recognizer import Prediction
 from ser_core.system import untrusted_csv, untrusted_text
 from ser_core.system.spool import Spool
@@ -113,9 +113,12 @@ def predictions_json(name: str, clip_analysis: analysis.Analysis, predictions: S
 
 
 def probabilities_csv(predictions: Sequence[Prediction]) -> str:
-    """Return one line a model: its label, whether it is sure of it, its probabilities as fractions, its milliseconds."""
+    """Return one line a model: its label, whether it is sure of it, its probabilities as fractions, its milliseconds; and to how many
+    takes of a voice it is adapted, where one is."""
+    is_adapted = recognizer.n_takes(predictions) > 0
     rows = [
         {"model": p.model, "label": p.label, "sure": p.sure, **p.probabilities, "milliseconds": p.milliseconds}
+        | ({batch.ADAPTED: p.adapted} if is_adapted else {})
         for p in predictions
     ]
     return untrusted_csv.encode(pd.DataFrame(rows))

@@ -141,10 +141,10 @@ def read(clip: cached.CorpusClip) -> clip_input.ClipInput:
     )
 
 
-def models(cards: list[ModelCard]) -> list[ModelCard]:
+def models(cards: list[ModelCard], *, note: str = "") -> list[ModelCard]:
     """Return the models to ask; where there are more than the shipped ones, draw the choice of them, and where there is one's own voice,
-    its switch."""
-    voice.switch()
+    its switch. note: said below that."""
+    voice.switch(current_models(cards), note=note)
     by_slug = {card.slug: card for card in cards}
     if set(by_slug) <= set(store.SHIPPED):
         return cards

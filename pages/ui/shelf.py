@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
-from pages.ui import clip_input, state
+from pages.ui import clip_input, state, voice
 from ser_core.audio import waveform
 from ser_core.metrics import abstention
-from ser_core.recognition import timeline
+from ser_core.recognition import recognizer, timeline
 from ser_core.recognition.analysis import Analysis
 from ser_core.recognition.live import Listener
 from ser_core.recognition.recognizer import Prediction
@@ -44,6 +44,11 @@ class Clip:
     duration_s: float
     predictions: tuple[Prediction, ...] = ()
     meant: str | None = None
+
+    @property
+    def adapted(self) -> int:
+        """How many takes of a voice its answers are adapted to, 0 where they are as for everybody."""
+        return recognizer.n_takes(self.predictions)
 
 
 @dataclass
@@ -79,10 +84,11 @@ def find(key: str) -> Clip | None:
     return next((clip for clip in clips() if clip.key == key), None)
 
 
-def put(given: clip_input.ClipInput, analysis: Analysis, predictions: Sequence[Prediction]) -> None:
-    """Keep a clip that was recorded or sent up, or, where it is kept, its answers as they are now."""
+def put(given: clip_input.ClipInput, analysis: Analysis, predictions: Sequence[Prediction]) -> bool:
+    """Keep a clip that was recorded or sent up, or, where it is kept, its answers as they are now; return whether it is on the shelf."""
     if given.source in (clip_input.RECORDING, clip_input.UPLOAD) and analysis.quality.has_speech:
         _keep(given.digest, given.name, predictions, lambda: analysis.clip.waveform)
+    return find(given.digest) is not None
 
 
 def put_session(listener: Listener, heard: Timeline) -> None:
@@ -142,9 +148,10 @@ def remove(key: str) -> None:
 
 
 def title(clip: Clip) -> str:
-    """Return a clip in words: its untrusted name, its length, and the first answer to it."""
+    """Return a clip in words: its untrusted name, its length, the first answer to it, and what the answers are adapted to, if anything."""
     answer = [answer_text(each) for each in clip.predictions[:1]]
-    return " · ".join([clip.name, f"{clip.duration_s:.1f} s", *answer])
+    adapted = [voice.adapted_to(clip.adapted)] if clip.adapted else []
+    return " · ".join([clip.name, f"{clip.duration_s:.1f} s", *answer, *adapted])
 
 
 def answer_text(said: Prediction) -> str:

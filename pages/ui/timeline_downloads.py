@@ -54,8 +54,9 @@ def table(result: Timeline, titles: Mapping[str, str]) -> pd.DataFrame:
 
 def windows_csv(name: str, result: Timeline) -> str:
     """Return what `python -m ser_core predict --long --csv` prints for this file."""
-    columns = batch.columns(models_of(result), long=True)
-    return batch.csv_lines(batch.rows(to_dict(name, result)), columns, header=True)
+    rows = batch.rows(to_dict(name, result))
+    columns = batch.columns(models_of(result), long=True, adapted=any(batch.ADAPTED in each for each in rows))
+    return batch.csv_lines(rows, columns, header=True)
 
 
 def as_json(name: str, result: Timeline) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
-from pages.ui import clip_input, recognition, runtime, state
+from pages.ui import clip_input, frame, recognition, runtime, state
 from ser_core.audio import waveform
 from ser_core.corpora import catalogue
 from ser_core.errors import SerError
@@ -127,8 +127,11 @@ def current() -> Voice | None:
     return adapted() if st.session_state.get(state.VOICE_ON, True) else None
 
 
-def switch(*, disabled: bool = False) -> None:
-    """Draw the switch between answers adapted to the voice and those as for everybody, where there is a voice."""
+def switch(cards: Sequence[ModelCard], *, disabled: bool = False, note: str = "") -> None:
+    """Draw the switch between answers adapted to the voice and those as for everybody, where there is a voice.
+
+    cards: the models that answer, of which those that are not adapted are named. note: said below it.
+    """
     found = adapted()
     if found is None:
         return
@@ -138,13 +141,27 @@ def switch(*, disabled: bool = False) -> None:
         key=state.VOICE_ON,
         persist_state="session",
         disabled=disabled,
-        help="The scores on the cards were measured without it. It holds for this visit only.",
+        help="It holds for this visit only.",
     )
+    said = ["The scores on the cards were measured without your voice.", exceptions(found, cards), note]
+    st.markdown(f":small[{' '.join(filter(None, said))}]")
+
+
+def exceptions(found: Voice, cards: Sequence[ModelCard]) -> str:
+    """Return which of some models are not adapted to a voice, as a sentence, "" where all are."""
+    digests = recognition.digests(cards)
+    titles = [card.title for card in cards if found.digests.get(card.slug) != digests[card.slug]]
+    return f"Not adapted to your voice: {frame.plain(', '.join(titles))}." if titles else ""
 
 
 def words(found: Voice) -> str:
     """Return 'adapted to 8 takes'."""
-    return f"adapted to {found.n_takes} take{'s' * (found.n_takes != 1)}"
+    return adapted_to(found.n_takes)
+
+
+def adapted_to(n: int) -> str:
+    """Return 'adapted to 8 takes'."""
+    return f"adapted to {n} take{'s' * (n != 1)}"
 
 
 def take_clip(

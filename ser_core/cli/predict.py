@@ -80,7 +80,9 @@ def _run(options: argparse.Namespace) -> int:
     if problem := together.problem(paths.models_folder()):
         status = fail(problem)
     pool = together.choose(paths.models_folder(), digests)
-    columns = batch.columns(({together.NAME: pool.labels} if pool else {}) | labels, long=options.long)
+    columns = batch.columns(
+        ({together.NAME: pool.labels} if pool else {}) | labels, long=options.long, adapted=voice is not None
+    )
     results: list[batch.Result] = []
     progress = ProgressPrinter()
     with _output(options.out) as out:

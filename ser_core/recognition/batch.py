@@ -29,6 +29,9 @@ from ser_core.system import untrusted_csv, untrusted_text
 MIN_PARALLEL = 64
 """Number of files from which on worker processes pay off: each needs two seconds to load the libraries and the models."""
 
+ADAPTED = "adapted_to_takes"
+"""The column, and the entry of a prediction, that says how many takes of a voice it is adapted to."""
+
 Result = dict[str, Any]
 """What analysis.to_dict or timeline.to_dict gives, or {"file", "error"}: JSON values."""
 
@@ -170,12 +173,21 @@ def voices(predictions: Sequence[Mapping[str, Any]]) -> list[str]:
     return [each["label"] for each in predictions if each["sure"] is not False]
 
 
-def columns(recognizers: Mapping[str, Sequence[str]], *, long: bool = False) -> list[str]:
-    """Return the columns of `rows` for some models, and all together where it is among them: slug -> labels."""
+def columns(recognizers: Mapping[str, Sequence[str]], *, long: bool = False, adapted: bool = False) -> list[str]:
+    """Return the columns of `rows` for some models, and all together where it is among them: slug -> labels. adapted: to a voice."""
     place = ["file", "start_s", "end_s"] if long else ["file", "duration_s"]
     sure = [f"{slug}_sure" for slug in recognizers]
     answers = [*recognizers, *sure, *(f"{slug}_{label}" for slug, labels in recognizers.items() for label in labels)]
-    return [*place, "speech", *([] if long else ["quality"]), "majority", "votes", *answers, "error"]
+    return [
+        *place,
+        "speech",
+        *([] if long else ["quality"]),
+        "majority",
+        "votes",
+        *answers,
+        *([ADAPTED] if adapted else []),
+        "error",
+    ]
 
 
 def rows(result: Result) -> list[dict[str, Any]]:
@@ -183,6 +195,7 @@ def rows(result: Result) -> list[dict[str, Any]]:
 
     majority and votes: the label that most models predict, "" on a tie, and how many predict it; a model that abstains has no vote.
     A model's own column is its leading label; its _sure column is empty for a model that never abstains. The file's name is printable.
+    adapted_to_takes is there where an answer is adapted to a voice.
     """
     file = untrusted_text.printable(result["file"])
     if "error" in result:
@@ -211,6 +224,8 @@ def _answers(result: Mapping[str, Any]) -> dict[str, Any]:
     found = predictions(result)
     answers |= {each["model"]: each["label"] for each in found}
     answers |= {f"{each['model']}_sure": each["sure"] for each in found if each["sure"] is not None}
+    if n := max(each.get(ADAPTED, 0) for each in found):
+        answers[ADAPTED] = n
     return answers | {
         f"{each['model']}_{label}": round(p, 6) for each in found for label, p in each["probabilities"].items()
     }

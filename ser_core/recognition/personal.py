@@ -164,6 +164,7 @@ class Voice:
             prediction,
             label=adaptation.labels[int(shares.argmax())],
             probabilities={label: by_label[label] for label in prediction.probabilities},
+            adapted=self.n_takes,
         )
 
     def lead(

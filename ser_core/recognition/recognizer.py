@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ class Prediction:
 
     threshold: below this top probability the model abstains, and `label` is only its leading label; None where it has none.
     seen: where the clip lies in the model's discriminant (classifiers/contract.py), () where it has none: what personal.py adapts to.
+    adapted: how many takes of a voice it is adapted to, 0 where it is as for everybody.
     """
 
     model: str
@@ -29,6 +31,7 @@ class Prediction:
     milliseconds: float
     threshold: float | None = None
     seen: tuple[float, ...] = ()
+    adapted: int = 0
 
     @property
     def sure(self) -> bool | None:
@@ -36,14 +39,20 @@ class Prediction:
         return abstention.is_sure(self.probabilities[self.label], self.threshold)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the prediction as JSON values."""
+        """Return the prediction as JSON values; adapted_to_takes is there where it is adapted."""
         return {
             "model": self.model,
             "label": self.label,
             "probabilities": self.probabilities,
             "milliseconds": self.milliseconds,
             "sure": self.sure,
+            **({"adapted_to_takes": self.adapted} if self.adapted else {}),
         }
+
+
+def n_takes(predictions: Iterable[Prediction]) -> int:
+    """Return how many takes of a voice some predictions are adapted to, 0 where none of them is."""
+    return max((each.adapted for each in predictions), default=0)
 
 
 @dataclass(frozen=True)

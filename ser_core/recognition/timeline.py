@@ -21,7 +21,7 @@ from ser_core.audio.waveform import SAMPLE_RATE, Waveform
 from ser_core.errors import ConfigError
 from ser_core.features import quality
 from ser_core.features.quality import Quality
-from ser_core.recognition import analysis
+from ser_core.recognition import analysis, recognizer
 from ser_core.recognition.personal import Voice
 from ser_core.recognition.recognizer import Prediction, Recognizer
 from ser_core.system.spool import Spool
@@ -286,7 +286,9 @@ def average(predictions: Iterable[Sequence[Prediction]]) -> list[Prediction]:
         }
         label = max(probabilities, key=lambda label: probabilities[label])
         milliseconds = round(sum(each.milliseconds for each in same), 3)
-        means.append(Prediction(model, label, probabilities, milliseconds, same[0].threshold))
+        means.append(
+            Prediction(model, label, probabilities, milliseconds, same[0].threshold, adapted=recognizer.n_takes(same))
+        )
     return means
 
 

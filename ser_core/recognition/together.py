@@ -24,6 +24,7 @@ from ser_core.errors import ConfigError, ModelError
 from ser_core.metrics import pooling
 from ser_core.metrics.curves import Share
 from ser_core.metrics.evaluation import Evaluation
+from ser_core.recognition import recognizer
 from ser_core.recognition.card import ModelCard, is_description
 from ser_core.recognition.recognizer import Prediction
 from ser_core.system import files, units, untrusted_json
@@ -195,6 +196,7 @@ def combine(pool: Pool, by_model: Mapping[str, Prediction]) -> Prediction:
         probabilities={label: float(share) for label, share in zip(pool.labels, shares, strict=True)},
         milliseconds=round(sum(each.milliseconds for each in members), 3),
         threshold=pool.threshold,
+        adapted=recognizer.n_takes(members),
     )
 
 

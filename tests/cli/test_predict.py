@@ -18,7 +18,7 @@ import soundfile
 from ser_core.audio import decoding, waveform
 from ser_core.audio.waveform import Waveform
 from ser_core.corpora import catalogue
-from ser_core.recognition import analysis, personal, store
+from ser_core.recognition import analysis, batch, personal, store
 from tests.support.models import pool
 from tests.support.shell import NO_SPEECH, OTHER, ROOT, SPEECH, process
 
@@ -426,6 +426,10 @@ def test_a_saved_voice_adapts_the_models_that_it_was_recorded_for(run, models, t
         if each["probabilities"] != old["probabilities"]
     }
     assert changed == {"mlp", "cnn"} and after["together"]["probabilities"] != before["together"]["probabilities"]
+    marked = {each["model"] for each in batch.predictions(after) if each.get("adapted_to_takes") == 4}
+    assert marked == {*changed, "together"} and "adapted_to_takes" not in json.dumps(before)
+    (row,) = csv.DictReader(run("predict", SPEECH, "--csv", "--voice", file)[1].splitlines())
+    assert row["adapted_to_takes"] == "4"
     for each in after["predictions"]:
         if each["model"] in changed:
             there = next(old for old in before["predictions"] if old["model"] == each["model"])["probabilities"]

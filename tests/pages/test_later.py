@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from pages.ui import cached, recognition
 from pages.ui.live import session
 from pages.ui.prediction_cards import agreement
+from pages.ui.recognize import answers
 from ser_core.corpora import catalogue
 from ser_core.recognition import analysis, sandbox, service, store, together
 from ser_core.recognition.recognizer import Prediction
@@ -219,6 +220,34 @@ def test_where_its_worker_ends_each_time_its_card_says_so(
     until(lambda: not about.waits)
     *four, fifth = about.answers()
     assert "Try again" in fifth.problem and fifth.may_follow and all(each.prediction for each in four)
+
+
+@pytest.mark.parametrize(("kept", "answers_it", "n_runs"), [(True, True, 2), (True, False, 1), (False, True, 1)])
+def test_with_the_last_answer_your_clips_are_drawn_again_once(
+    models: Path,
+    gate: threading.Event,
+    asked: list[recognition.Asked],
+    monkeypatch: pytest.MonkeyPatch,
+    kept: bool,
+    answers_it: bool,
+    n_runs: int,
+) -> None:
+    draw = answers._draw
+
+    def late(now: recognition.Asked, *args: Any, **named: Any) -> None:
+        gate.set()
+        until(lambda: not now.waits)
+        draw(now, *args, **named)
+
+    monkeypatch.setattr(answers, "_draw", late)
+    if not answers_it:
+        monkeypatch.setattr(workers, "MOST_LATER", 0)
+    page = pages.visit()
+    if kept:
+        upload(page)
+    else:
+        page.button("recognize.sample.bright.flac").click().run()
+    assert not page.exception and len(asked) == n_runs, "only what is on the shelf is shown below"
 
 
 def test_two_clips_are_compared_on_it(models: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import dataclasses
 import gc
+import io
 import json
 import weakref
 from pathlib import Path
@@ -13,19 +16,24 @@ import soundfile
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import recognition, runtime, shelf, state, visits, voice
+from pages.ui import downloads, recognition, runtime, shelf, state, timeline_downloads, visits, voice
 from pages.ui.batch import run as batch_run
+from pages.ui.batch import table
+from pages.ui.live import view
 from pages.ui.my_voice import figures, keep
 from ser_core.audio import decoding
 from ser_core.corpora import library, recorded
 from ser_core.dataset import exploration
 from ser_core.errors import SerError
-from ser_core.recognition import live, personal, service, store, together
+from ser_core.recognition import batch, live, personal, service, store, together
 from ser_core.system import workers
+from tests.pages.test_live import Microphone, microphone, speak
 from tests.pages.test_shelf import give, wav
 from tests.support import pages, ruled_corpus
 from tests.support.models import TITLES, change, pool
 from tests.support.utterances import RATE
+
+__all__ = ["microphone"]
 
 FOUR = ["neutral", "happy", "sad", "angry"]
 MY_VOICE = "pages/my_voice.py"
@@ -192,6 +200,98 @@ def test_a_long_recording_is_answered_as_adapted(adapted: AppTest, tmp_path: Pat
         assert not page.exception
         shown.append(page.session_state[state.TIMELINE].result.segments[0].predictions[0].probabilities)
     assert shown[0] != pytest.approx(shown[1], abs=1e-3)
+
+
+def test_what_is_taken_home_and_what_stays_says_that_it_is_adapted(adapted: AppTest, models: Path) -> None:
+    found, cards = held(adapted).voice, store.list_models(models)[0]
+    adapted.switch_page("app.py")
+    page = give(adapted.run(), "one.wav", 9)
+    assert "scores on the cards were measured without your voice" in pages.text(page)
+    clip = page.session_state[state.CLIP]
+    heard, plain = recognition.predict(clip.data, clip.name, cards)
+    for how, n in ((found, 4), (None, None)):
+        said = recognition.with_together(plain, cards, how)
+        (result,) = json.loads(downloads.predictions_json("one.wav", heard, said))
+        assert {each.get("adapted_to_takes") for each in batch.predictions(result)} == {n}
+        columns = downloads.probabilities_csv(said).splitlines()[0].split(",")
+        assert ("adapted_to_takes" in columns) == (n is not None)
+    kept = "The answers are adapted to 4 takes of your voice"
+    (on_shelf,) = page.session_state[state.SHELF].clips
+    assert on_shelf.adapted == 4 and shelf.title(on_shelf).endswith("adapted to 4 takes") and kept in pages.text(page)
+    give(page, "two.wav", 10).toggle(state.VOICE_ON).set_value(False).run()
+    assert [each.adapted for each in page.session_state[state.SHELF].clips] == [4, 0] and kept not in pages.text(page)
+    choice = next(each for each in page.selectbox if each.label == "Clip")
+    assert ["adapted to 4 takes" in each for each in choice.options] == [False, True]
+    choice.select_index(1).run()
+    assert kept in pages.text(page), "it was answered before the switch went off"
+
+
+def test_models_that_are_not_adapted_are_named(adapted: AppTest) -> None:
+    found = held(adapted).voice
+    others = {slug: each for slug, each in found.digests.items() if slug != "knn"}
+    held(adapted).voice = dataclasses.replace(found, digests=others)
+    words = f"Not adapted to your voice: {TITLES['knn']}."
+    assert words in pages.text(adapted.run())
+    adapted.switch_page("app.py")
+    assert words in pages.text(give(adapted.run(), "one.wav", 9))
+    adapted.switch_page("pages/batch.py")
+    adapted.run().get("file_uploader")[0].set_value([("one.wav", wav(9), "audio/wav")]).run()
+    adapted.button("batch.start").click().run()
+    assert words in pages.text(pages.finish(adapted, state.BATCH))
+
+
+def test_without_answers_to_the_test_takes_nothing_is_said_to_be_measured(adapted: AppTest) -> None:
+    adapted.button("my_voice.test").click().run()
+    act(adapted, 5, 6)
+    mine = held(adapted)
+    whole = mine.tests
+    mine.tests = [dataclasses.replace(each, predictions=each.predictions[:1]) for each in whole]
+    said = pages.text(adapted.run())
+    assert "none answered of the takes" not in said and f"{TITLES[whole[0].predictions[0].model]} is right on" in said
+    mine.tests = [dataclasses.replace(each, predictions=()) for each in whole]
+    said = pages.text(adapted.run())
+    assert "Whether it helps was **not measured**" in said and "did not help" not in said
+
+
+def test_a_live_session_says_what_it_was_adapted_to_whatever_the_switch_says(
+    adapted: AppTest, microphone: Microphone
+) -> None:
+    adapted.switch_page("pages/live.py")
+    page = adapted.run()
+    for was_on, words in ((True, "adapted to 4 takes of your voice"), (False, "as for everybody, not adapted")):
+        page.toggle(state.VOICE_ON).set_value(was_on).run()
+        microphone.on = True
+        page.run()
+        speak(page)
+        microphone.on = False
+        assert f"The answers are {words}" in pages.text(page.run()) and view.NEXT in pages.text(page)
+        page.toggle(state.VOICE_ON).set_value(not was_on).run()
+        assert f"The answers are {words}" in pages.text(page)
+
+
+def test_windows_and_batches_say_that_they_are_adapted(adapted: AppTest, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "long.wav", np.tile(decoding.decode(wav(1)).waveform.samples, 8), RATE)
+    adapted.switch_page("app.py")
+    page = adapted.run()
+    page.get("file_uploader")[0].set_value(("long.wav", (tmp_path / "long.wav").read_bytes(), "audio/wav")).run()
+    pages.finish(page, state.TIMELINE)
+    found = page.session_state[state.TIMELINE].result
+    (result,) = json.loads(timeline_downloads.as_json("long.wav", found))
+    assert {each["adapted_to_takes"] for each in batch.predictions(result)} == {4}
+    rows = list(csv.DictReader(io.StringIO(timeline_downloads.windows_csv("long.wav", found))))
+    assert [each["adapted_to_takes"] for each in rows] == ["4" if each["speech"] == "True" else "" for each in rows]
+    page.switch_page("pages/batch.py")
+    page.run()
+    for is_on in (True, False):
+        page.toggle(state.VOICE_ON).set_value(is_on).run()
+        page.get("file_uploader")[0].set_value([("one.wav", wav(9), "audio/wav")]).run()
+        page.button("batch.start").click().run()
+        run = pages.finish(page, state.BATCH).session_state[state.BATCH]
+        assert ("adapted_to_takes" in table.as_json(run)) == is_on
+        assert ("adapted_to_takes" in table.frame_of(run)) == is_on
+        if is_on:
+            assert list(table.frame_of(run)["adapted_to_takes"]) == [4]
+        page.button("batch.clear").click().run()
 
 
 def test_a_saved_voice_comes_back_in_another_visit_and_wrong_files_get_a_sentence(adapted: AppTest) -> None:

@@ -33,8 +33,8 @@ _LONG = workers.Line()
 class Run:
     """A batch: its recordings, the models asked (slug -> title and labels), and the results so far, in the order of the recordings.
 
-    labels has all together too, first, where the models have a pool. adapted: "adapted to 4 takes" where the answers are adapted to a
-    voice, else "". held_bytes: of the files that were sent up, which the recordings are read from.
+    labels has all together too, first, where the models have a pool. adapted: where the answers are adapted to a voice, that, and which
+    models are not, else "". held_bytes: of the files that were sent up, from which the recordings are read.
     """
 
     uploads: uploads.Uploads
@@ -98,7 +98,9 @@ def _start(files: list[UploadedFile], found: uploads.Uploads, models: list[Model
         titles={card.slug: card.title for card in models},
         labels=recognition.labels(models),
         trained_on=frozenset(corpus["corpus"] for card in models for corpus in card.corpora),
-        adapted=voice.words(heard_as) if heard_as else "",
+        adapted=f"The answers are {voice.words(heard_as)} of your voice. {voice.exceptions(heard_as, models)}".strip()
+        if heard_as
+        else "",
         held_bytes=sum(file.size for file in files),
     )
     st.session_state[state.BATCH] = run
@@ -147,7 +149,7 @@ def head(run: Run) -> None:
             st.markdown(", ".join(parts), width="stretch")
         st.button("New batch", key="batch.clear", icon=":material/restart_alt:", on_click=_clear)
     if run.adapted:
-        st.markdown(f":material/record_voice_over: The answers are {run.adapted} of your voice.")
+        st.markdown(f":material/record_voice_over: {run.adapted}")
     for problem in run.problems:
         st.warning(frame.plain(problem), icon=":material/warning:")
     for note in run.uploads.notes:

@@ -240,10 +240,11 @@ def downloads(run: Run) -> None:
 
 def frame_of(run: Run) -> pd.DataFrame:
     """Return the rows that `python -m ser_core predict --csv` prints for these files, with the true labels where they are told."""
-    found = pd.DataFrame(
-        [row for result in run.results for row in batch.rows(result)], columns=batch.columns(run.labels)
-    )
-    found = found.astype({"speech": "boolean", "votes": "Int64"} | {f"{slug}_sure": "boolean" for slug in run.labels})
+    rows = [row for result in run.results for row in batch.rows(result)]
+    is_adapted = any(batch.ADAPTED in row for row in rows)
+    found = pd.DataFrame(rows, columns=batch.columns(run.labels, adapted=is_adapted))
+    kinds = {"speech": "boolean", "votes": "Int64"} | ({batch.ADAPTED: "Int64"} if is_adapted else {})
+    found = found.astype(kinds | {f"{slug}_sure": "boolean" for slug in run.labels})
     if any(run.truths):
         found.insert(1, "label", [truth or "" for truth in run.truths])
     return found

@@ -7,18 +7,30 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages.ui import clip_input, downloads, prediction_cards, recognition, shelf, state, timeline_downloads, visits
+from pages.ui import (
+    clip_input,
+    downloads,
+    prediction_cards,
+    recognition,
+    shelf,
+    state,
+    timeline_downloads,
+    visits,
+    voice,
+)
 from pages.ui.charts import live as charts_live
 from pages.ui.charts import timeline
 from pages.ui.charts.live import TRACE_S, meter, trace
 from pages.ui.live import connection, session
-from ser_core.recognition import live, store, together
+from ser_core.recognition import live, recognizer, store, together
 from ser_core.recognition.card import ModelCard
 from ser_core.recognition.live import Listener, Moment
 from ser_core.recognition.recognizer import Prediction
 from ser_core.system import units
 
 LEFT_OUT = "Left out while many are live here: it takes longest. Press Stop and start again later."
+
+NEXT = "Switching holds for the next session."
 
 DRAW_S = 0.1
 """How often the browser asks for news."""
@@ -180,6 +192,10 @@ def show_session(listener: Listener, models: list[ModelCard]) -> None:
     st.header("Your session", anchor=False)
     if listener.kept_from_s:
         st.markdown(f"The last {units.duration(live.KEEP_S)} are kept.")
+    if n := recognizer.n_takes(said for each in found.segments for said in each.predictions):
+        st.markdown(f":material/record_voice_over: The answers are {voice.adapted_to(n)} of your voice.")
+    elif voice.adapted():
+        st.markdown(":material/record_voice_over: The answers are as for everybody, not adapted to your voice.")
     data = listener.sound()
     st.audio(data, format="audio/wav", alt=f"{found.duration_s:.0f} seconds of your session")
     st.plotly_chart(

@@ -13,6 +13,7 @@ from pages.ui.my_voice import figures
 from ser_core import paths
 from ser_core.dataset import exploration
 from ser_core.errors import SerError
+from ser_core.recognition import together
 from ser_core.recognition.card import ModelCard
 
 NO_TEST = """
@@ -20,6 +21,10 @@ Whether it helps is not known yet: takes that the models adapted to prove nothin
 """
 
 NO_ANSWERS = "None of the models that are chosen now has answered these takes. Choose those that did on Recognize, or record anew."
+
+NOT_MEASURED = """
+Whether it helps was **not measured**: no adapted model that is chosen now has answered the test takes. Record them again with these models.
+"""
 
 NO_CORPUS = """
 How that compares with other voices cannot be told here: no corpus that the models learned from is installed and measured on this server.
@@ -35,7 +40,7 @@ def show_results(mine: voice.Mine, cards: Sequence[ModelCard]) -> None:
     st.header("Adaptation", anchor=False)
     if mine.problem:
         st.info(frame.plain(mine.problem), icon=":material/info:")
-    voice.switch()
+    voice.switch(cards)
     titles = recognition.titles(cards)
     before = [figures.by_model(recognition.with_together(each.predictions, cards)) for each in takes]
     after = [
@@ -70,9 +75,14 @@ def _show_test(
         st.markdown(NO_TEST)
         return
     labels = [each.label for each in mine.tests]
-    slug = figures.lead(list(titles))
-    right, n = figures.n_right(labels, before, slug)
-    st.markdown(figures.verdict(frame.plain(titles[slug]), right, figures.n_right(labels, after, slug)[0], n))
+    adapted = {together.NAME, *mine.voice.adaptations}
+    measured = [slug for slug in titles if slug in adapted and figures.n_right(labels, before, slug)[1]]
+    if measured:
+        slug = figures.lead(measured)
+        right, n = figures.n_right(labels, before, slug)
+        st.markdown(figures.verdict(frame.plain(titles[slug]), right, figures.n_right(labels, after, slug)[0], n))
+    else:
+        st.markdown(NOT_MEASURED)
     st.html(figures.before_and_after(titles, labels, before, after))
 
 

@@ -32,14 +32,16 @@ def show(
     now: recognition.Asked,
     before: recognition.Asked | None = None,
     *,
-    keep: Callable[[Sequence[Prediction]], None] = lambda found: None,
+    keep: Callable[[Sequence[Prediction]], bool] = lambda found: False,
 ) -> None:
     """Draw what was answered about the clip, and about the one to compare it with; what is on its way comes by itself.
 
-    keep: is told the answers about the clip whenever they are drawn.
+    keep: is told the answers about the clip whenever they are drawn, and returns whether the page shows them below, too: once all are
+    there and differ from the first ones, it is drawn again.
     """
     waits = _waits(now, before)
-    st.fragment(_draw, run_every=ASK_S if waits else None)(now, before, keep, is_asked_for=waits)
+    first = now.predictions() if waits else None
+    st.fragment(_draw, run_every=ASK_S if waits else None)(now, before, keep, first)
 
 
 def _waits(now: recognition.Asked, before: recognition.Asked | None) -> bool:
@@ -49,14 +51,19 @@ def _waits(now: recognition.Asked, before: recognition.Asked | None) -> bool:
 def _draw(
     now: recognition.Asked,
     before: recognition.Asked | None,
-    keep: Callable[[Sequence[Prediction]], None],
-    *,
-    is_asked_for: bool,
+    keep: Callable[[Sequence[Prediction]], bool],
+    drawn: Sequence[Prediction] | None,
 ) -> None:
-    if is_asked_for and not _waits(now, before):  # looked at first: what comes meanwhile is drawn the next time
+    """Draw the answers as they are. drawn: those about the clip when the page was drawn, None where nothing was on its way."""
+    is_last = drawn is not None and not _waits(
+        now, before
+    )  # looked at first: what comes meanwhile is drawn the next time
+    if is_last:
         runtime.stop_asking()
+    said = now.predictions()
+    if keep(said) and is_last and said != drawn:
+        st.rerun()
     answers, first = now.answers(), before.answers() if before else []
-    keep(now.predictions())
     whole, first_whole = recognition.as_one(answers), recognition.as_one(first) if first else None
     st.html(prediction_cards.cards(answers, whole, first, first_whole))
     if any(each.may_follow and each.problem for each in answers):

@@ -65,6 +65,8 @@ def _show_clip(clip: shelf.Clip, titles: dict[str, str]) -> None:
     key = shelf.short_key(clip.key)
     st.audio(clip.data, format="audio/flac", alt=f"{clip.duration_s:.1f} seconds of sound")
     st.html(answers(clip.predictions, titles | {together.NAME: together.TITLE}))
+    if clip.adapted:
+        st.markdown(f":small[The answers are {voice.adapted_to(clip.adapted)} of your voice.]")
     st.pills(
         "I meant …",
         catalogue.ALL_LABELS,
