@@ -15,7 +15,6 @@ from streamlit.testing.v1 import AppTest
 from pages.ui import cached, recognition
 from pages.ui.live import session
 from pages.ui.prediction_cards import agreement
-from pages.ui.recognize import answers
 from ser_core.corpora import catalogue
 from ser_core.recognition import analysis, sandbox, service, store, together
 from ser_core.recognition.recognizer import Prediction
@@ -232,14 +231,16 @@ def test_with_the_last_answer_your_clips_are_drawn_again_once(
     answers_it: bool,
     n_runs: int,
 ) -> None:
-    draw = answers._draw
+    look = recognition.Asked.waits.fget
+    assert look
 
-    def late(now: recognition.Asked, *args: Any, **named: Any) -> None:
+    def late(about: recognition.Asked) -> bool:
+        found = look(about)
         gate.set()
-        until(lambda: not now.waits)
-        draw(now, *args, **named)
+        until(lambda: not look(about))
+        return bool(found)
 
-    monkeypatch.setattr(answers, "_draw", late)
+    monkeypatch.setattr(recognition.Asked, "waits", property(late))
     if not answers_it:
         monkeypatch.setattr(workers, "MOST_LATER", 0)
     page = pages.visit()

@@ -417,7 +417,7 @@ def test_forgetting_the_voice_lets_go_of_it_everywhere(
     assert state.TIMELINE not in page.session_state and page.session_state[state.LIVE].predict_window is None
     assert page.session_state[state.BATCH].results, "what the batch found stays"
     assert (
-        page.session_state[state.LIVE].listener._predict_window is None
+        page.session_state[state.LIVE].listener._predict_window is None  # Private: nothing public tells it
         and page.session_state[state.LIVE].listener.closed
     )
     page.switch_page("pages/batch.py").run()
@@ -482,6 +482,7 @@ def test_a_take_is_kept_once_though_the_server_is_too_busy_to_adapt(
 
 def test_a_model_that_could_not_be_loaded_is_asked_for_again(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cards = store.list_models(models)[0][:2]
+    # Private: nothing public says which key a model has.
     both = service.references(recognition._slugs_and_keys(cards), models)
     answers = [{cards[0].slug: both[cards[0].slug]}, both]
     monkeypatch.setattr(workers, "run", lambda *args: answers.pop(0))

@@ -190,12 +190,12 @@ def test_four_batches_of_ten_minutes_hold_up_no_short_clip(monkeypatch: pytest.M
     batches = [batch_of(TEN_MINUTES) for _ in range(4)]
     for number, each in enumerate(batches):
         with working_for(("10.0.0.1", f"tab {number}")):
-            each.task.start(lambda task, each=each: _work(each, [], task))
+            each.task.start(lambda task, each=each: _work(each, [], None, task))
     until(lambda: at_work)
     with working_for(ANNA):
         assert recognition.predict_short(SPEECH, "anna.flac", []) is not None
         mine = batch_of(SPEECH, 2)
-        mine.task.start(lambda task: _work(mine, [], task))
+        mine.task.start(lambda task: _work(mine, [], None, task))
         until(lambda: not mine.task.running)
     assert len(mine.results) == 2 and not any("error" in each for each in mine.results)
     assert not any(each.results for each in batches) and len(at_work) == 1, (
@@ -208,7 +208,7 @@ def test_four_batches_of_ten_minutes_hold_up_no_short_clip(monkeypatch: pytest.M
 
 def test_a_batch_hears_ten_minutes_as_a_whole(models: Path, handed: list[Any]) -> None:
     run = batch_of(TEN_MINUTES)
-    run.task.start(lambda task: _work(run, cached.models()[0], task))
+    run.task.start(lambda task: _work(run, cached.models()[0], None, task))
     until(lambda: not run.task.running)
     (result,) = run.results
     assert result["duration_s"] == 600 and not run.problems

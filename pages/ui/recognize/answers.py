@@ -39,9 +39,9 @@ def show(
     keep: is told the answers about the clip whenever they are drawn, and returns whether the page shows them below, too: once all are
     there and differ from the first ones, it is drawn again.
     """
+    drawn = now.predictions()
     waits = _waits(now, before)
-    first = now.predictions() if waits else None
-    st.fragment(_draw, run_every=ASK_S if waits else None)(now, before, keep, first)
+    st.fragment(_draw, run_every=ASK_S if waits else None)(now, before, keep, drawn if waits else None)
 
 
 def _waits(now: recognition.Asked, before: recognition.Asked | None) -> bool:
