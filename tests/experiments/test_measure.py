@@ -192,7 +192,6 @@ def test_a_recording_under_two_names_is_in_no_babble(clips):
     sounds = np.arange(len(table)).astype(str)
     sounds[1] = sounds[0]
     twins = set(table[catalogue.PATH][:2])
-    before, after = (
-        measure._around(table, rounds, each) for each in (None, sounds)
-    )  # what surrounds a clip is heard in no result
-    assert any(twins & set(each) for each in before) and not any(twins & set(each) for each in after)
+    around = measure._around  # what surrounds a clip is heard in no result
+    assert any(twins & set(each) for each in around(table, rounds, None))
+    assert not any(twins & set(each) for each in around(table, rounds, sounds))
