@@ -8,7 +8,6 @@ from typing import Any
 
 from ser_core.cli import options as shared
 from ser_core.cli.terminal import message
-from ser_core.errors import ConfigError
 
 
 def add(commands: Any) -> None:
@@ -40,10 +39,7 @@ def _run(options: argparse.Namespace) -> int:
     from ser_core.training import shipped, together
 
     folders = shared.parse_folders(options.corpus)
-    slugs = list(dict.fromkeys(options.model)) or list(shipped.RECIPES)
-    unknown = [slug for slug in slugs if slug not in shipped.RECIPES]
-    if unknown:
-        raise ConfigError(f"There is no recipe for {', '.join(unknown)}. Choose from {', '.join(shipped.RECIPES)}.")
+    slugs = shipped.chosen(options.model)
     answers = options.answers or options.work / "held_out.npz"
     for n_copies in dict.fromkeys(shipped.RECIPES[slug].n_copies for slug in slugs):
         alike = [slug for slug in slugs if shipped.RECIPES[slug].n_copies == n_copies]

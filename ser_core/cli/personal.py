@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from ser_core.cli import options as shared
 from ser_core.cli.terminal import message
-from ser_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from ser_core.recognition.personal import Strengths
@@ -69,10 +68,7 @@ def _measured(options: argparse.Namespace) -> Table:
     from ser_core.training import held_out, personal, shipped
 
     folders = shared.parse_folders(options.corpus)
-    slugs = list(dict.fromkeys(options.model)) or ["transfer"]
-    unknown = [slug for slug in slugs if slug not in shipped.RECIPES]
-    if unknown:
-        raise ConfigError(f"There is no recipe for {', '.join(unknown)}. Choose from {', '.join(shipped.RECIPES)}.")
+    slugs = shipped.chosen(options.model or ["transfer"])
     clips = personal.read_clips(folders, shipped.RECIPES[slugs[0]].labels)
     strengths: dict[str, Strengths] = {}
     rows: list[Row] = []

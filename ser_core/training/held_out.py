@@ -233,7 +233,7 @@ def _parts(archive: zipfile.ZipFile) -> tuple[HeldOut, ...]:
     values = untrusted_json.loads(array("facts", np.uint8, (None,)).tobytes())
     facts = untrusted_json.convert(values, _Facts)
     for each in values["parts"]:
-        untrusted_json.check_names({"condition": "", **each}, _Part)
+        untrusted_json.check_names(each, _Part, optional=("condition",))
     if facts.format != FORMAT:
         raise ValueError(f"it has format {facts.format}, and this version reads format {FORMAT}")
     clips = facts.clips

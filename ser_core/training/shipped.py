@@ -22,7 +22,7 @@ from ser_core.corpora import catalogue, scan
 from ser_core.dataset import build as dataset_build
 from ser_core.dataset import degraded, labels, protocols, splits, voices
 from ser_core.dataset.build import Dataset, subset
-from ser_core.errors import ModelError
+from ser_core.errors import ConfigError, ModelError
 from ser_core.metrics import evaluation
 from ser_core.recognition import store, together
 from ser_core.recognition.card import ModelCard
@@ -46,6 +46,7 @@ RECIPES: dict[str, FitConfig] = {
     ),
     "transfer": FitConfig(classifier="transfer", n_copies=1),
 }
+
 
 POOLS = (store.SHIPPED, store.FOUR)
 """Models that answer together (together.py): all, and those from scratch, for where the pretrained one is switched off."""
@@ -93,6 +94,13 @@ class Material:
     folds: np.ndarray
     left_out: dict[str, int]
     under: Mapping[str, Dataset] = field(default_factory=dict)
+
+
+def chosen(slugs: Sequence[str]) -> list[str]:
+    """Return some models of RECIPES, each once, all where none is named; raises ConfigError for one without a recipe."""
+    if unknown := [slug for slug in slugs if slug not in RECIPES]:
+        raise ConfigError(f"There is no recipe for {', '.join(unknown)}. Choose from {', '.join(RECIPES)}.")
+    return list(dict.fromkeys(slugs)) or list(RECIPES)
 
 
 def gather(
