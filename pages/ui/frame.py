@@ -109,6 +109,12 @@ def plain(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", untrusted_text.sentence(text))
 
 
+def show_outcome(kind: str, sentence: str) -> None:
+    """Draw what became of a click: kind is "success" or "error"."""
+    draw, icon = (st.success, "check_circle") if kind == "success" else (st.error, "error")
+    draw(plain(sentence), icon=f":material/{icon}:")
+
+
 def corpus(name: str) -> str:
     """Return a corpus's title for pills and other labels that take Markdown: somebody typed it."""
     return plain(cached.corpus_title(name))

@@ -325,5 +325,4 @@ def _show_note(mine: voice.Mine) -> None:
     """Draw what became of the last click, once."""
     note, mine.note = mine.note, None
     if note:
-        draw = st.success if note[0] == "success" else st.error
-        draw(frame.plain(note[1]), icon=":material/check_circle:" if note[0] == "success" else ":material/error:")
+        frame.show_outcome(*note)

@@ -9,13 +9,13 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from pages.ui import cached, recognition, runtime, state, visits, voice
+from pages.ui import cached, own_corpus, recognition, runtime, state, visits, voice
 from pages.ui.my_voice import enrol
 from ser_core.corpora import library, recorded
 from ser_core.errors import SerError
 from ser_core.recognition import personal
 from ser_core.recognition.card import ModelCard
-from ser_core.system import untrusted_text, workers
+from ser_core.system import untrusted_text
 
 KEEP = """
 All of it is gone when you leave. **Save my voice** downloads one file with numbers and labels, no sound; bring it to your next visit.
@@ -105,13 +105,7 @@ def _load(mine: voice.Mine, key: str, cards: Sequence[ModelCard]) -> None:
 def _offer_training(mine: voice.Mine) -> None:
     st.markdown(TRAIN)
     st.text_input("Corpus name", key=CORPUS_TITLE, max_chars=library.MAX_TITLE, placeholder="My voice")
-    st.text_input(
-        "Speaker",
-        value=st.session_state.get(state.OWN_SPEAKER, ""),
-        key=SPEAKER,
-        max_chars=recorded.MAX_SPEAKER,
-        placeholder="A first name, or a code; empty stays anonymous",
-    )
+    own_corpus.ask_speaker(SPEAKER)
     n = len(mine.takes) + len(mine.tests)
     st.button(
         f"Add {n} take{'s' * (n != 1)} to the corpus",
@@ -138,13 +132,12 @@ def _add(mine: voice.Mine) -> None:
     added, problems = 0, dict[str, list[str]]()
     for take in (each for each in (*mine.takes, *mine.tests) if (name, each.digest) not in mine.filed):
         try:
-            workers.run(  # it measures the sound, which the server does not
-                recorded.add,
+            own_corpus.add(
                 root,
                 name,
                 take.data,
                 label=take.label,
-                speaker=speaker or voice.code(),
+                speaker=speaker,
                 sentence=take.sentence,
                 source="The take",
             )

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import cached, clip_input, downloads, frame, runtime, shelf, state, voice
+from pages.ui import cached, clip_input, downloads, frame, own_corpus, runtime, shelf, state, voice
 from pages.ui.charts import palette
 from ser_core.corpora import catalogue, library, recorded
 from ser_core.errors import SerError
 from ser_core.recognition import together
 from ser_core.recognition.recognizer import Prediction
-from ser_core.system import untrusted_text, workers
+from ser_core.system import untrusted_text
 
 TITLE = "Your clips"
 
@@ -139,13 +139,7 @@ def _offer_corpus(clip: shelf.Clip) -> None:
     )
     if name == NEW:
         st.text_input("Corpus name", key=CORPUS_TITLE, max_chars=library.MAX_TITLE, placeholder="My recordings")
-    st.text_input(
-        "Speaker",
-        value=st.session_state.get(state.OWN_SPEAKER, ""),
-        key=SPEAKER,
-        max_chars=recorded.MAX_SPEAKER,
-        placeholder="A first name, or a code; empty stays anonymous",
-    )
+    own_corpus.ask_speaker(SPEAKER)
     st.button(
         f"Add as {clip.meant}" if clip.meant else "Add",
         key="recognize.clips.add.now",
@@ -170,9 +164,7 @@ def _add(root: Path, name: str, key: str) -> None:
             state.note_made(name)
             st.session_state[CORPUS] = name
         st.session_state[state.OWN_CORPUS] = name
-        workers.run(  # it measures the sound, which the server does not
-            recorded.add, root, name, clip.data, label=clip.meant, speaker=speaker or voice.code(), source="The clip"
-        )
+        own_corpus.add(root, name, clip.data, label=clip.meant, speaker=speaker, source="The clip")
     except SerError as error:
         note = ("error", str(error))
     else:
@@ -188,6 +180,4 @@ def _show_notes() -> None:
     held = st.session_state[state.SHELF]
     note, held.note = held.note, None
     if note:
-        kind, sentence = note
-        draw = st.success if kind == "success" else st.error
-        draw(frame.plain(sentence), icon=":material/check_circle:" if kind == "success" else ":material/error:")
+        frame.show_outcome(*note)
