@@ -26,6 +26,7 @@ from ser_core.experiments.listeners import Listeners
 from ser_core.experiments.listeners import read_results as read_listeners
 from ser_core.recognition import store, together
 from ser_core.recognition.card import ModelCard
+from ser_core.training import personal
 from ser_core.training import plan as training_plan
 from ser_core.training.config import RunConfig
 from ser_core.training.plan import Plan
@@ -40,6 +41,17 @@ def protocol_cells() -> tuple[benchmark.Cell, ...]:
     """Return the table over protocols that comes with the project, read again only when the file has changed."""
     path = benchmark.RESULTS
     return _protocol_cells(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+def enrolled() -> personal.Table:
+    """Return what takes of one's own voice are worth, as it comes with the project, read again only when the file has changed."""
+    path = personal.RESULTS
+    return _enrolled(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _enrolled(path: Path, changed_ns: int) -> personal.Table:
+    return personal.read(path)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
