@@ -424,6 +424,33 @@ def test_forgetting_the_voice_lets_go_of_it_everywhere(
     assert "The answers are adapted to 4 takes of your voice" in pages.text(page)
 
 
+@pytest.mark.parametrize("button", ["my_voice.forget", "forget"])
+def test_nothing_holds_a_forgotten_voice_or_its_takes(adapted: AppTest, tmp_path: Path, button: str) -> None:
+    """Not even what Streamlit keeps of widgets that are gone, once the page has been drawn again."""
+    adapted.button("my_voice.test").click().run()
+    act(adapted, 5)
+    record(adapted, wav(6))
+    page = give(adapted.switch_page("app.py").run(), "one.wav", 9).switch_page(MY_VOICE).run()
+    own = held(page)
+    assert own.voice is not None and own.candidate is not None
+    known = {"mine": weakref.ref(own), "voice": weakref.ref(own.voice), "candidate": weakref.ref(own.candidate)}
+    known |= {f"take {n}": weakref.ref(take) for n, take in enumerate([*own.takes, *own.tests])}
+    known |= {f"numbers {n}": weakref.ref(take) for n, take in enumerate(own.voice.takes)}
+    del own
+    page.button(button).click().run()
+    gc.collect()
+    assert [name for name, found in known.items() if found() is not None] == []
+
+
+def test_what_was_forgotten_cannot_be_downloaded_any_more() -> None:
+    owner = voice.Mine()
+    build = downloads.unless_forgotten(weakref.ref(owner), lambda mine: b"numbers")
+    assert build() == b"numbers"
+    del owner
+    with pytest.raises(LookupError, match="has been forgotten"):
+        build()
+
+
 def test_forgetting_all_lets_go_of_the_voice_that_live_would_hear_with(adapted: AppTest) -> None:
     page = adapted.switch_page("pages/live.py").run()
     visitor = page.session_state[state.LIVE]
