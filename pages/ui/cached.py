@@ -24,6 +24,7 @@ from ser_core.dataset.duplicates import Sounds
 from ser_core.experiments import benchmark
 from ser_core.experiments.listeners import Listeners
 from ser_core.experiments.listeners import read_results as read_listeners
+from ser_core.explanation import profile as voice_profile
 from ser_core.recognition import store, together
 from ser_core.recognition.card import ModelCard
 from ser_core.training import personal
@@ -52,6 +53,17 @@ def enrolled() -> personal.Table:
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _enrolled(path: Path, changed_ns: int) -> personal.Table:
     return personal.read(path)
+
+
+def profile() -> voice_profile.Profile:
+    """Return how the clips of the training corpora sound, as it comes with the project, read again only when the file has changed."""
+    path = voice_profile.RESULTS
+    return _profile(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _profile(path: Path, changed_ns: int) -> voice_profile.Profile:
+    return voice_profile.read(path)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
