@@ -24,8 +24,10 @@ from ser_core.dataset.duplicates import Sounds
 from ser_core.experiments import benchmark
 from ser_core.experiments.listeners import Listeners
 from ser_core.experiments.listeners import read_results as read_listeners
+from ser_core.explanation import profile as voice_profile
 from ser_core.recognition import store, together
 from ser_core.recognition.card import ModelCard
+from ser_core.training import personal
 from ser_core.training import plan as training_plan
 from ser_core.training.config import RunConfig
 from ser_core.training.plan import Plan
@@ -40,6 +42,28 @@ def protocol_cells() -> tuple[benchmark.Cell, ...]:
     """Return the table over protocols that comes with the project, read again only when the file has changed."""
     path = benchmark.RESULTS
     return _protocol_cells(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+def enrolled() -> personal.Table:
+    """Return what takes of one's own voice are worth, as it comes with the project, read again only when the file has changed."""
+    path = personal.RESULTS
+    return _enrolled(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _enrolled(path: Path, changed_ns: int) -> personal.Table:
+    return personal.read(path)
+
+
+def profile() -> voice_profile.Profile:
+    """Return how the clips of the training corpora sound, as it comes with the project, read again only when the file has changed."""
+    path = voice_profile.RESULTS
+    return _profile(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _profile(path: Path, changed_ns: int) -> voice_profile.Profile:
+    return voice_profile.read(path)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

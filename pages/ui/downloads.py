@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import io
 import re
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import plotly.io
@@ -23,6 +24,8 @@ from ser_core.system import untrusted_csv, untrusted_text
 from ser_core.system.spool import Spool
 
 PARQUET = "application/vnd.apache.parquet"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,21 @@ def offers(
         Offer("clip", "This clip", f"{stem}{safe_suffix(name)}", "application/octet-stream", lambda: whole(data)),
     ]
     return (answers if predictions() else answers[:1]) + sound
+
+
+def unless_forgotten(owner: weakref.ref[T], read: Callable[[T], bytes]) -> Callable[[], bytes]:
+    """Return what reads bytes of something at a click but does not hold it: Streamlit keeps for a while what a button is given.
+
+    It raises LookupError where the owner has been forgotten.
+    """
+
+    def build() -> bytes:
+        there = owner()
+        if there is None:
+            raise LookupError("What was to be downloaded has been forgotten.")
+        return read(there)
+
+    return build
 
 
 def whole(data: bytes | Spool) -> bytes:

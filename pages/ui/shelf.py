@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
-from pages.ui import clip_input, state, voice
+from pages.ui import clip_input, state
 from ser_core.audio import waveform
 from ser_core.metrics import abstention
 from ser_core.recognition import recognizer, timeline
@@ -150,7 +150,7 @@ def remove(key: str) -> None:
 def title(clip: Clip) -> str:
     """Return a clip in words: its untrusted name, its length, the first answer to it, and what the answers are adapted to, if anything."""
     answer = [answer_text(each) for each in clip.predictions[:1]]
-    adapted = [voice.adapted_to(clip.adapted)] if clip.adapted else []
+    adapted = [recognizer.adapted_to(clip.adapted)] if clip.adapted else []
     return " · ".join([clip.name, f"{clip.duration_s:.1f} s", *answer, *adapted])
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from pages.ui import downloads
 from pages.ui.charts import timeline
-from ser_core.recognition import batch
+from ser_core.recognition import batch, recognizer
 from ser_core.recognition.timeline import Timeline, label_spans, to_dict
 from ser_core.system import untrusted_text
 from ser_core.system.spool import Spool
@@ -35,6 +35,17 @@ def offers(name: str, data: bytes | Spool, result: Timeline) -> list[downloads.O
 def models_of(result: Timeline) -> dict[str, tuple[str, ...]]:
     """Return the models that say anything in a recording: slug -> labels."""
     return {each.model: tuple(each.probabilities) for segment in result.segments for each in segment.predictions}
+
+
+def _names(result: Timeline) -> dict[str, str]:
+    """Return what to call each model that says anything, by slug: 'knn', or 'knn (adapted to 8 takes)'."""
+    found = {}
+    for model in models_of(result):
+        n = recognizer.n_takes(
+            each for segment in result.segments for each in segment.predictions if each.model == model
+        )
+        found[model] = f"{model} ({recognizer.adapted_to(n)})" if n else model
+    return found
 
 
 def table(result: Timeline, titles: Mapping[str, str]) -> pd.DataFrame:
@@ -65,16 +76,22 @@ def as_json(name: str, result: Timeline) -> str:
 
 
 def audacity(result: Timeline) -> str:
-    """Return a label track for Audacity: one line per stretch, start and end in s and a text, such as 'knn: sad 63 %'."""
+    """Return a label track for Audacity: one line per stretch, start and end in s and a text, such as 'knn: sad 63 %'.
+
+    A model that is adapted to a voice is called so in each of its lines: a label track has no name in its file.
+    """
     lines = [(start, end, "speech") for start, end in result.activity]
-    for model in models_of(result):
+    for model, name in _names(result).items():
         runs = [run for run in label_spans(result, model) if run.label]
-        lines += [(run.start_s, run.end_s, f"{model}: {run.label} {100 * run.probability:.0f} %") for run in runs]
+        lines += [(run.start_s, run.end_s, f"{name}: {run.label} {100 * run.probability:.0f} %") for run in runs]
     return "".join(f"{start:.3f}\t{end:.3f}\t{untrusted_text.one_line(text)}\n" for start, end, text in sorted(lines))
 
 
 def textgrid(result: Timeline) -> str:
-    """Return a TextGrid for Praat: a tier of speech, and one a model with its label over each stretch, "" where nobody speaks."""
+    """Return a TextGrid for Praat: a tier of speech, and one a model with its label over each stretch, "" where nobody speaks.
+
+    The tier of a model that is adapted to a voice says so in its name.
+    """
     end_s = result.duration_s
     speech: list[tuple[float, float, str]] = []
     at = 0.0
@@ -83,8 +100,8 @@ def textgrid(result: Timeline) -> str:
         at = end
     speech += [(at, end_s, "")] * (end_s > at)
     tiers = {"speech": speech} | {
-        model: [(run.start_s, run.end_s, run.label) for run in label_spans(result, model)]
-        for model in models_of(result)
+        name: [(run.start_s, run.end_s, run.label) for run in label_spans(result, model)]
+        for model, name in _names(result).items()
     }
     lines = [
         'File type = "ooTextFile"',

@@ -17,7 +17,7 @@ from ser_core.audio import waveform
 from ser_core.corpora import catalogue
 from ser_core.errors import SerError
 from ser_core.features.quality import Quality
-from ser_core.recognition import personal
+from ser_core.recognition import personal, recognizer
 from ser_core.recognition.analysis import Analysis
 from ser_core.recognition.card import ModelCard
 from ser_core.recognition.personal import Voice
@@ -156,12 +156,7 @@ def exceptions(found: Voice, cards: Sequence[ModelCard]) -> str:
 
 def words(found: Voice) -> str:
     """Return 'adapted to 8 takes'."""
-    return adapted_to(found.n_takes)
-
-
-def adapted_to(n: int) -> str:
-    """Return 'adapted to 8 takes'."""
-    return f"adapted to {n} take{'s' * (n != 1)}"
+    return recognizer.adapted_to(found.n_takes)
 
 
 def take_clip(

@@ -12,7 +12,7 @@ from ser_core.cli.terminal import message
 
 if TYPE_CHECKING:
     from ser_core.recognition.personal import Strengths
-    from ser_core.training.personal import Row, Table
+    from ser_core.training.personal import Answers, Row, Table
 
 
 def add(commands: Any) -> None:
@@ -20,8 +20,8 @@ def add(commands: Any) -> None:
     personal = commands.add_parser(
         "personal",
         help="what it is worth to adapt the models to one's own voice",
-        description="Each speaker in turn is a newcomer who gives 0, 1 or 2 takes per label, and is tested on other sentences. Without "
-        "--corpus, the results that come with the project are printed.",
+        description="Each speaker in turn is a newcomer who gives 0, 1 or 2 takes per label, and is tested on other sentences. With all of "
+        "the shipped models, all together are measured as well. Without --corpus, the results that come with the project are printed.",
     )
     shared.add_corpus(
         personal, "a corpus that is trained on and, but TESS, tested, such as ravdess=DIR", metavar="NAME=DIR"
@@ -64,7 +64,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _measured(options: argparse.Namespace) -> Table:
     from ser_core import paths
-    from ser_core.dataset import splits
+    from ser_core.dataset import protocols, splits
     from ser_core.training import held_out, personal, shipped
 
     folders = shared.parse_folders(options.corpus)
@@ -72,10 +72,17 @@ def _measured(options: argparse.Namespace) -> Table:
     clips = personal.read_clips(folders, shipped.RECIPES[slugs[0]].labels)
     strengths: dict[str, Strengths] = {}
     rows: list[Row] = []
+    measured: dict[str, Answers] = {}
+    pool = shipped.POOLS[0] if set(shipped.POOLS[0]) <= set(slugs) else ()
+    stored = [slug for slug in slugs if shipped.RECIPES[slug].classifier not in personal.DISCRIMINANTS]
+    parts = held_out.read(options.answers or held_out.RESULTS) if pool or stored else ()
+    joint = held_out.find(parts, splits.SPEAKER_PROTOCOL, held_out.ALL)
     for slug in slugs:
         config = shipped.RECIPES[slug]
-        if config.classifier in personal.DISCRIMINANTS:
-            answers = personal.answers(
+        if slug in stored:
+            measured[slug] = personal.from_held_out(slug, joint, clips)
+        else:
+            measured[slug] = personal.answers(
                 slug,
                 clips,
                 config,
@@ -84,12 +91,11 @@ def _measured(options: argparse.Namespace) -> Table:
                 n_jobs=shared.worker_count(options),
                 say=message,
             )
-        else:
-            parts = held_out.read(options.answers or held_out.RESULTS)
-            joint = held_out.find(parts, splits.SPEAKER_PROTOCOL, held_out.ALL)
-            answers = personal.from_held_out(slug, joint, clips)
-        strengths[slug], found = personal.enrolled(answers, say=message)
+        strengths[slug], found = personal.enrolled(measured[slug], say=message)
         rows += found
+    if pool:
+        across = held_out.find(parts, protocols.ACROSS, held_out.OTHERS)
+        rows += personal.enrolled_together([measured[slug] for slug in pool], joint, across, say=message)
     names = [f"--corpus {name}=DIR" for name in folders] + [f"--model {slug}" for slug in slugs]
     command = " ".join(["python -m ser_core personal", *names, *(["--out", options.out.name] if options.out else [])])
     return personal.Table(command=command, protocol=personal.WORDS, strengths=strengths, rows=tuple(rows))

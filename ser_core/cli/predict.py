@@ -109,7 +109,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _voice(path: Path, references: Sequence[Reference]) -> Voice:
     """Return a saved voice, and say which of the models it adapts; raises ConfigError or PersonalError."""
-    from ser_core.recognition import personal
+    from ser_core.recognition import personal, recognizer
 
     try:
         with path.open("rb") as file:
@@ -117,7 +117,7 @@ def _voice(path: Path, references: Sequence[Reference]) -> Voice:
     except OSError as error:
         raise ConfigError(f"'{path}' cannot be read: {error.strerror}. Name a saved voice with --voice.") from None
     voice = personal.Voice.from_bytes(content, references)
-    message(f"{', '.join(voice.adaptations)}: adapted to {voice.n_takes} takes")
+    message(f"{', '.join(voice.adaptations)}: {recognizer.adapted_to(voice.n_takes)}")
     if others := [each.slug for each in references if each.slug not in voice.adaptations]:
         message(
             f"{', '.join(others)}: not adapted; the voice was saved for other models, or for them as they were before a training"

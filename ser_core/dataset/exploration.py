@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -207,6 +207,10 @@ def _pitch_range(measured: Measured) -> np.ndarray:
     return np.where(measured.column("voiced_share") > 0, measured.column("f0_p90") - measured.column("f0_p10"), np.nan)
 
 
+def _jitter(measured: Measured) -> np.ndarray:
+    return np.where(measured.column("voiced_share") > 0, measured.column("f0_step_p50"), np.nan)
+
+
 def _level(measured: Measured) -> np.ndarray:
     level = measured.facts["level_dbfs"].to_numpy(float)
     return np.where(level > -120, level, np.nan)
@@ -250,6 +254,13 @@ TRENDS: dict[str, Trend] = {
         lambda measured: measured.column("centroid_hz_mean"),
         log=True,
     ),
+    "jitter": Trend(
+        "Jitter",
+        "semitones",
+        "The median change of f0 from one voiced frame to the next, 20 ms later: how unsteady the pitch is. Jitter from period to period, "
+        "which takes the periods one by one, is not measured.",
+        _jitter,
+    ),
     "voiced": Trend(
         "Voiced share",
         "of the frames",
@@ -264,8 +275,8 @@ VOICE = ("f0", "f0_range", "level", "rate")
 """Figures of TRENDS that tell voices apart, whatever is said."""
 
 
-def of_voice(clip: decoding.Clip, features: extraction.Features) -> dict[str, float]:
-    """Return the figures of VOICE of one clip, as they are measured on corpora: name -> value, NaN where there is nothing to measure."""
+def of_voice(clip: decoding.Clip, features: extraction.Features, names: Sequence[str] = VOICE) -> dict[str, float]:
+    """Return figures of TRENDS of one clip, as they are measured on corpora: name -> value, NaN where there is nothing to measure."""
     row = build.facts(clip, clip.waveform, features)
     one = Measured(
         pd.DataFrame([row], columns=list(FACTS)),
@@ -274,7 +285,7 @@ def of_voice(clip: decoding.Clip, features: extraction.Features) -> dict[str, fl
         (),
         "",
     )
-    return {name: float(TRENDS[name].of(one)[0]) for name in VOICE}
+    return {name: float(TRENDS[name].of(one)[0]) for name in names}
 
 
 def share_below(measured: Measured, name: str, value: float) -> float:

@@ -55,6 +55,11 @@ def n_takes(predictions: Iterable[Prediction]) -> int:
     return max((each.adapted for each in predictions), default=0)
 
 
+def adapted_to(n: int) -> str:
+    """Return what is said of predictions that are adapted to n takes of a voice: 'adapted to 8 takes'."""
+    return f"adapted to {n} take{'s' * (n != 1)}"
+
+
 @dataclass(frozen=True)
 class Recognizer:
     """A trained classifier with everything that its input and output need. digest: what tells it from others, as together.py has it."""

@@ -2,7 +2,7 @@
 
 `answers` retrains a recipe in the six joint folds, `draws` lets each speaker give takes and be tested on other sentences, `enrolled` scores
 the same clips with none, one and two takes per label and with those of another speaker, by strengths that `choose` finds on other folds'
-speakers. recognition/personal.py adapts.
+speakers; `enrolled_together` does so for the pool of models. recognition/personal.py adapts.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,13 +25,14 @@ from ser_core.dataset import build as dataset_build
 from ser_core.dataset import splits, voices
 from ser_core.dataset.build import Dataset
 from ser_core.errors import ConfigError, CorpusError
-from ser_core.metrics import calibration
+from ser_core.metrics import calibration, pooling
 from ser_core.metrics.evaluation import INTERVAL_SHARE
-from ser_core.recognition import personal
+from ser_core.recognition import personal, together
 from ser_core.recognition.personal import Reference, Strengths
 from ser_core.recognition.recognizer import Recognizer
 from ser_core.system import files, units, untrusted_json
 from ser_core.training import fit, held_out
+from ser_core.training import together as training_together
 from ser_core.training.fit import FitConfig
 from ser_core.training.held_out import HeldOut
 
@@ -58,7 +59,8 @@ WORDS = (
     "Six folds over all corpora; no model learned from the speaker that it is tested on. That speaker gives 0, 1 or 2 takes per label, "
     "which are not scored, nor is any clip of their sentences; the same clips are scored for each number of takes. Each speaker is tested "
     f"{N_DRAWS} times, with other takes. The control gives as many takes of another speaker of the corpus, of the same sex where there is "
-    "one. How far a model adapts was chosen for each fold on the speakers of the others."
+    "one. How far a model adapts was chosen for each fold on the speakers of the others. All together: each model adapts by itself, and "
+    "the weights of the models were learned for each fold from their answers to speakers of the others."
 )
 """The protocol, as it is shown beside the figures."""
 
@@ -83,6 +85,16 @@ class Answers:
     def y(self) -> np.ndarray:
         """The positions of the true labels in `labels`, int (n_clips,)."""
         return fit.targets(self.clips, self.labels)
+
+    def take(self, rows: np.ndarray) -> Answers:
+        """Return the answers to some of the clips, int (n,)."""
+        return replace(
+            self,
+            clips=self.clips.iloc[rows].reset_index(drop=True),
+            folds=self.folds[rows],
+            probabilities=self.probabilities[rows],
+            seen={fold: each[rows] for fold, each in self.seen.items()},
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,18 +219,16 @@ def _read_fold(path: Path, n_clips: int) -> dict[str, np.ndarray] | None:
 
 
 def from_held_out(slug: str, joint: HeldOut | None, clips: pd.DataFrame) -> Answers:
-    """Return the answers of a model without a discriminant, from held-out ones to these clips.
+    """Return the answers of a model without a discriminant, from held-out ones to these clips, in their order.
 
     Raises
     ------
     ConfigError : if the model is not among them, or no clip of a corpus is. Other clips that are not are left out.
     """
-    if joint is None or slug not in joint.probabilities:
-        raise ConfigError(
-            f"There are no held-out answers of '{slug}'. Run `make models`, or name their file with --answers."
-        )
+    _check_answered([slug], joint)
+    assert joint is not None
     keys = [catalogue.CORPUS, catalogue.NAME]
-    table = joint.clips.reset_index(names="row").merge(clips.drop_duplicates(keys), on=keys, suffixes=("", "_there"))
+    table = clips.drop_duplicates(keys).merge(joint.clips.reset_index(names="row"), on=keys, suffixes=("", "_there"))
     if lacking := sorted(set(clips[catalogue.CORPUS]) - set(table[catalogue.CORPUS])):
         raise ConfigError(
             f"There are no held-out answers to clips of {', '.join(lacking)}. Name the corpora that the models were made from."
@@ -236,6 +246,14 @@ def from_held_out(slug: str, joint: HeldOut | None, clips: pd.DataFrame) -> Answ
         {fold: Reference(slug, "", joint.labels) for fold in names},
         dict.fromkeys(names, logs),
     )
+
+
+def _check_answered(slugs: Sequence[str], joint: HeldOut | None) -> None:
+    for slug in slugs:
+        if joint is None or slug not in joint.probabilities:
+            raise ConfigError(
+                f"There are no held-out answers of '{slug}'. Run `make models`, or name their file with --answers."
+            )
 
 
 def draws(clips: pd.DataFrame, *, n_draws: int = N_DRAWS, seed: int = 0) -> list[Draw]:
@@ -362,7 +380,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """The figures of the protocol. strengths: by model, what all newcomers together choose."""
+    """The figures of the protocol. strengths: by model, what all newcomers together choose; all together has none of its own."""
 
     command: Annotated[str, Meta(max_length=1000)]
     protocol: Annotated[str, Meta(max_length=2000)]
@@ -377,8 +395,66 @@ def enrolled(model: Answers, *, say: fit.Message = print) -> tuple[Strengths, li
     ------
     CorpusError : if there is nobody who gives takes of three labels and has clips of other sentences.
     """
-    clips = model.clips
-    newcomers = clips[clips[catalogue.CORPUS].isin(CORPORA)]
+    pairs = _newcomers(model)
+    strengths = choose(model, [draw for draw, _ in pairs])
+    say(f"{model.slug}: strengths {asdict(strengths[None])}")
+
+    def answer(draw: Draw, k: int, by: Draw | None) -> np.ndarray:
+        return adapted(model, draw, k, strengths[int(model.folds[draw.tested[0]])], by=by)
+
+    return strengths[None], _rows(model.slug, model, pairs, answer)
+
+
+def enrolled_together(
+    models: Sequence[Answers], joint: HeldOut | None, across: HeldOut | None = None, *, say: fit.Message = print
+) -> list[Row]:
+    """Return the rows of all together: the pool of models that adapt each by itself, with the weights of the fold that is tested.
+
+    models: of one clips table. joint, across: their held-out answers by speaker and cross-corpus, which a fold's weights are learned from
+    without its speakers, as training/together.py does for what ships: the takes change no weight. So neither a weight nor a strength was
+    chosen with a clip of a speaker that it answers, and no threshold counts.
+
+    Raises
+    ------
+    ConfigError : if there are no held-out answers of a model, or the models do not have the same labels and folds.
+    CorpusError : as `enrolled`.
+    """
+    slugs = [each.slug for each in models]
+    _check_answered(slugs, joint)
+    assert joint is not None
+    whole = across if across and set(slugs) <= set(across.probabilities) else None
+    weights = training_together.weights_of_folds(slugs, joint, whole)
+    names = [each.clips[catalogue.CORPUS] + "/" + each.clips[catalogue.NAME] for each in models]
+    shared = set.intersection(*map(set, names))
+    members = [
+        each.take(np.flatnonzero(name.isin(shared).to_numpy())) for each, name in zip(models, names, strict=True)
+    ]
+    first = members[0]
+    for each in members:
+        if (
+            each.labels != joint.labels
+            or not np.array_equal(each.folds, first.folds)
+            or not set(each.folds) <= set(weights)
+        ):
+            raise ConfigError(
+                f"The answers of '{each.slug}' have other labels or folds than the held-out ones, so that no pool can be measured. Name "
+                "all corpora that the models were made from, or run `make models`."
+            )
+    pairs = _newcomers(first)
+    strengths = [choose(each, [draw for draw, _ in pairs]) for each in members]
+    say(f"{together.NAME}: {len(members)} models")
+
+    def answer(draw: Draw, k: int, by: Draw | None) -> np.ndarray:
+        fold = int(first.folds[draw.tested[0]])
+        shares = [adapted(each, draw, k, chosen[fold], by=by) for each, chosen in zip(members, strengths, strict=True)]
+        return pooling.pool(np.array(shares), weights[fold])
+
+    return _rows(together.NAME, first, pairs, answer)
+
+
+def _newcomers(model: Answers) -> list[tuple[Draw, Draw]]:
+    """Return the draws of all newcomers, each with that of another speaker for the control; raises CorpusError where there is nobody."""
+    newcomers = model.clips[model.clips[catalogue.CORPUS].isin(CORPORA)]
     places = newcomers.index.to_numpy()
     drawn = [
         Draw(each.speaker, places[each.takes], each.level, places[each.tested])
@@ -389,29 +465,32 @@ def enrolled(model: Answers, *, say: fit.Message = print) -> tuple[Strengths, li
             f"Nobody here can be a newcomer: it takes clips of {personal.MIN_LABELS} labels and of another sentence, from one of "
             f"{', '.join(CORPORA)}. Add one of these corpora."
         )
-    foreign = others(clips, model.folds, drawn)
-    strengths = choose(model, drawn)
-    say(f"{model.slug}: strengths {asdict(strengths[None])}")
+    return list(zip(drawn, others(model.clips, model.folds, drawn), strict=True))
+
+
+Answer = Callable[[Draw, int, "Draw | None"], np.ndarray]
+"""A draw, the number of takes per label, and whose takes are given in place of the speaker's own -> probabilities (n_tested, n_labels)."""
+
+
+def _rows(name: str, model: Answers, pairs: Sequence[tuple[Draw, Draw]], answer: Answer) -> list[Row]:
+    """Return the rows of what answers by that name, corpus by corpus. model: whose clips the draws are of."""
+    names = model.clips[catalogue.CORPUS].to_numpy()
     rows = []
-    names = clips[catalogue.CORPUS].to_numpy()
     for corpus in CORPORA:
-        pairs = [(draw, by) for draw, by in zip(drawn, foreign, strict=True) if names[draw.tested[0]] == corpus]
-        rows += _rows(model, corpus, pairs, strengths) if pairs else []
-    return strengths[None], rows
+        own = [pair for pair in pairs if names[pair[0].tested[0]] == corpus]
+        rows += _rows_of_corpus(name, corpus, model.y, own, answer) if own else []
+    return rows
 
 
-def _rows(
-    model: Answers, corpus: str, pairs: Sequence[tuple[Draw, Draw]], strengths: Mapping[int | None, Strengths]
+def _rows_of_corpus(
+    name: str, corpus: str, truth: np.ndarray, pairs: Sequence[tuple[Draw, Draw]], answer: Answer
 ) -> list[Row]:
-    y = np.concatenate([model.y[draw.tested] for draw, _ in pairs])
+    y = np.concatenate([truth[draw.tested] for draw, _ in pairs])
     who = np.concatenate([[draw.speaker] * len(draw.tested) for draw, _ in pairs])
     tested = np.concatenate([draw.tested for draw, _ in pairs])
 
     def right(k: int, *, control: bool = False) -> np.ndarray:
-        answered = [
-            adapted(model, draw, k, strengths[int(model.folds[draw.tested[0]])], by=by if control else None)
-            for draw, by in pairs
-        ]
+        answered = [answer(draw, k, by if control else None) for draw, by in pairs]
         found: np.ndarray = np.concatenate(answered).argmax(axis=1) == y
         return found
 
@@ -423,7 +502,7 @@ def _rows(
         gain, control = _interval(own - 1.0 * without, who), _interval(foreign - 1.0 * without, who)
         rows.append(
             Row(
-                model=model.slug,
+                model=name,
                 corpus=corpus,
                 takes=k,
                 n_speakers=len(set(who)),
@@ -463,7 +542,8 @@ def merged(old: Table | None, fresh: Table) -> Table:
     """Return a table with the rows of `fresh` in place of older ones of the same models."""
     if old is None:
         return fresh
-    rows = [each for each in old.rows if each.model not in fresh.strengths]
+    measured = {each.model for each in fresh.rows} | set(fresh.strengths)
+    rows = [each for each in old.rows if each.model not in measured]
     strengths = {name: each for name, each in old.strengths.items() if name not in fresh.strengths}
     return replace(fresh, strengths=strengths | fresh.strengths, rows=(*rows, *fresh.rows))
 

@@ -68,10 +68,21 @@ def of_folds(
     Where the protocol holds speakers out, answers to the fold's speakers in other folds are left out as well; of `across` always. Rows of
     a fold that leaves nothing to learn from stay 0.
     """
-    folds, speakers = joint.clips[held_out.FOLD].to_numpy(), joint.clips[catalogue.SPEAKER].to_numpy()
     asked = joint if asked is None else asked
     asked_in = asked.clips[held_out.FOLD].to_numpy()
     found = np.zeros((len(asked_in), len(joint.labels)))
+    for fold, learned in weights_of_folds(slugs, joint, across).items():
+        _answer(found, asked_in == fold, slugs, asked, learned)
+    return found
+
+
+def weights_of_folds(slugs: Sequence[str], joint: HeldOut, across: HeldOut | None = None) -> dict[int, np.ndarray]:
+    """Return the weights that answer each fold of `joint`, as `of_folds` has them: fold -> float (n_models,).
+
+    A fold that leaves nothing to learn from has none.
+    """
+    folds, speakers = joint.clips[held_out.FOLD].to_numpy(), joint.clips[catalogue.SPEAKER].to_numpy()
+    found = {}
     for fold in np.unique(folds):
         heard = set(speakers[folds == fold])
 
@@ -83,7 +94,7 @@ def of_folds(
             return outside & of_others if joint.protocol in SPEAKERS_APART else outside
 
         if others(joint).any():
-            _answer(found, asked_in == fold, slugs, asked, weights(slugs, _parts(joint, across, others)))
+            found[int(fold)] = weights(slugs, _parts(joint, across, others))
     return found
 
 

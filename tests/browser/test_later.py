@@ -54,6 +54,7 @@ def test_the_four_are_there_while_the_fifth_is_held_back_and_it_comes_without_a_
     after = [box["height"] for box in boxes(page)]
     first = 0 if width == 1280 else 1  # a sentence about five models may need a line more on a phone
     assert after[first:] == pytest.approx(before[first:], abs=1), "what is below stays where it is"
+    expect(page.locator(".st-key-recognize_clips .ser-legend span")).to_have_count(len(store.SHIPPED) + 1)
     (entry,) = json.loads(download(page, "Predictions (JSON)"))
     assert [each["model"] for each in entry["predictions"]] == list(store.SHIPPED) and together.NAME in entry
     page.wait_for_timeout(500)

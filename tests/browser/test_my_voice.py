@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from playwright.sync_api import Page, expect
 
+from ser_core.recognition import store
 from tests.browser.conftest import VOICE, Server, serious, settled
 from tests.support.utterances import RATE, utterance
 
@@ -56,7 +57,11 @@ def test_a_voice_is_enrolled_tested_switched_off_and_kept(phone: Page, server: S
             phone.locator("[class*='st-key-my_voice-upload'] input[type=file]").set_input_files(place)
             keep(phone, label)
     expect(phone.get_by_text("adapted to 4 takes")).to_be_visible()
-    expect(phone.get_by_role("region", name="Right answers on the test takes")).to_contain_text("of 4 (")
+    right = phone.get_by_role("region", name="Right answers on the test takes")
+    assert [each.text_content() for each in right.get_by_role("columnheader").all()] == ["Model", "Before", "After"]
+    expect(right.get_by_role("cell").filter(has_text=re.compile(r"^\d of 4 \(\d+ to \d+ %\)$"))).to_have_count(
+        2 * (len(store.SHIPPED) + 1)  # of each model and of all together, before and after
+    )
     expect(phone.get_by_text(re.compile("^The adaptation (helped|did not|made it worse)"))).to_be_visible()
     phone.get_by_text("Your takes", exact=True).click()
     assert is_within(phone)

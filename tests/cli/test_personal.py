@@ -68,6 +68,29 @@ def test_models_are_measured_one_after_another_and_added_to_a_file(command, corp
     assert isinstance(table.strengths["mlp"], Strengths) and isinstance(clips, pd.DataFrame)
 
 
+def test_with_all_of_the_shipped_models_all_together_are_measured(command, corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(personal.personal, "MIN_TAKES", 3)  # the tiny corpus has three labels
+    monkeypatch.setattr(shipped, "POOLS", (("knn", "mlp"),))
+    clips = personal.read_clips({"ravdess": Path(corpus.partition("=")[2])}, catalogue.LABELS)
+    rows = clips[list(held_out.COLUMNS)].assign(**{held_out.FOLD: splits.joint_folds(clips)})
+    shares = np.random.default_rng(0).dirichlet(np.ones(8), len(rows))
+    part = HeldOut(
+        protocol="speaker",
+        scope=held_out.ALL,
+        labels=catalogue.LABELS,
+        clips=rows,
+        probabilities={"mlp": shares, "knn": shares},
+    )
+    held_out.write(tmp_path / "answers.npz", [part])
+    asked = ("--corpus", corpus, "--answers", tmp_path / "answers.npz", "--out", tmp_path / "enrolled.json")
+    status, text, err = command(*asked, "--model", "knn", "--model", "mlp")
+    assert status == 0 and "together: 2 models" in err and "together: accuracy" in text
+    table = personal.read(tmp_path / "enrolled.json")
+    assert [row.model for row in table.rows] == ["knn"] * 3 + ["mlp"] * 3 + ["together"] * 3
+    assert set(table.strengths) == {"knn", "mlp"}
+    assert len({(row.n_speakers, row.n_clips, row.n_takes) for row in table.rows if row.takes == 2}) == 1
+
+
 def test_what_cannot_be_measured_is_said(command, corpus, tmp_path):
     status, _, err = command("--corpus", corpus, "--model", "svm")
     assert status == 2 and "There is no recipe for svm" in err

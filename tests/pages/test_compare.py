@@ -33,7 +33,8 @@ from ser_core.experiments.comparison import Difference
 from ser_core.metrics import evaluation
 from ser_core.recognition import store
 from ser_core.system import locks
-from ser_core.training import jobs, run_folder, supervisor
+from ser_core.training import jobs, personal, run_folder, supervisor
+from ser_core.training.personal import Row
 from tests.support import corpora
 from tests.support import models as support_models
 from tests.support.waiting import until
@@ -255,6 +256,78 @@ def test_the_table_that_comes_with_the_project_needs_no_corpus(here: Path) -> No
     assert benchmark.command(cells) in said and "One column in detail" in said
     known = [each for each in cells if each.corpus == "ravdess" and each.figures]
     assert page.dataframe[1].value["UAR"].tolist() == pytest.approx([100 * each.figures.uar for each in known])
+
+
+def enrolled_row(model: str, takes: int, *, corpus: str = "savee", gain: float = 0.0, control: float = 0.0) -> Row:
+    return Row(
+        model=model,
+        corpus=corpus,
+        takes=takes,
+        n_speakers=4,
+        n_clips=480,
+        n_takes=7.0 * takes,
+        accuracy=0.7 + gain,
+        low=0.6,
+        high=0.9,
+        uar=0.7,
+        gain=gain,
+        gain_low=gain - 0.02,
+        gain_high=gain + 0.03,
+        control=control,
+        control_low=control - 0.01,
+        control_high=control + 0.01,
+    )
+
+
+def test_what_takes_are_worth_is_drawn_with_the_control_and_said_in_a_sentence(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worth = {0: (0.0, 0.0), 1: (0.04, -0.02), 2: (0.06, -0.03)}
+    rows = [
+        enrolled_row(
+            model, takes, corpus=corpus, gain=gain + 0.01 * (model == "together") * (takes > 0), control=control
+        )
+        for corpus in ("savee", "emodb")
+        for model in ("knn", "together")
+        for takes, (gain, control) in worth.items()
+    ]
+    place = here / "enrolled.json"
+    personal.write(place, personal.Table(command="how", protocol="Who speaks.", strengths={}, rows=tuple(rows)))
+    monkeypatch.setattr(personal, "RESULTS", place)
+    page = visit("Held-out figures")
+    page.session_state["compare.cards.view"] = "enrolled"
+    said = text(page.run())
+    assert not page.exception
+    assert (
+        "On SAVEE, All together is right on **70.0%** of the clips without takes; one take per emotion brings it to **75.0%** "
+        "(+5.0 points; 95 %: +3.0 to +8.0), two takes per emotion bring it to **77.0%**" in said
+    )
+    assert (
+        "change it by −3.0 points" in said and "actors in studios" in said and "Who speaks." in said and "`how`" in said
+    )
+    drawn = json.loads(page.get("plotly_chart")[0].proto.spec)["data"]
+    assert [each["name"] for each in drawn] == [
+        "1 take per emotion",
+        "2 takes per emotion",
+        "2 takes of another speaker",
+    ]
+    assert [each["y"] for each in drawn] == [["All together", "KNN"]] * 3
+    assert drawn[2]["x"] == pytest.approx([-3, -3])
+    table = page.dataframe[0].value
+    assert table["Model"].tolist() == ["All together"] * 3 + ["KNN"] * 3
+    assert table["Gain"][1:3].tolist() == pytest.approx([5, 7]) and np.isnan(table["Gain"][0])
+    page.segmented_control("compare.enrolled.corpus").set_value("emodb").run()
+    assert "On EmoDB" in text(page)
+
+
+def test_what_takes_are_worth_comes_with_the_project_and_a_damaged_table_is_said(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = visit("Held-out figures")
+    page.session_state["compare.cards.view"] = "enrolled"
+    assert "On RAVDESS" in text(page.run())
+    monkeypatch.setattr(personal, "RESULTS", here / "gone.json")
+    assert "The results in 'gone.json' cannot be read" in text(page.run())
 
 
 # --- trained anew here

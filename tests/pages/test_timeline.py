@@ -264,6 +264,19 @@ def test_praat_gets_tiers_without_gaps(found: timeline.Timeline) -> None:
     ]
 
 
+def test_labels_and_tiers_say_which_models_are_adapted(found: timeline.Timeline) -> None:
+    def adapted(said: Prediction) -> Prediction:
+        return dataclasses.replace(said, adapted=4) if said.model == "knn" else said
+
+    own = tuple(dataclasses.replace(each, predictions=tuple(map(adapted, each.predictions))) for each in found.segments)
+    mine = dataclasses.replace(found, segments=own)
+    names = [line.split("\t")[2].partition(": ")[0] for line in timeline_downloads.audacity(mine).splitlines()]
+    assert "knn (adapted to 4 takes)" in names and "knn" not in names and "mlp" in names
+    grid = timeline_downloads.textgrid(mine)
+    assert re.findall(r'name = "(.*)"', grid)[:3] == ["speech", "knn (adapted to 4 takes)", "mlp"]
+    assert "adapted" not in timeline_downloads.textgrid(found) + timeline_downloads.audacity(found)
+
+
 def test_quotes_in_a_label_are_doubled_for_praat(found: timeline.Timeline) -> None:
     odd = tuple(
         dataclasses.replace(each, predictions=(Prediction("m", 'a "b"\nc', {'a "b"\nc': 1.0}, 1.0),))

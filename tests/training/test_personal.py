@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -189,6 +190,80 @@ def test_models_without_a_discriminant_take_their_held_out_answers():
         personal.from_held_out("mlp", joint, table(corpus="savee"))
 
 
+def held_out_answers(*models: Answers) -> HeldOut:
+    """Return what some models, by their slugs, answered to the clips of the first."""
+    first = models[0]
+    rows = first.clips[list(held_out.COLUMNS)].assign(**{held_out.FOLD: first.folds})
+    return HeldOut(
+        protocol="speaker",
+        scope=held_out.ALL,
+        labels=LABELS,
+        clips=rows,
+        probabilities={each.slug: each.probabilities for each in models},
+    )
+
+
+def test_all_together_is_the_pool_of_models_that_adapt_each_by_itself():
+    clips = table()
+    one = replace(answers(clips, offset=2.0), slug="one")
+    other = replace(answers(clips, offset=2.0, discriminant=False), slug="other")
+    none, first, second = personal.enrolled_together([one, other], held_out_answers(one, other), say=lambda text: None)
+    assert {each.model for each in (none, first, second)} == {"together"}
+    assert (none.n_speakers, none.n_clips, none.gain) == (8, len(clips), 0)
+    assert second.gain > 0.1 and first.gain > 0.1 and first.control < first.gain
+    (alone, *_) = personal.enrolled(one, say=lambda text: None)[1]
+    assert (alone.n_clips, alone.n_takes) == (none.n_clips, none.n_takes)
+
+
+def test_a_pool_of_one_model_with_the_weight_one_gains_what_the_model_gains(monkeypatch):
+    model = answers(table(), offset=2.0)
+    joint = held_out_answers(model)
+    monkeypatch.setattr(personal.training_together, "weights_of_folds", lambda *_: dict.fromkeys((0, 1), np.ones(1)))
+    pooled = personal.enrolled_together([model], joint, say=lambda text: None)
+    alone = personal.enrolled(model, say=lambda text: None)[1]
+    assert [each.gain for each in pooled] == [each.gain for each in alone]
+
+
+def test_no_weight_or_strength_of_a_fold_is_chosen_by_a_speaker_that_it_answers(monkeypatch):
+    """Spoil all that is known of fold 0's speakers but what is tested: what the fold is answered with stays the same."""
+    clips = table()
+    models = [replace(answers(clips, offset=2.0), slug=slug) for slug in ("one", "other")]
+    joint = held_out_answers(*models)
+    own = joint.clips[held_out.FOLD].to_numpy() == 0
+    spoiled = {
+        slug: np.where(own[:, np.newaxis], np.roll(each, 1, axis=1), each) for slug, each in joint.probabilities.items()
+    }
+    weights = personal.training_together.weights_of_folds(["one", "other"], joint)
+    again = personal.training_together.weights_of_folds(["one", "other"], replace(joint, probabilities=spoiled))
+    np.testing.assert_array_equal(weights[0], again[0])
+    assert not np.array_equal(weights[1], again[1])
+    used = []
+    monkeypatch.setattr(personal.pooling, "pool", lambda shares, given: used.append(given) or shares[0])
+    personal.enrolled_together(models, joint, say=lambda text: None)
+    assert {tuple(each) for each in used} == {tuple(each) for each in weights.values()}
+
+
+def test_a_clip_that_a_model_did_not_answer_is_left_out_of_the_pool():
+    model = answers(table(), offset=1.0)
+    other = replace(model, slug="other").take(np.arange(1, len(model.clips)))
+    joint = held_out_answers(model, replace(model, slug="other"))
+    rows = personal.enrolled_together([model, other], joint, say=lambda text: None)
+    assert rows[0].n_clips == len(model.clips) - 1
+
+
+def test_a_pool_of_models_of_other_labels_or_folds_or_without_held_out_answers_is_refused():
+    model = answers(table(), offset=1.0)
+    joint = held_out_answers(model)
+    with pytest.raises(ConfigError, match="no held-out answers of 'other'"):
+        personal.enrolled_together([model, replace(model, slug="other")], joint)
+    with pytest.raises(ConfigError, match="no held-out answers of 'mine'"):
+        personal.enrolled_together([model], None)
+    with pytest.raises(ConfigError, match="of 'mine' have other labels or folds"):
+        personal.enrolled_together([replace(model, labels=(*LABELS, "fear"))], joint)
+    with pytest.raises(ConfigError, match="of 'mine' have other labels or folds"):
+        personal.enrolled_together([replace(model, folds=model.folds + 7)], joint)
+
+
 def results() -> personal.Table:
     rows = personal.enrolled(answers(table(), offset=1.0), say=lambda text: None)[1]
     return personal.Table(
@@ -207,6 +282,9 @@ def test_a_table_is_read_as_it_was_written_and_other_models_stay(tmp_path):
     both = personal.merged(found, other)
     assert set(both.strengths) == {"mine", "other"} and both.rows == found.rows and both.command == "again"
     assert personal.merged(both, found).rows == found.rows and personal.merged(None, found) == found
+    pooled = replace(found, strengths={}, rows=tuple(replace(row, model="together") for row in found.rows))
+    whole = personal.merged(found, pooled)
+    assert len(whole.rows) == 2 * len(found.rows) and personal.merged(whole, pooled).rows == whole.rows
 
 
 @pytest.mark.parametrize(
@@ -223,6 +301,6 @@ def test_a_damaged_table_is_refused_in_a_sentence(tmp_path, content):
 def test_the_results_that_come_with_the_project_are_better_with_takes_and_not_with_anothers():
     found = personal.read()
     assert found.command.startswith("python -m ser_core personal") and found.protocol == personal.WORDS
-    assert {row.model for row in found.rows} == set(found.strengths)
+    assert {row.model for row in found.rows} == {*found.strengths, "together"}
     for row in found.rows:
         assert row.takes == 0 or row.gain >= 0 >= row.control_low, row

@@ -9,8 +9,8 @@ import streamlit as st
 
 from pages.ui import cached, downloads, frame, state
 from pages.ui.charts import groups
+from pages.ui.compare import enrolled, protocols
 from pages.ui.compare import figures as compare_figures
-from pages.ui.compare import protocols
 from pages.ui.compare.figures import MISSING, PERCENT, show_held_out
 from ser_core.corpora import catalogue
 from ser_core.dataset.protocols import PROTOCOLS
@@ -18,8 +18,8 @@ from ser_core.metrics.evaluation import Evaluation
 from ser_core.recognition import report
 from ser_core.recognition.card import ModelCard
 
-OF_CARDS, BY_PROTOCOL = "cards", "protocol"
-VIEWS = {OF_CARDS: "Models here", BY_PROTOCOL: "By protocol"}
+OF_CARDS, BY_PROTOCOL, ENROLLED = "cards", "protocol", "enrolled"
+VIEWS = {OF_CARDS: "Models here", BY_PROTOCOL: "By protocol", ENROLLED: "My voice"}
 
 Column = tuple[str, str]
 """Protocol and corpus."""
@@ -27,7 +27,7 @@ Column = tuple[str, str]
 
 @st.fragment
 def show_held_out_figures(cards: Sequence[ModelCard]) -> None:
-    """Draw the table of all models and the figures of the column that is chosen; or, by protocol, what comes with the project."""
+    """Draw the table of all models and the figures of the column that is chosen; or what comes with the project."""
     view = st.segmented_control(
         "Which figures",
         list(VIEWS),
@@ -39,6 +39,9 @@ def show_held_out_figures(cards: Sequence[ModelCard]) -> None:
     )
     if view == BY_PROTOCOL:
         protocols.show_protocols(cards)
+        return
+    if view == ENROLLED:
+        enrolled.show_enrolled()
         return
     columns = measured(cards)
     if not columns:

@@ -193,7 +193,7 @@ def show_session(listener: Listener, models: list[ModelCard]) -> None:
     if listener.kept_from_s:
         st.markdown(f"The last {units.duration(live.KEEP_S)} are kept.")
     if n := recognizer.n_takes(said for each in found.segments for said in each.predictions):
-        st.markdown(f":material/record_voice_over: The answers are {voice.adapted_to(n)} of your voice.")
+        st.markdown(f":material/record_voice_over: The answers are {recognizer.adapted_to(n)} of your voice.")
     elif voice.adapted():
         st.markdown(":material/record_voice_over: The answers are as for everybody, not adapted to your voice.")
     data = listener.sound()

@@ -1,7 +1,11 @@
-"""The guided minute: for each label a sentence to act, recorded, sent up or taken from one's clips; then kept, repeated or skipped."""
+"""The guided minute: for each label a sentence to act, recorded, sent up or taken from one's clips; then kept, repeated or skipped.
+
+Callbacks ask for the voice when they are called: Streamlit keeps what it is given for a widget after the widget has gone.
+"""
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 
 import streamlit as st
@@ -37,7 +41,6 @@ def show_enrolment(mine: voice.Mine, cards: Sequence[ModelCard]) -> None:
             format_func=lambda n: f"{n} in {'a minute' if n == 8 else '45 s' if n == 6 else 'half a minute'}",
             key="my_voice.set",
             on_change=_choose_set,
-            args=(mine,),
         )
     if mine.is_test:
         st.markdown(HOW_TEST)
@@ -57,7 +60,8 @@ def _count(n: int) -> str:
     return f"{n} take{'s' * (n != 1)} kept"
 
 
-def _choose_set(mine: voice.Mine) -> None:
+def _choose_set() -> None:
+    mine = voice.mine()
     mine.n_labels = st.session_state["my_voice.set"]
     mine.skipped = set()
 
@@ -84,7 +88,7 @@ def _show_step(mine: voice.Mine, label: str, cards: Sequence[ModelCard]) -> None
             sample_rate=44_100,
             key=key,
             on_change=_receive,
-            args=(mine, key, clip_input.RECORDING),
+            args=(key, clip_input.RECORDING),
         )
     with uploading:
         key = f"my_voice.upload.{number}"
@@ -93,10 +97,10 @@ def _show_step(mine: voice.Mine, label: str, cards: Sequence[ModelCard]) -> None
             type=inputs.FORMATS,
             key=key,
             on_change=_receive,
-            args=(mine, key, clip_input.UPLOAD),
+            args=(key, clip_input.UPLOAD),
         )
     with taking:
-        _offer_clips(mine, label)
+        _offer_clips(label)
     analysis = _show_candidate(mine)
     with st.container(horizontal=True, key="my_voice_step"):
         st.button(
@@ -106,7 +110,7 @@ def _show_step(mine: voice.Mine, label: str, cards: Sequence[ModelCard]) -> None
             icon=":material/check:",
             disabled=analysis is None or not analysis.quality.has_speech or not cards,
             on_click=_keep,
-            args=(mine, label, sentence, cards),
+            args=(label, sentence, cards),
         )
         st.button(
             "Record again",
@@ -114,26 +118,26 @@ def _show_step(mine: voice.Mine, label: str, cards: Sequence[ModelCard]) -> None
             icon=":material/replay:",
             disabled=mine.candidate is None,
             on_click=_next,
-            args=(mine,),
         )
-        st.button(f"Skip {label}", key="my_voice.skip", icon=":material/skip_next:", on_click=_skip, args=(mine, label))
+        st.button(f"Skip {label}", key="my_voice.skip", icon=":material/skip_next:", on_click=_skip, args=(label,))
 
 
-def _receive(mine: voice.Mine, widget_key: str, source: str) -> None:
+def _receive(widget_key: str, source: str) -> None:
     """Callback: look at what the recorder or the uploader holds."""
+    mine = voice.mine()
     file = st.session_state[widget_key]
     if not isinstance(file, UploadedFile):
         mine.candidate = None
     elif file.size > clip_input.LARGE:
         mine.note = ("error", TOO_LONG)
-        _next(mine)
+        _next()
     elif not clip_input.is_too_fast():
         mine.candidate = clip_input.new_clip(
             "recording.wav" if source == clip_input.RECORDING else file.name, file.getvalue(), source
         )
 
 
-def _offer_clips(mine: voice.Mine, label: str) -> None:
+def _offer_clips(label: str) -> None:
     """Draw the choice among the clips of this visit; those that were meant so come first."""
     found = {clip.key: clip for clip in sorted(shelf.clips(), key=lambda clip: clip.meant != label)}
     if not found:
@@ -151,14 +155,14 @@ def _offer_clips(mine: voice.Mine, label: str) -> None:
         icon=":material/input:",
         disabled=key is None,
         on_click=_use,
-        args=(mine, key),
+        args=(key,),
     )
 
 
-def _use(mine: voice.Mine, key: str) -> None:
+def _use(key: str) -> None:
     clip = shelf.find(key)
     if clip:
-        mine.candidate = clip_input.new_clip(clip.name, clip.data, clip_input.SAMPLE)
+        voice.mine().candidate = clip_input.new_clip(clip.name, clip.data, clip_input.SAMPLE)
 
 
 def _show_candidate(mine: voice.Mine) -> Analysis | None:
@@ -183,8 +187,9 @@ def _show_candidate(mine: voice.Mine) -> Analysis | None:
     return analysis
 
 
-def _keep(mine: voice.Mine, label: str, sentence: str, cards: Sequence[ModelCard]) -> None:
+def _keep(label: str, sentence: str, cards: Sequence[ModelCard]) -> None:
     """Callback: keep the take that is looked at, and adapt to what there is now."""
+    mine = voice.mine()
     given = mine.candidate
     if given is None:
         return
@@ -208,13 +213,13 @@ def _keep(mine: voice.Mine, label: str, sentence: str, cards: Sequence[ModelCard
     said_so = sentence if given.source == clip_input.RECORDING else OWN_SENTENCE  # what other clips say is not known
     mine.round.append(voice.take_clip(label, said_so, analysis, said, cards, traits))
     voice.update(mine, cards)
-    _next(mine)
+    _next()
 
 
-def _next(mine: voice.Mine) -> None:
+def _next() -> None:
     """Make room for another take."""
     empty_inputs()
-    mine.candidate = None
+    voice.mine().candidate = None
 
 
 def empty_inputs() -> None:
@@ -225,9 +230,9 @@ def empty_inputs() -> None:
     st.session_state[state.VOICE_ROUND] = number + 1
 
 
-def _skip(mine: voice.Mine, label: str) -> None:
-    mine.skipped.add(label)
-    _next(mine)
+def _skip(label: str) -> None:
+    voice.mine().skipped.add(label)
+    _next()
 
 
 def _show_after(mine: voice.Mine, cards: Sequence[ModelCard]) -> None:
@@ -238,7 +243,7 @@ def _show_after(mine: voice.Mine, cards: Sequence[ModelCard]) -> None:
                 "Record the skipped ones",
                 key="my_voice.unskip",
                 icon=":material/replay:",
-                on_click=mine.skipped.clear,
+                on_click=_unskip,
             )
         if not mine.is_test:
             st.button(
@@ -248,7 +253,6 @@ def _show_after(mine: voice.Mine, cards: Sequence[ModelCard]) -> None:
                 icon=":material/quiz:",
                 disabled=not mine.takes and not mine.loaded,
                 on_click=_begin_test,
-                args=(mine,),
             )
         elif mine.tests:
             st.button(
@@ -257,28 +261,33 @@ def _show_after(mine: voice.Mine, cards: Sequence[ModelCard]) -> None:
                 icon=":material/merge:",
                 help="More takes help a little more; then another second round is the test.",
                 on_click=_join,
-                args=(mine, cards),
+                args=(cards,),
             )
     if mine.is_test and not mine.tests:
-        st.button(
-            "Back to the first round", key="my_voice.back", icon=":material/arrow_back:", on_click=_back, args=(mine,)
-        )
+        st.button("Back to the first round", key="my_voice.back", icon=":material/arrow_back:", on_click=_back)
 
 
-def _begin_test(mine: voice.Mine) -> None:
+def _unskip() -> None:
+    voice.mine().skipped.clear()
+
+
+def _begin_test() -> None:
+    mine = voice.mine()
     mine.is_test, mine.skipped = True, set()
-    _next(mine)
+    _next()
 
 
-def _back(mine: voice.Mine) -> None:
+def _back() -> None:
+    mine = voice.mine()
     mine.is_test, mine.skipped = False, set()
-    _next(mine)
+    _next()
 
 
-def _join(mine: voice.Mine, cards: Sequence[ModelCard]) -> None:
+def _join(cards: Sequence[ModelCard]) -> None:
+    mine = voice.mine()
     mine.takes, mine.tests = [*mine.takes, *mine.tests], []
     voice.update(mine, cards)
-    _back(mine)
+    _back()
 
 
 def _show_takes(mine: voice.Mine, cards: Sequence[ModelCard]) -> None:
@@ -299,7 +308,7 @@ def _show_takes(mine: voice.Mine, cards: Sequence[ModelCard]) -> None:
                     )
                     st.download_button(
                         "Download",
-                        take.data,
+                        downloads.unless_forgotten(weakref.ref(take), lambda take: take.data),
                         f"{downloads.safe_stem(take.label)}-{place + 1}.flac",
                         "audio/flac",
                         key=f"my_voice.download.{place}{word}",
@@ -311,13 +320,16 @@ def _show_takes(mine: voice.Mine, cards: Sequence[ModelCard]) -> None:
                         key=f"my_voice.remove.{place}{word}",
                         icon=":material/delete:",
                         on_click=_remove,
-                        args=(mine, takes, take, cards),
+                        args=(weakref.ref(take), cards),
                     )
 
 
-def _remove(mine: voice.Mine, takes: list[voice.TakeClip], take: voice.TakeClip, cards: Sequence[ModelCard]) -> None:
-    if any(each is take for each in takes):
-        takes[:] = [each for each in takes if each is not take]
+def _remove(found: weakref.ref[voice.TakeClip], cards: Sequence[ModelCard]) -> None:
+    """Callback: remove a take of either round; Streamlit keeps the arguments for the rest of the visit, so they hold no take."""
+    mine, take = voice.mine(), found()
+    if take is not None:
+        mine.takes = [each for each in mine.takes if each is not take]
+        mine.tests = [each for each in mine.tests if each is not take]
         voice.update(mine, cards)
 
 

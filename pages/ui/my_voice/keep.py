@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from pages.ui import cached, own_corpus, recognition, runtime, state, visits, voice
+from pages.ui import cached, downloads, own_corpus, recognition, runtime, state, visits, voice
 from pages.ui.my_voice import enrol
 from ser_core.corpora import library, recorded
 from ser_core.errors import SerError
@@ -38,7 +39,7 @@ def show_keep(mine: voice.Mine, cards: Sequence[ModelCard]) -> None:
         if mine.voice:
             st.download_button(
                 "Save my voice",
-                mine.voice.to_bytes,
+                downloads.unless_forgotten(weakref.ref(mine.voice), personal.Voice.to_bytes),
                 FILE_NAME,
                 "application/json",
                 key="my_voice.save",
@@ -55,7 +56,7 @@ def show_keep(mine: voice.Mine, cards: Sequence[ModelCard]) -> None:
         max_upload_size=1,
         key=key,
         on_change=_load,
-        args=(mine, key, cards),
+        args=(key, cards),
     )
     if mine.takes or mine.tests:
         with st.expander("Train a model of my own", key="my_voice.train", icon=":material/model_training:"):
@@ -77,9 +78,9 @@ def forget() -> None:
         batch.task.stop()  # its results stay
 
 
-def _load(mine: voice.Mine, key: str, cards: Sequence[ModelCard]) -> None:
+def _load(key: str, cards: Sequence[ModelCard]) -> None:
     """Callback: take the voice of a file in place of the takes that there are."""
-    file = st.session_state[key]
+    mine, file = voice.mine(), st.session_state[key]
     if not isinstance(file, UploadedFile):
         return
     content = file.getvalue()
@@ -113,14 +114,13 @@ def _offer_training(mine: voice.Mine) -> None:
         type="primary",
         icon=":material/library_add:",
         on_click=_add,
-        args=(mine,),
     )
     st.page_link("pages/train.py", label="Go to Train", icon=":material/arrow_forward:")
 
 
-def _add(mine: voice.Mine) -> None:
+def _add() -> None:
     """Callback: add all takes to a corpus of one's own, which is made where this visit has none of that name."""
-    root = cached.corpora_root()
+    mine, root = voice.mine(), cached.corpora_root()
     title = untrusted_text.one_line(st.session_state.get(CORPUS_TITLE, ""), library.MAX_TITLE) or "My voice"
     speaker = st.session_state.get(SPEAKER, "").strip()
     runtime.announce()  # a callback comes before the page

@@ -13,6 +13,7 @@ from pages.ui.my_voice import figures
 from ser_core import paths
 from ser_core.dataset import exploration
 from ser_core.errors import SerError
+from ser_core.explanation import profile
 from ser_core.recognition import together
 from ser_core.recognition.card import ModelCard
 
@@ -27,8 +28,8 @@ Whether it helps was **not measured**: no adapted model that is chosen now has a
 """
 
 NO_CORPUS = """
-How that compares with other voices cannot be told here: no corpus that the models learned from is installed and measured on this server.
-Install one on the Corpora page, and open its tab Explore, section Voices, once.
+How that compares with other voices cannot be told here: figures of no corpus that the models learned from come with the project, and none
+of these corpora is installed and measured on this server. Install one on the Corpora page, and open its tab Explore, section Voices, once.
 """
 
 
@@ -113,16 +114,32 @@ def _show_traits(takes: Sequence[voice.TakeClip], cards: Sequence[ModelCard]) ->
 
 
 def _standing(values: dict[str, float], cards: Sequence[ModelCard]) -> dict[str, dict[str, float]]:
-    """Return where figures stand among the corpora that the models learned from, and that are measured here: title -> figure -> share."""
+    """Return where figures stand among the corpora that the models learned from: title -> figure -> share of its clips below.
+
+    As measured here, else as it comes with the project.
+    """
     learned = {corpus["corpus"] for card in cards for corpus in card.corpora}
+    folders, known = cached.corpus_folders(cached.corpora_root()), _shipped_profile()
     found = {}
-    for name, folder in cached.corpus_folders(cached.corpora_root()).items():
-        measured = _measured(name, folder) if name in learned else None
+    for name in dict.fromkeys([*known.corpora, *folders]):
+        measured = _measured(name, folders[name]) if name in learned & set(folders) else None
         if measured is not None:
             found[cached.corpus_title(name)] = {
                 each: exploration.share_below(measured, each, value) for each, value in values.items()
             }
+        elif name in learned & set(known.corpora):
+            found[cached.corpus_title(name)] = {
+                each: known.share_below(each, value, corpora=(name,)) for each, value in values.items()
+            }
     return found
+
+
+def _shipped_profile() -> profile.Profile:
+    """Return what comes with the project; nothing where its file cannot be read: the page does without."""
+    try:
+        return cached.profile()
+    except SerError:
+        return profile.Profile(command="", licence="")
 
 
 def _measured(name: str, folder: Path) -> exploration.Measured | None:

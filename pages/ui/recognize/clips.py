@@ -8,11 +8,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import cached, clip_input, downloads, frame, own_corpus, runtime, shelf, state, voice
+from pages.ui import cached, clip_input, downloads, frame, own_corpus, runtime, shelf, state
 from pages.ui.charts import palette
 from ser_core.corpora import catalogue, library, recorded
 from ser_core.errors import SerError
-from ser_core.recognition import together
+from ser_core.recognition import recognizer, together
 from ser_core.recognition.recognizer import Prediction
 from ser_core.system import untrusted_text
 
@@ -66,7 +66,7 @@ def _show_clip(clip: shelf.Clip, titles: dict[str, str]) -> None:
     st.audio(clip.data, format="audio/flac", alt=f"{clip.duration_s:.1f} seconds of sound")
     st.html(answers(clip.predictions, titles | {together.NAME: together.TITLE}))
     if clip.adapted:
-        st.markdown(f":small[The answers are {voice.adapted_to(clip.adapted)} of your voice.]")
+        st.markdown(f":small[The answers are {recognizer.adapted_to(clip.adapted)} of your voice.]")
     st.pills(
         "I meant …",
         catalogue.ALL_LABELS,
