@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ser_core.explanation import occlusion, service
+from ser_core.corpora import catalogue
+from ser_core.explanation import measures, occlusion, service
 from ser_core.explanation.service import Explanation
 from ser_core.recognition import analysis, store
 from ser_core.system import workers
@@ -50,3 +51,11 @@ def test_a_label_is_chosen_for_a_model_and_one_it_lacks_is_told_for_it_alone(hea
 def test_explaining_asks_nothing_of_models_that_were_not_asked_for(heard, models, monkeypatch):
     monkeypatch.setattr(occlusion, "explain", lambda *_: pytest.fail("asked"))
     assert service.explain(heard.clip.waveform, [], models) == []
+
+
+def test_models_of_a_summary_are_explained_by_groups_of_measures_and_knn_by_its_neighbours_too(heard, models):
+    mlp, knn = workers.run(service.explain, heard.clip.waveform, [("mlp", "first"), ("knn", "first")], models)
+    assert isinstance(mlp, Explanation) and mlp.measures and mlp.neighbours is None and mlp.occlusion is None
+    assert mlp.label == mlp.measures.label and set(mlp.measures.fall) == set(measures.GROUPS)
+    assert isinstance(knn, Explanation) and knn.measures and knn.neighbours and knn.neighbours.named
+    assert all(each.corpus in catalogue.CORPORA and each.name and each.speaker for each in knn.neighbours.nearest)
