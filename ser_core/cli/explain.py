@@ -112,7 +112,7 @@ def _write_page(options: argparse.Namespace, heard: Any, found: dict[str, Explan
 def _print(found: Explanation) -> None:
     lines = [f"{found.model}: {found.label} {found.probability:.0%}", *found.sentences]
     if found.measures:
-        groups = ", ".join(f"{group} {100 * fall:+.0f}" for group, fall in found.measures.fall.items())
+        groups = ", ".join(f"{group} {round(100 * fall):+d}" for group, fall in found.measures.fall.items())
         lines += [f"Points that each group adds: {groups}", *(each.words for each in found.measures.unusual)]
     if found.neighbours:
         for each in found.neighbours.nearest:

@@ -29,7 +29,7 @@ DARKEST, LIGHTEST = 20, 150
 RANGE_DB = 70.0
 STRONGEST = 0.85
 LEFT, WIDTH, HEIGHT = 46, 560, 190
-TICKS_HZ = (125, 250, 500, 1000, 2000, 4000, 8000)
+TICKS_HZ = (250, 500, 1000, 2000, 4000, 8000)
 
 
 def band_places(measured: Features, hz: Sequence[float]) -> np.ndarray:
@@ -167,9 +167,9 @@ def groups(found: Contributions) -> str:
             f'<rect x="{x:.1f}" y="{y + 4}" width="{reach * abs(fall) / most:.1f}" height="{row_px - 8}" '
             f'fill="{svg.BLUE if fall >= 0 else svg.PALE}"/>'
         )
-        parts.append(svg._text(middle + reach + 60, y + 15, f"{100 * fall:+.0f} points", anchor="end"))
+        parts.append(svg._text(middle + reach + 8, y + 15, f"{round(100 * fall):+d} points"))
     parts.append(f'<path d="M{middle} {top}v{row_px * len(found.fall)}" stroke="{svg.FAINT}"/>')
-    return svg._svg(middle + reach + 66, top + row_px * len(found.fall) + 4, parts, found.sentence)
+    return svg._svg(middle + reach + 80, top + row_px * len(found.fall) + 4, parts, found.sentence)
 
 
 def neighbourhood(found: Neighbours) -> str:
