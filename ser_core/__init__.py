@@ -25,11 +25,13 @@ Rooms, from the ground up; a room imports those above it in this list only (test
     recognition    a trained model and its predictions: recognizer, card, store, bundle, sandbox, report, svg;
                      analysis (a clip), timeline (long audio), live (a stream), batch (a folder), service (what workers run),
                      together (one answer of all models), personal (models adapted to one speaker)
+    explanation    why a model answers as it does: occlusion (where it looks), measures (what it goes by), neighbours (of KNN);
+                     service (what workers run), figures, report
     training       settings -> saved model: config, plan, balance, fit, search, run, card, shipped; contamination;
                      held_out (what was answered to each clip), together (a pool's weights from it), personal (what takes are worth);
                      run_folder, jobs, supervisor, stopping: a run as a separate process
     experiments    models measured: recipe, outcome, workspace, measure; benchmark, cross_corpus, robustness,
-                     leakage_lab, comparison, listeners; runs: a measurement as a run; results/ holds what is precomputed
+                     leakage_lab, comparison, listeners, deletion; runs: a measurement as a run; results/ holds what is precomputed
     serving        a way in, the app as a process: server, preflight, certificates, install_page, lesson, guard, admin, permissions
     cli            a way in, `python -m ser_core`: main, options, and one file per command
 

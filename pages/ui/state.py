@@ -79,6 +79,9 @@ TIMELINE = "timeline.run"
 LIVE = "live.visitor"
 """session.Visitor: who listens for this visitor, and what was heard last."""
 
+WHY = "recognize.why.found"
+"""dict: why models answered as they did about the last clips, by clip, model and label (recognize/why.py)."""
+
 SHELF = "visit.shelf"
 """shelf.Shelf: the last clips of this visit and the answers to them."""
 
@@ -144,16 +147,19 @@ def pick(slug: str, shipped: Iterable[str]) -> None:
     st.session_state[MODELS] = list(dict.fromkeys([*st.session_state.get(MODELS, shipped), slug]))
 
 
-GIVEN = (CLIP, COMPARISON, SHELF, VOICE, TIMELINE, BATCH, OWN_SPEAKER, OWN_NOTES)
+GIVEN = (CLIP, COMPARISON, SHELF, WHY, VOICE, TIMELINE, BATCH, OWN_SPEAKER, OWN_NOTES)
 """What a visitor gave, and what was made of it; of a live session only what was heard."""
 
 
 def kept_bytes(held: Any) -> int:
-    """Return how many bytes of clips, of the shelf, of takes and of a batch's files a session's state keeps in memory."""
+    """Return how many bytes of clips and parts of them, of the shelf, of takes and of a batch's files a session's state keeps in memory."""
     clips = [held[key] for key in (CLIP, COMPARISON) if key in held]
     others = [held[key] for key in (SHELF, VOICE, BATCH) if key in held]
-    return sum(len(clip.data) for clip in clips if clip is not None and isinstance(clip.data, bytes)) + sum(
-        each.held_bytes for each in others if each is not None
+    parts = [part for each in (held[WHY] if WHY in held else {}).values() for part in each.parts or ()]
+    return (
+        sum(len(clip.data) for clip in clips if clip is not None and isinstance(clip.data, bytes))
+        + sum(each.held_bytes for each in others if each is not None)
+        + sum(map(len, parts))
     )
 
 

@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from ser_core.classifiers import gated
-from ser_core.classifiers.contract import Discriminant, Progress, validation_figures
+from ser_core.classifiers.contract import Discriminant, Neighbourhood, Progress, validation_figures
 from ser_core.classifiers.gated import GatedDiscriminant
 
 PER_CORPUS = 1000
@@ -323,6 +323,15 @@ def discriminant(pipeline: Pipeline) -> Discriminant | None:
     else:
         return None
     return Discriminant(scale.mean_, axes / scale.scale_[:, np.newaxis], means, labels, groups, exponent, share)
+
+
+def neighbourhood(pipeline: Pipeline) -> Neighbourhood | None:
+    """Return where a pipeline of nearest neighbours compares items; None for other pipelines."""
+    last = pipeline[-1]
+    if not isinstance(last, KNeighborsClassifier):
+        return None
+    labels = last.classes_[last._y] % PER_CORPUS
+    return Neighbourhood(last._fit_X, labels, int(last.n_neighbors), pipeline[:-1].transform)
 
 
 def by_label(probabilities: np.ndarray, classes: np.ndarray, n_labels: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from scipy.special import softmax
 from sklearn.pipeline import Pipeline
 
 from ser_core.classifiers import _estimators
-from ser_core.classifiers.contract import Discriminant, Progress
+from ser_core.classifiers.contract import Discriminant, Neighbourhood, Progress
 from ser_core.classifiers.table import CLASSIFIERS
 from ser_core.errors import ModelError
 from ser_core.system import imports
@@ -80,6 +80,18 @@ class SklearnClassifier:
         """Where the classifier tells labels apart; None for one that is not by distances, and for a file of an earlier version."""
         assert self.pipeline_ is not None, "fit or load comes first"
         return _estimators.discriminant(self.pipeline_)
+
+    @property
+    def neighbourhood(self) -> Neighbourhood | None:
+        """Where KNN compares clips; None for a classifier of another kind."""
+        assert self.pipeline_ is not None, "fit or load comes first"
+        return _estimators.neighbourhood(self.pipeline_)
+
+    @property
+    def average(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of each column over what it was fitted on, each (n_columns,)."""
+        assert self.pipeline_ is not None, "fit or load comes first"
+        return self.pipeline_["scale"].mean_, self.pipeline_["scale"].scale_
 
     @property
     def n_parameters(self) -> int:

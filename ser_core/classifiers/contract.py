@@ -44,6 +44,20 @@ class Discriminant:
         return np.asarray((X - self.centre) @ self.axes)
 
 
+@dataclass(frozen=True, eq=False)
+class Neighbourhood:
+    """The space in which a classifier by neighbours compares clips, and the training clips there.
+
+    points: (n_points, n_axes); labels: int (n_points,), positions of labels; n_voters: how many of the nearest vote. project: items (n,
+    n_columns) -> positions (n, n_axes).
+    """
+
+    points: np.ndarray
+    labels: np.ndarray
+    n_voters: int
+    project: Callable[[np.ndarray], np.ndarray]
+
+
 class Classifier(Protocol):
     """What every classifier does. X has one row per item: float32 vectors (n, n_columns), or windows (n, frames, n_columns)."""
 

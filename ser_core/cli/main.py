@@ -22,6 +22,7 @@ from ser_core.cli import (  # noqa: E402
     card,
     corpora,
     evaluate,
+    explain,
     lab,
     matrix,
     measure,
@@ -40,6 +41,7 @@ from ser_core.errors import SerError  # noqa: E402
 
 COMMANDS = (
     predict,
+    explain,
     models,
     card,
     corpora,

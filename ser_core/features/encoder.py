@@ -58,12 +58,7 @@ def embedding(waveform: Waveform, config: FeatureConfig) -> np.ndarray:
     The clip is centred, trimmed and scaled as the settings say, as for all models; MOST_S seconds and more are seen in equal stretches.
     Raises ModelError where the encoder's file is missing or is not the one that belongs here.
     """
-    if waveform.sample_rate != config.sample_rate:
-        waveform = resample(waveform, config.sample_rate)
-    samples, _, (start, stop), _ = extraction.condition(waveform.samples, config)
-    samples = samples[max((start - 1) * config.hop_length, 0) : stop * config.hop_length]
-    if config.sample_rate != SAMPLE_RATE:
-        samples = resample(Waveform(samples, config.sample_rate), SAMPLE_RATE).samples
+    samples, _ = heard(waveform, config)
     n_parts = len(samples) // (MOST_S * SAMPLE_RATE) + 1  # of MOST_S exactly there would be a frame too many
     n_steps, total, squares = 0, np.zeros((len(LAYERS), WIDTH)), np.zeros((len(LAYERS), WIDTH))
     for part in np.array_split(samples, n_parts):
@@ -71,9 +66,36 @@ def embedding(waveform: Waveform, config: FeatureConfig) -> np.ndarray:
         n_steps += layers.shape[1]
         total += layers.sum(axis=1)
         squares += np.square(layers).sum(axis=1)
+    return _statistics(n_steps, total, squares)
+
+
+def embeddings(spectrograms: np.ndarray) -> np.ndarray:
+    """Return `embedding` of log-mel spectrograms of one length (n, n_frames, N_MELS), float32 (n, n_columns), from one batch."""
+    layers = _layers(spectrograms).astype(np.float64)
+    return _statistics(layers.shape[2], layers.sum(axis=2).swapaxes(0, 1), np.square(layers).sum(axis=2).swapaxes(0, 1))
+
+
+def _statistics(n_steps: int, total: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """Return mean and deviation of n_steps outputs from their sums (…, n_layers, WIDTH), float32 (…, n_columns)."""
     mean = total / n_steps
     deviation = np.sqrt(np.maximum(squares / n_steps - mean**2, 0.0))
-    return np.stack([mean, deviation], axis=1).astype(np.float32).ravel()
+    stacked = np.stack([mean, deviation], axis=-2).astype(np.float32)
+    return stacked.reshape(*stacked.shape[:-3], -1)
+
+
+def heard(waveform: Waveform, config: FeatureConfig) -> tuple[np.ndarray, float]:
+    """Return what of a clip is seen, float32 (n,) at SAMPLE_RATE, and where in the clip it begins, in seconds.
+
+    It is centred, scaled and trimmed as for all models (extraction.condition).
+    """
+    if waveform.sample_rate != config.sample_rate:
+        waveform = resample(waveform, config.sample_rate)
+    samples, _, (start, stop), _ = extraction.condition(waveform.samples, config)
+    first = max((start - 1) * config.hop_length, 0)
+    samples = samples[first : stop * config.hop_length]
+    if config.sample_rate != SAMPLE_RATE:
+        samples = resample(Waveform(samples, config.sample_rate), SAMPLE_RATE).samples
+    return samples, first / config.sample_rate
 
 
 def log_mel(samples: np.ndarray) -> np.ndarray:
@@ -91,8 +113,14 @@ def log_mel(samples: np.ndarray) -> np.ndarray:
 
 def outputs(spectrogram: np.ndarray) -> np.ndarray:
     """Return the outputs of LAYERS for a log-mel spectrogram, float32 (n_layers, n_steps, WIDTH); a step is 20 ms."""
-    mel = np.ascontiguousarray(spectrogram.T[np.newaxis], np.float32)
-    return np.concatenate(_session().run(None, {"mel": mel}))
+    one: np.ndarray = _layers(spectrogram[np.newaxis])[:, 0]
+    return one
+
+
+def _layers(spectrograms: np.ndarray) -> np.ndarray:
+    """Return the outputs of LAYERS for spectrograms (n, n_frames, N_MELS), float32 (n_layers, n, n_steps, WIDTH)."""
+    mel = np.ascontiguousarray(spectrograms.swapaxes(1, 2), np.float32)
+    return np.stack(_session().run(None, {"mel": mel}))
 
 
 _OPENING = threading.Lock()

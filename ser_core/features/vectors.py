@@ -30,19 +30,37 @@ def windows(features: extraction.Features) -> np.ndarray:
     A shorter clip is centred between frames of its own mean; a longer one is cut into windows that overlap by
     half at least and reach both ends.
     """
+    whole = frames(features)
+    return cut(whole, features.config, blank(whole, features.config))
+
+
+def frames(features: extraction.Features) -> np.ndarray:
+    """Return what `windows` cuts into windows: the trimmed frames of a clip, float32 (n_frames, n_columns)."""
     start, stop = features.trim
-    frames = features.log_mel[start:stop]
-    frames = frames - (frames.mean(axis=0) if features.config.network_input == LEVELLED else frames.mean())
-    frames = frames / (frames.std() + 1e-3)
-    if features.config.network_input != MEL:
-        frames = np.concatenate([frames, np.clip(_frame_measures(features)[start:stop], -_LARGEST, _LARGEST)], axis=1)
-    frames = frames.astype(np.float32, copy=False)
-    length = features.config.window_frames
+    mel = features.log_mel[start:stop]
+    mel = mel - (mel.mean(axis=0) if features.config.network_input == LEVELLED else mel.mean())
+    mel = mel / (mel.std() + 1e-3)
+    if features.config.network_input == MEL:
+        alone: np.ndarray = mel.astype(np.float32, copy=False)
+        return alone
+    measures = np.clip(_frame_measures(features)[start:stop], -_LARGEST, _LARGEST)
+    return np.concatenate([mel, measures], axis=1).astype(np.float32, copy=False)
+
+
+def blank(frames: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    """Return the frame that says nothing, float32 (n_columns,): 0 in the mel bands, elsewhere the mean of the clip's `frames`."""
+    mean: np.ndarray = frames.mean(axis=0)
+    mean[: config.n_mels] = 0.0
+    return mean
+
+
+def cut(frames: np.ndarray, config: FeatureConfig, blank: np.ndarray) -> np.ndarray:
+    """Return frames of a clip as windows (n_windows, window_frames, n_columns); those of a shorter clip stand between blanks."""
+    length = config.window_frames
     surplus = len(frames) - length
     if surplus <= 0:
         before = -surplus // 2
-        window = np.tile(frames.mean(axis=0), (length, 1))
-        window[:, : features.config.n_mels] = 0.0
+        window = np.tile(blank, (length, 1))
         window[before : before + len(frames)] = frames
         return window[np.newaxis]
     n_windows = 1 + int(np.ceil(surplus / (length / 2)))

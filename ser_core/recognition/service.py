@@ -74,7 +74,7 @@ def _ask(models: Models, folder: Path, input_of: Callable[[FeatureConfig, str], 
     answers: Answers = []
     for slug, key in models:
         try:
-            model = _load(slug, key, folder)
+            model = loaded(slug, key, folder)
             answers.append(model.answer(input_of(model.config, model.input_kind)))
         except SerError as error:
             answers.append(str(error))
@@ -108,7 +108,7 @@ def references(models: Models, folder: Path) -> dict[str, Reference]:
     found = {}
     for slug, key in models:
         with contextlib.suppress(SerError):
-            found[slug] = personal.reference(_load(slug, key, folder))
+            found[slug] = personal.reference(loaded(slug, key, folder))
     return found
 
 
@@ -127,5 +127,6 @@ def warm_up(waveform: Waveform, models: Models, folder: Path) -> None:
 
 
 @functools.lru_cache(maxsize=16)
-def _load(slug: str, key: str, folder: Path) -> Recognizer:
+def loaded(slug: str, key: str, folder: Path) -> Recognizer:
+    """Return a model of a models folder, read once for each key; raises ModelError."""
     return store.load(slug, folder)

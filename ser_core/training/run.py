@@ -25,6 +25,7 @@ from ser_core.dataset import build, cache, duplicates, splits, voices
 from ser_core.dataset.build import Dataset
 from ser_core.dataset.duplicates import Sounds
 from ser_core.errors import ConfigError, CorpusError, SerError, Stopped
+from ser_core.explanation import neighbours
 from ser_core.metrics import calibration, evaluation
 from ser_core.metrics.evaluation import Evaluation
 from ser_core.recognition import store
@@ -173,6 +174,7 @@ def _work(folder: Path, places: RunPaths, reporter: Reporter) -> tuple[ModelCard
     card = store.save_new(
         lambda files: _unless_discarded(training_card.card(made, files), reporter), result.classifier, places.models
     )
+    neighbours.keep(card, result.classifier, prepared.clips, material.data, places.models)
     main = figures[next(iter(figures))]
     whom = f"{main.n_test_speakers} speaker{'s' * (main.n_test_speakers != 1)}"
     reporter.line(f"UAR {main.uar:.1%}, accuracy {main.accuracy:.1%} on {main.n_clips} clips of {whom}.")

@@ -23,6 +23,7 @@ from ser_core.dataset import build as dataset_build
 from ser_core.dataset import degraded, labels, protocols, splits, voices
 from ser_core.dataset.build import Dataset, subset
 from ser_core.errors import ConfigError, ModelError
+from ser_core.explanation import neighbours
 from ser_core.metrics import evaluation
 from ser_core.recognition import store, together
 from ser_core.recognition.card import ModelCard
@@ -210,6 +211,7 @@ def build(
         result = replace(fit.train(material.clips, material.data, config), threshold=threshold)
         write_card = partial(_card, slug, config, material, per_corpus, unheard, result)
         cards.append(store.save(write_card, result.classifier, models))
+        neighbours.keep(cards[-1], result.classifier, material.clips, material.data, models)
         receipt.parent.mkdir(parents=True, exist_ok=True)
         receipt.write_text(json.dumps(cards[-1].files))
         _keep(answered, cards[-1], held_out_answers)

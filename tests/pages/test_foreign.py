@@ -120,8 +120,8 @@ def test_the_pretrained_encoder_of_an_imported_model_runs_in_a_worker(
         return np.full((len(X), len(cards[0].labels)), 1 / len(cards[0].labels))
 
     monkeypatch.setattr(sandbox.ForeignClassifier, "predict_proba", predict_proba)
-    load = service._load  # private: reads a model; here one that sees embeddings
-    monkeypatch.setattr(service, "_load", lambda *given: replace(load(*given), input_kind=vectors.EMBEDDING))
+    load = service.loaded
+    monkeypatch.setattr(service, "loaded", lambda *given: replace(load(*given), input_kind=vectors.EMBEDDING))
     (said,) = [each for card, each in zip(cards, answers_of(cards), strict=True) if card.imported]
     assert isinstance(said, Prediction)
     np.testing.assert_allclose(seen[0], expected, atol=1e-4)
