@@ -19,6 +19,7 @@ if __name__ == "__main__":  # as Streamlit draws the page
         glossary,
         inputs,
         prediction_cards,
+        prefetch,
         recognition,
         shelf,
     )
@@ -82,6 +83,7 @@ def recognize() -> None:
         if clip is None:
             inputs.show_tried(models)
             st.markdown("Now add a second clip to compare." if comparison else HOW)
+            prefetch.figures()
             return
         try:
             is_long = timeline.is_long(clip, chosen)

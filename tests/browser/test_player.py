@@ -317,3 +317,18 @@ def test_a_long_recording_is_played_without_being_decoded_here(page: Page, serve
     player.locator(".surface").focus()
     page.keyboard.press("End")
     expect(player.locator(".time")).to_contain_text("2:05.0 / 2:05.0 s")
+
+
+# --- what draws the figures
+
+
+def test_the_library_of_figures_is_fetched_while_nothing_is_asked_and_not_again(page: Page, server: Server) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(server.url)
+    page.wait_for_function(
+        "performance.getEntriesByType('resource').some(each => each.name.includes('PlotlyChart') && each.responseEnd > 0)"
+    )
+    upload(page, "voice.flac", VOICE.read_bytes())
+    expect(page.get_by_test_id("stPlotlyChart").locator(".main-svg").first).to_be_visible()
+    assert len([url for url in asked if "PlotlyChart" in url]) == 1

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import streamlit
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import clip_input, player, state
@@ -167,7 +168,7 @@ def test_asking_counts_as_giving_a_clip(page: AppTest, monkeypatch: pytest.Monke
     held: dict[str, Any] = {KEY: {"ask": sent(0.5, 1.5)}}
     monkeypatch.setattr(player.st, "session_state", held)
     monkeypatch.setattr(clip_input, "is_too_fast", lambda: True)
-    player._receive(KEY, "a clip", 3.0)
+    player._receive(KEY, "a clip", 3.0)  # the callback of a component: AppTest sends nothing for one
     assert state.SELECTIONS not in held
     monkeypatch.setattr(clip_input, "is_too_fast", lambda: False)
     player._receive(KEY, "a clip", 3.0)
@@ -183,3 +184,10 @@ def test_names_reach_the_browser_as_text(page: AppTest) -> None:
     assert "<img" in shown["label"]
     source = (Path(player.__file__).parent / "player.js").read_text(encoding="utf-8")
     assert "innerHTML" not in source and "insertAdjacentHTML" not in source and "document.write" not in source
+
+
+def test_the_library_of_figures_is_named_on_the_empty_page_alone(page: AppTest) -> None:
+    (given,) = [json.loads(each.proto.json) for each in page.get("bidi_component")]
+    assert (Path(streamlit.__file__).parent / "static" / "static" / "js" / given["module"]).is_file()
+    upload(page)
+    assert all("module" not in json.loads(each.proto.json) for each in page.get("bidi_component"))
