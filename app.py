@@ -19,6 +19,7 @@ if __name__ == "__main__":  # as Streamlit draws the page
         glossary,
         inputs,
         prediction_cards,
+        prefetch,
         recognition,
         shelf,
     )
@@ -28,6 +29,8 @@ else:
     from pages.ui import server
 
     app = st.App(__file__, middleware=server.middleware())
+
+PLAYER = "recognize.player.now"
 
 HOW = """
 1. **Record** a sentence, **upload** a file or pick a **sample**.
@@ -65,7 +68,9 @@ def recognize() -> None:
     with hearing:
         if comparison is not None:
             try:
-                clip_view.show_clip(comparison, recognition.analyse(comparison, chosen), title="Before")
+                clip_view.show_clip(
+                    comparison, recognition.analyse(comparison, chosen), title="Before", key="recognize.player.before"
+                )
             except SerError as error:
                 st.error(frame.plain(str(error)), icon=":material/error:")
                 comparison = None
@@ -78,6 +83,7 @@ def recognize() -> None:
         if clip is None:
             inputs.show_tried(models)
             st.markdown("Now add a second clip to compare." if comparison else HOW)
+            prefetch.figures()
             return
         try:
             is_long = timeline.is_long(clip, chosen)
@@ -87,9 +93,11 @@ def recognize() -> None:
             st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=clip_input.clear)
             return
         if is_long:
-            timeline.head(clip, chosen)
+            selection = timeline.head(clip, chosen, key=PLAYER)
         else:
-            clip_view.show_clip(clip, analysis, title="Now" if comparison else "Clip")
+            selection = clip_view.show_clip(
+                clip, analysis, title="Now" if comparison else "Clip", key=PLAYER, can_ask=analysis.quality.has_speech
+            )
             inputs.track(clip, analysis.clip.track, analysis.clip.tracks)
             inputs.channel(clip, analysis.clip.channel, analysis.clip.choices)
         with st.container(key="clip_actions", horizontal=True):
@@ -103,7 +111,7 @@ def recognize() -> None:
                 )
 
     if is_long:
-        timeline.show_timeline(clip, inputs.models(models))
+        timeline.show_timeline(clip, inputs.models(models), selection, key=PLAYER)
         return
 
     st.header("What the models predict", anchor=False)
@@ -118,13 +126,19 @@ def recognize() -> None:
             icon=":material/info:",
         )
     else:
+        if selection:
+            part = answers.selected(selection, answers.part_of(analysis.clip.waveform, selection))
+            answers.show_selection(selection, part, functools.partial(answers.whole, asked[0]), models, key=PLAYER)
         answers.show(*asked, keep=functools.partial(shelf.put, clip, analysis))
         st.header("Why?", anchor=False)
         why.show(clip, models)
 
     st.header("What the sound looks like", anchor=False)
     st.markdown(
-        f"{glossary.link('waveform')}, {glossary.link('mel')} (of an {glossary.link('stft', 'STFT')}) and "
+        f"{glossary.link('waveform')} and spectrogram (an {glossary.link('stft', 'STFT')}) stand in the player above; here are the "
+        f"{glossary.link('mfcc')}, and on one time axis whatever else you choose, such as the {glossary.link('mel')}."
+        if comparison is None
+        else f"{glossary.link('waveform')}, {glossary.link('mel')} (of an {glossary.link('stft', 'STFT')}) and "
         f"{glossary.link('mfcc')}, on one time axis."
     )
     clip_view.pictures(clip, comparison)

@@ -7,6 +7,7 @@ tests have many of them at once, each with a session of its own.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Iterable, Iterator
 from types import TracebackType
@@ -83,6 +84,11 @@ class Visitor:
         for place in sorted(self.elements):
             if self.elements[place].WhichOneof("type") == kind:
                 yield getattr(self.elements[place], kind)
+
+    def sounds(self) -> list[str]:
+        """Return where the clips lie that the page's players play, from top to bottom."""
+        given = [json.loads(each.json or "null") for each in self.all("bidi_component")]
+        return [each["url"] for each in given if isinstance(each, dict) and "url" in each]
 
     def widget(self, kind: str, key: str) -> Any:
         """Return the widget whose key begins so; raises LookupError where the page shows none."""

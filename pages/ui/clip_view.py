@@ -6,29 +6,50 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from pages.ui import clip_input, frame, recognition
+from pages.ui import clip_input, frame, player, recognition
 from pages.ui.charts import clip as charts_clip
-from pages.ui.charts.clip import CONFIG, EXTRA_ROWS, ROWS, STANDARD_ROWS, Scale, describe, scale
+from pages.ui.charts.clip import CONFIG, MORE_ROWS, PLAYER_ROWS, ROWS, STANDARD_ROWS, Scale, describe, scale
 from ser_core.features.quality import Quality
 from ser_core.recognition.analysis import Analysis
 from ser_core.system import units
 
 
-def show_clip(clip: clip_input.ClipInput, analysis: Analysis, *, title: str, autoplay: bool = False) -> None:
-    """Draw the player of a clip, whether the recording is good enough, and the facts of its file; autoplay where a click asked for it."""
+def show_clip(
+    clip: clip_input.ClipInput,
+    analysis: Analysis,
+    *,
+    title: str,
+    key: str,
+    can_ask: bool = False,
+    autoplay: bool = False,
+) -> player.Selection | None:
+    """Draw the player of a clip, whether the recording is good enough, and the facts of its file; return the part that was asked about.
+
+    key: of the player. can_ask: whether models answer for a part. autoplay: where a click asked for it.
+    """
     st.markdown(f"**{title}** · {frame.plain(clip.name)}")
     if clip.label:
         st.markdown(f"Acted as **{frame.plain(clip.label)}**. {frame.plain(clip.note)}")
     elif clip.note:
         st.markdown(frame.plain(clip.note))
     data, mime = recognition.playable(clip, analysis)
-    st.audio(data, format=mime, autoplay=autoplay, alt=f"{title}: {analysis.quality.duration_s:.1f} seconds of sound")
+    selection = player.show(
+        data,
+        mime,
+        key=key,
+        label=f"{title}, {clip.name}",
+        duration_s=analysis.clip.waveform.duration_s,
+        analysis=analysis,
+        can_ask=can_ask,
+        autoplay=autoplay,
+    )
     sound = analysis.clip
     show_quality(
         analysis.quality,
         facts(sound.container, sound.source_rate, sound.source_channels, analysis.quality.duration_s),
         remarks=sound.remarks,
     )
+    return selection
 
 
 def show_quality(quality: Quality, facts: str, *, remarks: Sequence[str]) -> None:
@@ -49,16 +70,18 @@ def facts(container: str, rate: int, channels: int, duration_s: float) -> str:
 
 @st.fragment
 def pictures(clip: clip_input.ClipInput, comparison: clip_input.ClipInput | None) -> None:
-    """Draw the pictures of the clip, beside those of the kept one on the same scales where there is one."""
-    extra = st.pills(
+    """Draw what the player does not show of the clip, or all of it beside the kept one, on the same scales, where there is one."""
+    chosen = st.pills(
         "Show more pictures",
-        EXTRA_ROWS,
+        MORE_ROWS,
         selection_mode="multi",
         key="recognize.rows",
         persist_state="session",
         format_func=lambda name: ROWS[name].title,
     )
-    rows = (*STANDARD_ROWS, *(name for name in EXTRA_ROWS if name in extra))
+    always = STANDARD_ROWS if comparison else (name for name in STANDARD_ROWS if name not in PLAYER_ROWS)
+    shown = {*always, *chosen}
+    rows = tuple(name for name in ROWS if name in shown)
     if comparison is None:
         _picture(clip, rows, "now", shared=None)
         return

@@ -36,6 +36,9 @@ TESTED = {
 KINDS = {"knn": "knn", "mlp": "mlp", "cnn": "cnn", "cnn_lstm": "lstm", "transfer": "transfer"}
 """Classifier -> where the guide explains it."""
 
+BEFORE_AND_NOW = ("Before", "Now")
+"""What two clips are called whose answers stand side by side."""
+
 _HTML: Any = templates.load(Path(__file__).with_suffix(".html.j2")).module
 """The macros of the template, one per function below."""
 
@@ -45,21 +48,23 @@ def cards(
     whole: Together | None,
     before: Sequence[Answer] = (),
     whole_before: Together | None = None,
+    *,
+    words: tuple[str, str] = BEFORE_AND_NOW,
 ) -> str:
     """Return what the models say: at a glance how far they agree, on the card of all together where there is one, and a card each.
 
-    `before` and `whole_before` hold the same for the first clip, or nothing.
+    `before` and `whole_before` hold the same for the first clip, or nothing. words: what the two are called.
     """
     if whole is None:
-        return verdict(answers, before) + grid(answers, before)
+        return verdict(answers, before, words=words) + grid(answers, before, words=words)
     first = whole_before.prediction if whole_before else None
-    lines = _verdict(answers, before)
-    card = {"title": TITLE, "anchor": "", "notes": _about(whole.pool)}
+    lines = _verdict(answers, before, words)
+    card = {"title": TITLE, "anchor": "", "notes": _about(whole.pool), "first": words[0]}
     if whole.prediction:
         card |= _said(whole.prediction, first)
     else:
         card |= _unsaid(whole.problem, "waiting", whole.pool.labels, first)
-    return str(_HTML.lead(card, lines, whole.pool.protocol, abstention.NOT_SURE)) + grid(answers, before)
+    return str(_HTML.lead(card, lines, whole.pool.protocol, abstention.NOT_SURE)) + grid(answers, before, words=words)
 
 
 def _about(pool: Pool) -> list[str]:
@@ -82,14 +87,14 @@ def _about(pool: Pool) -> list[str]:
     return notes
 
 
-def grid(answers: Sequence[Answer], before: Sequence[Answer] = ()) -> str:
+def grid(answers: Sequence[Answer], before: Sequence[Answer] = (), *, words: tuple[str, str] = BEFORE_AND_NOW) -> str:
     """Return one card per answer: those of models from scratch side by side where they fit, else one below the other; the others below.
 
     `before` holds the answers for the first clip, of the same models, or nothing.
     """
     scratch, pretrained = [], []
     for i, answer in enumerate(answers):
-        card = _card(answer, before[i].prediction if before else None)
+        card = _card(answer, before[i].prediction if before else None) | {"first": words[0]}
         (pretrained if store.is_pretrained(answer.card) else scratch).append(card)
     return str(_HTML.grid(scratch, abstention.NOT_SURE)) + str(_HTML.broad(pretrained, abstention.NOT_SURE))
 
@@ -241,13 +246,16 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.0f} %"
 
 
-def verdict(answers: Sequence[Answer], before: Sequence[Answer] = ()) -> str:
+def verdict(
+    answers: Sequence[Answer], before: Sequence[Answer] = (), *, words: tuple[str, str] = BEFORE_AND_NOW
+) -> str:
     """Return at a glance how far the models agree: a coloured square per model, and a sentence; also for the first clip."""
-    return str(_HTML.verdict(_verdict(answers, before)))
+    return str(_HTML.verdict(_verdict(answers, before, words)))
 
 
-def _verdict(answers: Sequence[Answer], before: Sequence[Answer]) -> list[dict[str, Any]]:
-    lines = [("Before: ", before), ("Now: ", answers)] if before else [("", answers)]
+def _verdict(answers: Sequence[Answer], before: Sequence[Answer], words: tuple[str, str]) -> list[dict[str, Any]]:
+    first, second = words
+    lines = [(f"{first}: ", before), (f"{second}: ", answers)] if before else [("", answers)]
     shown = []
     for word, each in lines:
         labels, n_unsure = _labels(each)

@@ -29,6 +29,16 @@ def release_upload(held: UploadedFile | Sequence[UploadedFile] | None) -> None:
             context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
 
 
+def media_url(data: bytes, mime: str, place: str) -> str:
+    """Return where the browser of this visit fetches a file, as long as its page shows it. place: what tells it from others there."""
+    context = get_script_run_ctx()
+    if context is None:
+        return ""
+    url = runtime.get_instance().media_file_mgr.add(data, mime, place)
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{base}{url}" if base else url
+
+
 def browser() -> str:
     """Return a secret that nobody else has: of the browser, whose visits share it, else of this visit."""
     return _cookie() or st.session_state.setdefault(state.BROWSER, secrets.token_hex(16))

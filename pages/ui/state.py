@@ -16,6 +16,9 @@ CLIP = "recognize.clip"
 COMPARISON = "recognize.kept"
 """ClipInput | None: the clip put aside to compare with."""
 
+SELECTIONS = "player.selections"
+"""dict[str, (clip, player.Selection)]: by the key of a player, the part of its clip that was asked about."""
+
 ROUND = "recognize.round"
 """int: part of the input widgets' keys; a new round gives empty widgets, which is the only way to empty them."""
 
@@ -147,7 +150,7 @@ def pick(slug: str, shipped: Iterable[str]) -> None:
     st.session_state[MODELS] = list(dict.fromkeys([*st.session_state.get(MODELS, shipped), slug]))
 
 
-GIVEN = (CLIP, COMPARISON, SHELF, WHY, VOICE, TIMELINE, BATCH, OWN_SPEAKER, OWN_NOTES)
+GIVEN = (CLIP, COMPARISON, SELECTIONS, SHELF, WHY, VOICE, TIMELINE, BATCH, OWN_SPEAKER, OWN_NOTES)
 """What a visitor gave, and what was made of it; of a live session only what was heard."""
 
 

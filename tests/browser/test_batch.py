@@ -53,7 +53,7 @@ def test_a_zip_becomes_a_table_to_take_home_and_to_hear(
     page.wait_for_timeout(700)
     box = table.bounding_box()
     page.mouse.click(box["x"] + 14, box["y"] + 35 + 35 + 18)  # the second row; the table is a canvas
-    expect(page.get_by_test_id("stAudio")).to_be_visible()
+    expect(page.locator(".player")).to_have_attribute("data-state", "ready")
     page.get_by_role("button", name="Open in Recognize").click()
     expect(page.locator(CARDS)).to_have_count(len(store.SHIPPED))
 

@@ -66,7 +66,7 @@ def test_models_are_scored_and_a_disputed_clip_is_heard(page: Page, server_with_
     box = table.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + 14, box["y"] + 35 + 18)
-    expect(page.get_by_test_id("stAudio")).to_be_visible()
+    expect(page.locator(".player")).to_have_attribute("data-state", "ready")
     page.reload()
     open_section(page, "Score on a corpus")
     expect(page.get_by_role("heading", name="Who is recognised less well")).to_be_visible()

@@ -84,9 +84,8 @@ def test_a_clip_is_heard_and_opened_in_recognize(page: Page, root: tuple[Server,
     page.get_by_test_id("stButtonGroup").get_by_text("Clips", exact=True).first.click()
     expect(page.get_by_text("Tick one to hear it")).to_be_visible()
     tick_first(page)
-    expect(page.get_by_test_id("stAudio")).to_be_visible()
-    page.wait_for_function("(sound => sound && (sound.readyState > 0 || sound.error))(document.querySelector('audio'))")
-    assert page.evaluate("document.querySelector('audio').error") is None
+    expect(page.locator(".player")).to_have_attribute("data-state", "ready")
+    assert page.locator(".player audio").evaluate("sound => sound.error") is None
     page.get_by_role("button", name="Open in Recognize").click()
     expect(page.get_by_role("heading", name="Recognize")).to_be_visible()
     expect(page.get_by_text("Acted as happy")).to_be_visible()

@@ -84,8 +84,10 @@ def test_a_click_on_the_map_is_heard_and_opened_in_recognize(page: Page, root: t
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(page.get_by_text(f"Acted as {label}")).to_be_visible()
     expect(page.get_by_text(f"{name}.wav").first).to_be_visible()
-    page.wait_for_function("(sound => sound && (sound.readyState > 0 || sound.error))(document.querySelector('audio'))")
-    assert page.evaluate("(({autoplay, error}) => [autoplay, error])(document.querySelector('audio'))") == [True, None]
+    expect(page.locator(".player")).to_have_attribute("data-state", "ready")
+    sound = page.locator(".player audio")
+    page.wait_for_function("sound => sound.currentTime > 0 || sound.error", arg=sound.element_handle())
+    assert sound.evaluate("sound => sound.error") is None
     page.get_by_role("button", name="Open in Recognize").click()
     expect(page.get_by_role("heading", name="Recognize")).to_be_visible()
     expect(page.get_by_text(f"Acted as {label}")).to_be_visible()
@@ -100,8 +102,7 @@ def test_an_effect_is_heard_and_seen_beside_the_clip(page: Page, root: tuple[Ser
     choose(page, "Telephone band")
     expect(page.get_by_text("Telephone band stands for a telephone")).to_be_visible()
     expect(page.get_by_text("Mel spectrogram")).to_have_count(2)
-    expect(page.locator("audio")).to_have_count(2)
-    page.wait_for_function("[...document.querySelectorAll('audio')].every(each => each.readyState > 0 && !each.error)")
+    expect(page.locator(".player[data-state=ready]")).to_have_count(2)
 
 
 def test_the_features_are_downloaded(page: Page, root: tuple[Server, Path]) -> None:

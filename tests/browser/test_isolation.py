@@ -74,7 +74,7 @@ def test_a_clip_shows_on_its_visitors_page_only(server: Server) -> None:
         await anna.upload("anna.wav", clip(1), key=UPLOADER)
         assert "anna" in anna.text() and any(anna.all("plotly_chart"))
         await ben.rerun()
-        assert "anna" not in ben.text() and not any(ben.all("plotly_chart")) and not any(ben.all("audio"))
+        assert "anna" not in ben.text() and not any(ben.all("plotly_chart")) and not ben.sounds()
         async with Visitor(server.url, page="batch") as carl:
             assert "anna" not in carl.text()
 
@@ -113,9 +113,7 @@ def test_anothers_upload_can_be_neither_taken_nor_replaced_nor_deleted(server: S
         urls = await anna.address("anna.wav")
         anna.put(urls.upload_url, "anna.wav", data)
         await ben.rerun(chosen(ben, urls, "anna.wav", len(data)))
-        assert not any(ben.all("plotly_chart")) and not any(ben.all("audio")), (
-            "a file belongs to the visit that sent it"
-        )
+        assert not any(ben.all("plotly_chart")) and not ben.sounds(), "a file belongs to the visit that sent it"
         no_token = ben.http.put(f"{server.url}{urls.upload_url}", files={"file": ("x.wav", b"x")})
         assert no_token.status_code == 403
         assert ben.http.delete(f"{server.url}{urls.delete_url}").status_code == 403
@@ -167,7 +165,7 @@ def test_another_site_reaches_neither_the_page_nor_what_is_on_it(server: Server)
 def test_what_is_forgotten_cannot_be_fetched_any_more(server: Server) -> None:
     async def visit(anna: Visitor, ben: Visitor) -> None:
         await anna.upload("anna.wav", clip(4), key=UPLOADER)
-        sound = next(anna.all("audio")).url
+        sound = anna.sounds()[0]
         assert ben.fetch(sound), "whoever knows an address may hear it, and nobody can guess it"
         assert re.fullmatch(r"/media/[0-9a-f]{32,}\.wav", sound)
         await anna.click("forget")
@@ -272,7 +270,7 @@ def test_nothing_of_a_visit_stays_when_it_is_over(start_server: Callable[..., Se
             assert not [file for file in tmp_path.rglob("*") if file.stat().st_size > 100_000], (
                 "a large file has no name"
             )
-            return next(anna.all("audio")).url
+            return anna.sounds()[0]
 
     sound = in_a_loop(visit())
     stranger = Visitor(server.url)

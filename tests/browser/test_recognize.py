@@ -85,12 +85,10 @@ def check_predictions(page: Page, data: bytes, models: Path) -> None:
 
 def player(page: Page) -> dict[str, Any]:
     """What the browser makes of the sound that the page offers."""
-    sound = page.get_by_test_id("stAudio").first
-    expect(sound).to_be_visible()
-    page.wait_for_function("(sound => sound && (sound.readyState > 0 || sound.error))(document.querySelector('audio'))")
-    return page.evaluate(
-        "(({duration, error}) => ({duration, error: error && error.message}))(document.querySelector('audio'))"
-    )
+    expect(page.locator(".player").first).to_have_attribute("data-state", "ready")
+    sound = page.locator(".player audio").first
+    page.wait_for_function("sound => sound.readyState > 0 || sound.error", arg=sound.element_handle())
+    return sound.evaluate("({duration, error}) => ({duration, error: error && error.message})")
 
 
 def record(page: Page, seconds: float) -> None:
@@ -148,12 +146,14 @@ def test_the_pictures_are_hovered_together_and_save_as_png(page: Page, server: S
     page.goto(server.url)
     upload(page, "voice.wav", stereo_wav)
     figure = page.get_by_test_id("stPlotlyChart")
-    expect(figure.get_by_text("Mel spectrogram")).to_be_visible()
+    for row in ("Waveform", "Mel spectrogram"):
+        page.get_by_role("button", name=row, exact=True).click()
+        expect(figure.get_by_text(row)).to_be_visible()
     figure.scroll_into_view_if_needed()
     page.wait_for_timeout(500)
     box = figure.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 280)
-    for unit in ("of full scale", "dB", " s"):
+    for unit in ("of full scale", "dB", "SD"):
         expect(figure.locator(".hoverlayer")).to_contain_text(unit)
     with page.expect_download() as waiting:
         figure.get_by_role("button", name="Download plot as a PNG").click()

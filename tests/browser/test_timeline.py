@@ -60,7 +60,8 @@ def test_a_click_plays_the_moment_and_opens_it(page: Page, server: Server, model
         moment = page.locator(".st-key-timeline_moment")
         expect(moment.get_by_text(told)).to_be_visible()
         page.wait_for_function(
-            "[...document.querySelectorAll('audio')].some(sound => sound.duration === 3 && sound.currentTime > 0)"
+            "sound => sound.duration === 3 && sound.currentTime > 0",
+            arg=moment.locator(".player audio").element_handle(),
         )
         figure.scroll_into_view_if_needed()
         page.wait_for_timeout(700)

@@ -488,7 +488,9 @@ def test_clips_are_filtered_heard_and_sent_to_recognize(both: Path) -> None:
     page.session_state[shown.key] = {"selection": {"rows": [1], "columns": [], "cells": []}}
     page.run()
     assert (
-        "03-01-05-01-02-01-02.wav" in text(page) and "Acted as **angry**" in text(page) and len(page.get("audio")) == 1
+        "03-01-05-01-02-01-02.wav" in text(page)
+        and "Acted as **angry**" in text(page)
+        and len(pages.players(page)) == 1
     )
     page.button("corpora.explore.open").click().run()
     assert page.title[0].value == "Recognize" and "Acted as **angry**" in text(page)
@@ -502,7 +504,7 @@ def test_a_clip_that_is_no_sound_gets_a_sentence(both: Path) -> None:
     page.run()
     page.session_state[clip_table(page).key] = {"selection": {"rows": [0], "columns": [], "cells": []}}
     page.run()
-    assert not page.exception and len(page.error) == 1 and not page.get("audio")
+    assert not page.exception and len(page.error) == 1 and not pages.players(page)
 
 
 def test_every_widget_has_a_key(both: Path) -> None:

@@ -294,8 +294,8 @@ def test_a_click_on_the_map_plays_that_clip_and_passes_it_on(one: Path) -> None:
     }
     page.run()
     assert clips[catalogue.NAME][row] in text(page) and "Acted as **angry**" in text(page)
-    (player,) = page.get("audio")
-    assert player.proto.autoplay
+    (player,) = pages.players(page)
+    assert player["autoplay"]
     page.button("corpora.explore.open").click().run()
     assert page.title[0].value == "Recognize" and page.session_state[state.CLIP].label == "angry"
 
@@ -363,7 +363,7 @@ def test_every_effect_is_heard_and_seen_before_and_after(one: Path) -> None:
     for name, effect in augment.EFFECTS.items():
         page.segmented_control("corpora.preview.effect").set_value(name).run()
         assert f"**{effect.title}** stands for {effect.imitates}" in text(page) and effect.unit in text(page)
-        before, after = (each.proto.url for each in page.get("audio"))
+        before, after = (each["url"] for each in pages.players(page))
         assert before != after
         pictures = [json.loads(each.proto.spec) for each in page.get("plotly_chart")]
         mels = [next(trace for trace in each["data"] if trace["type"] == "heatmap") for each in pictures]
@@ -376,9 +376,9 @@ def test_every_effect_is_heard_and_seen_before_and_after(one: Path) -> None:
 def test_what_is_left_to_chance_can_be_drawn_again(one: Path) -> None:
     page = visit("Augment")
     page.segmented_control("corpora.preview.effect").set_value("noise").run()
-    first = page.get("audio")[1].proto.url
+    first = pages.players(page)[1]["url"]
     page.button("corpora.preview.again").click().run()
-    assert page.get("audio")[1].proto.url != first
+    assert pages.players(page)[1]["url"] != first
 
 
 def test_the_clip_of_the_preview_is_chosen_by_speaker_and_label(one: Path) -> None:

@@ -175,7 +175,7 @@ def test_stopping_keeps_what_was_heard(page: AppTest, microphone: Microphone) ->
     microphone.on = False
     said = text(page.run())
     assert "Your session" in said and visitor.listener.closed
-    assert len(page.get("audio")) == 1 and len(page.get("plotly_chart")) == 1
+    assert len(pages.players(page)) == 1 and len(page.get("plotly_chart")) == 1
     page.button("live.open").click().run()
     assert page.title[0].value == "Recognize"
     given = page.session_state[state.CLIP]

@@ -19,6 +19,7 @@ from ser_core.corpora import catalogue, library, recorded
 from ser_core.dataset import labels
 from ser_core.system import workers
 from tests.pages.test_corpora import button, visit
+from tests.support import pages
 from tests.support.pages import text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -140,12 +141,12 @@ def test_several_files_are_added_and_each_bad_one_named(root: Path, name: str) -
 def test_a_clip_is_heard_relabelled_and_deleted(root: Path, name: str) -> None:
     first, second = add(root, name), add(root, name, 0.5, speaker="Bob", sentence="A *b*")
     page = tick(visit("Your own"), 0)
-    assert "**happy** by Bob: A *b*" in text(page) and len(page.get("audio")) == 1
+    assert "**happy** by Bob: A *b*" in text(page) and len(pages.players(page)) == 1
     page.selectbox(f"corpora.own.relabel.{second.id}").set_value("angry").run()
     assert "The clip is angry now" in page.success[0].value and "**angry** by Bob" in text(page)
     assert [clip.label for clip in recorded.clips(root, name)] == ["happy", "angry"]
     page.button("corpora.own.delete").click().run()
-    assert [clip.id for clip in recorded.clips(root, name)] == [first.id] and not page.get("audio")
+    assert [clip.id for clip in recorded.clips(root, name)] == [first.id] and not pages.players(page)
     assert "1 clip" in text(page)
 
 

@@ -314,16 +314,23 @@ def test_without_models_the_page_still_shows_the_sound(models: Path, page: AppTe
 
 def test_more_rows_can_be_switched_on(page: AppTest) -> None:
     upload(page)
-    page.pills("recognize.rows").set_value(["chroma", "f0"])
+    assert rows(page) == [["MFCC"]]
+    page.pills("recognize.rows").set_value(["chroma", "mel", "f0"])
     page.run()
-    figure = json.loads(page.get("plotly_chart")[0].proto.spec)
-    assert [trace["name"] for trace in figure["data"]] == [
-        "Waveform",
-        "Mel spectrogram",
-        "MFCC",
-        "Chroma",
-        "Pitch (f0)",
-    ]
+    assert rows(page) == [["Mel spectrogram", "MFCC", "Chroma", "Pitch (f0)"]]
+
+
+def test_two_clips_are_drawn_side_by_side_with_what_the_player_shows_of_one(page: AppTest) -> None:
+    upload(page)
+    page.button("recognize.keep").click().run()
+    upload(page, "other.flac", OTHER_SPEECH)
+    assert rows(page) == [["Waveform", "Mel spectrogram", "MFCC"]] * 2
+
+
+def rows(page: AppTest) -> list[list[str]]:
+    """What each figure of the page shows, from top to bottom."""
+    figures = [json.loads(each.proto.spec) for each in page.get("plotly_chart")]
+    return [[trace["name"] for trace in figure["data"]] for figure in figures]
 
 
 def test_a_rerun_computes_nothing_again(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

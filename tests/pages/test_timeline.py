@@ -314,10 +314,10 @@ def test_what_is_long_is_played_as_a_small_file_and_its_moments_stay_what_was_he
 ) -> None:
     monkeypatch.setattr(recognize_timeline, "LOSSLESS_S", lossless_s)
     upload(page)
-    (player,) = page.get("audio")
-    assert player.proto.url.endswith(ending)
+    (player,) = pages.players(page)
+    assert player["url"].endswith(ending)
     run = page.session_state[state.TIMELINE]
-    assert decoding.decode(run.player).container == ending[1:].upper() and (run.player is run.tape) == (
+    assert decoding.decode(run.listened).container == ending[1:].upper() and (run.listened is run.tape) == (
         ending == ".flac"
     )
     np.testing.assert_array_equal(decoding.decode(run.tape).waveform.samples, decoding.decode(LONG).waveform.samples)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +32,12 @@ def text(page: AppTest, *more: str) -> str:
     kinds = ("header", "markdown", "info", "error", "warning", *more)
     pieces = [each.proto.body if kind == "html" else each.value for kind in kinds for each in page.get(kind)]
     return _ESCAPE.sub(r"\1", " ".join(pieces))
+
+
+def players(page: AppTest) -> list[dict[str, Any]]:
+    """Return what the browser is given for each player of a clip (pages/ui/player), from top to bottom."""
+    found = [json.loads(each.proto.json) for each in page.get("bidi_component") if each.proto.json]
+    return [each for each in found if "url" in each]
 
 
 def everything(page: AppTest) -> list[tuple[str, str]]:

@@ -175,7 +175,7 @@ def _play(recording: uploads.Recording) -> None:
         st.error(frame.plain(str(error)), icon=":material/error:")
         return
     with st.container(border=True, key="batch_clip"):
-        clip_view.show_clip(clip, analysis, title="Recording")
+        clip_view.show_clip(clip, analysis, title="Recording", key="batch.player")
         if st.button("Open in Recognize", key="batch.open", type="primary", icon=":material/graphic_eq:"):
             clip_input.take(clip)
             st.switch_page("app.py")

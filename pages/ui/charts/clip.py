@@ -423,4 +423,8 @@ ROWS = {
 """The rows that `pictures` can draw."""
 
 STANDARD_ROWS = ("waveform", "mel", "mfcc")
-EXTRA_ROWS = ("chroma", "zcr", "rms", "f0")
+PLAYER_ROWS = ("waveform", "mel")
+"""What the player of a clip draws in its own way (pages/ui/player)."""
+
+MORE_ROWS = (*PLAYER_ROWS, "chroma", "zcr", "rms", "f0")
+"""What is drawn of a single clip only where somebody chose it."""

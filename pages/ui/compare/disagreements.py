@@ -127,4 +127,4 @@ def _play(corpus_clip: cached.CorpusClip) -> None:
         st.error(frame.plain(str(error)), icon=":material/error:")
         return
     with st.container(border=True, key="compare_clip"):
-        clip_view.show_clip(clip, analysis, title="Clip")
+        clip_view.show_clip(clip, analysis, title="Clip", key="compare.player")

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import cached, clip_input, recognition, state
+from pages.ui import player as clip_player
 from pages.ui.charts import clip, groups
 from pages.ui.corpora import player
 from ser_core.audio import augment, waveform
@@ -109,7 +110,15 @@ def _compare(
             st.markdown(
                 f"**{title}** · {clip_analysis.quality.duration_s:.2f} s, {clip_analysis.quality.level_dbfs:.0f} dBFS"
             )
-            st.audio(sound, format=kind, alt=f"{title}: {clip_analysis.quality.duration_s:.1f} seconds of sound")
+            clip_player.show(
+                sound,
+                kind,
+                key=f"corpora.preview.player.{place}",
+                label=f"{title}, the clip",
+                duration_s=clip_analysis.clip.waveform.duration_s,
+                analysis=clip_analysis,
+                pictures=False,
+            )
             st.plotly_chart(
                 clip.pictures(clip_analysis, rows=ROWS, shared=shared),
                 key=f"corpora.preview.picture.{place}",

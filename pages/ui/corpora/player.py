@@ -30,7 +30,7 @@ def show_player(clip: cached.CorpusClip, *, autoplay: bool = False) -> None:
         return
     given, analysis = found
     with st.container(border=True, key="corpora_clip"):
-        clip_view.show_clip(given, analysis, title="Clip", autoplay=autoplay)
+        clip_view.show_clip(given, analysis, title="Clip", key="corpora.player", autoplay=autoplay)
         if st.button("Open in Recognize", key="corpora.explore.open", type="primary", icon=":material/graphic_eq:"):
             clip_input.take(given)
             st.switch_page("app.py")

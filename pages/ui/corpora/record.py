@@ -18,7 +18,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from pages.ui import cached, downloads, frame, inputs, runtime, state
+from pages.ui import cached, downloads, frame, inputs, player, runtime, state
 from pages.ui.charts import palette
 from ser_core.corpora import catalogue, library
 from ser_core.corpora import recorded as corpora_recorded
@@ -272,7 +272,13 @@ def _clip(root: Path, name: str, clip: Clip) -> None:
             f"**{clip.label}** by {frame.plain(clip.speaker)}"
             + (f": {frame.plain(clip.sentence)}" if clip.sentence else "")
         )
-        st.audio(data, format="audio/wav", alt=f"{clip.label} by {clip.speaker}")
+        player.show(
+            data,
+            "audio/wav",
+            key="corpora.own.player",
+            label=f"{clip.label} by {clip.speaker}",
+            duration_s=None,
+        )
         with st.container(horizontal=True, vertical_alignment="bottom", key="corpora_own_clip_change"):
             key = f"corpora.own.relabel.{clip.id}"
             st.selectbox(

@@ -10,6 +10,7 @@ import streamlit as st
 from pages.ui import (
     clip_input,
     downloads,
+    player,
     prediction_cards,
     recognition,
     shelf,
@@ -197,7 +198,14 @@ def show_session(listener: Listener, models: list[ModelCard]) -> None:
     elif voice.adapted():
         st.markdown(":material/record_voice_over: The answers are as for everybody, not adapted to your voice.")
     data = listener.sound()
-    st.audio(data, format="audio/wav", alt=f"{found.duration_s:.0f} seconds of your session")
+    player.show(
+        data,
+        "audio/wav",
+        key="live.player",
+        label="your session",
+        duration_s=found.duration_s,
+        envelope=found.envelope,
+    )
     st.plotly_chart(
         timeline.figure(found, recognition.titles(models)),
         key="live.timeline",

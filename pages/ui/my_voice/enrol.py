@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from pages.ui import clip_input, clip_view, downloads, frame, inputs, recognition, runtime, shelf, state, voice
+from pages.ui import clip_input, clip_view, downloads, frame, inputs, player, recognition, runtime, shelf, state, voice
 from ser_core.corpora import recorded
 from ser_core.errors import SerError
 from ser_core.recognition import timeline
@@ -180,7 +180,14 @@ def _show_candidate(mine: voice.Mine) -> Analysis | None:
         return None
     if given.source != clip_input.RECORDING:  # the recorder plays its own
         data, mime = recognition.playable(given, analysis)
-        st.audio(data, format=mime, alt=f"The take: {analysis.quality.duration_s:.1f} seconds of sound")
+        player.show(
+            data,
+            mime,
+            key="my_voice.player",
+            label="the take",
+            duration_s=analysis.clip.waveform.duration_s,
+            analysis=analysis,
+        )
     sound = analysis.clip
     facts = clip_view.facts(sound.container, sound.source_rate, sound.source_channels, analysis.quality.duration_s)
     clip_view.show_quality(analysis.quality, facts, remarks=sound.remarks)
@@ -303,9 +310,15 @@ def _show_takes(mine: voice.Mine, cards: Sequence[ModelCard]) -> None:
                     horizontal=True, vertical_alignment="center", key=f"my_voice_take_{place}{word[2:3]}"
                 ):
                     st.markdown(f"**{take.label}**{word}  \n:small[{frame.plain(take.quality.summary)}]")
-                    st.audio(
-                        take.data, format="audio/flac", alt=f"{take.label}, {take.duration_s:.1f} seconds", width=260
-                    )
+                    with st.container(key=f"my_voice_play_{place}{word[2:3]}", width=260):
+                        player.show(
+                            take.data,
+                            "audio/flac",
+                            key=f"my_voice.player.{place}{word}",
+                            label=f"take {place + 1}{word}, {take.label}",
+                            duration_s=take.duration_s,
+                            pictures=False,
+                        )
                     st.download_button(
                         "Download",
                         downloads.unless_forgotten(weakref.ref(take), lambda take: take.data),

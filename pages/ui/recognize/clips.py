@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import cached, clip_input, downloads, frame, own_corpus, runtime, shelf, state
+from pages.ui import cached, clip_input, downloads, frame, own_corpus, player, runtime, shelf, state
 from pages.ui.charts import palette
 from ser_core.corpora import catalogue, library, recorded
 from ser_core.errors import SerError
@@ -63,7 +63,14 @@ def _choose(found: Sequence[shelf.Clip]) -> shelf.Clip:
 def _show_clip(clip: shelf.Clip, titles: dict[str, str]) -> None:
     """Draw a clip: the player, the answers, the label that was meant, and what can be done with it."""
     key = shelf.short_key(clip.key)
-    st.audio(clip.data, format="audio/flac", alt=f"{clip.duration_s:.1f} seconds of sound")
+    player.show(
+        clip.data,
+        "audio/flac",
+        key="recognize.clips.player",
+        label=shelf.title(clip),
+        duration_s=clip.duration_s,
+        pictures=False,
+    )
     st.html(answers(clip.predictions, titles | {together.NAME: together.TITLE}))
     if clip.adapted:
         st.markdown(f":small[The answers are {recognizer.adapted_to(clip.adapted)} of your voice.]")

@@ -15,6 +15,7 @@ from pages.ui import (
     downloads,
     frame,
     inputs,
+    player,
     prediction_cards,
     recognition,
     runtime,
@@ -24,6 +25,7 @@ from pages.ui import (
 )
 from pages.ui.charts import timeline as charts_timeline
 from pages.ui.charts.timeline import CONFIG, clock, describe
+from pages.ui.recognize import answers
 from pages.ui.task import Task, show_problem, watch
 from ser_core.audio import decoding, recording, waveform
 from ser_core.recognition import timeline, together
@@ -49,14 +51,14 @@ stronger the more probable; without speech it stays empty. **Click to hear a mom
 class Run:
     """The look at one clip with one choice of windows: what tells it from others, the thread, and what it found.
 
-    tape: the sound as the models hear it; player: the same to listen to as a whole.
+    tape: the sound as the models hear it; listened: the same to listen to as a whole.
     """
 
     key: tuple[object, ...]
     task: Task = field(default_factory=Task)
     result: Timeline | None = None
     tape: Spool | None = None
-    player: Spool | None = None
+    listened: Spool | None = None
     moment_s: float | None = None
 
 
@@ -106,10 +108,10 @@ def _listen(
         task.tell(done_s / total_s, f"Listening: {clock(done_s)} of {clock(total_s)}")
 
     tape = recording.Tape(stream.sample_rate)
-    player = recording.Tape(stream.sample_rate, "MP3") if stream.duration_s > LOSSLESS_S else None
+    listened = recording.Tape(stream.sample_rate, "MP3") if stream.duration_s > LOSSLESS_S else None
 
     def keep(samples: np.ndarray) -> None:
-        for each in filter(None, (tape, player)):
+        for each in filter(None, (tape, listened)):
             each.push(samples)
 
     result = timeline.analyse(
@@ -123,21 +125,24 @@ def _listen(
         check_stop=task.check_stop,
     )
     run.tape = tape.close()
-    run.player = player.close() if player else run.tape
+    run.listened = listened.close() if listened else run.tape
     run.result = result
     runtime.tidy()  # an hour leaves 30 MB of small pieces behind
 
 
-def head(given: clip_input.ClipInput, models: list[ModelCard]) -> None:
-    """Draw the player of a long clip, how good the recording is, and the progress while it is listened to."""
+def head(given: clip_input.ClipInput, models: list[ModelCard], *, key: str) -> player.Selection | None:
+    """Draw the player of a long clip, how good the recording is, and the progress while it is listened to.
+
+    key: of the player, of which the part that was asked about is returned.
+    """
     run = _run(given, models)
     st.markdown(f"**Clip** · {frame.plain(given.name)}")
     if given.note:
         st.markdown(frame.plain(given.note))
     if run.task.running:
         watch(run.task, key="timeline")
-        return
-    if run.result is None or run.player is None:
+        return None
+    if run.result is None or run.listened is None:
         show_problem(run.task)
         st.button(
             "Start again",
@@ -146,13 +151,22 @@ def head(given: clip_input.ClipInput, models: list[ModelCard]) -> None:
             on_click=st.session_state.pop,
             args=(state.TIMELINE, None),
         )
-        return
+        return None
     # A large file is played as it was heard: its bytes would come back into memory.
     if isinstance(given.data, bytes) and run.result.container in recognition.PLAYABLE and run.result.tracks == 1:
         data, mime = given.data, recognition.PLAYABLE[run.result.container]
     else:
-        data, mime = run.player.read(), "audio/flac" if run.player is run.tape else "audio/mpeg"
-    st.audio(data, format=mime, alt=f"Clip: {run.result.duration_s:.0f} seconds of sound")
+        data, mime = run.listened.read(), "audio/flac" if run.listened is run.tape else "audio/mpeg"
+    selection = player.show(
+        data,
+        mime,
+        key=key,
+        label=f"Clip, {given.name}",
+        duration_s=run.result.duration_s,
+        channel=run.result.channel,
+        envelope=run.result.envelope,
+        can_ask=True,
+    )
     clip_view.show_quality(
         run.result.quality,
         clip_view.facts(
@@ -162,14 +176,23 @@ def head(given: clip_input.ClipInput, models: list[ModelCard]) -> None:
     )
     inputs.track(given, run.result.track, run.result.tracks)
     inputs.channel(given, run.result.channel, run.result.choices)
+    return selection
 
 
-def show_timeline(given: clip_input.ClipInput, models: list[ModelCard]) -> None:
-    """Draw the clip over time, the moment chosen, the mean of all moments, and the files to take home."""
+def show_timeline(
+    given: clip_input.ClipInput, models: list[ModelCard], selection: player.Selection | None, *, key: str
+) -> None:
+    """Draw the clip over time, the moment chosen, the mean of all moments, and the files to take home.
+
+    selection: the part that was asked about in the player with this key.
+    """
     run = _run(given, models)
     result = run.result
     if result is None:
         return
+    if selection and run.tape:
+        part = answers.selected(selection, waveform.cut(run.tape, selection.start_s, selection.end_s))
+        answers.show_selection(selection, part, partial(_whole, timeline.overall(result), models), models, key=key)
     st.header("Predictions over time", anchor=False)
     _over_time(given, run, result, models)
     means = timeline.overall(result)
@@ -182,8 +205,7 @@ def show_timeline(given: clip_input.ClipInput, models: list[ModelCard]) -> None:
             f"The mean of each model's probabilities over the {n:,} windows with speech. Long recordings hold "
             "many moods: an average hides single moments."
         )
-        answers = _answers(means, models)
-        st.html(prediction_cards.cards(answers, recognition.as_one(answers, together.apart(means)[0])))
+        st.html(prediction_cards.cards(*_whole(means, models)[:2]))
     st.header("Download", anchor=False)
     with st.container(key="downloads", horizontal=True):
         for offer in timeline_downloads.offers(given.name, given.data, result):
@@ -196,6 +218,14 @@ def show_timeline(given: clip_input.ClipInput, models: list[ModelCard]) -> None:
                 icon=":material/download:",
                 on_click="ignore",
             )
+
+
+def _whole(
+    means: list[Prediction], models: list[ModelCard]
+) -> tuple[list[recognition.Answer], recognition.Together | None, bool]:
+    """Return what the models say of the whole, each and together, and that no more will come."""
+    found = _answers(means, models)
+    return found, recognition.as_one(found, together.apart(means)[0]) if found else None, False
 
 
 def _answers(predictions: list[Prediction], models: list[ModelCard]) -> list[recognition.Answer]:
@@ -287,10 +317,17 @@ def _moment(
     data = waveform.encode_wav(clip)
     with st.container(border=True, key="timeline_moment"):
         st.markdown(f"**{clock(chosen.start_s, tenths=True)} to {clock(chosen.end_s, tenths=True)}**")
-        st.audio(data, format="audio/wav", autoplay=True, alt=f"{clip.duration_s:.1f} seconds of the clip")
+        player.show(
+            data,
+            "audio/wav",
+            key="timeline.player",
+            label=f"the clip from {clock(chosen.start_s, tenths=True)} on",
+            duration_s=clip.duration_s,
+            autoplay=True,
+        )
         if chosen.predictions:
-            answers = _answers(list(chosen.predictions), models)
-            st.html(prediction_cards.cards(answers, recognition.as_one(answers)))
+            found = _answers(list(chosen.predictions), models)
+            st.html(prediction_cards.cards(found, recognition.as_one(found)))
         else:
             st.markdown(":material/hearing_disabled: No speech here, so there is no prediction.")
         if st.button("Open this moment in Recognize", key="timeline.open", icon=":material/graphic_eq:"):
