@@ -11,18 +11,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from ser_core.corpora import catalogue
-from ser_core.dataset.build import Dataset
 from ser_core.errors import ConfigError, ModelError
 from ser_core.features import functionals, spectral, vectors
 from ser_core.features.config import FeatureConfig
 from ser_core.metrics import calibration
 from ser_core.recognition.recognizer import Recognizer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ser_core.dataset.build import Dataset
 
 PITCH, LOUDNESS, TIMBRE, RHYTHM, VOICE_QUALITY = "pitch", "loudness", "timbre", "rhythm", "voice quality"
 
@@ -218,8 +221,8 @@ def ranges(clips: pd.DataFrame, data: Dataset) -> dict[str, Any]:
         inside = labels == label
         if not inside.any():
             continue
-        counts = pd.Series(corpora[inside]).value_counts()
-        weight = 1 / counts[corpora[inside]].to_numpy()
+        _, of_corpus, counts = np.unique(corpora[inside].astype(str), return_inverse=True, return_counts=True)
+        weight = 1 / counts[of_corpus]
         found[label] = {
             each.column: _percentiles(data.vectors[rows[inside], names.index(each.column)], weight) for each in NAMED
         }

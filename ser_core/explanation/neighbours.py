@@ -9,19 +9,22 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-import pandas as pd
 from msgspec import Meta
 
 from ser_core.classifiers.contract import Classifier, Neighbourhood
 from ser_core.corpora import catalogue
-from ser_core.dataset.build import Dataset
 from ser_core.errors import ModelError
 from ser_core.recognition.card import ModelCard
 from ser_core.recognition.recognizer import Recognizer
 from ser_core.system import files, untrusted_json, untrusted_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ser_core.dataset.build import Dataset
 
 FILE = "recordings.json"
 MAX_BYTES = 20 * 2**20

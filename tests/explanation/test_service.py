@@ -59,3 +59,10 @@ def test_models_of_a_summary_are_explained_by_groups_of_measures_and_knn_by_its_
     assert mlp.label == mlp.measures.label and set(mlp.measures.fall) == set(measures.GROUPS)
     assert isinstance(knn, Explanation) and knn.measures and knn.neighbours and knn.neighbours.named
     assert all(each.corpus in catalogue.CORPORA and each.name and each.speaker for each in knn.neighbours.nearest)
+
+
+def test_a_worker_that_explains_loads_no_more_than_one_that_predicts(heard, models):
+    workers._SHORT.end()  # private: tests that ran before may have had it loaded there
+    workers.run(service.explain, heard.clip.waveform, [("knn", "first"), ("cnn", "first")], models)
+    there = workers.run(eval, "set(__import__('sys').modules)")
+    assert not {"pandas", "librosa", "streamlit", "plotly", "jinja2"} & there

@@ -18,6 +18,7 @@ from ser_core import classifiers
 from ser_core.audio.augment import EFFECTS
 from ser_core.corpora import catalogue, library
 from ser_core.dataset import build
+from ser_core.explanation import neighbours
 from ser_core.features.config import FeatureConfig
 from ser_core.metrics import abstention
 from ser_core.metrics.evaluation import Evaluation
@@ -90,6 +91,15 @@ def test_each_classifier_becomes_a_model_that_answers(places, base, classifier):
     (answer,) = analysis.recognize([store.load(card.slug, places.models)], heard)
     assert list(answer.probabilities) == list(corpora.PITCH)
     assert result["model"] == card.slug and Evaluation.from_dict(result["figures"]["ravdess"]) == card.evaluation
+
+
+def test_a_knn_says_which_recordings_its_rows_are(places):
+    card, _ = finish(config("knn", n_copies=1), places)
+    found = neighbours.read(card, places.models)
+    model = store.load(card.slug, places.models)
+    assert found is not None and len(found.clip) == len(model.classifier.neighbourhood.points)
+    assert neighbours.SYNTHETIC not in found.clip and set(found.copy) == {0, 1}
+    assert set(found.speaker) <= set(card.split["train"]["speakers"]) and set(found.corpus) == {"ravdess"}
 
 
 def test_the_first_comparison_by_sound_is_a_stage_with_progress_and_the_next_run_has_none(places, tmp_path):
