@@ -408,9 +408,9 @@ def _references(models: tuple[tuple[str, str], ...], folder: Path) -> tuple[Refe
     return tuple(workers.run(service.references, models, folder).values())
 
 
-def voice_traits(analysis: Analysis) -> dict[str, float]:
-    """Return pitch, range, level and rate of a clip (exploration.of_voice), measured by a worker."""
-    found: dict[str, float] = workers.run(exploration.of_voice, analysis.clip, analysis.features)
+def voice_traits(analysis: Analysis, names: Sequence[str] = exploration.VOICE) -> dict[str, float]:
+    """Return figures of a clip's voice (exploration.of_voice), measured by a worker."""
+    found: dict[str, float] = workers.run(exploration.of_voice, analysis.clip, analysis.features, names)
     return found
 
 

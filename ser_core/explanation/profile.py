@@ -16,12 +16,10 @@ import numpy as np
 import pandas as pd
 from msgspec import Meta
 
-from ser_core.audio import decoding
 from ser_core.corpora import catalogue
 from ser_core.dataset import exploration
 from ser_core.dataset.exploration import Measured
 from ser_core.errors import ConfigError, CorpusError
-from ser_core.features import extraction
 from ser_core.system import files, units, untrusted_json
 
 RESULTS = Path(__file__).parents[1] / "experiments" / "results" / "profile.json"
@@ -101,11 +99,6 @@ def _share(quantiles: tuple[float, ...], value: float) -> float:
     return float(np.interp(value, known, shares))
 
 
-def of_clip(clip: decoding.Clip, features: extraction.Features) -> dict[str, float]:
-    """Return the MEASURES of one clip, as the corpora were measured: name -> value, NaN where there is nothing to measure."""
-    return exploration.of_voice(clip, features, MEASURES)
-
-
 def percentiles(
     values: Mapping[str, float], profile: Profile, *, corpora: Collection[str] | None = None
 ) -> dict[str, dict[str, float]]:
@@ -114,6 +107,19 @@ def percentiles(
         label: {name: profile.share_below(name, value, label=label, corpora=corpora) for name, value in values.items()}
         for label in profile.labels
     }
+
+
+def closest(shares: Mapping[str, Mapping[str, float]]) -> tuple[str, float] | None:
+    """Return the label in the middle of whose clips the figures lie, and how far from it on average, 0..0.5; None where nothing is known.
+
+    shares: as `percentiles` returns them.
+    """
+    far = {
+        label: float(np.mean([abs(share - 0.5) for share in row.values() if np.isfinite(share)]))
+        for label, row in shares.items()
+        if np.isfinite(list(row.values())).any()
+    }
+    return min(far.items(), key=lambda item: item[1]) if far else None
 
 
 def make(clips: pd.DataFrame, measured: Measured, *, command: str) -> Profile:

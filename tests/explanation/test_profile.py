@@ -108,17 +108,24 @@ def test_quantiles_are_made_per_corpus_and_label_of_ten_clips_or_more(made: Prof
 
 def test_a_clip_is_placed_among_those_of_each_label(made: Profile):
     clip = decoding.decode(buzz(110), name="one.wav")
-    values = profile.of_clip(clip, extraction.extract(clip.waveform))
+    values = exploration.of_voice(clip, extraction.extract(clip.waveform), profile.MEASURES)
     assert tuple(values) == profile.MEASURES and values["f0"] == pytest.approx(110, abs=1)
     shares = profile.percentiles(values, made)
     assert shares["sad"]["f0"] == pytest.approx(0.5, abs=0.1) and shares["angry"]["f0"] == 0
+
+
+def test_the_label_in_whose_middle_a_voice_lies_is_told():
+    nan = float("nan")
+    shares = {"sad": {"f0": 0.1, "rate": 0.5}, "angry": {"f0": 0.6, "rate": nan}, "calm": {"f0": nan, "rate": nan}}
+    assert profile.closest(shares) == ("angry", pytest.approx(0.1))
+    assert profile.closest({"calm": {"f0": nan}}) is None
 
 
 def test_an_unsteady_pitch_has_more_jitter():
     found = []
     for wobble in (0.0, 0.05):
         clip = decoding.decode(buzz(150, wobble), name="one.wav")
-        found.append(profile.of_clip(clip, extraction.extract(clip.waveform))["jitter"])
+        found.append(exploration.of_voice(clip, extraction.extract(clip.waveform), profile.MEASURES)["jitter"])
     assert found[0] < 0.05 < 0.1 < found[1]
 
 

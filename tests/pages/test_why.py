@@ -119,6 +119,26 @@ def test_figures_are_sound_and_their_tables_have_the_same_numbers(heard):
     assert figure.data[0].customdata == (5.0,) and "2 training clips" in charts.describe_neighbourhood(cloud)
 
 
+def test_the_voice_is_placed_among_the_labels_without_asking_a_model(models, monkeypatch):
+    monkeypatch.setattr(why, "_ask", lambda given, cards, label: pytest.fail("a model was asked"))
+    page = ask(upload(pages.visit()), why.VOICE)
+    text = pages.text(page)
+    assert "most like the" in text and "middle half of the clips" in text
+    rows = page.table[-1].value
+    assert [each.split()[0] for each in rows.index] == ["Pitch", "Pitch", "Level", "Speaking", "Brightness", "Jitter"]
+    assert rows.loc["Pitch", "This clip"].endswith(" Hz") and rows.loc["Pitch", "sad"].endswith(" %")
+
+
+def test_a_voice_has_a_mark_a_label_where_it_is_known():
+    shares = {"sad": {"f0": 0.25, "rate": float("nan")}, "angry": {"f0": 0.9, "rate": 0.5}}
+    figure = charts.voice(shares)
+    assert [list(each.x) for each in figure.data] == [[25.0], [90.0, 50.0]]
+    assert len({each.marker.symbol for each in figure.data}) == 2
+    table = charts.voice_table({"f0": 120.4, "rate": float("nan")}, shares)
+    assert table.loc["Pitch"].tolist() == ["120 Hz", "25 %", "90 %"]
+    assert table.loc["Speaking rate"].tolist() == ["not measured", "", "50 %"]
+
+
 def test_what_a_visit_keeps_has_an_end(models, monkeypatch):
     found = Explanation("mlp", "sad", 0.9, parts=(b"12", b"345"))
     monkeypatch.setattr(why, "_ask", lambda given, cards, label: {card.slug: found for card in cards})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from pages.ui.charts import clip, palette
+from ser_core.dataset import exploration
 from ser_core.explanation import figures
 from ser_core.explanation.measures import Contributions
 from ser_core.explanation.neighbours import Neighbours
@@ -258,6 +260,89 @@ def groups_table(found: Contributions) -> pd.DataFrame:
     """Return what each group adds, as a table."""
     index = pd.Index([name.capitalize() for name in found.fall], name="Measures")
     return pd.DataFrame({"Points": [f"{100 * each:+.1f}" for each in found.fall.values()]}, index=index)
+
+
+def voice(shares: Mapping[str, Mapping[str, float]]) -> go.Figure:
+    """Return one row per figure of a voice: for each label, which share of its clips lies below, 0 to 100 %.
+
+    shares: as profile.percentiles returns them. The band in the middle is where half of the clips lie.
+    """
+    names = list(next(iter(shares.values()), {}))
+    traces = []
+    for number, (label, row) in enumerate(shares.items()):
+        known = {name: 100 * row[name] for name in names if np.isfinite(row[name])}
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": label,
+                "x": list(known.values()),
+                "y": [exploration.TRENDS[name].title for name in known],
+                "marker": {
+                    "color": palette.emotion(label),
+                    "size": 12,
+                    "symbol": palette.SYMBOLS[number % len(palette.SYMBOLS)],
+                    "line": {"width": 1, "color": palette.RING},
+                },
+                "hovertemplate": f"%{{y}}: above %{{x:.0f}} % of the {label} clips<extra></extra>",
+            }
+        )
+    return go.Figure(
+        {
+            "data": traces,
+            "layout": {
+                "template": {"layout": {}},
+                "height": 90 + 46 * len(names),
+                "margin": MARGIN | {"l": 104, "t": 8, "b": 72},
+                "legend": {
+                    "itemclick": False,
+                    "itemdoubleclick": False,
+                    "orientation": "h",
+                    "y": -0.28,
+                    "yanchor": "top",
+                },
+                "shapes": [
+                    {
+                        "type": "rect",
+                        "xref": "x",
+                        "yref": "paper",
+                        "x0": 25,
+                        "x1": 75,
+                        "y0": 0,
+                        "y1": 1,
+                        "layer": "below",
+                        "line": {"width": 0},
+                        "fillcolor": "rgba(128, 128, 128, 0.14)",
+                    }
+                ],
+                "xaxis": {
+                    "title": {"text": "This clip lies above … % of the clips of a label", "standoff": 6},
+                    "range": [-3, 103],
+                    "tickvals": [0, 25, 50, 75, 100],
+                    "fixedrange": True,
+                    "gridcolor": palette.GRID,
+                    "zeroline": False,
+                },
+                "yaxis": {
+                    "categoryorder": "array",
+                    "categoryarray": [exploration.TRENDS[name].title for name in reversed(names)],
+                    "fixedrange": True,
+                    "gridcolor": palette.GRID,
+                },
+            },
+        }
+    )
+
+
+def voice_table(values: Mapping[str, float], shares: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+    """Return the same as a table: each figure of the clip with its unit, and the share of each label's clips that lies below."""
+    rows = {}
+    for name, value in values.items():
+        row = exploration.TRENDS[name]
+        told = f"{value:.{0 if row.log else 1}f} {row.unit}" if np.isfinite(value) else "not measured"
+        below = {label: f"{100 * of[name]:.0f} %" if np.isfinite(of[name]) else "" for label, of in shares.items()}
+        rows[row.title] = {"This clip": told} | below
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("Above")
 
 
 def neighbourhood(found: Neighbours) -> go.Figure:

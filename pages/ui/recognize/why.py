@@ -14,7 +14,7 @@ from pages.ui.charts.clip import CONFIG
 from ser_core import paths
 from ser_core.corpora import catalogue
 from ser_core.errors import SerError
-from ser_core.explanation import report, service
+from ser_core.explanation import profile, report, service
 from ser_core.explanation.measures import Contributions
 from ser_core.explanation.neighbours import Neighbour, Neighbours
 from ser_core.explanation.occlusion import Occlusion
@@ -23,15 +23,15 @@ from ser_core.recognition.analysis import Analysis
 from ser_core.recognition.card import ModelCard
 from ser_core.system import workers
 
-ALL, OWN_ANSWER = "*", ""
-"""The choices of all models, and of the label that each of them answers."""
+ALL, VOICE, OWN_ANSWER = "*", "~", ""
+"""The choices of all models, of the voice by itself, and of the label that each model answers."""
 
 MOST = 24
 """Explanations that a visit keeps: those asked for last."""
 
 ABOUT = """
 Choose a model: networks are asked about the clip with one patch after another covered, the others about it with one group of measures made
-average. An explanation is of the **model**, not of the person: it shows what the model went by, right or wrong.
+average; *Voice* asks no model. An explanation is of the **model**, not of the person: it shows what the model went by, right or wrong.
 """
 
 IMPORTED = "An imported model runs apart from the others, and is asked for answers alone: they are not explained here."
@@ -43,7 +43,7 @@ ADAPTED = "The models are explained as they are for everybody, not as adapted to
 def show(given: clip_input.ClipInput, cards: Sequence[ModelCard]) -> None:
     """Draw the choice of a model, and why the chosen one answers as it does."""
     titles = cached.model_titles(cards)
-    choices = {ALL: "All", **{card.slug: frame.plain(titles[card.slug]) for card in cards}}
+    choices = {ALL: "All", **{card.slug: frame.plain(titles[card.slug]) for card in cards}, VOICE: "Voice"}
     st.markdown(ABOUT)
     with st.container(horizontal=True, key="recognize_why", vertical_alignment="bottom"):
         chosen = st.pills(
@@ -62,7 +62,13 @@ def show(given: clip_input.ClipInput, cards: Sequence[ModelCard]) -> None:
         )
     if chosen not in choices:
         return
+    if chosen in (ALL, VOICE):
+        with st.container(border=True, key="recognize_why_voice"):
+            st.subheader("This voice", anchor=False)
+            _show_voice(given)
     asked = [card for card in cards if chosen in (ALL, card.slug)]
+    if not asked:
+        return
     found = explanations(given, asked, label)
     if voice.current() is not None:
         st.markdown(f":small[{ADAPTED}]")
@@ -200,6 +206,44 @@ def _show_neighbours(found: Neighbours, key: str) -> None:
             st.markdown(":small[This model does not say which recordings it keeps.]")
             return
         _hear(found, key)
+
+
+def _show_voice(given: clip_input.ClipInput) -> None:
+    """Draw where pitch, range, level, rate, brightness and jitter of the clip stand among the clips of each label."""
+    try:
+        known = cached.profile()
+        values = _traits(given.digest, given)
+    except SerError as error:
+        st.info(frame.plain(str(error)), icon=":material/info:")
+        return
+    shares = profile.percentiles(values, known)
+    found = profile.closest(shares)
+    if found is None:
+        st.markdown("There is no pitch, rate or level in this clip to compare.")
+        return
+    label, far = found
+    st.markdown(
+        f"By these figures alone the clip sounds most like the **{label}** clips of the training corpora: on average it lies "
+        f"{100 * far:.0f} points from their middle."
+    )
+    st.plotly_chart(
+        charts.voice(shares),
+        key="recognize.why.voice",
+        config=CONFIG,
+        alt=f"Six figures of the voice among the clips of each label; most like {label}. The table below has all of them.",
+    )
+    st.markdown(
+        ":small[Every corpus counts the same. In the grey band lies the middle half of the clips. The level depends on the microphone, and "
+        "pitch on who speaks, more than on the emotion.]"
+    )
+    with st.expander("The voice as a table", key="recognize.why.voice.table"):
+        st.table(downloads.cells(charts.voice_table(values, shares)))
+
+
+@st.cache_resource(scope="session", max_entries=4, show_spinner=False)
+def _traits(digest: str, _given: clip_input.ClipInput) -> dict[str, float]:
+    with workers.later_work():
+        return recognition.voice_traits(recognition.analyse(_given), profile.MEASURES)
 
 
 def neighbours_table(found: Neighbours) -> pd.DataFrame:
