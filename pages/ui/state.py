@@ -150,7 +150,7 @@ def pick(slug: str, shipped: Iterable[str]) -> None:
     st.session_state[MODELS] = list(dict.fromkeys([*st.session_state.get(MODELS, shipped), slug]))
 
 
-GIVEN = (CLIP, COMPARISON, SELECTIONS, SHELF, WHY, VOICE, TIMELINE, BATCH, OWN_SPEAKER, OWN_NOTES)
+GIVEN = (CLIP, COMPARISON, SHELF, WHY, VOICE, TIMELINE, BATCH, OWN_SPEAKER, OWN_NOTES)
 """What a visitor gave, and what was made of it; of a live session only what was heard."""
 
 
@@ -168,7 +168,7 @@ def kept_bytes(held: Any) -> int:
 
 def release_inputs(held: Any) -> None:
     """Take what a visitor gave out of a session's state, and stop what works on it."""
-    for key in GIVEN:
+    for key in (*GIVEN, SELECTIONS):
         value = held[key] if key in held else None
         if key in held:
             del held[key]

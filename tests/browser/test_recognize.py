@@ -153,7 +153,7 @@ def test_the_pictures_are_hovered_together_and_save_as_png(page: Page, server: S
     page.wait_for_timeout(500)
     box = figure.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 280)
-    for unit in ("of full scale", "dB", "SD"):
+    for unit in ("of full scale", "dB", " s"):
         expect(figure.locator(".hoverlayer")).to_contain_text(unit)
     with page.expect_download() as waiting:
         figure.get_by_role("button", name="Download plot as a PNG").click()

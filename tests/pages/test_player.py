@@ -191,3 +191,11 @@ def test_the_library_of_figures_is_named_on_the_empty_page_alone(page: AppTest) 
     assert (Path(streamlit.__file__).parent / "static" / "static" / "js" / given["module"]).is_file()
     upload(page)
     assert all("module" not in json.loads(each.proto.json) for each in page.get("bidi_component"))
+
+
+def test_a_part_is_forgotten_with_its_clip_and_keeps_nothing_by_itself(page: AppTest) -> None:
+    asked(upload(page), Selection(1.0, 2.5))
+    page.button("forget").click().run()
+    assert state.SELECTIONS not in page.session_state and not pages.players(page)
+    page.session_state[state.SELECTIONS] = {}
+    assert "forget" not in [button.key for button in page.run().button], "an empty note is nothing to forget"

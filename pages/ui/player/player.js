@@ -128,7 +128,11 @@ class Player {
       this.view((Number(this.scroll.value) / 1000) * (this.duration - width), width);
     });
     for (const name of ["play", "pause", "timeupdate", "seeked", "ended"]) audio.addEventListener(name, () => this.place());
-    audio.addEventListener("play", () => this.tick());
+    audio.addEventListener("timeupdate", () => this.repeat()); // in a tab that is not seen, no frame is drawn
+    audio.addEventListener("play", () => {
+      for (const other of players) if (other !== this) other.audio.pause();
+      this.tick();
+    });
     audio.addEventListener("ended", () => { if (this.selection) { this.seek(this.selection.from); this.start(); } });
     audio.addEventListener("error", () => { if (this.url) this.fail("This browser cannot play this file."); });
     surface.addEventListener("pointerdown", (event) => this.grab(event));
@@ -244,11 +248,21 @@ class Player {
     this.place();
   }
 
+  /** Follow the sound from frame to frame, until it pauses. */
   tick() {
-    if (this.audio.paused) return;
-    if (this.selection && this.audio.currentTime >= this.selection.to) this.audio.currentTime = this.selection.from;
+    if (this.ticking || this.audio.paused) return;
+    this.ticking = true;
+    this.repeat();
     if (!matchMedia("(prefers-reduced-motion: reduce)").matches) this.place();
-    requestAnimationFrame(() => this.tick());
+    requestAnimationFrame(() => {
+      this.ticking = false;
+      this.tick();
+    });
+  }
+
+  repeat() {
+    const { audio, selection } = this;
+    if (selection && !audio.paused && audio.currentTime >= selection.to) audio.currentTime = selection.from;
   }
 
   /** Move the play head to where the sound is. */
