@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import signal
@@ -70,9 +71,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("models"))
 
 
-@pytest.fixture(scope="session")
-def start_server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
-    """A function that starts a fresh server, with more environment variables where given; all are stopped at the end."""
+@contextlib.contextmanager
+def servers_for(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Give a function that starts a fresh server, with more environment variables where given; all are stopped at the end."""
     started = []
 
     def start(**more: str) -> Server:
@@ -99,15 +100,27 @@ def start_server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         servers.wait_until_served(process, port, shown=lambda: (folder / "log.txt").read_text(errors="replace"))
         return Server(f"http://localhost:{port}", process, folder / "modules.txt", folder / "outside.txt")
 
-    yield start
-    for process in started:
-        process.terminate()
-        process.wait(timeout=20)
+    try:
+        yield start
+    finally:
+        for process in started:
+            process.terminate()
+        for process in started:
+            process.wait(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def start_server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """A function that starts a fresh server; all are stopped at the end of the file: one that nobody asks still costs time."""
+    with servers_for(models, tmp_path_factory) as start:
+        yield start
 
 
 @pytest.fixture(scope="session")
-def server(start_server: Callable[..., Server]) -> Server:
-    return start_server()
+def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The server of all files that need none of their own."""
+    with servers_for(models, tmp_path_factory) as start:
+        yield start()
 
 
 @pytest.fixture(scope="session")
