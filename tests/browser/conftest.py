@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ from tools.browser import MICROPHONE_FLAGS, system_browser
 
 ROOT = Path(__file__).resolve().parents[2]
 VOICE = ROOT / "pages" / "samples" / "bright.flac"
+
+PHONE = 390
+"""Pixels that a phone is wide."""
 
 CARDS = ".ser-grid:not(.ser-lead) section"
 """The cards of the models, without that of all together."""
@@ -195,6 +199,38 @@ def serious(page: Page) -> list[str]:
         if rule["impact"] in ("serious", "critical")
         for node in rule["nodes"]
     ]
+
+
+def ground(theme: str) -> str:
+    """Return the background of a theme as the browser tells it."""
+    colours = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"][theme]
+    red, green, blue = (int(colours["backgroundColor"][place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgb({red}, {green}, {blue})"
+
+
+def wear(page: Page, theme: str) -> None:
+    """Have the page drawn in the light or the dark theme."""
+    page.emulate_media(color_scheme=theme)
+    page.wait_for_function(
+        f"getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor === '{ground(theme)}'"
+    )
+
+
+def as_on_a_phone(page: Page) -> None:
+    """Have pages shown as wide as a phone is, from the beginning in the dark theme."""
+    page.set_viewport_size({"width": PHONE, "height": 844})
+    page.emulate_media(color_scheme="dark")
+
+
+def faults_on_a_phone(page: Page) -> list[str]:
+    """Return what is wider than a phone, and what `serious` finds, in either theme; in the dark one the page stays."""
+    found = []
+    for theme in ("light", "dark"):
+        wear(page, theme)
+        width = page.evaluate("document.querySelector('.stMain').scrollWidth")
+        found += [f"{theme}: {width} pixels wide"] if width > PHONE else []
+        found += [f"{theme}: {each}" for each in serious(page)]
+    return found
 
 
 @pytest.fixture(scope="session")
