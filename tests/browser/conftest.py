@@ -36,7 +36,7 @@ CARDS = ".ser-grid:not(.ser-lead) section"
 """The cards of the models, without that of all together."""
 
 
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=90_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
