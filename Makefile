@@ -65,16 +65,18 @@ FORCE:
 	@$(INSTALL) -r requirements-dev.txt
 	@touch $@
 
-# Each of the many processes that the tests start would compile the project anew, if Python kept no bytecode.
+# Each of the many processes that the tests start would compile the project anew, if Python kept no bytecode. mypy reads the types beside
+# the tests, some of which wait; what it says comes last.
 test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.ready-dev
 	@$(PY) -m tools.browser
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check --quiet .
-	@$(PY) -m mypy
 	@rm -rf build/coverage
-	@$(PY) -m coverage run -m pytest
-	@$(PY) -m tools.branches
+	@mkdir -p build
+	@$(PY) -m mypy >build/types.txt 2>&1 & types=$$!; \
+		$(PY) -m coverage run -m pytest && $(PY) -m tools.branches; tested=$$?; \
+		wait $$types; typed=$$?; cat build/types.txt; exit $$((tested || typed))
 
 check-long: .venv/.ready-dev
 	@$(PY) -m tools.browser

@@ -117,6 +117,26 @@ def test_both_set_ups_install_what_the_lock_names_and_again_when_it_changes() ->
     )
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs make and a shell")
+@pytest.mark.parametrize("fails", ["", "ruff", "mypy", "coverage", "tools.branches"])
+def test_make_test_runs_each_check_and_fails_where_one_does(tmp_path: Path, fails: str) -> None:
+    """With a Python that only tells what it is asked: mypy works beside the tests, and says what it has to say after them."""
+    for name in ("requirements.lock", "requirements.txt", "requirements-dev.txt", "constraints.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / ".venv").mkdir()
+    for name in (".ready", ".ready-dev"):
+        (tmp_path / ".venv" / name).touch()
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho "$2"\ntest "$2" != "{fails}"\n')
+    python.chmod(0o755)
+    command = ["make", "--no-print-directory", "-f", str(ROOT / "Makefile"), "test", f"PY={python}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode == 0) == (fails == ""), done.stderr
+    ran = ["tools.browser", "ruff", "ruff", "coverage", "tools.branches", "mypy"]
+    shown = {"ruff": ran[:2], "coverage": [*ran[:4], "mypy"]}.get(fails, ran)
+    assert done.stdout.split() == shown
+
+
 def test_no_download_address_and_no_other_lock_file_is_tracked() -> None:
     names = ("pythonhosted.", "pypi.", "npmjs.", "deb.debian.")
     hosts = [f"{name}{end}".encode() for name in names for end in ("org", "com")]

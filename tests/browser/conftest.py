@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +29,14 @@ from tools.browser import MICROPHONE_FLAGS, system_browser
 ROOT = Path(__file__).resolve().parents[2]
 VOICE = ROOT / "pages" / "samples" / "bright.flac"
 
+PHONE = 390
+"""Pixels that a phone is wide."""
+
 CARDS = ".ser-grid:not(.ser-lead) section"
 """The cards of the models, without that of all together."""
 
 
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=90_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -70,9 +75,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("models"))
 
 
-@pytest.fixture(scope="session")
-def start_server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
-    """A function that starts a fresh server, with more environment variables where given; all are stopped at the end."""
+@contextlib.contextmanager
+def servers_for(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Give a function that starts a fresh server, with more environment variables where given; all are stopped at the end."""
     started = []
 
     def start(**more: str) -> Server:
@@ -99,15 +104,27 @@ def start_server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         servers.wait_until_served(process, port, shown=lambda: (folder / "log.txt").read_text(errors="replace"))
         return Server(f"http://localhost:{port}", process, folder / "modules.txt", folder / "outside.txt")
 
-    yield start
-    for process in started:
-        process.terminate()
-        process.wait(timeout=20)
+    try:
+        yield start
+    finally:
+        for process in started:
+            process.terminate()
+        for process in started:
+            process.wait(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def start_server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """A function that starts a fresh server; all are stopped at the end of the file: one that nobody asks still costs time."""
+    with servers_for(models, tmp_path_factory) as start:
+        yield start
 
 
 @pytest.fixture(scope="session")
-def server(start_server: Callable[..., Server]) -> Server:
-    return start_server()
+def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The server of all files that need none of their own."""
+    with servers_for(models, tmp_path_factory) as start:
+        yield start()
 
 
 @pytest.fixture(scope="session")
@@ -133,10 +150,24 @@ def chromium(voice_wav: Path) -> Iterator[Browser]:
         browser.close()
 
 
+AT_ONCE = """
+new MutationObserver((_, observer) => {
+    if (!document.head) return;
+    observer.disconnect();
+    const style = document.createElement("style");
+    style.textContent = "*, ::before, ::after { animation-duration: 1ms !important; animation-iteration-count: 1 !important;"
+        + " transition-duration: 1ms !important; }";
+    document.head.append(style);
+}).observe(document, { childList: true, subtree: true });
+"""
+"""Has what moves on a page be where it goes at once, as for somebody who wants no motion: here the processor draws each picture of it."""
+
+
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
     """A blank page in a context of its own, wide, with the microphone allowed."""
     context = chromium.new_context(permissions=["microphone"], viewport={"width": 1280, "height": 900})
+    context.add_init_script(AT_ONCE)
     page = context.new_page()
     page.set_default_timeout(60_000)
     yield page
@@ -168,6 +199,38 @@ def serious(page: Page) -> list[str]:
         if rule["impact"] in ("serious", "critical")
         for node in rule["nodes"]
     ]
+
+
+def ground(theme: str) -> str:
+    """Return the background of a theme as the browser tells it."""
+    colours = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"][theme]
+    red, green, blue = (int(colours["backgroundColor"][place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgb({red}, {green}, {blue})"
+
+
+def wear(page: Page, theme: str) -> None:
+    """Have the page drawn in the light or the dark theme."""
+    page.emulate_media(color_scheme=theme)
+    page.wait_for_function(
+        f"getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor === '{ground(theme)}'"
+    )
+
+
+def as_on_a_phone(page: Page) -> None:
+    """Have pages shown as wide as a phone is, from the beginning in the dark theme."""
+    page.set_viewport_size({"width": PHONE, "height": 844})
+    page.emulate_media(color_scheme="dark")
+
+
+def faults_on_a_phone(page: Page) -> list[str]:
+    """Return what is wider than a phone, and what `serious` finds, in either theme; in the dark one the page stays."""
+    found = []
+    for theme in ("light", "dark"):
+        wear(page, theme)
+        width = page.evaluate("document.querySelector('.stMain').scrollWidth")
+        found += [f"{theme}: {width} pixels wide"] if width > PHONE else []
+        found += [f"{theme}: {each}" for each in serious(page)]
+    return found
 
 
 @pytest.fixture(scope="session")

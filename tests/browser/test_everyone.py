@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, Route, expect
 from playwright.sync_api import TimeoutError as TookTooLong
 
 from pages.ui import frame
-from tests.browser.conftest import ROOT, Server, serious, settled
-
-
-def ground(theme: str) -> str:
-    colours = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"][theme]
-    red, green, blue = (int(colours["backgroundColor"][place : place + 2], 16) for place in (1, 3, 5))
-    return f"rgb({red}, {green}, {blue})"
+from tests.browser.conftest import Server, serious, settled, wear
 
 
 def pick_a_sample(page: Page) -> None:
@@ -68,10 +61,7 @@ def test_every_page_shows_without_a_network_and_has_no_serious_fault(page: Page,
             expect(page.get_by_test_id("stPlotlyChart")).to_be_visible()
         settled(page)
         for theme in ("light", "dark"):
-            page.emulate_media(color_scheme=theme)
-            page.wait_for_function(
-                f"getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor === '{ground(theme)}'"
-            )
+            wear(page, theme)
             if found := serious(page):
                 faults[f"{title}, {theme}"] = found
         unnamed = [

@@ -12,7 +12,7 @@ import soundfile
 from playwright.sync_api import Page, expect
 
 from ser_core.corpora import catalogue, library, recorded
-from tests.browser.conftest import VOICE, Server, serious, settled
+from tests.browser.conftest import VOICE, Server, as_on_a_phone, faults_on_a_phone, settled
 from tests.browser.test_corpora import LABELS, NAMES, open_tab, tick_first
 
 
@@ -173,15 +173,12 @@ def test_a_finding_is_left_out_and_used_again(page: Page, root: tuple[Server, Pa
     assert library.left_out(folder, "emodb") == {}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_shows_the_tab_within_its_width(page: Page, root: tuple[Server, Path], scheme: str) -> None:
+def test_a_phone_shows_the_tab_within_its_width_in_either_theme(page: Page, root: tuple[Server, Path]) -> None:
     server, folder = root
     if not recorded.listing(folder):
         recorded.create(folder, "Class 9b")
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.emulate_media(color_scheme=scheme)
+    as_on_a_phone(page)
     page.goto(f"{server.url}/corpora")
     open_tab(page, "Your own")
     expect(page.get_by_test_id("stAudioInput")).to_be_visible()
-    assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
-    assert serious(page) == []
+    assert faults_on_a_phone(page) == []

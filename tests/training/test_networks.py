@@ -1,4 +1,4 @@
-"""Networks from a run's settings to a served model, and on from a trained one: in processes of their own, which load TensorFlow."""
+"""Networks from a run's settings to a served model, and on from a trained one: in one process, which loads TensorFlow."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ QUICK = {"filters": (4, 4, 4, 4), "epochs": 2, "clips_per_epoch": 32, "batch_siz
 TRAIN = """
 import json, sys
 from pathlib import Path
+import tensorflow
 from ser_core.system import priority
 from ser_core.training import run
 from ser_core.training import run_folder
@@ -57,6 +58,7 @@ for name, keep_at in json.loads(sys.argv[2]):
             super().epoch(values)
     status = run.run(Slow(folder, on_line=stop), places)
     print(name, status.stage, status.problem, flush=True)
+    tensorflow.config.run_functions_eagerly(True)  # to build the graph of a further network takes longer than its few steps
 (base / "uars.json").write_text(json.dumps(uars))
 """
 EPOCH_S = 7.0
@@ -106,32 +108,28 @@ CONFIGS = {
 }
 
 
-def trained(folder: Path, order: list[tuple[str, int]]) -> Path:
-    """Train some of CONFIGS, each asked to stop after an epoch, or at 0 not."""
+ORDER = [("cnn", 0), ("tuned", 0), ("stopped", 5), ("budget_cnn", 0), ("budget_cnn_lstm", 0)]
+"""Which of CONFIGS are trained one after another, each asked to stop after an epoch, or at 0 not."""
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Path:
+    """A folder in which all of them were trained."""
+    folder = tmp_path_factory.mktemp("networks")
     corpora.build(folder / "corpora")
     (folder / "runs").mkdir()
-    for name, _ in order:
+    for name, _ in ORDER:
         run_folder.create(folder / "made", CONFIGS[name].to_dict()).rename(folder / "runs" / name)
     done = subprocess.run(
-        [sys.executable, "-c", TRAIN.replace("EPOCH_S", str(EPOCH_S)), str(folder), json.dumps(order)],
+        [sys.executable, "-c", TRAIN.replace("EPOCH_S", str(EPOCH_S)), str(folder), json.dumps(ORDER)],
         cwd=ROOT,
         env=os.environ | {"SER_MODELS": str(folder / "models")},
         capture_output=True,
         text=True,
         timeout=280,
     )
-    assert done.stdout.splitlines() == [f"{name} done " for name, _ in order], done.stdout + done.stderr[-2000:]
+    assert done.stdout.splitlines() == [f"{name} done " for name, _ in ORDER], done.stdout + done.stderr[-2000:]
     return folder
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory) -> Path:
-    return trained(tmp_path_factory.mktemp("networks"), [("cnn", 0), ("tuned", 0), ("stopped", 5)])
-
-
-@pytest.fixture(scope="module")
-def on_a_budget(tmp_path_factory) -> Path:
-    return trained(tmp_path_factory.mktemp("budget"), [("budget_cnn", 0), ("budget_cnn_lstm", 0)])
 
 
 def card(base: Path, slug: str) -> ModelCard:
@@ -196,14 +194,14 @@ def test_a_network_that_was_stopped_keeps_its_best_epoch(base):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["budget_cnn", "budget_cnn_lstm"])
-def test_a_budget_of_time_ends_a_network_with_its_best_epoch_and_says_how_far_it_came(on_a_budget, name):
-    result = run_folder.read_result(on_a_budget / "runs" / name)
+def test_a_budget_of_time_ends_a_network_with_its_best_epoch_and_says_how_far_it_came(base, name):
+    result = run_folder.read_result(base / "runs" / name)
     n = int(np.ceil(60 / EPOCH_S))
     (note,) = result["notes"]
     assert note == f"The 60 s of training were over after epoch {n} of 300; the best of them is kept."
-    history = card(on_a_budget, result["model"]).training["history"]
+    history = card(base, result["model"]).training["history"]
     assert [row["epoch"] for row in history] == list(range(1, n + 1))
-    saved = json.loads((on_a_budget / "uars.json").read_text())[name]
+    saved = json.loads((base / "uars.json").read_text())[name]
     assert saved == pytest.approx(max(row["validation_uar"] for row in history))
 
 
