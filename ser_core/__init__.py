@@ -25,6 +25,7 @@ Rooms, from the ground up; a room imports those above it in this list only (test
     recognition    a trained model and its predictions: recognizer, card, store, bundle, sandbox, report, svg;
                      analysis (a clip), timeline (long audio), live (a stream), batch (a folder), service (what workers run),
                      together (one answer of all models), personal (models adapted to one speaker)
+    explanation    why a model answered as it did: what_if (the same clip elsewhere, or spoken otherwise)
     training       settings -> saved model: config, plan, balance, fit, search, run, card, shipped; contamination;
                      held_out (what was answered to each clip), together (a pool's weights from it), personal (what takes are worth);
                      run_folder, jobs, supervisor, stopping: a run as a separate process

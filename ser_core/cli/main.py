@@ -33,12 +33,14 @@ from ser_core.cli import (  # noqa: E402
     table,
     terminal,
     train,
+    what_if,
 )
 from ser_core.cli.options import Parser  # noqa: E402
 from ser_core.errors import SerError  # noqa: E402
 
 COMMANDS = (
     predict,
+    what_if,
     models,
     card,
     corpora,
