@@ -23,7 +23,7 @@ if __name__ == "__main__":  # as Streamlit draws the page
         recognition,
         shelf,
     )
-    from pages.ui.recognize import answers, clips, timeline, why
+    from pages.ui.recognize import answers, break_it, clips, timeline, why
     from ser_core.errors import SerError
 else:
     from pages.ui import server
@@ -132,6 +132,7 @@ def recognize() -> None:
         answers.show(*asked, keep=functools.partial(shelf.put, clip, analysis))
         st.header("Why?", anchor=False)
         why.show(clip, models)
+        break_it.show(clip, analysis, asked[0])
 
     st.header("What the sound looks like", anchor=False)
     st.markdown(

@@ -14,7 +14,7 @@ Rooms, from the ground up; a room imports those above it in this list only (test
                      priority, process_tree: niceness and threads of each kind of process; ending one with all it started
     metrics        probabilities -> figures: evaluation, curves, calibration, pooling, abstention
     audio          bytes -> Waveform -> Waveform: formats, sources, headers, channels, decoding; waveform, recording,
-                     augment, degradations, codecs, warm_up
+                     augment, degradations, codecs
     classifiers    arrays -> probabilities: knn, mlp, cnn, cnn_lstm and six more
     features       Waveform -> numbers: config, extraction, pitch, filterbanks, spectral, functionals, encoder, vectors; quality,
                      voice_activity, speech_rate
@@ -26,6 +26,7 @@ Rooms, from the ground up; a room imports those above it in this list only (test
                      analysis (a clip), timeline (long audio), live (a stream), batch (a folder), service (what workers run),
                      together (one answer of all models), personal (models adapted to one speaker)
     explanation    why a model answers as it does: occlusion (where it looks), measures (what it goes by), neighbours (of KNN);
+                     what_if (the same clip elsewhere, or spoken otherwise), profile (a voice among the training corpora's);
                      service (what workers run), figures, report
     training       settings -> saved model: config, plan, balance, fit, search, run, card, shipped; contamination;
                      held_out (what was answered to each clip), together (a pool's weights from it), personal (what takes are worth);

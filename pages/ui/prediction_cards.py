@@ -15,6 +15,7 @@ from pages.ui.charts import palette
 from pages.ui.recognition import Answer, Together
 from ser_core.classifiers import CLASSIFIERS
 from ser_core.corpora import catalogue
+from ser_core.explanation import what_if
 from ser_core.metrics import abstention
 from ser_core.metrics.evaluation import Evaluation
 from ser_core.recognition import store
@@ -97,6 +98,24 @@ def grid(answers: Sequence[Answer], before: Sequence[Answer] = (), *, words: tup
         card = _card(answer, before[i].prediction if before else None) | {"first": words[0]}
         (pretrained if store.is_pretrained(answer.card) else scratch).append(card)
     return str(_HTML.grid(scratch, abstention.NOT_SURE)) + str(_HTML.broad(pretrained, abstention.NOT_SURE))
+
+
+def moved(now: Sequence[Prediction], before: Sequence[Prediction], titles: Mapping[str, str]) -> str:
+    """Return one card per prediction about a changed clip, with a thinner bar for what the same model said of the clip as it was."""
+    first = {each.model: each for each in before}
+    shown = [
+        {"title": titles.get(each.model, each.model), "anchor": "", "notes": []} | _said(each, first.get(each.model))
+        for each in now
+    ]
+    return str(_HTML.grid(shown, abstention.NOT_SURE))
+
+
+def flip_table(flips: Mapping[str, Sequence[what_if.Flip]]) -> str:
+    """Return what flips each model's answer (title -> flips), as an HTML table: one row for each way in which a clip can change."""
+    marks = {title: {flip.row.title: flip.mark for flip in found} for title, found in flips.items()}
+    tried = [row.title for row in what_if.ROWS if any(row.title in each for each in marks.values())]
+    rows = [{"title": title, "cells": [each.get(title, "") for each in marks.values()]} for title in tried]
+    return str(_HTML.wide("What flips each answer", "What happens to the clip", list(marks), rows))
 
 
 def _card(answer: Answer, before: Prediction | None) -> dict[str, Any]:

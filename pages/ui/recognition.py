@@ -24,6 +24,7 @@ from ser_core.audio import decoding
 from ser_core.audio.waveform import SAMPLE_RATE, Waveform, encode_wav
 from ser_core.dataset import exploration
 from ser_core.errors import AudioError, SerError
+from ser_core.explanation import what_if
 from ser_core.features import encoder, vectors
 from ser_core.features.extraction import Features
 from ser_core.recognition import service, store, timeline, together
@@ -406,6 +407,33 @@ def references(cards: Sequence[ModelCard]) -> list[Reference]:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _references(models: tuple[tuple[str, str], ...], folder: Path) -> tuple[Reference, ...]:
     return tuple(workers.run(service.references, models, folder).values())
+
+
+def change(
+    waveform: Waveform, condition: str, level: float, cards: Sequence[ModelCard]
+) -> tuple[Waveform, list[Prediction]]:
+    """Return a clip under a condition (what_if.change) and what this machine's models among these say of it; raises a SerError."""
+    models = _slugs_and_keys(_by_origin(cards)[0])
+    changed, found = workers.run(
+        what_if.hear, waveform, condition, level, models, paths.models_folder(), cached.SAMPLES
+    )
+    return changed, [each for each in found if isinstance(each, Prediction)]
+
+
+def ask_changed(
+    waveform: Waveform, condition: str, cards: Sequence[ModelCard]
+) -> dict[what_if.Variant, list[Prediction]]:
+    """Return what this machine's models among these say of a clip at every level of a condition, when nobody's first answer waits.
+
+    Raises a NoRoomError where too much waits.
+    """
+    models = _slugs_and_keys(_by_origin(cards)[0])
+    with workers.later_work():
+        found = workers.run(what_if.ask, waveform, condition, models, paths.models_folder(), cached.SAMPLES)
+    return {
+        (condition, level): [each for each in answers if isinstance(each, Prediction)]
+        for level, answers in zip(what_if.levels(condition), found, strict=True)
+    }
 
 
 def voice_traits(analysis: Analysis, names: Sequence[str] = exploration.VOICE) -> dict[str, float]:

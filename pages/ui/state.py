@@ -79,6 +79,9 @@ BATCH_ROUND = "batch.round"
 TIMELINE = "timeline.run"
 """timeline.Run | None: the long recording last looked at, moment by moment."""
 
+BREAK_IT = "recognize.break_it.search"
+"""break_it.Search: what was last looked for that makes an answer another, and what there is of it."""
+
 LIVE = "live.visitor"
 """session.Visitor: who listens for this visitor, and what was heard last."""
 
@@ -150,7 +153,7 @@ def pick(slug: str, shipped: Iterable[str]) -> None:
     st.session_state[MODELS] = list(dict.fromkeys([*st.session_state.get(MODELS, shipped), slug]))
 
 
-GIVEN = (CLIP, COMPARISON, SHELF, WHY, VOICE, TIMELINE, BATCH, OWN_SPEAKER, OWN_NOTES)
+GIVEN = (CLIP, COMPARISON, SHELF, WHY, VOICE, TIMELINE, BREAK_IT, BATCH, OWN_SPEAKER, OWN_NOTES)
 """What a visitor gave, and what was made of it; of a live session only what was heard."""
 
 

@@ -35,6 +35,7 @@ from ser_core.cli import (  # noqa: E402
     table,
     terminal,
     train,
+    what_if,
 )
 from ser_core.cli.options import Parser  # noqa: E402
 from ser_core.errors import SerError  # noqa: E402
@@ -42,6 +43,7 @@ from ser_core.errors import SerError  # noqa: E402
 COMMANDS = (
     predict,
     explain,
+    what_if,
     models,
     card,
     corpora,
