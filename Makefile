@@ -54,6 +54,8 @@ setup: .venv/.ready
 	@rm -f $@
 	@echo "Installing the libraries (3 GB on disk; some minutes the first time) ..."
 	@$(INSTALL) --require-hashes -r requirements.lock
+	@echo "Warming up ..."
+	@$(PY) -m ser_core.audio.warm_up
 	@touch $@
 
 FORCE:

@@ -1,5 +1,5 @@
 @echo off
-rem Makes .venv, installs and serves the app on http://localhost:8501. Does on Windows what "make run" does elsewhere;
+rem Makes .venv, installs, warms up and serves the app on http://localhost:8501. Does on Windows what "make run" does elsewhere;
 rem "run.bat class" does what "make class" does.
 setlocal
 cd /d "%~dp0"
@@ -39,6 +39,9 @@ if errorlevel 1 (
     echo Installing failed: the lines above say why. Start run.bat again to go on.
     exit /b 1
 )
+echo Warming up ...
+%PY% -m ser_core.audio.warm_up
+if errorlevel 1 exit /b 1
 copy /b requirements.lock .venv\installed.txt >nul
 
 :serve

@@ -14,7 +14,7 @@ Rooms, from the ground up; a room imports those above it in this list only (test
                      priority, process_tree: niceness and threads of each kind of process; ending one with all it started
     metrics        probabilities -> figures: evaluation, curves, calibration, pooling, abstention
     audio          bytes -> Waveform -> Waveform: formats, sources, headers, channels, decoding; waveform, recording,
-                     augment, degradations, codecs
+                     augment, degradations, codecs, warm_up
     classifiers    arrays -> probabilities: knn, mlp, cnn, cnn_lstm and six more
     features       Waveform -> numbers: config, extraction, pitch, filterbanks, spectral, functionals, encoder, vectors; quality,
                      voice_activity, speech_rate

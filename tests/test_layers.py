@@ -43,7 +43,7 @@ HEAVY = {
     "streamlit": set(),
     "streamlit_webrtc": set(),  # its SRTP library crashes the process once TensorFlow is loaded
     "plotly": set(),
-    "librosa": set(),
+    "librosa": {"audio/augment.py"},
     "numba": set(),
     "tensorflow": {"classifiers/_keras.py"},
     "keras": {"classifiers/_keras.py"},
@@ -54,6 +54,7 @@ HEAVY = {
 }
 
 TESTED_ELSEWHERE = {
+    "audio/warm_up.py": "run by `make setup`: test_setup.py warms a cold cache by it",
     "classifiers/_estimators.py": "private: classifiers/test_table.py runs over every kind",
     "classifiers/_keras.py": "private: training/test_networks.py trains both networks, in processes of their own",
     "classifiers/_onnx.py": "private: recognition/test_sandbox.py and classifiers/test_table.py give it networks",

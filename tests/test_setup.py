@@ -1,4 +1,4 @@
-"""What a newcomer meets first: pins, configuration, the first start at a terminal."""
+"""What a newcomer meets first: pins, configuration, the first start at a terminal, a cold numba cache."""
 
 from __future__ import annotations
 
@@ -15,6 +15,29 @@ import pytest
 from tests.support import servers
 
 ROOT = Path(__file__).resolve().parents[1]
+
+ASKED_AFTER_THE_WARM_UP = """
+from numba.core import caching
+asked, load = [], caching.Cache.load_overload
+def noted(cache, signature, context):
+    asked.append(f"{cache.cache_path} {signature}")
+    return load(cache, signature, context)
+caching.Cache.load_overload = noted
+
+from ser_core.audio import warm_up
+warm_up.run()
+n_asked = len(asked)
+
+import numpy as np
+from ser_core.audio import augment, waveform
+from ser_core.features import extraction
+rng = np.random.default_rng(1)
+sound = waveform.Waveform(rng.normal(scale=0.1, size=30_000).astype(np.float32), 16_000)
+for effect in augment.EFFECTS.values():
+    extraction.extract(effect.apply(sound, 0.5, rng))
+print(n_asked, asked[n_asked:])
+"""
+"""Prints how often the warm-up asks numba's cache for something compiled, and what every effect and measuring ask for after it."""
 
 
 def requirement_lines(name: str) -> list[str]:
@@ -203,3 +226,11 @@ def read(terminal: int) -> str:
         return os.read(terminal, 65_536).decode(errors="replace")
     except OSError:  # nothing new, or the other side has closed
         return ""
+
+
+def test_the_warm_up_leaves_nothing_to_compile() -> None:
+    """Two processes that fill numba's cache at once can break it: after the set-up nothing must be left that they would put there."""
+    command = [sys.executable, "-c", ASKED_AFTER_THE_WARM_UP]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
+    n_asked, _, left = done.stdout.strip().partition(" ")
+    assert int(n_asked) > 0 and left == "[]", done.stdout + done.stderr

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 import soxr
 
 from ser_core.audio.waveform import Waveform
@@ -21,6 +20,9 @@ STFT_SIZE = 1024
 
 DRAWN_SHARE = 0.5
 """Chance that a chosen effect is part of one copy; at least one always is."""
+
+COMPILED = frozenset({"stretch", "pitch"})
+"""Effects that librosa makes with functions that numba compiles at their first call."""
 
 N_CHATTER = 5
 """Voices that `add_chatter` mixes."""
@@ -81,16 +83,20 @@ def change_speed(waveform: Waveform, *, factor: float) -> Waveform:
 
 def stretch_time(waveform: Waveform, *, factor: float) -> Waveform:
     """Return the clip spoken `factor` times as fast at the same pitch, by a phase vocoder (Flanagan & Golden 1966)."""
-    stretched = _vocode(_padded(waveform.samples), factor)
+    import librosa  # training and previews only: the server starts without it
+
+    stretched = librosa.effects.time_stretch(_padded(waveform.samples), rate=factor, n_fft=STFT_SIZE)
     return _like(waveform, stretched[: max(round(len(waveform.samples) / factor), 1)])
 
 
 def shift_pitch(waveform: Waveform, *, semitones: float) -> Waveform:
     """Return the clip with its pitch, and the formants with it, moved by semitones; it lasts as long as before."""
-    n, factor = len(waveform.samples), 2 ** (semitones / 12)
-    slower = _vocode(_padded(waveform.samples), 1 / factor)
-    shifted = soxr.resample(slower, waveform.sample_rate * factor, waveform.sample_rate, quality="MQ")[:n]
-    return _like(waveform, np.pad(shifted, (0, n - len(shifted))))
+    import librosa
+
+    shifted = librosa.effects.pitch_shift(
+        _padded(waveform.samples), sr=waveform.sample_rate, n_steps=semitones, n_fft=STFT_SIZE, res_type="soxr_mq"
+    )
+    return _like(waveform, shifted[: len(waveform.samples)])
 
 
 def change_level(waveform: Waveform, *, gain_db: float) -> Waveform:
@@ -293,39 +299,6 @@ def _shipped_mix(
     if rng.random() < 0.15 * strength:
         result = limit_band(result)
     return result
-
-
-def _vocode(samples: np.ndarray, factor: float) -> np.ndarray:
-    """Return samples, float32 (n,), n at least STFT_SIZE, `factor` times as fast at the same pitch, float32 (n / factor,).
-
-    The magnitudes between two frames are mixed; each bin's phase moves on by as much as it does there.
-    """
-    hop, n = STFT_SIZE // 4, round(len(samples) / factor)
-    window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(STFT_SIZE) / STFT_SIZE)).astype(np.float32)
-    padded = np.pad(samples.astype(np.float32), STFT_SIZE // 2)
-    frames = scipy.fft.rfft(np.lib.stride_tricks.sliding_window_view(padded, STFT_SIZE)[::hop] * window)
-    places = np.arange(0, len(frames), factor)
-    first, share = places.astype(int), (places % 1)[:, np.newaxis].astype(np.float32)
-    frames = np.pad(frames, ((0, 1), (0, 0)))
-    level, phase = np.abs(frames), np.angle(frames)
-    turn = 2 * np.pi * hop / STFT_SIZE * np.arange(frames.shape[1])
-    moved = phase[first + 1] - phase[first] - turn
-    moved += turn - 2 * np.pi * np.round(moved / (2 * np.pi))
-    phases = phase[0] + np.concatenate([np.zeros((1, len(turn))), np.cumsum(moved[:-1], axis=0)])
-    levels = (1 - share) * level[first] + share * level[first + 1]
-    pieces = scipy.fft.irfft(levels * np.exp(1j * phases).astype(np.complex64)) * window
-    total = _overlap(pieces, hop) / np.maximum(_overlap(np.broadcast_to(window**2, pieces.shape), hop), 1e-8)
-    made = total[STFT_SIZE // 2 :][:n]
-    return np.pad(made, (0, n - len(made)))
-
-
-def _overlap(pieces: np.ndarray, hop: int) -> np.ndarray:
-    """Return the sum of pieces, (n_pieces, a multiple of hop), each of which begins hop after the one before."""
-    n_pieces, length = pieces.shape
-    total = np.zeros((n_pieces + length // hop - 1, hop), pieces.dtype)
-    for place in range(length // hop):
-        total[place : place + n_pieces] += pieces[:, place * hop : (place + 1) * hop]
-    return total.ravel()
 
 
 def _padded(samples: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ser_core.audio import augment, decoding
+from ser_core.audio import augment, decoding, warm_up
 from ser_core.audio.waveform import Waveform
 from ser_core.corpora import catalogue
 from ser_core.dataset.cache import FACTS, _place, read_arrays, version, write_arrays
@@ -172,11 +172,16 @@ def build(
     missing = [number for number, result in enumerate(results) if result is None]
     if len(missing) < WORTH_WORKERS:
         n_jobs, cluster = 1, None
+    compiles = bool(augment.COMPILED & set(effects or ()))
     if cluster:
+        if compiles:
+            cluster.once_a_machine(warm_up.run)
         whole = (*kinds, vectors.FRAMES)
         there = functools.partial(_measure, config=config, drawn=drawn, cache=None, kinds=whole)
         run = cluster.in_order(there, [(tasks[number],) for number in missing])
     else:
+        if compiles and missing and n_jobs != 1:
+            warm_up.run()
         check_stop()
         run = pool.in_processes(measure, [(tasks[number],) for number in missing], n_jobs, niced=niced)
     for number, result in zip(missing, run, strict=True):

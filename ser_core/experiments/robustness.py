@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
@@ -277,7 +278,8 @@ def _answered(
         n_jobs = workspace.n_jobs if len(tasks) * len(_levels(name)) >= build.WORTH_WORKERS else 1
         run = functools.partial(pool.in_processes, analyse, n_jobs=n_jobs, niced=workspace.niced)
         answers: dict[str, _Answers] = {model.slug: [] for model in alike}
-        for items in run([(task,) for task in tasks]):
+        # The first clip goes alone: what numba compiles must not be compiled by two processes at once, nor loaded by a server.
+        for items in itertools.chain(run([(tasks[0],)]), run([(task,) for task in tasks[1:]])):
             if workspace.should_stop():
                 raise Stopped("Stopped. Finished conditions are kept and need not be measured again.")
             for model in alike:

@@ -64,6 +64,12 @@ class Cluster:
             if answer:
                 raise ConfigError(f"The worker {worker} {answer}")
 
+    def once_a_machine(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Call function(*arguments) in one worker per machine, for what two processes of a machine must not do at once."""
+        firsts = {worker.rpartition(":")[0]: worker for worker in self._client.nthreads()}
+        with self._cluster_errors():
+            self._client.run(function, *arguments, workers=list(firsts.values()))
+
     def in_order(self, function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
         """Yield function(*task) of many small tasks, in their order."""
         batches = [tasks[start : start + TOGETHER] for start in range(0, len(tasks), TOGETHER)]

@@ -12,7 +12,10 @@ from ser_core.system import priority
 def in_processes(
     measure: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], n_jobs: int, *, niced: bool
 ) -> Iterator[Any]:
-    """Yield measure(*task) of each task in their order, from processes with one thread of the numeric libraries each; 1: from this one."""
+    """Yield measure(*task) of each task in their order, from processes with one thread of the numeric libraries each; 1: from this one.
+
+    What numba compiles must have been called once before (audio/warm_up.py): two workers that fill its cache at once leave it corrupt.
+    """
     import joblib
 
     step_back = functools.partial(priority.step_back, priority.LONG_WORK) if niced else None
