@@ -22,7 +22,7 @@ if __name__ == "__main__":  # as Streamlit draws the page
         recognition,
         shelf,
     )
-    from pages.ui.recognize import answers, clips, timeline
+    from pages.ui.recognize import answers, clips, map, timeline
     from ser_core.errors import SerError
 else:
     from pages.ui import server
@@ -119,6 +119,7 @@ def recognize() -> None:
         )
     else:
         answers.show(*asked, keep=functools.partial(shelf.put, clip, analysis))
+    map.show_map(clip, analysis)
 
     st.header("What the sound looks like", anchor=False)
     st.markdown(
