@@ -23,7 +23,7 @@ if __name__ == "__main__":  # as Streamlit draws the page
         recognition,
         shelf,
     )
-    from pages.ui.recognize import answers, break_it, clips, timeline, why
+    from pages.ui.recognize import answers, break_it, clips, map, timeline, why
     from ser_core.errors import SerError
 else:
     from pages.ui import server
@@ -133,6 +133,7 @@ def recognize() -> None:
         st.header("Why?", anchor=False)
         why.show(clip, models)
         break_it.show(clip, analysis, asked[0])
+    map.show_map(clip, analysis)
 
     st.header("What the sound looks like", anchor=False)
     st.markdown(

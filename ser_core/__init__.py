@@ -32,7 +32,8 @@ Rooms, from the ground up; a room imports those above it in this list only (test
                      held_out (what was answered to each clip), together (a pool's weights from it), personal (what takes are worth);
                      run_folder, jobs, supervisor, stopping: a run as a separate process
     experiments    models measured: recipe, outcome, workspace, measure; benchmark, cross_corpus, robustness,
-                     leakage_lab, comparison, listeners, deletion; runs: a measurement as a run; results/ holds what is precomputed
+                     leakage_lab, comparison, listeners, deletion, answers (the clips behind a matrix); runs: a measurement as a run;
+                     results/ holds what is precomputed
     serving        a way in, the app as a process: server, preflight, certificates, install_page, lesson, guard, admin, permissions
     cli            a way in, `python -m ser_core`: main, options, and one file per command
 

@@ -21,15 +21,17 @@ from ser_core import paths
 from ser_core.corpora import catalogue, library
 from ser_core.dataset import duplicates
 from ser_core.dataset.duplicates import Sounds
+from ser_core.errors import ConfigError
 from ser_core.experiments import benchmark
 from ser_core.experiments.listeners import Listeners
 from ser_core.experiments.listeners import read_results as read_listeners
 from ser_core.explanation import profile as voice_profile
 from ser_core.recognition import store, together
 from ser_core.recognition.card import ModelCard
-from ser_core.training import personal
+from ser_core.training import held_out, personal
 from ser_core.training import plan as training_plan
 from ser_core.training.config import RunConfig
+from ser_core.training.held_out import HeldOut
 from ser_core.training.plan import Plan
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
@@ -75,6 +77,23 @@ def listeners() -> dict[str, Listeners]:
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _protocol_cells(path: Path, changed_ns: int) -> tuple[benchmark.Cell, ...]:
     return benchmark.read(path)
+
+
+def held_out_answers(path: Path) -> tuple[HeldOut, ...]:
+    """Return the held-out answers in a file, read again only when it has changed; none where it is missing or damaged."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return ()
+    return _held_out_answers(path, facts.st_mtime_ns, facts.st_size)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the answers …")
+def _held_out_answers(path: Path, changed_ns: int, size: int) -> tuple[HeldOut, ...]:
+    try:
+        return held_out.read(path)
+    except ConfigError:
+        return ()
 
 
 def _model_key(card: ModelCard) -> str:

@@ -167,8 +167,11 @@ def write(path: Path, parts: Sequence[HeldOut]) -> None:
         arrays[f"rows_{place}"] = np.array([number[row] for row in table], np.int32)
         arrays[f"folds_{place}"] = each.clips[FOLD].to_numpy(np.int16)
         for slug, probabilities in each.probabilities.items():
-            relative = np.sqrt(probabilities / probabilities.max(axis=1, keepdims=True))
-            arrays[f"answers_{place}_{slug}"] = np.rint(_LEVELS * relative).astype(np.uint8)
+            highest = probabilities.max(axis=1, keepdims=True)
+            levels = np.rint(_LEVELS * np.sqrt(probabilities / highest)).astype(np.uint8)
+            # A label that is all but as probable stays behind: what was answered must come back.
+            levels[(levels == _LEVELS) & (probabilities < highest)] -= 1
+            arrays[f"answers_{place}_{slug}"] = levels
         rows.append(
             {
                 "protocol": each.protocol,

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import json
 import os
-import re
 import secrets
 import shutil
 import subprocess
@@ -184,8 +183,9 @@ def find(root: Path, id: str) -> Job:
     ------
     ConfigError : if there is none of that id (any text: it may come from an address).
     """
-    # A name as run_folder.create gives them leads nowhere else. Many pages ask each second: the other runs are read for the line alone.
-    job = _read(root / id) if re.fullmatch(r"[0-9a-f-]{1,60}", id) else None
+    # Many pages ask each second: the other runs are read for the line alone.
+    folder = run_folder.named(root, id)
+    job = _read(folder) if folder else None
     if job and job.status.stage == run_folder.QUEUED:
         job = next((each for each in jobs(root) if each.id == id), None)
     if job:

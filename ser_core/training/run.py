@@ -33,7 +33,7 @@ from ser_core.recognition.card import ModelCard
 from ser_core.system.cluster import Cluster, connected, program_digest
 from ser_core.system.files import write_atomically
 from ser_core.training import card as training_card
-from ser_core.training import fit, run_folder, search, stopping
+from ser_core.training import fit, held_out, run_folder, search, stopping
 from ser_core.training import plan as training_plan
 from ser_core.training.card import Made, to_json
 from ser_core.training.config import RunConfig
@@ -170,6 +170,7 @@ def _work(folder: Path, places: RunPaths, reporter: Reporter) -> tuple[ModelCard
     figures = evaluate(prepared, cross, config.protocol, threshold=apart)
     before = _before(material, places)
     reporter.stage(run_folder.SAVING, "Saving the model.")
+    _keep_answers(folder, prepared, cross, config.protocol)
     made = Made(config, prepared, material.data, result, figures, before, trials, reporter.folder.name, sounds)
     card = store.save_new(
         lambda files: _unless_discarded(training_card.card(made, files), reporter), result.classifier, places.models
@@ -187,6 +188,21 @@ def _work(folder: Path, places: RunPaths, reporter: Reporter) -> tuple[ModelCard
         "unreadable": [list(problem) for problem in material.data.problems],
         "notes": list(result.notes),
     }
+
+
+def _keep_answers(folder: Path, prepared: Prepared, probabilities: np.ndarray, protocol: str) -> None:
+    """Keep what was answered to each tested clip with the run: a byte a label."""
+    folds = np.zeros(len(prepared.clips), int) if prepared.folds is None else prepared.folds
+    found = held_out.of(
+        prepared.clips,
+        folds,
+        probabilities,
+        run_folder.MODEL,
+        labels=prepared.labels,
+        protocol=protocol,
+        scope=held_out.ALL,
+    )
+    held_out.write(folder / run_folder.ANSWERS, [found])
 
 
 def _compare(clips: pd.DataFrame, config: RunConfig, places: RunPaths, reporter: Reporter) -> Sounds:

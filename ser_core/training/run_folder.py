@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -30,6 +31,9 @@ CONFIG, STATUS, EPOCHS, LOG, RESULT, STOP = (
 )
 SEARCH = "search.jsonl"
 """Finished fits of a search or a cross-validation: a stopped run that is started again resumes after them."""
+
+ANSWERS, MODEL = "answers.npz", "model"
+"""What the model of a training answered to the clips that were held out from it, as held_out.py writes it; its name in that file."""
 
 QUEUED, COMPARING, FEATURES, TRAINING, SEARCHING, EVALUATING, SAVING, MEASURING = (
     "queued",
@@ -111,6 +115,14 @@ def create(folder: Path, config: Mapping[str, Any]) -> Path:
             f"The run could not be written to '{folder}' ({error.strerror}). Make room there, or set SER_RUNS."
         ) from None
     return path
+
+
+def named(folder: Path, name: str) -> Path | None:
+    """Return the folder of a run below `folder`, whether it is there or not; None for a name (any text) that `create` never gives.
+
+    Such a name leads nowhere else.
+    """
+    return folder / name if re.fullmatch(r"[0-9a-f-]{1,60}", name) else None
 
 
 def read_config(folder: Path) -> Any:

@@ -115,6 +115,25 @@ def test_true_labels_give_scores_with_their_caveat(page: AppTest) -> None:
     assert "How often" not in ask(page, {"a.flac": SPEECH}) and not page.table
 
 
+def test_a_cell_of_the_matrix_leads_to_the_recordings_behind_it(page: AppTest) -> None:
+    ask(page)
+    run = page.session_state[state.BATCH]
+    slug = next(iter(run.labels))
+    places, said = batch_table.answers_of(run, slug)
+    assert [run.truths[place] for place in places] == ["angry", "happy"]
+    answered = run.labels[slug][said[1].argmax()]
+    page.selectbox(f"batch.confusion.{slug}.cell.acted").set_value("happy")
+    page.selectbox(f"batch.confusion.{slug}.cell.answered").set_value(answered).run()
+    assert f"Acted happy, answered {answered}: 1 clip" in text(page)
+    table = next(each for each in page.dataframe if each.key.startswith("batch.confusion"))
+    assert table.value["Clip"].tolist() == ["happy/x.flac"]
+    page.session_state[table.key] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    page.run()
+    assert "**Clip** · happy/x.flac" in text(page) and "Acted as **happy**" in text(page)
+    other = pages.visit("pages/batch.py")
+    assert "happy/x.flac" not in text(other) and not other.dataframe
+
+
 def test_clips_of_a_corpus_that_was_trained_on_are_said_to_prove_little(models: Path) -> None:
     cards, _ = store.list_models(models)
     for card in cards:

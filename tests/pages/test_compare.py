@@ -11,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import cached, frame, runtime
+from pages.ui import cached, cell_clips, frame, runtime
 from pages.ui.charts import palette
 from pages.ui.charts.models import bars, certainty, confusion, describe_confusion, labels_of, ladder, risk
 from pages.ui.charts.robustness import axis_of, cell_table, heat
@@ -178,6 +179,14 @@ def test_figures_of_different_protocols_stand_in_columns_of_their_own(here: Path
     page.selectbox("compare.cards.column").set_value(("random", "ravdess")).run()
     assert [trace["y"][0] for trace in json.loads(page.get("plotly_chart")[0].proto.spec)["data"]] == ["CNN"]
     assert "Held out: **the clip**" in text(page)
+
+
+def test_held_out_figures_whose_answers_are_not_stored_say_so_at_a_cell(here: Path) -> None:
+    change_card(here, "mlp", per_corpus={"ravdess": figures(seed=4).to_dict()})
+    page = visit("Held-out figures")
+    for key, value in (("model", "MLP"), ("acted", "happy"), ("answered", "sad")):
+        page.selectbox(f"compare.cards.confusion.cell.{key}").set_value(value).run()
+    assert cell_clips.NOT_STORED in text(page)
 
 
 @pytest.mark.parametrize("section", ["Confusion", "Labels", "Calibration", "ROC"])
@@ -393,6 +402,25 @@ def test_models_are_scored_and_what_they_know_is_marked(here: Path, at_once: Non
     assert page.dataframe[0].value["Model"].tolist()[-1] == outcomes.MEAN
     again = visit("Score on a corpus")
     assert again.dataframe, "another visitor finds the same result"
+
+
+def test_a_cell_of_a_scored_matrix_leads_to_its_clips(here: Path, at_once: None) -> None:
+    corpora.build(here / "corpora")
+    page = score(visit("Score on a corpus"))
+    model = page.selectbox("compare.score.ravdess.confusion.cell.model")
+    assert model.options[0] == "KNN"
+    page.selectbox("compare.score.ravdess.confusion.cell.acted").set_value("angry").run()
+    listed = []
+    for answered in page.selectbox("compare.score.ravdess.confusion.cell.answered").options:
+        page.selectbox("compare.score.ravdess.confusion.cell.answered").set_value(answered).run()
+        assert f"Acted angry, answered {answered}" in text(page)
+        listed += [
+            name
+            for each in page.dataframe
+            if " angry " in (each.key or "")
+            for name in each.value.get("Clip", pd.Series(dtype=str))
+        ]
+    assert len(listed) == len(set(listed)) == 16 and all(name.split("-")[2] == "05" for name in listed)
 
 
 def test_recordings_that_occur_more_than_once_are_said_beside_the_figures(here: Path, at_once: None) -> None:

@@ -130,6 +130,21 @@ def test_a_clip_of_the_shelf_becomes_a_take(models: Path) -> None:
     assert take.label == "neutral" and take.data == page.session_state[state.SHELF].clips[0].data
 
 
+def test_a_cell_of_the_matrix_leads_to_the_takes_behind_it(adapted: AppTest) -> None:
+    take = held(adapted).takes[1]
+    said = [each for each in take.predictions if each.model in TITLES]
+    answered = said[0].label
+    adapted.selectbox("my_voice.confusion.cell.acted").set_value("happy")
+    adapted.selectbox("my_voice.confusion.cell.answered").set_value(answered).run()
+    n = sum(each.label == answered for each in said)
+    assert f"Acted happy, answered {answered}: {n} answer" in pages.text(adapted)
+    table = next(each for each in adapted.dataframe if each.key.startswith("my_voice.confusion"))
+    assert table.value["Clip"].eq("take 2").all() and set(table.value["Model"]) <= set(TITLES.values())
+    adapted.session_state[table.key] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    adapted.run()
+    assert "take 2.flac" in pages.text(adapted) and "Acted as **happy**" in pages.text(adapted)
+
+
 def test_the_second_round_is_scored_before_and_after_and_is_not_adapted_to(adapted: AppTest) -> None:
     adapted.button("my_voice.test").click().run()
     assert "The second round is the test" in pages.text(adapted)

@@ -18,6 +18,7 @@ from ser_core import classifiers
 from ser_core.audio.augment import EFFECTS
 from ser_core.corpora import catalogue, library
 from ser_core.dataset import build
+from ser_core.experiments import answers
 from ser_core.explanation import neighbours
 from ser_core.features.config import FeatureConfig
 from ser_core.metrics import abstention
@@ -25,7 +26,7 @@ from ser_core.metrics.evaluation import Evaluation
 from ser_core.recognition import analysis, store
 from ser_core.recognition.card import ModelCard
 from ser_core.system import files
-from ser_core.training import balance, fit, plan, run, run_folder
+from ser_core.training import balance, fit, held_out, plan, run, run_folder
 from ser_core.training.config import RunConfig
 from ser_core.training.run import RunPaths
 from ser_core.training.run_folder import Reporter
@@ -196,6 +197,22 @@ def test_a_cross_validation_scores_every_clip_once(places):
     assert set(card.split["test"]["speakers"]) == set() and result["trials"] == []
     assert 0 < card.threshold < 1 and 0 < card.evaluation.sure["answered"] <= 64
     assert card.evaluation.curves.aurc is not None and store.load(card.slug, places.models).threshold == card.threshold
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"folds": 4}, {"corpora": ("ravdess", "tess")}], ids=["split", "folds", "two corpora"]
+)
+def test_a_run_keeps_the_answers_behind_each_of_its_matrices(places, settings):
+    card, result = finish(config(**settings), places)
+    (folder,) = (places.models.parent / "runs").glob("*-*")
+    parts = held_out.read(folder / run_folder.ANSWERS)
+    for values in result["figures"].values():
+        figures = Evaluation.from_dict(values)
+        found = answers.stored(parts, run_folder.MODEL, figures)
+        assert found is not None and len(found.clips) == figures.n_clips
+        counted = [[len(found.cell(acted, said)) for said in figures.labels] for acted in figures.labels]
+        assert counted == [list(row) for row in figures.confusion]
+    assert card.training["run"] == folder.name
 
 
 def test_the_threshold_of_one_split_is_chosen_on_its_validation_speakers(places, monkeypatch):

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.ui import clip_input, clip_view, frame, prediction_cards, recognition
+from pages.ui import cell_clips, clip_input, clip_view, frame, glossary, prediction_cards, recognition
 from pages.ui.batch.run import Run
+from pages.ui.charts import models
 from pages.ui.downloads import PARQUET, Offer, cells
 from ser_core.corpora import catalogue, uploads
 from ser_core.errors import SerError
+from ser_core.experiments.answers import Answers
 from ser_core.metrics import abstention
+from ser_core.metrics.evaluation import Evaluation
 from ser_core.recognition import batch
 from ser_core.system import untrusted_csv, untrusted_text
 
@@ -167,9 +171,13 @@ def show_table(run: Run) -> None:
         _play(run.uploads.recordings[int(shown.index[rows[0]])])
 
 
+def _clip(recording: uploads.Recording) -> clip_input.ClipInput:
+    return clip_input.new_clip(recording.name, recording.read(), clip_input.UPLOAD, label=recording.label)
+
+
 def _play(recording: uploads.Recording) -> None:
     try:
-        clip = clip_input.new_clip(recording.name, recording.read(), clip_input.UPLOAD, label=recording.label)
+        clip = _clip(recording)
         analysis = recognition.analyse(clip)
     except SerError as error:
         st.error(frame.plain(str(error)), icon=":material/error:")
@@ -202,6 +210,7 @@ def scores(run: Run) -> None:
             ]
         ).set_index("Model")
     )
+    _confusion(run, figures)
     known = sorted({each.corpus for each in run.uploads.recordings if each.corpus} & run.trained_on)
     if known:
         titles = " and ".join(catalogue.CORPORA[name].title for name in known)
@@ -211,6 +220,60 @@ def scores(run: Run) -> None:
             icon=":material/warning:",
         )
     st.markdown(CAVEAT)
+
+
+@st.fragment
+def _confusion(run: Run, figures: Mapping[str, Evaluation]) -> None:
+    """Draw the confusion matrix of one model, and the recordings behind its cells."""
+    slug = next(iter(figures))
+    if len(figures) > 1:
+        slug = st.segmented_control(
+            "Model",
+            list(figures),
+            default=slug,
+            required=True,
+            format_func=lambda slug: frame.plain(run.columns[slug]),
+            key="batch.confusion.model",
+        )
+    figure = figures[slug]
+    names = models.labels_of({slug: figure})
+    st.markdown(f"{glossary.link('confusion')}: acted in rows, answered in columns; counts.")
+    matrix = cell_clips.Matrix(
+        models.confusion(figure, names, as_shares=False),
+        names,
+        models.describe_confusion(run.columns[slug], figure),
+        functools.partial(_behind, run, slug),
+    )
+    with st.container(key="batch_confusion", width=720):
+        cell_clips.show_matrices(
+            {run.columns[slug]: matrix}, key=f"batch.confusion.{slug}", config=models.CONFIG, titled=False
+        )
+
+
+def _behind(run: Run, slug: str) -> cell_clips.Behind:
+    """Return what a model answered to the recordings whose label is told, and known to it."""
+    labels = run.labels[slug]
+    places, rows = answers_of(run, slug)
+    clips = pd.DataFrame(
+        {
+            catalogue.NAME: [run.results[place]["file"] for place in places],
+            catalogue.EMOTION: [run.truths[place] for place in places],
+        }
+    )
+    found = Answers(clips, labels, rows.argmax(axis=1), rows)
+    return cell_clips.Behind(found, lambda row: _clip(run.uploads.recordings[places[row]]))
+
+
+def answers_of(run: Run, slug: str) -> tuple[list[int], np.ndarray]:
+    """Return which recordings of a batch a model is scored on, and its probabilities, (n, n_labels), as batch.scores takes them."""
+    labels = run.labels[slug]
+    found = [
+        (place, [said["probabilities"][label] for label in labels])
+        for place, (result, truth) in enumerate(zip(run.results, run.truths, strict=True))
+        for said in batch.predictions(result)
+        if said["model"] == slug and truth in labels
+    ]
+    return [place for place, _ in found], np.array([row for _, row in found])
 
 
 def offers(run: Run) -> list[Offer]:

@@ -329,6 +329,27 @@ def scatter(drawn: clip_map.Map, clips: pd.DataFrame, by: str) -> go.Figure:
     )
 
 
+def with_star(figure: go.Figure, point: np.ndarray, *, title: str) -> go.Figure:
+    """Return a map with one more clip on it, that is of no corpus: a star, whose custom data is -1."""
+    whole = {"marker": {"opacity": 1}}
+    if not figure.layout.showlegend:
+        figure.update_traces(showlegend=False)
+    figure.add_trace(
+        go.Scatter(
+            x=[float(point[0])],
+            y=[float(point[1])],
+            mode="markers",
+            name=title,
+            customdata=[-1],
+            hovertemplate=f"{title}<extra></extra>",
+            marker={"symbol": "star", "size": 22, "color": palette.STAR, "line": {"width": 2, "color": palette.RING}},
+            selected=whole,
+            unselected=whole,
+        )
+    )
+    return figure.update_layout(showlegend=True)
+
+
 def likeness(drawn: clip_map.Map, clips: pd.DataFrame) -> str:
     """Return a sentence on whose clips a clip's nearest ones are, beside what chance would give."""
     shares = []

@@ -59,6 +59,9 @@ CHANCE = "#7b8794"
 RING = "#ffffff"
 """Around a point that lies on a curve of its own colour."""
 
+STAR = "#101418"
+"""The visitor's clip on a map: no label has it, and its ring shows on a dark ground."""
+
 RIGHT, WRONG = "#3d85c6", "#c2410c"
 """Answers that were right and that were wrong."""
 

@@ -101,12 +101,21 @@ def curves(
     )
 
 
+def labels_shown(evaluation: Evaluation) -> list[str]:
+    """Return the labels that were acted or answered, in the order of the matrix."""
+    counts = np.array(evaluation.confusion)
+    return [
+        label
+        for label, row, column in zip(evaluation.labels, counts, counts.T, strict=True)
+        if row.any() or column.any()
+    ]
+
+
 def confusion(evaluation: Evaluation) -> go.Figure:
     """Return counts, and each row in %, of the labels that occur: rows are what was acted, columns what was answered."""
-    counts = np.array(evaluation.confusion)
-    shown = [position for position in range(len(counts)) if counts[position].sum() or counts[:, position].sum()]
-    counts = counts[np.ix_(shown, shown)]
-    names = [evaluation.labels[position] for position in shown]
+    names = labels_shown(evaluation)
+    shown = [evaluation.labels.index(name) for name in names]
+    counts = np.array(evaluation.confusion)[np.ix_(shown, shown)]
     totals = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     text = [

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cached, downloads, frame, glossary, prediction_cards
+from pages.ui import cached, cell_clips, downloads, frame, glossary, prediction_cards
+from pages.ui.cell_clips import Behind
 from pages.ui.charts import models
 from pages.ui.charts.models import CONFIG, Figures
 from ser_core.audio import degradations
@@ -33,10 +34,10 @@ COLUMNS = {
 }
 
 
-def show_figures(figures: Figures, *, key: str) -> None:
+def show_figures(figures: Figures, *, key: str, behind: Mapping[str, Callable[[], Behind | None]]) -> None:
     """Draw the figures of several models (title -> figures), all of one protocol and corpus. key: where the widgets are.
 
-    Sections that need curves are offered where some of the figures have any.
+    Sections that need curves are offered where some of the figures have any. behind: what finds the clips behind the figures of a title.
     """
     metric = st.segmented_control(
         "Figure",
@@ -74,7 +75,10 @@ def show_figures(figures: Figures, *, key: str) -> None:
     section = st.segmented_control(
         "More", sections, default=CONFUSION, required=True, key=f"{key}.section", label_visibility="collapsed"
     )
-    {CONFUSION: _confusion, LABELS: _labels, CALIBRATION: _calibration, ROC: _roc}[section](figures, key)
+    if section == CONFUSION:
+        _confusion(figures, behind, key)
+    else:
+        {LABELS: _labels, CALIBRATION: _calibration, ROC: _roc}[section](figures, key)
 
 
 def show_held_out(protocol: str) -> None:
@@ -136,23 +140,23 @@ def figures_text(figures: Figures, metric: str) -> str:
     )
 
 
-def _confusion(figures: Figures, key: str) -> None:
+@st.fragment
+def _confusion(figures: Figures, behind: Mapping[str, Callable[[], Behind | None]], key: str) -> None:
     unit = st.segmented_control(
         "Cells", [SHARES, COUNTS], default=SHARES, required=True, key=f"{key}.cells", label_visibility="collapsed"
     )
     st.markdown(f"{glossary.link('confusion')}: acted in rows, answered in columns.")
     names = models.labels_of(figures)
-    for start in range(0, len(figures), 2):
-        places = st.columns(2, gap="medium")
-        for place, (title, each) in zip(places, list(figures.items())[start : start + 2], strict=False):
-            with place:
-                st.markdown(f"**{frame.plain(title)}**")
-                st.plotly_chart(
-                    models.confusion(each, names, as_shares=unit == SHARES),
-                    key=f"{key}.confusion.{title}",
-                    config=CONFIG,
-                    alt=models.describe_confusion(title, each),
-                )
+    matrices = {
+        title: cell_clips.Matrix(
+            models.confusion(each, names, as_shares=unit == SHARES),
+            [name for name in names if name in each.labels],
+            models.describe_confusion(title, each),
+            behind[title],
+        )
+        for title, each in figures.items()
+    }
+    cell_clips.show_matrices(matrices, key=f"{key}.confusion", config=CONFIG)
     corpora = {each.corpus for each in figures.values()}
     people = cached.listeners().get(corpora.pop()) if len(corpora) == 1 else None
     if people:

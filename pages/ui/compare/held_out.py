@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cached, downloads, frame, state
+from pages.ui import cached, cell_clips, downloads, frame, state
 from pages.ui.charts import groups
 from pages.ui.compare import enrolled, protocols
 from pages.ui.compare import figures as compare_figures
@@ -74,8 +75,11 @@ def show_held_out_figures(cards: Sequence[ModelCard]) -> None:
         args=(state.COMPARE_COLUMN, "compare.cards.column"),
     )
     show_held_out(chosen[0])
+    shown = {titles[card.slug]: (card, figures) for card in cards if (figures := of(card, chosen))}
     compare_figures.show_figures(
-        {titles[card.slug]: figures for card in cards if (figures := of(card, chosen))}, key="compare.cards"
+        {name: figures for name, (_, figures) in shown.items()},
+        key="compare.cards",
+        behind={name: functools.partial(cell_clips.of_card, *each) for name, each in shown.items()},
     )
     _pages(cards, titles)
 

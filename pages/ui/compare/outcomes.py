@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
 
-from pages.ui import downloads, frame
+from pages.ui import cell_clips, downloads, frame
 from pages.ui.charts import models
 from pages.ui.charts.groups import title
 from pages.ui.compare import disagreements
 from pages.ui.compare import figures as compare_figures
 from pages.ui.compare.figures import MISSING, PERCENT
 from ser_core.corpora import catalogue
-from ser_core.experiments import comparison
+from ser_core.experiments import answers, comparison
 from ser_core.experiments import outcome as experiments_outcome
 from ser_core.experiments.outcome import Outcome, part
 from ser_core.metrics.evaluation import OVERALL, Evaluation
@@ -49,13 +50,21 @@ def show_outcomes(outcomes: Sequence[Outcome], *, key: str) -> None:
             required=True,
             key=f"{key}.on",
         )
-    compare_figures.show_figures({model: each[name] for model, each in by_model.items()}, key=f"{key}.{name}")
     if name != OVERALL and len(names) > 1:
         outcomes = [part(each, (each.clips[catalogue.CORPUS] == name).to_numpy()) for each in outcomes]
+    compare_figures.show_figures(
+        {model: each[name] for model, each in by_model.items()},
+        key=f"{key}.{name}",
+        behind={each.model: functools.partial(_behind, each) for each in outcomes},
+    )
     st.header("Who is recognised less well", anchor=False)
     _slices(outcomes, key)
     if len(outcomes) > 1:
         disagreements.show_differences(outcomes)
+
+
+def _behind(outcome: Outcome) -> cell_clips.Behind | None:
+    return cell_clips.of_corpora(answers.of_outcome(outcome))
 
 
 def figures(outcomes: Sequence[Outcome]) -> dict[str, Evaluation]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cached, downloads, frame
+from pages.ui import cached, cell_clips, downloads, frame
 from pages.ui.charts import groups
 from pages.ui.charts.models import CONFIG, Figures, bars
 from pages.ui.compare import figures as compare_figures
@@ -219,4 +220,9 @@ def _detail(cells: Sequence[Cell]) -> None:
         f"Retrained on **{frame.plain(', '.join(groups.title(catalogue.CORPUS, name) for name in on))}** alone."
     )
     figures = figures_of(chosen)
-    compare_figures.show_figures(figures, key=f"compare.protocols.{protocol}")
+    behind = {
+        title(cell.model): functools.partial(cell_clips.of_project, cell.model, cell.figures)
+        for cell in chosen
+        if cell.figures
+    }
+    compare_figures.show_figures(figures, key=f"compare.protocols.{protocol}", behind=behind)

@@ -12,9 +12,11 @@ from pages.ui.corpora import player as corpora_player
 from ser_core.corpora import catalogue
 from ser_core.dataset import clip_map
 
-METHODS = {clip_map.PCA: "PCA", clip_map.TSNE: "t-SNE"}
+METHODS = {clip_map.PCA: "PCA", clip_map.LDA: "Discriminant", clip_map.TSNE: "t-SNE"}
 HOW = {
     clip_map.PCA: "PCA: the two directions in which the features of the clips differ most, {shares} of all difference.",
+    clip_map.LDA: "Discriminant axes (LDA): the two directions that part the labels best. They were chosen on these very clips, so labels "
+    "lie further apart here than those of new voices would.",
     clip_map.TSNE: "t-SNE: neighbours stay neighbours, but distances between clusters, and their sizes, mean nothing.",
 }
 BY = {catalogue.EMOTION: "Label", catalogue.SPEAKER: "Speaker", catalogue.CORPUS: "Corpus"}
@@ -37,7 +39,12 @@ def show_map(clips: pd.DataFrame) -> None:
             "Colour", list(BY), format_func=BY.get, default=catalogue.EMOTION, required=True, key="corpora.map.by"
         )
         apart = st.toggle("Remove the speaker", key="corpora.map.apart", help=SPEAKER_HELP)
-    drawn = measured.map_of(found, clips[catalogue.SPEAKER].to_numpy() if apart else None, method=method)
+    drawn = measured.map_of(
+        found,
+        clips[catalogue.SPEAKER].to_numpy() if apart else None,
+        method=method,
+        labels=clips[catalogue.EMOTION].to_numpy(),
+    )
     if drawn is None:
         return
     picture, player = st.columns([7, 3], gap="medium")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -42,6 +44,11 @@ def of(clips: pd.DataFrame) -> exploration.Measured | None:
     return None
 
 
+def recall(clips: pd.DataFrame) -> exploration.Measured | None:
+    """Return what was measured on these clips before, None where they never were; nothing is measured."""
+    return _recall(exploration.key(clips), clips)
+
+
 def sounds_of(clips: pd.DataFrame) -> Sounds | None:
     """Return what these clips share by sound; where they were never compared, start, draw how far that is, and return None."""
     key = exploration.key(clips)
@@ -58,12 +65,19 @@ def sounds_of(clips: pd.DataFrame) -> Sounds | None:
     return place["sounds"]
 
 
-def map_of(clips: exploration.Measured, speakers: np.ndarray | None, *, method: str) -> clip_map.Map | None:
-    """Return the map of these clips; where it takes long and was never drawn, start, draw that it is coming, and return None."""
+def map_of(
+    clips: exploration.Measured, speakers: np.ndarray | None, *, method: str, labels: np.ndarray
+) -> clip_map.Map | None:
+    """Return the map of these clips; where it takes long and was never drawn, start, draw that it is coming, and return None.
+
+    labels: of the clips, for clip_map.LDA.
+    """
     key = f"{clips.key} {method} {speakers is not None}"
-    found = _recall_map(key, clips, speakers, method)
-    if found is None and method == clip_map.PCA:
-        found = _draw_quick(key, clips, speakers, method)
+    if method == clip_map.LDA:
+        key += f" {hashlib.sha256(json.dumps(list(map(str, labels))).encode()).hexdigest()}"
+    found = _recall_map(key, clips, speakers, method, labels)
+    if found is None and method != clip_map.TSNE:
+        found = _draw_quick(key, clips, speakers, method, labels)
     if found is not None:
         return found
     task = ui_task.task("map", key)
@@ -149,14 +163,18 @@ def _draw(task: Task, clips: exploration.Measured, speakers: np.ndarray | None, 
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
-def _draw_quick(key: str, _clips: exploration.Measured, _speakers: np.ndarray | None, method: str) -> clip_map.Map:
-    return clip_map.draw(_clips, _speakers, method=method, cache=paths.feature_cache(), reduce_by=_in_a_worker)
+def _draw_quick(
+    key: str, _clips: exploration.Measured, _speakers: np.ndarray | None, method: str, _labels: np.ndarray
+) -> clip_map.Map:
+    return clip_map.draw(
+        _clips, _speakers, method=method, labels=_labels, cache=paths.feature_cache(), reduce_by=_in_a_worker
+    )
 
 
-def _in_a_worker(standard: np.ndarray, method: str, seed: int) -> clip_map.Reduced:
+def _in_a_worker(standard: np.ndarray, method: str, seed: int, labels: np.ndarray | None) -> clip_map.Reduced:
     """Return what clip_map.reduce does, computed by a worker process: the server fits nothing."""
     with workers.long_work():
-        return workers.run(clip_map.reduce, standard, method, seed)
+        return workers.run(clip_map.reduce, standard, method, seed, labels)
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
@@ -165,10 +183,12 @@ def _map_place(key: str) -> dict[str, clip_map.Map]:
     return {}
 
 
-def _recall_map(key: str, clips: exploration.Measured, speakers: np.ndarray | None, method: str) -> clip_map.Map | None:
+def _recall_map(
+    key: str, clips: exploration.Measured, speakers: np.ndarray | None, method: str, labels: np.ndarray
+) -> clip_map.Map | None:
     place = _map_place(key)
     if "map" not in place:
-        found = clip_map.recall(clips, speakers, method=method, cache=paths.feature_cache())
+        found = clip_map.recall(clips, speakers, method=method, labels=labels, cache=paths.feature_cache())
         if found is None:
             return None
         place["map"] = found

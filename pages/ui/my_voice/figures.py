@@ -7,9 +7,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 
+import numpy as np
+import pandas as pd
+
 from pages.ui import voice
 from pages.ui.charts import palette
+from ser_core.corpora import catalogue
 from ser_core.dataset import exploration
+from ser_core.experiments.answers import MODEL, Answers
 from ser_core.metrics import evaluation
 from ser_core.recognition import store, together
 from ser_core.recognition.recognizer import Prediction
@@ -117,6 +122,34 @@ def confusion(labels: Sequence[str], answers: Sequence[Mapping[str, str]]) -> tu
     counts = Counter((label, said) for label, each in zip(labels, answers, strict=True) for said in each.values())
     names = [name for name in palette.EMOTIONS if any(name in pair for pair in counts)]
     return names, [[counts[acted, said] for said in names] for acted in names]
+
+
+def answer_rows(
+    takes: Sequence[voice.TakeClip], answers: Sequence[Mapping[str, str]], titles: Mapping[str, str]
+) -> tuple[list[int], Answers]:
+    """Return the answers that `confusion` counts, a row a take and model, and the place of each row's take. titles: of the models."""
+    found = [
+        (place, each)
+        for place, (take, counted) in enumerate(zip(takes, answers, strict=True))
+        for each in take.predictions
+        if each.model in counted
+    ]
+    labels = tuple(name for name in palette.EMOTIONS if any(name in each.probabilities for _, each in found))
+    clips = pd.DataFrame(
+        {
+            catalogue.NAME: [take_name(place) for place, _ in found],
+            MODEL: [titles.get(each.model, each.model) for _, each in found],
+            catalogue.EMOTION: [takes[place].label for place, _ in found],
+        }
+    )
+    probabilities = np.array([[each.probabilities.get(label, 0.0) for label in labels] for _, each in found])
+    answered = np.array([labels.index(each.label) for _, each in found])
+    return [place for place, _ in found], Answers(clips, labels, answered, probabilities)
+
+
+def take_name(place: int) -> str:
+    """Return what a take is called, by its place among all takes."""
+    return f"take {place + 1}"
 
 
 def confused(labels: Sequence[str], answers: Sequence[Mapping[str, str]]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import cached, frame, recognition, voice
+from pages.ui import cached, cell_clips, clip_input, frame, recognition, voice
 from pages.ui.charts import models as charts_models
 from pages.ui.my_voice import figures
 from ser_core import paths
@@ -62,7 +63,7 @@ def show_results(mine: voice.Mine, cards: Sequence[ModelCard]) -> None:
     st.markdown(
         ":small[✓ right, ✗ wrong; leading guesses count. Of test takes, what changes with your voice comes after the arrow.]"
     )
-    _show_confusion(labels, alone)
+    _show_confusion(takes, alone, titles)
     _show_traits(takes, cards)
 
 
@@ -87,17 +88,38 @@ def _show_test(
     st.html(figures.before_and_after(titles, labels, before, after))
 
 
-def _show_confusion(labels: list[str], answers: list[dict[str, str]]) -> None:
+@st.fragment
+def _show_confusion(
+    takes: Sequence[voice.TakeClip], answers: Sequence[dict[str, str]], titles: Mapping[str, str]
+) -> None:
+    """Draw what all models confuse, and the takes behind a cell. answers: of each take, model -> label."""
     st.header("What they confuse", anchor=False)
+    labels = [each.label for each in takes]
     st.markdown(figures.confused(labels, answers))
     names, counts = figures.confusion(labels, answers)
+    matrix = cell_clips.Matrix(
+        charts_models.matrix(names, counts, names, as_shares=False, unit="answers"),
+        names,
+        f"Confusion matrix of all models' answers to your takes. {figures.confused(labels, answers)}",
+        functools.partial(_behind, takes, answers, titles),
+    )
     with st.container(key="my_voice_confusion", width=560):
-        st.plotly_chart(
-            charts_models.matrix(names, counts, names, as_shares=False, unit="answers"),
-            key="my_voice.confusion",
-            config=charts_models.CONFIG,
-            alt=f"Confusion matrix of all models' answers to your takes. {figures.confused(labels, answers)}",
+        cell_clips.show_matrices(
+            {"Takes": matrix}, key="my_voice.confusion", config=charts_models.CONFIG, titled=False, unit="answer"
         )
+
+
+def _behind(
+    takes: Sequence[voice.TakeClip], answers: Sequence[dict[str, str]], titles: Mapping[str, str]
+) -> cell_clips.Behind:
+    """Return the answers to the takes, a row a take and model."""
+    rows, said = figures.answer_rows(takes, answers, titles)
+    return cell_clips.Behind(said, lambda row: _clip(takes[rows[row]], rows[row]))
+
+
+def _clip(take: voice.TakeClip, number: int) -> clip_input.ClipInput:
+    name = f"{figures.take_name(number)}.flac"
+    return clip_input.new_clip(name, take.data, clip_input.SAMPLE, label=take.label, note=frame.plain(take.sentence))
 
 
 def _show_traits(takes: Sequence[voice.TakeClip], cards: Sequence[ModelCard]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -10,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cached, downloads, frame, glossary, model_layers, prediction_cards, state
+from pages.ui import cached, cell_clips, downloads, frame, glossary, model_layers, prediction_cards, state
 from pages.ui.charts import training
 from pages.ui.train import script, search
 from ser_core import paths
@@ -205,12 +206,7 @@ def _corpora(card: ModelCard) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(f"**{glossary.link('confusion')}**: counts, and each row in %")
-        st.plotly_chart(
-            training.confusion(figures),
-            key=f"train.confusion.{card.slug}",
-            config=training.CONFIG,
-            alt=training.describe_confusion(figures),
-        )
+        _confusion(card, figures)
     with right:
         st.markdown("**By label**: recall, of what was acted; precision, of what was answered")
         st.plotly_chart(
@@ -222,6 +218,18 @@ def _corpora(card: ModelCard) -> None:
     with st.expander("By label, as a table", key=f"train.labels.table.{card.slug}"):
         rows = pd.DataFrame(training.label_rows(figures))
         st.dataframe(downloads.cells(rows), hide_index=True, key=f"train.labels.figures.{card.slug}")
+
+
+@st.fragment
+def _confusion(card: ModelCard, figures: Evaluation) -> None:
+    matrix = cell_clips.Matrix(
+        training.confusion(figures),
+        training.labels_shown(figures),
+        training.describe_confusion(figures),
+        functools.partial(cell_clips.of_card, card, figures),
+    )
+    key = f"train.confusion.{card.slug}.{figures.corpus}"
+    cell_clips.show_matrices({card.title: matrix}, key=key, config=training.CONFIG, titled=False)
 
 
 def worth(figures: Evaluation) -> str:
