@@ -229,7 +229,7 @@ def _hear(read: Callable[[], clip_input.ClipInput | None], key: str) -> None:
         st.info("The sound of this clip is not on this server.", icon=":material/volume_off:")
         return
     with st.container(border=True, key="cell_clip"):
-        clip_view.show_clip(clip, analysis, title="Clip", autoplay=True)
+        clip_view.show_clip(clip, analysis, title="Clip", key=f"{key}.cell.player", autoplay=True)
         if st.button("Open in Recognize", key=f"{key}.cell.open", icon=":material/graphic_eq:"):
             clip_input.take(clip)
             st.switch_page("app.py")

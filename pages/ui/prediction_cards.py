@@ -40,6 +40,9 @@ KINDS = {"knn": "knn", "mlp": "mlp", "cnn": "cnn", "cnn_lstm": "lstm", "transfer
 BEFORE_AND_NOW = ("Before", "Now")
 """What two clips are called whose answers stand side by side."""
 
+AS_IT_IS = "As it is"
+"""What a clip is called whose answer stands beside that of a changed one."""
+
 _HTML: Any = templates.load(Path(__file__).with_suffix(".html.j2")).module
 """The macros of the template, one per function below."""
 
@@ -104,7 +107,8 @@ def moved(now: Sequence[Prediction], before: Sequence[Prediction], titles: Mappi
     """Return one card per prediction about a changed clip, with a thinner bar for what the same model said of the clip as it was."""
     first = {each.model: each for each in before}
     shown = [
-        {"title": titles.get(each.model, each.model), "anchor": "", "notes": []} | _said(each, first.get(each.model))
+        {"title": titles.get(each.model, each.model), "anchor": "", "notes": [], "first": AS_IT_IS}
+        | _said(each, first.get(each.model))
         for each in now
     ]
     return str(_HTML.grid(shown, abstention.NOT_SURE))

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import optimize
 
 from ser_core.corpora import catalogue
 from ser_core.experiments.outcome import Outcome
@@ -109,6 +108,8 @@ def _placed(y: np.ndarray, probabilities: np.ndarray, confusion: np.ndarray) -> 
 
     Where a file's steps leave two labels equally probable, the matrix says how many clips went to each.
     """
+    from scipy import optimize  # few pages ask: what serves them starts without
+
     leads = probabilities == probabilities.max(axis=1, keepdims=True) if len(y) else np.zeros(probabilities.shape, bool)
     answered: np.ndarray = leads.argmax(axis=1)
     tied = leads.sum(axis=1) > 1

@@ -140,7 +140,7 @@ def test_another_clip_forgets_what_flipped_the_last_one(models: Path, works: lis
 def test_the_pretrained_model_is_asked_where_somebody_wants_it(models: Path, works: list[str]) -> None:
     tiny.pretrain(models)
     page = opened(upload(pages.visit()))
-    pages.wait_for(page, lambda _: any("toggle" in type(each).__name__.lower() for each in page.toggle))
+    pages.wait_for(page, lambda _: any(each.key == f"{break_it.KEY}.pretrained" for each in page.toggle))
     assert len(cards(page)) == len(tiny.TITLES) - 1
     page.toggle("recognize.break_it.pretrained").set_value(True).run()
     assert len(cards(page)) == len(tiny.TITLES)

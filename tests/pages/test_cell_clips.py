@@ -21,7 +21,7 @@ from ser_core.recognition import store
 from ser_core.system import untrusted_csv
 from ser_core.training import held_out, run_folder
 from tests.support import corpora
-from tests.support.pages import text
+from tests.support.pages import players, text
 
 LABELS = catalogue.LABELS
 NASTY = "=HYPERLINK(1)"
@@ -103,7 +103,7 @@ def test_the_clips_of_a_cell_are_listed_the_surest_first_and_one_is_heard(root: 
     ).all()
     assert str(root) not in shown.to_csv()
     tick(page, 0)
-    assert "Acted as **happy**" in text(page) and page.get("audio")[0].proto.autoplay
+    assert "Acted as **happy**" in text(page) and players(page)[0]["autoplay"]
     shapes = [len(json.loads(each.proto.spec)["layout"].get("shapes", ())) for each in page.get("plotly_chart")]
     assert shapes == [0, 2], "the cell is framed in the matrix of the model that was chosen"
 
@@ -123,7 +123,7 @@ def test_clips_whose_corpus_is_not_here_are_listed_and_not_played(root: Path) ->
         page_of(cell_clips.of_corpora(answers.Answers(table, LABELS, own.argmax(axis=1), own))), "happy", "sad"
     )
     assert "The sound of SAVEE is not on this server" in text(page)
-    assert "The sound of this clip is not on this server" in text(tick(page, 0)) and not page.get("audio")
+    assert "The sound of this clip is not on this server" in text(tick(page, 0)) and not players(page)
 
 
 def test_no_file_is_read_but_a_clip_of_an_installed_corpus(root: Path, tmp_path: Path) -> None:

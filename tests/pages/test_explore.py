@@ -345,7 +345,10 @@ def test_a_map_of_too_few_clips_is_a_sentence(root: Path) -> None:
 
 def test_names_on_the_map_are_text(one: Path) -> None:
     clips = cached.clips_of_all({"ravdess": one / "ravdess"}).assign(**{catalogue.NAME: "<b>bold</b>"})
-    drawn = clip_map.Map(np.arange(18), np.zeros((18, 2), np.float32), np.zeros((18, 2), int), ())
+    none = np.zeros(0)
+    drawn = clip_map.Map(
+        np.arange(18), np.zeros((18, 2), np.float32), np.zeros((18, 2), int), (), none, none, none, none, none, none
+    )
     assert "&lt;b&gt;bold" in corpus.scatter(drawn, clips, catalogue.EMOTION).data[0].text[0]
 
 

@@ -12,7 +12,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cached, clip_input, downloads, frame, prediction_cards, recognition, runtime, state
+from pages.ui import cached, clip_input, downloads, frame, player, prediction_cards, recognition, runtime, state
 from pages.ui.task import Task, show_problem, watch
 from ser_core.audio.degradations import CONDITIONS
 from ser_core.audio.waveform import Waveform, encode_wav
@@ -89,7 +89,14 @@ def _draw(given: clip_input.ClipInput, analysis: Analysis, asked: recognition.As
     except SerError as error:
         st.error(frame.plain(str(error)), icon=":material/error:")
         return
-    st.audio(data, format=mime, alt=f"The clip with {CONDITIONS[condition].title}, {_word(condition, level)}")
+    player.show(
+        data,
+        mime,
+        key=f"{KEY}.player",
+        label=f"The clip with {CONDITIONS[condition].title}, {_word(condition, level)}",
+        duration_s=None,
+        pictures=False,
+    )
     st.html(prediction_cards.moved(now, clean, titles))
     st.markdown(LEGEND)
     _draw_search(given, analysis.clip.waveform, cards, asked.voice, clean, titles)

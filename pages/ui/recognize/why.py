@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cached, clip_input, downloads, frame, inputs, recognition, runtime, state, voice
+from pages.ui import cached, clip_input, downloads, frame, inputs, player, recognition, runtime, state, voice
 from pages.ui.charts import why as charts
 from pages.ui.charts.clip import CONFIG
 from ser_core import paths
@@ -161,7 +161,14 @@ def _show_map(found: Explanation, seen: Occlusion, analysis: Analysis, key: str)
     for column, title, sound in zip(st.columns(2), ("What counts", "The rest"), found.parts, strict=True):
         with column:
             st.markdown(f"**{title}**")
-            st.audio(sound, format="audio/flac", alt=f"{title}: a part of the clip")
+            player.show(
+                sound,
+                "audio/flac",
+                key=f"{key}.part.{title}",
+                label=f"{title}, a part of the clip",
+                duration_s=analysis.clip.waveform.duration_s,
+                pictures=False,
+            )
     st.markdown(
         ":small[The patches that hold half of all that the probability falls by, cut out of the sound, and the rest: together they are the "
         "clip.]"
@@ -289,7 +296,15 @@ def _hear(found: Neighbours, key: str) -> None:
     except SerError as error:
         st.error(frame.plain(str(error)), icon=":material/error:")
     else:
-        st.audio(sound, format=mime, autoplay=True, alt=f"Neighbour {number}: {clip.label}")
+        player.show(
+            sound,
+            mime,
+            key=f"{key}.player",
+            label=f"Neighbour {number}: {clip.label}",
+            duration_s=None,
+            pictures=False,
+            autoplay=True,
+        )
 
 
 def corpus_clip(each: Neighbour, folder: Path) -> cached.CorpusClip | None:
