@@ -65,7 +65,7 @@ def show(given: clip_input.ClipInput, cards: Sequence[ModelCard]) -> None:
     if chosen in (ALL, VOICE):
         with st.container(border=True, key="recognize_why_voice"):
             st.subheader("This voice", anchor=False)
-            _show_voice(given)
+            _show_voice(given, labels)
     asked = [card for card in cards if chosen in (ALL, card.slug)]
     if not asked:
         return
@@ -215,7 +215,7 @@ def _show_neighbours(found: Neighbours, key: str) -> None:
         _hear(found, key)
 
 
-def _show_voice(given: clip_input.ClipInput) -> None:
+def _show_voice(given: clip_input.ClipInput, labels: Sequence[str]) -> None:
     """Draw where pitch, range, level, rate, brightness and jitter of the clip stand among the clips of each label."""
     try:
         known = cached.profile()
@@ -223,7 +223,7 @@ def _show_voice(given: clip_input.ClipInput) -> None:
     except SerError as error:
         st.info(frame.plain(str(error)), icon=":material/info:")
         return
-    shares = profile.percentiles(values, known)
+    shares = {label: row for label, row in profile.percentiles(values, known).items() if label in labels}
     found = profile.closest(shares)
     if found is None:
         st.markdown("There is no pitch, rate or level in this clip to compare.")
