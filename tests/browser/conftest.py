@@ -150,24 +150,10 @@ def chromium(voice_wav: Path) -> Iterator[Browser]:
         browser.close()
 
 
-AT_ONCE = """
-new MutationObserver((_, observer) => {
-    if (!document.head) return;
-    observer.disconnect();
-    const style = document.createElement("style");
-    style.textContent = "*, ::before, ::after { animation-duration: 1ms !important; animation-iteration-count: 1 !important;"
-        + " transition-duration: 1ms !important; }";
-    document.head.append(style);
-}).observe(document, { childList: true, subtree: true });
-"""
-"""Has what moves on a page be where it goes at once, as for somebody who wants no motion: here the processor draws each picture of it."""
-
-
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
     """A blank page in a context of its own, wide, with the microphone allowed."""
     context = chromium.new_context(permissions=["microphone"], viewport={"width": 1280, "height": 900})
-    context.add_init_script(AT_ONCE)
     page = context.new_page()
     page.set_default_timeout(60_000)
     yield page
