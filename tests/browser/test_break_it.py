@@ -29,7 +29,7 @@ def test_a_level_is_moved_the_clip_heard_and_what_flips_it_found(
     expect(part.get_by_role("slider")).to_have_count(0)
     part.locator("summary").click()
     part.get_by_role("radio", name="Babble").or_(part.get_by_role("button", name="Babble")).first.click()
-    slider = part.get_by_role("slider", name="Babble")
+    slider = part.get_by_role("slider", name="Babble: ")
     expect(slider).to_have_attribute("aria-valuetext", "10", timeout=120_000)
     player = part.locator(".player")
     expect(player).to_have_attribute("data-drawn", DRAWN)

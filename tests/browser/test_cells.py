@@ -61,7 +61,7 @@ def test_a_click_in_a_cell_lists_its_clips_and_a_tick_plays_one(page: Page, serv
     box = table.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + 14, box["y"] + 35 + 18)
-    expect(page.get_by_test_id("stAudio")).to_be_visible()
+    expect(page.locator(".st-key-cell_clip .player")).to_be_visible()
     expect(page.get_by_text("Acted as happy")).to_be_visible()
     with page.expect_download(timeout=60_000) as waiting:
         page.get_by_role("button", name="These clips (CSV)").click()

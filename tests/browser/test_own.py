@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -56,10 +57,12 @@ def test_a_corpus_is_recorded_relabelled_downloaded_and_deleted(page: Page, root
     assert rate == 44_100 and len(sound) / rate > 2.5 and abs(sound).max() > 0.05
 
     tick_first(page)
-    expect(page.locator(".player")).to_have_attribute("data-state", "ready")
+    expect(page.locator(".player")).to_have_attribute("data-drawn", re.compile(".+"))
+    settled(page)
     relabel = page.locator(f"[class*='st-key-corpora-own-relabel-{clip.id}']")
-    relabel.get_by_role("combobox").fill("surprise")
-    page.get_by_role("option", name="surprise").click()
+    relabel.get_by_role("combobox").click()
+    relabel.get_by_role("combobox").press_sequentially("surprise")
+    page.keyboard.press("Enter")
     expect(page.get_by_text("The clip is surprise now")).to_be_visible()
     assert library.clips(folder, ["class-9b"])[catalogue.EMOTION].tolist() == ["surprise"]
 
@@ -139,6 +142,7 @@ def test_an_upload_and_a_zip_of_label_folders_become_corpora(page: Page, root: t
     assert len(library.clips(folder, ["our-moods"])) == 2
 
     open_tab(page, "Your own")
+    settled(page)
     page.get_by_label("Corpus name").last.fill("Files")
     page.get_by_role("button", name="Create corpus").click()
     page.get_by_label("Speaker", exact=True).last.fill("Ben")
