@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -41,8 +42,8 @@ Clips over 8 seconds (up to an hour) get a timeline.
 """
 
 
-def recognize() -> None:
-    """Draw the page."""
+def recognize() -> Callable[[], bool] | None:
+    """Draw the page; return what keeps the clip's answers so far, and tells whether more are on their way, or None."""
     models, problems = cached.models()
     frame.page(
         "Recognize",
@@ -84,14 +85,14 @@ def recognize() -> None:
             inputs.show_tried(models)
             st.markdown("Now add a second clip to compare." if comparison else HOW)
             prefetch.figures()
-            return
+            return None
         try:
             is_long = timeline.is_long(clip, chosen)
             analysis = None if is_long else recognition.analyse(clip, chosen)
         except SerError as error:
             st.error(frame.plain(str(error)), icon=":material/error:")
             st.button("Clear", key="recognize.clear", icon=":material/delete:", on_click=clip_input.clear)
-            return
+            return None
         if is_long:
             selection = timeline.head(clip, chosen, key=PLAYER)
         else:
@@ -112,12 +113,11 @@ def recognize() -> None:
 
     if is_long:
         timeline.show_timeline(clip, inputs.models(models), selection, key=PLAYER)
-        return
+        return None
 
     st.header("What the models predict", anchor=False)
     models = inputs.models(models)
     asked = answers.ask(clip, comparison, models)
-    shelf.put(clip, analysis, asked[0].predictions())
     if not analysis.quality.has_speech:
         st.info("No speech was found in this clip, so there is no prediction.", icon=":material/hearing_disabled:")
     elif not models:
@@ -129,7 +129,7 @@ def recognize() -> None:
         if selection:
             part = answers.selected(selection, answers.part_of(analysis.clip.waveform, selection))
             answers.show_selection(selection, part, functools.partial(answers.whole, asked[0]), models, key=PLAYER)
-        answers.show(*asked, keep=functools.partial(shelf.put, clip, analysis))
+        answers.show(*asked)
         st.header("Why?", anchor=False)
         why.show(clip, models)
         break_it.show(clip, analysis, asked[0])
@@ -158,7 +158,13 @@ def recognize() -> None:
                 on_click="ignore",
             )
 
+    def keep() -> bool:
+        waits = asked[0].waits  # looked at first: what comes meanwhile is kept the next time
+        shelf.put(clip, analysis, asked[0].predictions())
+        return waits
+
+    return keep
+
 
 if __name__ == "__main__":
-    recognize()
-    clips.show_clips()
+    clips.show_clips(recognize())

@@ -93,7 +93,7 @@ async def give(visitor: Visitor, clip: bytes, tally: Tally) -> None:
         tally.left_out += 1
     else:
         tally.last.append(done - began)
-    await asyncio.to_thread(visitor.fetch, next(visitor.all("audio")).url)
+    await asyncio.to_thread(visitor.fetch, visitor.sounds()[0])
 
 
 async def attend(url: str, clips: list[bytes], *, number: int, think_s: float, until: float, tally: Tally) -> None:

@@ -88,7 +88,7 @@ async def visit(url: str, watch: Watch, name: str, data: bytes) -> float:
         if not list(visitor.all("plotly_chart")):
             sys.exit(f"There is no timeline: {visitor.problems()} {visitor.text()[:500]}")
         watch.phase = "playing"
-        await asyncio.to_thread(visitor.fetch, next(visitor.all("audio")).url)
+        await asyncio.to_thread(visitor.fetch, visitor.sounds()[0])
         await visitor.rerun()
     return seconds
 

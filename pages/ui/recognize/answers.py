@@ -13,9 +13,8 @@ from ser_core.audio.waveform import Waveform
 from ser_core.errors import SerError
 from ser_core.metrics import abstention
 from ser_core.recognition.card import ModelCard
-from ser_core.recognition.recognizer import Prediction
 
-ASK_S = 0.3
+ASK_S = 1.0
 """How often the browser asks for an answer that is on its way."""
 
 WORDS = ("Whole clip", "Selection")
@@ -34,41 +33,20 @@ def ask(
     ]
 
 
-def show(
-    now: recognition.Asked,
-    before: recognition.Asked | None = None,
-    *,
-    keep: Callable[[Sequence[Prediction]], bool] = lambda found: False,
-) -> None:
-    """Draw what was answered about the clip, and about the one to compare it with; what is on its way comes by itself.
-
-    keep: is told the answers about the clip whenever they are drawn, and returns whether the page shows them below, too: once all are
-    there and differ from the first ones, it is drawn again.
-    """
-    drawn = now.predictions()
+def show(now: recognition.Asked, before: recognition.Asked | None = None) -> None:
+    """Draw what was answered about the clip, and about the one to compare it with; what is on its way comes by itself."""
     waits = _waits(now, before)
-    st.fragment(_draw, run_every=ASK_S if waits else None)(now, before, keep, drawn if waits else None)
+    st.fragment(_draw, run_every=ASK_S if waits else None)(now, before, waits)
 
 
 def _waits(now: recognition.Asked, before: recognition.Asked | None) -> bool:
     return now.waits or (before is not None and before.waits)
 
 
-def _draw(
-    now: recognition.Asked,
-    before: recognition.Asked | None,
-    keep: Callable[[Sequence[Prediction]], bool],
-    drawn: Sequence[Prediction] | None,
-) -> None:
-    """Draw the answers as they are. drawn: those about the clip when the page was drawn, None where nothing was on its way."""
-    is_last = drawn is not None and not _waits(
-        now, before
-    )  # looked at first: what comes meanwhile is drawn the next time
-    if is_last:
+def _draw(now: recognition.Asked, before: recognition.Asked | None, waited: bool) -> None:
+    """Draw the answers as they are. waited: whether some were on their way when the page was drawn."""
+    if waited and not _waits(now, before):  # looked at first: what comes meanwhile is drawn the next time
         runtime.stop_asking()
-    said = now.predictions()
-    if keep(said) and is_last and said != drawn:
-        st.rerun()
     answers, first = now.answers(), before.answers() if before else []
     whole, first_whole = recognition.as_one(answers), recognition.as_one(first) if first else None
     st.html(prediction_cards.cards(answers, whole, first, first_whole))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import streamlit as st
 
 from pages.ui import cached, clip_input, downloads, frame, own_corpus, player, runtime, shelf, state
 from pages.ui.charts import palette
+from pages.ui.recognize import answers as answers_shown
 from ser_core.corpora import catalogue, library, recorded
 from ser_core.errors import SerError
 from ser_core.recognition import recognizer, together
@@ -32,8 +33,15 @@ CHOICE = "recognize.clips.choice"
 CORPUS, CORPUS_TITLE, SPEAKER = "recognize.clips.corpus", "recognize.clips.title", "recognize.clips.speaker"
 
 
-def show_clips() -> None:
-    """Draw the clips of this visit."""
+def show_clips(keep: Callable[[], bool] | None = None) -> None:
+    """Draw the clips of this visit. keep: keeps the answers so far to the newest one, and returns whether more are on their way."""
+    waits = keep is not None and keep()
+    st.fragment(_draw, run_every=answers_shown.ASK_S if waits else None)(keep if waits else None)
+
+
+def _draw(keep: Callable[[], bool] | None) -> None:
+    if keep is not None and not keep():
+        runtime.stop_asking()
     found = shelf.clips()
     if not found:
         with st.expander(TITLE, key="recognize.clips.none", icon=":material/history:"):
@@ -84,9 +92,9 @@ def _show_clip(clip: shelf.Clip, titles: dict[str, str]) -> None:
         wrap=True,
     )
     with st.container(horizontal=True, key="recognize_clips_actions"):
-        st.button(
-            "Open", key=f"recognize.clips.open.{key}", icon=":material/graphic_eq:", on_click=_open, args=(clip.key,)
-        )
+        if st.button("Open", key=f"recognize.clips.open.{key}", icon=":material/graphic_eq:"):
+            _open(clip.key)
+            st.rerun()  # all of the page
         with st.popover("Add to a corpus …", key="recognize.clips.add", icon=":material/library_add:"):
             _offer_corpus(clip)
         st.download_button(
