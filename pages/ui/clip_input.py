@@ -127,9 +127,10 @@ def drop_comparison() -> None:
 def clear() -> None:
     """Forget the clip, and empty the widgets it came from, so that it cannot return by itself."""
     st.session_state[state.CLIP] = None
-    run = st.session_state.pop(state.TIMELINE, None)
-    if run:
-        run.task.stop()
+    for key in (state.TIMELINE, state.BREAK_IT):
+        run = st.session_state.pop(key, None)
+        if run:
+            run.task.stop()
     reset_inputs()
 
 

@@ -43,6 +43,9 @@ LISTENING = "Listening to the clip …"
 LEFT_OUT = "Left out while many are waiting here: this model takes longest."
 """Why a pretrained model has not answered."""
 
+CLIPS = 8
+"""Clips with their answers that a visit keeps at hand: the page's two, a part that was asked about, and those that were heard since."""
+
 _READING = workers.Line()
 """Long recordings are read through in the server, one at a time: two at once would hold up its pages."""
 
@@ -80,7 +83,7 @@ def _clip(given: clip_input.ClipInput, cards: Sequence[ModelCard]) -> _Clip:
     return _short_clip(given.digest, given, cards) or _long_clip(given.digest, given, cards)
 
 
-@st.cache_resource(scope="session", max_entries=4, show_spinner=False)
+@st.cache_resource(scope="session", max_entries=CLIPS, show_spinner=False)
 def _short_clip(digest: str, _given: clip_input.ClipInput, _cards: Sequence[ModelCard]) -> _Clip | None:
     own = _by_origin(_first(_cards))[0]
     try:

@@ -47,7 +47,9 @@ def _run(options: argparse.Namespace) -> int:
     def lead(answers: service.Answers) -> list[Prediction]:
         return together.lead([each for each in answers if isinstance(each, Prediction)], digests, folder)
 
-    clean = lead(service.predict(clip, models, folder))
+    answers = service.predict(clip, models, folder)
+    status = max((fail(each) for each in answers if isinstance(each, str)), default=0)
+    clean = lead(answers)
     conditions = [name for name, row in CONDITIONS.items() if not row.others or what_if.read_voices(samples)]
     heard: dict[what_if.Variant, list[Prediction]] = {}
     progress = ProgressPrinter()
@@ -63,11 +65,11 @@ def _run(options: argparse.Namespace) -> int:
     }
     if options.json:
         print(json.dumps(_values(name, clean, flips, heard), indent=1))
-        return 0
+        return status
     for each in clean:
         said = what_if.sentence(each, flips[each.model]).replace("*", "")
         print(untrusted_text.lines(f"{each.model}: {said}"))
-    return 0 if clean else fail("No model answered.")
+    return status
 
 
 def _values(name: str, clean: Any, flips: Any, heard: Any) -> dict[str, Any]:

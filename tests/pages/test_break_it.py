@@ -176,3 +176,9 @@ def test_two_visitors_do_not_see_each_others_search(models: Path, works: list[st
     other = opened(upload(pages.visit()))
     assert state.BREAK_IT not in other.session_state or other.session_state[state.BREAK_IT] is None
     assert "variants that were tried" not in pages.text(other)
+
+
+def test_clearing_the_clip_ends_the_search(models: Path, works: list[str]) -> None:
+    page = searched(opened(upload(pages.visit())))
+    page.button("recognize.clear").click().run()
+    assert state.BREAK_IT not in page.session_state

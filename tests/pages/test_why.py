@@ -147,3 +147,5 @@ def test_what_a_visit_keeps_has_an_end(models, monkeypatch):
     assert len(page.session_state[state.WHY]) == 2
     assert state.kept_bytes({state.WHY: page.session_state[state.WHY]}) == 10
     assert state.WHY in state.GIVEN
+    for slug in ("mlp", "*"):  # some of what is asked for is the oldest that is kept
+        assert not ask(page, slug).exception

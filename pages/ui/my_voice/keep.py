@@ -74,6 +74,10 @@ def forget() -> None:
     if timeline and any(isinstance(each, personal.Voice) for each in timeline.key):
         timeline.task.stop()
         del st.session_state[state.TIMELINE]
+    search = st.session_state.get(state.BREAK_IT)
+    if search and any(isinstance(each, personal.Voice) for each in search.key):
+        search.task.stop()
+        del st.session_state[state.BREAK_IT]
     if batch and batch.adapted:
         batch.task.stop()  # its results stay
 

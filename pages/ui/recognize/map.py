@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cached, clip_input, downloads, frame
+from pages.ui import cached, clip_input, downloads, frame, runtime
 from pages.ui.charts import corpus, groups
 from pages.ui.corpora import measured, player
 from pages.ui.corpora.map import BY, HOW, METHODS
@@ -49,12 +49,14 @@ def show_map(clip: clip_input.ClipInput, analysis: Analysis) -> None:
     """Draw a switch, and where it is on, where a clip lies among those that are installed."""
     if not analysis.quality.has_speech:
         return
+    runtime.announce()
     st.header(TITLE, anchor=False)
     if not st.toggle(ASK, key="recognize.map.on"):
         return
     try:
         found = _installed(_state_of_corpora())
         if found is None:
+            _installed.clear()  # a corpus may be measured in a moment
             st.info(NOTHING, icon=":material/map:")
             st.page_link("pages/corpora.py", label="Corpora", icon=":material/arrow_forward:", icon_position="right")
             return
@@ -154,5 +156,6 @@ def _installed(corpora: tuple[tuple[str, Path, str], ...]) -> Installed | None:
 @st.cache_resource(scope="session", max_entries=4, show_spinner=False)
 def _vector(digest: str, _analysis: Analysis) -> np.ndarray:
     """Return the summary vector of a clip, as it is measured on corpora, computed by a worker."""
-    vector: np.ndarray = workers.run(vectors.summary, _analysis.features)
+    with workers.later_work():
+        vector: np.ndarray = workers.run(vectors.summary, _analysis.features)
     return vector

@@ -229,8 +229,8 @@ def _whole(
 
 
 def _answers(predictions: list[Prediction], models: list[ModelCard]) -> list[recognition.Answer]:
-    by_slug = {card.slug: card for card in models}
-    return [recognition.Answer(by_slug[each.model], each) for each in predictions if each.model in by_slug]
+    by_model = {each.model: each for each in predictions}
+    return [recognition.Answer(card, by_model[card.slug]) for card in models if card.slug in by_model]
 
 
 @st.fragment

@@ -72,12 +72,15 @@ def show(given: clip_input.ClipInput, cards: Sequence[ModelCard]) -> None:
     found = explanations(given, asked, label)
     if voice.current() is not None:
         st.markdown(f":small[{ADAPTED}]")
-    for card in asked:
-        with st.container(border=True, key=f"recognize_why_{card.slug}"):
-            st.subheader(frame.plain(titles[card.slug]), anchor=False)
-            _show(card, found[card.slug], given)
-    if any(isinstance(each, Explanation) for each in found.values()):
-        _offer_page(given, asked, found, titles)
+    try:
+        for card in asked:
+            with st.container(border=True, key=f"recognize_why_{card.slug}"):
+                st.subheader(frame.plain(titles[card.slug]), anchor=False)
+                _show(card, found[card.slug], given)
+        if any(isinstance(each, Explanation) for each in found.values()):
+            _offer_page(given, asked, found, titles)
+    except SerError as error:  # the clip had to be measured again, and could not be
+        st.error(frame.plain(str(error)), icon=":material/error:")
 
 
 def explanations(given: clip_input.ClipInput, cards: Sequence[ModelCard], label: str) -> dict[str, Explanation | str]:
@@ -93,9 +96,10 @@ def explanations(given: clip_input.ClipInput, cards: Sequence[ModelCard], label:
             each = found[card.slug]
             if isinstance(each, Explanation):
                 held[keys[card.slug]] = each
-        while len(held) > MOST:
-            held.pop(next(iter(held)))
-    return {card.slug: found[card.slug] if card.slug in found else held[keys[card.slug]] for card in cards}
+    answers = {card.slug: found[card.slug] if card.slug in found else held[keys[card.slug]] for card in cards}
+    while len(held) > MOST:  # after it was read: the oldest may be one that was asked for now
+        held.pop(next(iter(held)))
+    return answers
 
 
 def _ask(given: clip_input.ClipInput, cards: Sequence[ModelCard], label: str) -> dict[str, Explanation | str]:
@@ -325,10 +329,12 @@ def _offer_page(
 ) -> None:
     """Draw the download of the clip's result card."""
     clip = recognition.analyse(given, cards)
-    predictions = list(recognition.ask(given, list(cards)).predictions())
+    said = recognition.ask(
+        given, list(cards), with_pretrained=False
+    )  # what is there already, and at the click what came since
 
     def page() -> str:
-        return report.html(given.name, clip, predictions, found, recognition.titles(cards) | titles)
+        return report.html(given.name, clip, list(said.predictions()), found, recognition.titles(cards) | titles)
 
     st.download_button(
         "Result card of this clip (HTML)",
