@@ -217,6 +217,29 @@ def test_ui_helpers_import_the_core_and_drawing_libraries_only(path: Path) -> No
         )
 
 
+OF_OTHER_PAGES = {
+    ("pages/ui/recognize/answers.py", "pages.ui.live.session"),
+    ("pages/ui/compare/measurement.py", "pages.ui.train.run"),
+}
+"""Imports of one page's folder by another's that are still there; no more may come."""
+
+
+def test_a_folder_of_a_page_imports_no_other_pages_folder() -> None:
+    folder = ROOT / "pages" / "ui"
+    of_pages = {path.stem for path in page_files()} | {"recognize"}
+    found = {
+        (relative(path), item.name)
+        for path in ui_files()
+        for item in imports(path)
+        if path.parent != folder
+        and item.name.startswith("pages.ui.")
+        and (other := item.name.split(".")[2]) in of_pages
+        and other != path.relative_to(folder).parts[0]
+        and (folder / other).is_dir()
+    }
+    assert {(path, ".".join(name.split(".")[:4])) for path, name in found} == OF_OTHER_PAGES
+
+
 def test_importing_the_package_loads_nothing_heavy() -> None:
     code = "import sys, ser_core; print(*sorted({'streamlit', 'tensorflow', 'keras', 'numba', 'librosa'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

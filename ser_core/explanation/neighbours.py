@@ -217,10 +217,7 @@ def read(card: ModelCard, folder: Path) -> Recordings | None:
     if card.imported:
         return None
     try:
-        with (folder / card.slug / FILE).open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            return None
+        content = files.read_limited(folder / card.slug / FILE, MAX_BYTES)
         found = untrusted_json.convert(untrusted_json.loads(content), Recordings)
     except (OSError, ValueError):
         return None

@@ -20,7 +20,7 @@ from ser_core.corpora import catalogue
 from ser_core.dataset import exploration
 from ser_core.dataset.exploration import Measured
 from ser_core.errors import ConfigError, CorpusError
-from ser_core.system import files, units, untrusted_json
+from ser_core.system import files, untrusted_json
 
 RESULTS = Path(__file__).parents[1] / "experiments" / "results" / "profile.json"
 MAX_BYTES = 2**20
@@ -173,10 +173,7 @@ def write(path: Path, profile: Profile) -> None:
 def read(path: Path = RESULTS) -> Profile:
     """Return the stored profile; raises ConfigError where it is missing, damaged or too large."""
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise ValueError(f"it has more than {units.size(MAX_BYTES, binary=True)}")
+        content = files.read_limited(path, MAX_BYTES)
         found = untrusted_json.convert(untrusted_json.loads(content.decode()), Profile)
         for cell in found.cells:
             if not set(cell.values) <= set(MEASURES) or cell.label not in catalogue.ALL_LABELS:

@@ -27,7 +27,7 @@ from ser_core.metrics.evaluation import Evaluation
 from ser_core.recognition import recognizer
 from ser_core.recognition.card import ModelCard, is_description
 from ser_core.recognition.recognizer import Prediction
-from ser_core.system import files, units, untrusted_json
+from ser_core.system import files, untrusted_json
 
 NAME = "together"
 """What the pool is called where a model has its slug; no model may have this one."""
@@ -135,10 +135,7 @@ def read(folder: Path) -> tuple[Pool, ...]:
 def _read(path: Path, changed_ns: int, size: int) -> tuple[Pool, ...] | str:
     """Return the pools of a file, or the sentence on why it cannot be used."""
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise ValueError(f"it has more than {units.size(MAX_BYTES, binary=True)}")
+        content = files.read_limited(path, MAX_BYTES)
         values = untrusted_json.loads(content.decode("utf-8"))
         if not isinstance(values, dict) or set(values) != {"format", "pools"} or not isinstance(values["pools"], list):
             raise ValueError("its entries must be format and pools")

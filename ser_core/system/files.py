@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from ser_core.system import untrusted_json
+from ser_core.system import units, untrusted_json
 
 PART_PREFIX = "ser-"
 """How the name of a temporary file begins; it ends in .part."""
@@ -42,6 +42,15 @@ def write_atomically(path: Path, content: str | bytes | Callable[[IO[bytes]], ob
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def read_limited(path: Path, max_bytes: int) -> bytes:
+    """Return what is in a file of at most so many bytes; raises OSError where it cannot be read, ValueError where it has more."""
+    with path.open("rb") as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise ValueError(f"it has more than {units.size(max_bytes, binary=True)}")
+    return content
 
 
 def append_json_line(path: Path, values: Mapping[str, Any]) -> None:

@@ -212,10 +212,7 @@ class _Facts:
 def read(path: Path = RESULTS) -> tuple[HeldOut, ...]:
     """Return the answers in a file; raises ConfigError where it is missing or damaged. Nothing in it is run, and its sizes are limited."""
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise ValueError(f"it has more than {units.size(MAX_BYTES, binary=True)}")
+        content = files.read_limited(path, MAX_BYTES)
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return _parts(archive)
     except _DAMAGE as error:

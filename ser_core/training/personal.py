@@ -30,7 +30,7 @@ from ser_core.metrics.evaluation import INTERVAL_SHARE
 from ser_core.recognition import personal, together
 from ser_core.recognition.personal import Reference, Strengths
 from ser_core.recognition.recognizer import Recognizer
-from ser_core.system import files, units, untrusted_json
+from ser_core.system import files, untrusted_json
 from ser_core.training import fit, held_out
 from ser_core.training import together as training_together
 from ser_core.training.fit import FitConfig
@@ -564,10 +564,7 @@ def write(path: Path, table: Table) -> None:
 def read(path: Path = RESULTS) -> Table:
     """Return the stored table; raises ConfigError where it is missing, damaged or too large."""
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise ValueError(f"it has more than {units.size(MAX_BYTES, binary=True)}")
+        content = files.read_limited(path, MAX_BYTES)
         return untrusted_json.convert(untrusted_json.loads(content.decode()), Table)
     except (OSError, ValueError, TypeError, KeyError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

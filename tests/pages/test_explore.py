@@ -16,8 +16,9 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import cached, state
+from pages.ui import clip_map as ui_clip_map
 from pages.ui.charts import corpus, palette
-from pages.ui.corpora import augmentation, export, map
+from pages.ui.corpora import augmentation, export
 from ser_core import paths
 from ser_core.audio import augment
 from ser_core.corpora import catalogue
@@ -328,12 +329,12 @@ def test_tsne_is_drawn_in_the_background_and_kept(root: Path, monkeypatch: pytes
     page.segmented_control("corpora.map.method").set_value(clip_map.TSNE).run()
     assert "18 clips by t-SNE" in progress(page)[1] and not page.get("plotly_chart")
     go_on.set()
-    wait_for(page, lambda said: map.HOW[clip_map.TSNE] in said)
+    wait_for(page, lambda said: ui_clip_map.HOW[clip_map.TSNE] in said)
     monkeypatch.setattr(clip_map, "draw", lambda *_, **__: pytest.fail("it was drawn before"))
     forget()
     page = visit("Map")
     page.segmented_control("corpora.map.method").set_value(clip_map.TSNE).run()
-    assert map.HOW[clip_map.TSNE] in text(page)
+    assert ui_clip_map.HOW[clip_map.TSNE] in text(page)
 
 
 def test_a_map_of_too_few_clips_is_a_sentence(root: Path) -> None:

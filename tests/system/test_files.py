@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -72,3 +73,12 @@ def test_a_number_that_json_has_not_is_not_written(tmp_path):
 def test_the_time_is_in_utc():
     told = datetime.fromisoformat(files.utc_now())
     assert told.utcoffset() == timedelta(0) and told <= datetime.now(UTC)
+
+
+def test_a_file_is_read_up_to_a_limit(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    assert files.read_limited(tmp_path / "a", 5) == b"12345"
+    with pytest.raises(ValueError, match="it has more than 4 Bytes"):
+        files.read_limited(tmp_path / "a", 4)
+    with pytest.raises(OSError):
+        files.read_limited(tmp_path / "none", 4)

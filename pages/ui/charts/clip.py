@@ -43,6 +43,15 @@ CONFIG: dict[str, Any] = {
 }
 """Plotly's button bar: camera (PNG), zoom, pan, reset."""
 
+NAMES_AXIS: dict[str, Any] = {
+    "autorange": "reversed",
+    "automargin": True,
+    "fixedrange": True,
+    "ticksuffix": "  ",
+    "type": "category",
+}
+"""A vertical axis of names, the first at the top."""
+
 
 @dataclass(frozen=True)
 class Scale:

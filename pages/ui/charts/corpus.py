@@ -172,11 +172,7 @@ def boxes(values: np.ndarray, clips: pd.DataFrame, by: str, *, title: str, unit:
                 )
         layout[f"yaxis{axis[1:]}"] = {
             "domain": (max(0.0, (top - height) / inner), top / inner),
-            "autorange": "reversed",
-            "automargin": True,
-            "fixedrange": True,
-            "ticksuffix": "  ",
-            "type": "category",
+            **clip.NAMES_AXIS,
             "dtick": 1,
             "anchor": "x",
             "showgrid": False,

@@ -67,12 +67,6 @@ def gains(rows: Sequence[Row], titles: Mapping[str, str]) -> go.Figure:
                 "tickformat": "+d",
                 "title": {"text": "Points of accuracy", "standoff": 6},
             },
-            "yaxis": {
-                "autorange": "reversed",
-                "automargin": True,
-                "fixedrange": True,
-                "ticksuffix": "  ",
-                "type": "category",
-            },
+            "yaxis": clip.NAMES_AXIS,
         },
     )

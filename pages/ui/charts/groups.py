@@ -140,11 +140,7 @@ def _layout(n_rows: int) -> dict[str, Any]:
         "margin": {"l": 8, "r": 12, "t": 26, "b": 44},
         "bargap": 0.25,
         "yaxis": {
-            "autorange": "reversed",
-            "automargin": True,
-            "fixedrange": True,
-            "ticksuffix": "  ",
-            "type": "category",
+            **clip.NAMES_AXIS,
             "dtick": 1,
         },
     }

@@ -85,13 +85,7 @@ def bars(figures: Figures, metric: str, *, order: Sequence[str] = ()) -> go.Figu
                 "range": (0, 1),
                 "title": {"text": {"uar": "UAR", "accuracy": "Accuracy"}[metric], "standoff": 6},
             },
-            "yaxis": {
-                "autorange": "reversed",
-                "automargin": True,
-                "fixedrange": True,
-                "ticksuffix": "  ",
-                "type": "category",
-            },
+            "yaxis": clip.NAMES_AXIS,
             "shapes": [
                 {
                     "type": "line",
@@ -172,13 +166,7 @@ def ladder(steps: Sequence[tuple[str, Mapping[str, Any]]], metric: str, *, telli
             "bargap": 0.35,
             "showlegend": False,
             "xaxis": {**SHARE, "range": (0, 1), "title": {"text": metric.capitalize(), "standoff": 6}},
-            "yaxis": {
-                "autorange": "reversed",
-                "automargin": True,
-                "fixedrange": True,
-                "ticksuffix": "  ",
-                "type": "category",
-            },
+            "yaxis": clip.NAMES_AXIS,
             "shapes": [
                 {
                     "type": "line",
@@ -301,11 +289,7 @@ def dots(names: Sequence[str], rows: Mapping[str, Sequence[float | None]], *, ax
             "showlegend": True,
             "xaxis": {**SHARE, "range": (-0.02, 1.02), "title": {"text": axis, "standoff": 6}},
             "yaxis": {
-                "autorange": "reversed",
-                "automargin": True,
-                "fixedrange": True,
-                "ticksuffix": "  ",
-                "type": "category",
+                **clip.NAMES_AXIS,
                 "dtick": 1,
                 "gridcolor": palette.GRID,
             },

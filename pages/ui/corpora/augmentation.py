@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cached, clip_input, recognition, state
+from pages.ui import cached, clip_input, corpus_player, recognition, state
 from pages.ui import player as clip_player
 from pages.ui.charts import clip, groups
-from pages.ui.corpora import player
 from ser_core.audio import augment, waveform
 from ser_core.corpora import catalogue
 from ser_core.recognition import analysis
@@ -27,7 +26,7 @@ def show_preview(clips: pd.DataFrame) -> None:
     st.header("What augmentation does", anchor=False)
     st.markdown(HOW)
     row = _choose(clips)
-    found = player.read(cached.corpus_clip(clips, row))
+    found = corpus_player.read(cached.corpus_clip(clips, row))
     if found is None:
         return
     given, before = found

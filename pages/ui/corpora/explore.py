@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cached, downloads, frame
+from pages.ui import cached, corpus_player, downloads, frame
 from pages.ui.charts import groups
-from pages.ui.corpora import augmentation, export, facts, map, player, trends
+from pages.ui.corpora import augmentation, export, facts, map, trends
 from ser_core.corpora import catalogue
 from ser_core.errors import SerError
 
@@ -111,7 +111,7 @@ def _clips(clips: pd.DataFrame) -> None:
     )
     rows = event["selection"]["rows"]
     if rows and rows[0] < len(shown):
-        player.show_player(cached.corpus_clip(shown, rows[0]))
+        corpus_player.show_player(cached.corpus_clip(shown, rows[0]))
 
 
 SECTIONS: dict[str, Callable[[pd.DataFrame], None]] = {

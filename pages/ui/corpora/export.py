@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.ui import downloads, frame, label_mapping
+from pages.ui import downloads, frame, label_mapping, measured
 from pages.ui.charts import groups
-from pages.ui.corpora import measured
 from ser_core.corpora import catalogue
 from ser_core.dataset import cache, exploration, export
 from ser_core.dataset.labels import KEEP, LabelMapping, apply

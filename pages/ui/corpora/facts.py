@@ -5,9 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.ui import downloads, frame
+from pages.ui import downloads, frame, measured
 from pages.ui.charts import corpus, groups
-from pages.ui.corpora import measured
 from ser_core.corpora import catalogue
 from ser_core.system import untrusted_text
 

@@ -5,21 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cached
+from pages.ui import cached, clip_map, corpus_player, measured
 from pages.ui.charts import corpus
-from pages.ui.corpora import measured
-from pages.ui.corpora import player as corpora_player
 from ser_core.corpora import catalogue
-from ser_core.dataset import clip_map
 
-METHODS = {clip_map.PCA: "PCA", clip_map.LDA: "Discriminant", clip_map.TSNE: "t-SNE"}
-HOW = {
-    clip_map.PCA: "PCA: the two directions in which the features of the clips differ most, {shares} of all difference.",
-    clip_map.LDA: "Discriminant axes (LDA): the two directions that part the labels best. They were chosen on these very clips, so labels "
-    "lie further apart here than those of new voices would.",
-    clip_map.TSNE: "t-SNE: neighbours stay neighbours, but distances between clusters, and their sizes, mean nothing.",
-}
-BY = {catalogue.EMOTION: "Label", catalogue.SPEAKER: "Speaker", catalogue.CORPUS: "Corpus"}
 SPEAKER_HELP = (
     "Subtracts from each clip the mean of all clips of its speaker, so that the map shows less of who speaks."
 )
@@ -32,12 +21,7 @@ def show_map(clips: pd.DataFrame) -> None:
     if found is None:
         return
     with st.container(key="corpora_map", horizontal=True, vertical_alignment="bottom", gap="medium"):
-        method = st.segmented_control(
-            "Map", list(METHODS), format_func=METHODS.get, default=clip_map.PCA, required=True, key="corpora.map.method"
-        )
-        by = st.segmented_control(
-            "Colour", list(BY), format_func=BY.get, default=catalogue.EMOTION, required=True, key="corpora.map.by"
-        )
+        method, by = clip_map.choose("corpora.map")
         apart = st.toggle("Remove the speaker", key="corpora.map.apart", help=SPEAKER_HELP)
     drawn = measured.map_of(
         found,
@@ -55,15 +39,15 @@ def show_map(clips: pd.DataFrame) -> None:
             on_select="rerun",
             selection_mode="points",
             config=corpus.MAP_CONFIG,
-            alt=f"A map of {len(drawn.rows):,} clips by {BY[by].lower()}.",
+            alt=f"A map of {len(drawn.rows):,} clips by {clip_map.BY[by].lower()}.",
         )
     with player:
         points = event["selection"]["points"]
         if points:
-            corpora_player.show_player(cached.corpus_clip(clips, int(points[-1]["customdata"])), autoplay=True)
+            corpus_player.show_player(cached.corpus_clip(clips, int(points[-1]["customdata"])), autoplay=True)
         else:
             st.info("Click a point to hear its clip.", icon=":material/touch_app:")
-    how = HOW[method].format(shares=f"{sum(drawn.shares):.0%}")
+    how = clip_map.HOW[method].format(shares=f"{sum(drawn.shares):.0%}")
     st.markdown(
         f"**{corpus.likeness(drawn, clips)}** {how} Each clip is {len(found.columns)} figures (the summary vector), "
         "standardised."

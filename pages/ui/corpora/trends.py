@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from pages.ui import measured
 from pages.ui.charts import corpus
-from pages.ui.corpora import facts, measured
+from pages.ui.corpora import facts
 from ser_core.corpora import catalogue
 from ser_core.dataset import exploration
 

@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cached, clip_input, downloads, frame, runtime
+from pages.ui import cached, clip_input, corpus_player, downloads, frame, measured, runtime
+from pages.ui import clip_map as ui_clip_map
 from pages.ui.charts import corpus, groups
-from pages.ui.corpora import measured, player
-from pages.ui.corpora.map import BY, HOW, METHODS
 from ser_core import paths
 from ser_core.corpora import catalogue
 from ser_core.dataset import clip_map, exploration
@@ -68,17 +67,7 @@ def show_map(clip: clip_input.ClipInput, analysis: Analysis) -> None:
 def _show(clip: clip_input.ClipInput, analysis: Analysis, clips: pd.DataFrame, found: exploration.Measured) -> None:
     st.markdown(ABOUT)
     with st.container(key="recognize_map", horizontal=True, vertical_alignment="bottom", gap="medium"):
-        method = st.segmented_control(
-            "Map",
-            list(METHODS),
-            format_func=METHODS.get,
-            default=clip_map.PCA,
-            required=True,
-            key="recognize.map.method",
-        )
-        by = st.segmented_control(
-            "Colour", list(BY), format_func=BY.get, default=catalogue.EMOTION, required=True, key="recognize.map.by"
-        )
+        method, by = ui_clip_map.choose("recognize.map")
     with st.spinner("Drawing the map …"):
         drawn = measured.map_of(found, None, method=method, labels=clips[catalogue.EMOTION].to_numpy())
     if drawn is None:
@@ -94,7 +83,7 @@ def _show(clip: clip_input.ClipInput, analysis: Analysis, clips: pd.DataFrame, f
             on_select="rerun",
             selection_mode="points",
             config=corpus.MAP_CONFIG,
-            alt=f"A map of {len(drawn.rows):,} clips by {BY[by].lower()}, and this clip on it. {said}",
+            alt=f"A map of {len(drawn.rows):,} clips by {ui_clip_map.BY[by].lower()}, and this clip on it. {said}",
         )
     with beside:
         st.markdown(f"**{said}** Tick one to hear it.")
@@ -108,10 +97,10 @@ def _show(clip: clip_input.ClipInput, analysis: Analysis, clips: pd.DataFrame, f
         points = [int(each["customdata"]) for each in event["selection"]["points"] if int(each["customdata"]) >= 0]
         ticked = table["selection"]["rows"]
         if points:
-            player.show_player(cached.corpus_clip(clips, points[-1]), autoplay=True)
+            corpus_player.show_player(cached.corpus_clip(clips, points[-1]), autoplay=True)
         elif ticked and ticked[0] < len(nearest):
-            player.show_player(cached.corpus_clip(nearest, ticked[0]), autoplay=True)
-    how = HOW[method].format(shares=f"{sum(drawn.shares):.0%}")
+            corpus_player.show_player(cached.corpus_clip(nearest, ticked[0]), autoplay=True)
+    how = ui_clip_map.HOW[method].format(shares=f"{sum(drawn.shares):.0%}")
     st.markdown(f"{how} {STAR_TSNE if method == clip_map.TSNE else ''}")
 
 
