@@ -316,7 +316,7 @@ def voice(shares: Mapping[str, Mapping[str, float]]) -> go.Figure:
                     }
                 ],
                 "xaxis": {
-                    "title": {"text": "This clip lies above … % of the clips of a label", "standoff": 6},
+                    "title": {"text": "Above … % of the clips of a label", "standoff": 6},
                     "range": [-3, 103],
                     "tickvals": [0, 25, 50, 75, 100],
                     "fixedrange": True,
